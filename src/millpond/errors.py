@@ -1,0 +1,278 @@
+"""
+Both error families, told apart by their suffix.
+
+`...Exception`: the caller sees it. The class name *is* the API's error code, so there is
+no table between the two that could rot; `http_status` is the API's. `...Error`: ours
+(store, sink, settings). It never reaches the wire as itself.
+
+    ServiceException
+    |-- AlreadyStreamedException              400  bulk publish succeeded < 24 h ago
+    |-- ConcurrentModificationException       400  configuration changed meanwhile
+    |-- DuplicateRequestException             400  a bulk publish is in progress
+    |-- ExpiredIteratorException              400  Kinesis: shard iterator too old
+    |-- ExpiredNextTokenException             400  Kinesis: next token too old
+    |-- ExpiredTokenException                 403  temporary credentials have expired
+    |-- IncompleteSignatureException          400  the Authorization header is not whole
+    |-- InternalErrorException                500  our fault; the log has the detail
+    |-- InvalidArgumentException              400  Kinesis: a value makes no sense
+    |-- InvalidConfigurationException         400  the pool is not set up for this
+    |-- InvalidLambdaFunctionOutputException  400  the sync trigger answered badly
+    |-- InvalidParameterException             400  a value is wrong
+    |-- InvalidSignatureException             403  wrong signature, scope or clock
+    |-- LambdaThrottledException              429  the sync trigger is over its rate
+    |-- LimitExceededException                400  a limit would be passed
+    |-- MissingAuthenticationTokenException   403  the request is not signed
+    |-- NotAuthorizedException                403  these credentials may not do this
+    |-- NotImplementedException               501  known, and not built yet
+    |-- ProvisionedThroughputExceededException 400 Kinesis: retry later
+    |-- RequestEntityTooLargeException        413  the body is over the limit
+    |-- ResourceConflictException             409  the record changed meanwhile
+    |-- ResourceInUseException                400  Kinesis: the name is taken
+    |-- ResourceNotFoundException             404  there is no such thing
+    |-- SerializationException                400  the body cannot be read
+    |-- ServiceUnavailableException           503  the store cannot answer; retry
+    |-- TooManyRequestsException              429  retry later
+    |-- UnknownOperationException             404  no such path or target
+    |-- UnrecognizedClientException           403  no such access key
+    `-- ValidationException                   400  constraint broken (JSON 1.1 APIs)
+
+    MillpondError
+    |-- SettingsError            a setting cannot be read or is out of bounds
+    |-- StoreError               op, hint, retryable
+    |   |-- StoreInUseError      another server holds the embedded store
+    |   |-- StoreUnavailableError  busy, full or gone for now (retryable)
+    |   `-- StoreVersionError    the schema is newer than this program
+    |-- LeaseLostError           another worker took the bulk-publish slice over
+    `-- SinkError                op, hint, retryable
+        |-- SinkUnavailableError   the stream cannot be reached for now (retryable)
+        `-- StreamGoneError        the stream does not exist
+
+Source: the error shapes of the Cognito Sync model (2014-06-30) and of Kinesis
+(2013-12-02); the signature errors of the AWS front end.
+"""
+
+from __future__ import annotations
+
+
+class ServiceException(Exception):
+    """An error that the caller sees, under the name of its class."""
+
+    http_status = 400
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or self.__class__.__doc__ or "")
+
+    @property
+    def code(self) -> str:
+        """The API's error code: the name of the class."""
+        return type(self).__name__
+
+    @property
+    def message(self) -> str:
+        """The text that the caller reads."""
+        return str(self.args[0])
+
+
+class AlreadyStreamedException(ServiceException):
+    """The identity pool was published in bulk less than 24 hours ago."""
+
+
+class ConcurrentModificationException(ServiceException):
+    """The configuration changed while this request was working on it."""
+
+
+class DuplicateRequestException(ServiceException):
+    """A bulk publish of this identity pool is already in progress."""
+
+
+class ExpiredIteratorException(ServiceException):
+    """The shard iterator has expired."""
+
+
+class ExpiredNextTokenException(ServiceException):
+    """The next token has expired."""
+
+
+class ExpiredTokenException(ServiceException):
+    """The security token included in the request is expired"""
+
+    http_status = 403
+
+
+class IncompleteSignatureException(ServiceException):
+    """The request signature is not complete."""
+
+
+class InternalErrorException(ServiceException):
+    """An internal error occurred."""
+
+    http_status = 500
+
+
+class InvalidArgumentException(ServiceException):
+    """A specified parameter is not valid."""
+
+
+class InvalidConfigurationException(ServiceException):
+    """The identity pool is not configured for this."""
+
+
+class InvalidLambdaFunctionOutputException(ServiceException):
+    """The sync trigger returned invalid output or an exception."""
+
+
+class InvalidParameterException(ServiceException):
+    """A parameter is not valid."""
+
+
+class InvalidSignatureException(ServiceException):
+    """The request signature is not valid."""
+
+    http_status = 403
+
+
+class LambdaThrottledException(ServiceException):
+    """The sync trigger is throttled, try again later."""
+
+    http_status = 429
+
+
+class LimitExceededException(ServiceException):
+    """A limit would be exceeded."""
+
+
+class MissingAuthenticationTokenException(ServiceException):
+    """Missing Authentication Token"""
+
+    http_status = 403
+
+
+class NotAuthorizedException(ServiceException):
+    """These credentials are not valid for accessing this resource"""
+
+    http_status = 403
+
+
+class NotImplementedException(ServiceException):
+    """This operation is not available yet."""
+
+    http_status = 501
+
+
+class ProvisionedThroughputExceededException(ServiceException):
+    """The rate is too high, try again later."""
+
+
+class RequestEntityTooLargeException(ServiceException):
+    """The request body is too large."""
+
+    http_status = 413
+
+
+class ResourceConflictException(ServiceException):
+    """The record changed since the sync count that the caller sent."""
+
+    http_status = 409
+
+
+class ResourceInUseException(ServiceException):
+    """The resource exists already."""
+
+
+class ResourceNotFoundException(ServiceException):
+    """The resource does not exist."""
+
+    http_status = 404
+
+
+class SerializationException(ServiceException):
+    """The request body cannot be read."""
+
+
+class ServiceUnavailableException(ServiceException):
+    """The service cannot answer for the moment, try again."""
+
+    http_status = 503
+
+
+class TooManyRequestsException(ServiceException):
+    """Rate exceeded"""
+
+    http_status = 429
+
+
+class UnknownOperationException(ServiceException):
+    """There is no operation at this address."""
+
+    http_status = 404
+
+
+class UnrecognizedClientException(ServiceException):
+    """The security token included in the request is invalid."""
+
+    http_status = 403
+
+
+class ValidationException(ServiceException):
+    """The input breaks a constraint."""
+
+
+class MillpondError(Exception):
+    """The base of our own errors; the wire never shows one as itself."""
+
+
+class SettingsError(MillpondError):
+    """A setting cannot be read, is unknown or is out of bounds."""
+
+
+class _HintedError(MillpondError):
+    """An error that says in which step it arose and what to do next."""
+
+    retryable = False
+
+    def __init__(self, message: str, *, op: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.op = op
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = str(self.args[0])
+        if self.op:
+            text = f"{self.op}: {text}"
+        return f"{text} {self.hint}" if self.hint else text
+
+
+class StoreError(_HintedError):
+    """The store failed in a way that a repeat does not mend."""
+
+
+class StoreInUseError(StoreError):
+    """Another server holds this embedded store."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store is busy, full or gone for now; nothing was written."""
+
+    retryable = True
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer version of the program."""
+
+
+class LeaseLostError(MillpondError):
+    """The slice of a bulk publish belongs to another worker by now."""
+
+
+class SinkError(_HintedError):
+    """The sink refused records in a way that a repeat does not mend."""
+
+
+class SinkUnavailableError(SinkError):
+    """The stream cannot be reached for now."""
+
+    retryable = True
+
+
+class StreamGoneError(SinkError):
+    """The stream does not exist."""

@@ -1,0 +1,63 @@
+"""
+Every limit: its value, its unit (last word of the name) and where it comes from.
+
+Nothing else spells these numbers. Limits that an operator may change are the defaults of
+settings (see `millpond.settings`); the others are the API's own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- Cognito Sync -------------------------------------------------------------------
+
+DATASETS_PER_IDENTITY_MAX: Final = 20  # AWS: developer guide, limits page
+RECORDS_PER_DATASET_MAX: Final = 1024  # AWS: developer guide, limits page
+DATASET_BYTES_MAX: Final = 1_048_576  # AWS: "1 MB"; the iOS client reads it as MiB
+RECORD_KEY_CHARS_MAX: Final = 1024  # AWS: model, RecordKey
+RECORD_VALUE_CHARS_MAX: Final = 1_048_575  # AWS: model, RecordValue
+DATASET_NAME_CHARS_MAX: Final = 128  # AWS: model, DatasetName
+ID_CHARS_MAX: Final = 55  # AWS: model, IdentityId and IdentityPoolId
+DEVICE_ID_CHARS_MAX: Final = 256  # AWS: model, DeviceId
+STREAM_NAME_CHARS_MAX: Final = 128  # AWS: model, StreamName
+ARN_CHARS_MIN: Final = 20  # AWS: model, AssumeRoleArn
+ARN_CHARS_MAX: Final = 2048  # AWS: model, AssumeRoleArn
+COGNITO_EVENTS_MAX: Final = 1  # AWS: model, Events
+PAGE_RECORDS_MAX: Final = 1024  # AWS: clients ask for 1024; larger values are clamped
+SYNC_SESSION_TOKEN_CHARS_MAX: Final = 512  # Ours: it travels in a query string
+LONG_MIN: Final = -(2**63)  # the API's Long
+LONG_MAX: Final = 2**63 - 1
+EPOCH_S_MIN: Final = -62_135_596_800  # 0001-01-01; beyond it a date has no meaning
+EPOCH_S_MAX: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
+BULK_PUBLISH_INTERVAL_S: Final = 24 * 3600  # AWS: model, AlreadyStreamedException
+SYNC_SESSION_LIFETIME_S: Final = 3600  # Ours: AWS publishes none
+
+# --- Cognito Identity ---------------------------------------------------------------
+
+POOL_NAME_CHARS_MAX: Final = 128  # AWS: model, IdentityPoolName
+POOLS_MAX: Final = 1000  # AWS: developer guide, limits page
+PAGE_POOLS_MAX: Final = 60  # AWS: model, QueryLimit
+LOGIN_PROVIDERS_MAX: Final = 10  # AWS: model, IdentityProviders
+PROVIDER_NAME_CHARS_MAX: Final = 128  # AWS: model, IdentityProviderName
+TAGS_MAX: Final = 50  # AWS: model, IdentityPoolTagsType
+
+# --- Kinesis ------------------------------------------------------------------------
+
+STREAM_RECORD_BYTES_MAX: Final = 1_048_576  # AWS: PutRecord, data and partition key
+PUT_RECORDS_MAX: Final = 500  # AWS: PutRecords
+PUT_RECORDS_BYTES_MAX: Final = 5 * 1_048_576  # AWS: PutRecords
+GET_RECORDS_MAX: Final = 10_000  # AWS: GetRecords
+GET_RECORDS_BYTES_MAX: Final = 10 * 1_048_576  # AWS: GetRecords
+PARTITION_KEY_CHARS_MAX: Final = 256  # AWS: model, PartitionKey
+SHARDS_PER_STREAM_MAX: Final = 500  # AWS: service quotas, shards per account
+SHARD_ITERATOR_LIFETIME_S: Final = 300  # AWS: GetShardIterator, five minutes
+STREAM_RETENTION_S: Final = 24 * 3600  # AWS: default retention of a stream
+STREAM_PAYLOAD_LIFETIME_S: Final = 24 * 3600  # Ours: as long as the stream's default
+
+# --- HTTP and signatures ------------------------------------------------------------
+
+REQUEST_BODY_BYTES_MAX: Final = 6 * 1_048_576  # a full dataset, escaped as JSON
+SIGNATURE_WINDOW_S: Final = 300  # AWS: Cognito Sync prints "5 min."
+PRESIGN_EXPIRES_S_MAX: Final = 604_800  # AWS: SigV4, X-Amz-Expires, seven days
+AUTHORIZATION_CHARS_MAX: Final = 8192  # Ours: a header of ours has about 300
+NEXT_TOKEN_CHARS_MAX: Final = 16_384  # Ours: a key of 1024 characters, encoded
