@@ -1,9 +1,9 @@
 """
 Both error families, told apart by their suffix.
 
-`...Exception`: the caller sees it. The class name *is* the API's error code, so there is
-no table between the two that could rot; `http_status` is the API's. `...Error`: ours
-(store, sink, settings). It never reaches the wire as itself.
+`...Exception`: the caller sees it. The class name *is* the API's error code, so there
+is no table between the two that could rot; `http_status` is the API's. `...Error`:
+ours (store, sink, settings). It never reaches the wire as itself.
 
     ServiceException
     |-- AlreadyStreamedException              400  bulk publish succeeded < 24 h ago

@@ -1,8 +1,8 @@
 """
 Every limit: its value, its unit (last word of the name) and where it comes from.
 
-Nothing else spells these numbers. Limits that an operator may change are the defaults of
-settings (see `millpond.settings`); the others are the API's own.
+Nothing else spells these numbers. Limits that an operator may change are the defaults
+of settings (see `millpond.settings`); the others are the API's own.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _PATTERN_OPEN: Final = r"(?a)\A(?:"
 _PATTERN_CLOSE: Final = r")\Z"
 
 
-class Shape(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True, gc=False):
+class Shape(msgspec.Struct, rename="pascal", omit_defaults=True, gc=False):
     """The base of every structure that the API sends or takes."""
 
 
