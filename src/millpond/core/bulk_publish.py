@@ -1,0 +1,222 @@
+"""
+Bulk publish: the states of a run, when one may start, and how it is cut into slices.
+
+Theory of operation
+-------------------
+A run publishes every dataset of an identity pool once. It is cut into slices of the
+identity space: half-open ranges of identity ids, compared as text, the first open below
+and the last open above, so that no identity can fall between them, whatever its id. A
+slice is leased by one worker at a time, scanned in (identity id, dataset name) order
+and checkpointed after every batch that the stream has acknowledged. A run is over when
+all its slices are done.
+
+States are data. What is not in `TRANSITIONS` cannot happen:
+
+    NOT_STARTED  start  -> IN_PROGRESS
+    IN_PROGRESS  finish -> SUCCEEDED       the last slice is done
+    IN_PROGRESS  fail   -> FAILED          retries are spent, or the stream is gone
+    SUCCEEDED    start  -> IN_PROGRESS     24 hours after it completed
+    FAILED       start  -> IN_PROGRESS     at once; it publishes everything again
+
+Source: rulings 16 to 18; GetBulkPublishDetails of the API.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import msgspec
+
+from millpond import limits
+from millpond.errors import (
+    AlreadyStreamedException,
+    DuplicateRequestException,
+    InvalidParameterException,
+)
+
+
+class BulkPublishStatus(enum.StrEnum):
+    """The status of a run, as the API spells it."""
+
+    NOT_STARTED = "NOT_STARTED"
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class Step(enum.Enum):
+    """What can happen to a run."""
+
+    START = "start"
+    FINISH = "finish"
+    FAIL = "fail"
+
+
+TRANSITIONS: Final = {
+    (BulkPublishStatus.NOT_STARTED, Step.START): BulkPublishStatus.IN_PROGRESS,
+    (BulkPublishStatus.IN_PROGRESS, Step.FINISH): BulkPublishStatus.SUCCEEDED,
+    (BulkPublishStatus.IN_PROGRESS, Step.FAIL): BulkPublishStatus.FAILED,
+    (BulkPublishStatus.SUCCEEDED, Step.START): BulkPublishStatus.IN_PROGRESS,
+    (BulkPublishStatus.FAILED, Step.START): BulkPublishStatus.IN_PROGRESS,
+}
+
+
+class BulkPublishRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The last run of a pool."""
+
+    identity_pool_id: str
+    run_id: str = ""
+    status: BulkPublishStatus = BulkPublishStatus.NOT_STARTED
+    stream_name: str = ""
+    start_time_ms: int | None = None
+    complete_time_ms: int | None = None
+    failure_message: str | None = None
+    last_success_ms: int | None = None  # outlives later failures
+
+
+class Slice(msgspec.Struct, frozen=True, gc=False):
+    """A half-open range of identity ids: first <= id < end; None is unbounded."""
+
+    number: int
+    first: str | None
+    end: str | None
+
+
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """A checkpoint: the last dataset that the stream has acknowledged."""
+
+    identity_id: str
+    dataset_name: str
+
+
+class Counts(msgspec.Struct, frozen=True, gc=False):
+    """How much a slice or a run has delivered."""
+
+    datasets: int = 0
+    records: int = 0
+    data_bytes: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        """Add two counts."""
+        return Counts(
+            self.datasets + other.datasets,
+            self.records + other.records,
+            self.data_bytes + other.data_bytes,
+        )
+
+
+class LeasedSlice(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A slice in the hands of one worker until the lease ends or is taken over."""
+
+    identity_pool_id: str
+    run_id: str
+    stream_name: str
+    slice: Slice
+    slices: int  # of the run
+    fence: int  # grows with each lease; an older one may not write any more
+    position: Position | None
+    counts: Counts
+
+
+def advance(run: BulkPublishRun, step: Step) -> BulkPublishStatus:
+    """Give the status after a step; a step that cannot happen is a bug."""
+    return TRANSITIONS[run.status, step]
+
+
+def start(
+    run: BulkPublishRun,
+    *,
+    run_id: str,
+    stream_name: str | None,
+    streaming: bool,
+    now_ms: int,
+) -> BulkPublishRun:
+    """
+    Start a run, if one may start.
+
+    Args:
+        run: the last run of the pool, NOT_STARTED when there was none.
+        stream_name: the configured stream, None without one.
+        streaming: whether StreamingStatus is ENABLED.
+    Raises:
+        InvalidParameterException: no stream, or it is disabled.
+        DuplicateRequestException: a run is in progress.
+        AlreadyStreamedException: one succeeded less than 24 hours ago.
+    """
+    pool = run.identity_pool_id
+    if stream_name is None:
+        raise InvalidParameterException(
+            f"Identity pool '{pool}' has no stream configured."
+        )
+    if not streaming:
+        raise InvalidParameterException(
+            f"The stream '{stream_name}' of identity pool '{pool}' is disabled."
+        )
+    if run.status is BulkPublishStatus.IN_PROGRESS:
+        raise DuplicateRequestException(
+            f"A bulk publish of identity pool '{pool}' is already in progress."
+        )
+    if run.last_success_ms is not None:
+        _check_interval(pool, now_ms - run.last_success_ms)
+    return BulkPublishRun(
+        identity_pool_id=pool,
+        run_id=run_id,
+        status=advance(run, Step.START),
+        stream_name=stream_name,
+        start_time_ms=now_ms,
+        last_success_ms=run.last_success_ms,
+    )
+
+
+def _check_interval(pool: str, elapsed_ms: int) -> None:
+    remaining_s = limits.BULK_PUBLISH_INTERVAL_S - elapsed_ms // 1000
+    if remaining_s > 0:
+        hours, minutes = divmod(-(-remaining_s // 60), 60)
+        raise AlreadyStreamedException(
+            f"Identity pool '{pool}' was published in the last 24 hours; the next "
+            f"bulk publish can start in {hours} h {minutes:02d} min."
+        )
+
+
+def finish(run: BulkPublishRun, *, now_ms: int) -> BulkPublishRun:
+    """End a run whose slices are all done."""
+    return msgspec.structs.replace(
+        run,
+        status=advance(run, Step.FINISH),
+        complete_time_ms=now_ms,
+        last_success_ms=now_ms,
+    )
+
+
+def fail(run: BulkPublishRun, *, message: str) -> BulkPublishRun:
+    """End a run that cannot go on."""
+    return msgspec.structs.replace(
+        run, status=advance(run, Step.FAIL), failure_message=message
+    )
+
+
+def failure_message(slice: LeasedSlice, cause: str, done: Counts, total: int) -> str:
+    """Say what went wrong, where, and how far the run got."""
+    return (
+        f"Stream '{slice.stream_name}', slice {slice.slice.number + 1} of "
+        f"{slice.slices}: {cause} Delivered before that: {done.datasets} of {total} "
+        f"datasets ({done.records} records, {done.data_bytes} bytes)."
+    )
+
+
+def cut_slices(region: str, count: int) -> list[Slice]:
+    """
+    Cut the space of identity ids into `count` slices (1 to 256).
+
+    Ids are `<region>:<hex>`, so two hex digits after the region part them evenly. An id
+    of another form sorts into some slice all the same.
+    """
+    assert 1 <= count <= 256
+    bounds = [f"{region}:{256 * n // count:02x}" for n in range(1, count)]
+    firsts: list[str | None] = [None, *bounds]
+    ends: list[str | None] = [*bounds, None]
+    return [
+        Slice(n, first, end)
+        for n, (first, end) in enumerate(zip(firsts, ends, strict=True))
+    ]

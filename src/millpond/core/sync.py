@@ -1,0 +1,388 @@
+"""
+The sync rules: what an update does to a dataset and what a listing shows of it.
+
+Theory of operation
+-------------------
+A dataset has one counter, its sync count. An update with at least one patch raises it
+by exactly one and stamps every record it touches with the new value, so a client that
+was at N and pushed once is at N + 1 when nobody else wrote. A client pulls with the
+count it knows and gets every record above it, removed ones too: those are kept as
+tombstones, records without a value.
+
+A patch names the count of the record as its sender knows it. When it is not the stored
+one, somebody else wrote, and the whole update is refused. All or nothing.
+
+Deleting a dataset takes one count as well and leaves the counter behind; that count is
+the dataset's horizon. The next incarnation goes on above it, so a count below the
+horizon says that the client holds data of a dead incarnation, and it is told to drop
+it.
+
+Rules of this module: it decides on what it is given (`StoredDataset`) and returns what
+is to be written (`Changes`). It may run twice for one request, and it does no I/O.
+
+Source: rulings 1 to 10 and 12; the client sources behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from millpond import limits
+from millpond.errors import (
+    InvalidParameterException,
+    LimitExceededException,
+    ResourceConflictException,
+    ResourceNotFoundException,
+)
+
+
+class DatasetId(msgspec.Struct, frozen=True, gc=False):
+    """Which dataset: the three names that together are unique."""
+
+    identity_pool_id: str
+    identity_id: str
+    dataset_name: str
+
+
+class DatasetState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The row of a dataset, living or deleted. A deleted one keeps its counter."""
+
+    sync_count: int  # the counter; it never falls
+    exists: bool
+    horizon: int = 0  # counts below it belong to a dead incarnation; 0: none died
+    creation_date_ms: int
+    last_modified_date_ms: int
+    last_modified_by: str
+    num_records: int  # live ones
+    data_storage: int  # bytes, UTF-8, keys and values of live records
+
+
+class StoredRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record as the store holds it; a tombstone has no value."""
+
+    key: str
+    value: str | None
+    sync_count: int
+    last_modified_date_ms: int
+    last_modified_by: str
+    device_last_modified_date_ms: int | None
+
+    @property
+    def size_bytes(self) -> int:
+        """What the record counts towards the size of its dataset."""
+        if self.value is None:
+            return 0
+        return utf8_bytes(self.key) + utf8_bytes(self.value)
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What an update stamped on every record it touched."""
+
+    sync_count: int
+    last_modified_date_ms: int
+    last_modified_by: str
+
+
+class SpentSession(msgspec.Struct, frozen=True, gc=False):
+    """The mark that a sync session was used by an update, and by which one."""
+
+    session_id: bytes
+    request_sha256: bytes
+    outcome: Outcome
+
+
+class StoredDataset(msgspec.Struct, gc=False):
+    """What the store knows when an update is decided."""
+
+    dataset: DatasetState | None
+    records: dict[str, StoredRecord]  # those named by the request, tombstones too
+    live_datasets: int  # of the identity
+    spent: SpentSession | None  # the mark of the request's session, if there is one
+    streaming: bool  # whether the pool has an enabled stream
+
+
+class Changes(msgspec.Struct, gc=False):
+    """What the store has to write, in one transaction."""
+
+    dataset: DatasetState | None = None
+    records: Sequence[StoredRecord] = ()
+    clear_records: bool = False  # drop every record, tombstones too
+    spent: SpentSession | None = None
+    event: bytes | None = None  # a stream record for the outbox
+    outcome: Outcome | None = None  # what to answer; None where nothing was stamped
+
+
+class Patch(Protocol):
+    """The members of a record patch that the rules read."""
+
+    @property
+    def op(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def value(self) -> str | None: ...
+    @property
+    def sync_count(self) -> int: ...
+    @property
+    def device_last_modified_date(self) -> float | None: ...
+
+
+class SyncLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of ruling 9; an operator may change them."""
+
+    datasets_per_identity: int = limits.DATASETS_PER_IDENTITY_MAX
+    records_per_dataset: int = limits.RECORDS_PER_DATASET_MAX
+    dataset_bytes: int = limits.DATASET_BYTES_MAX
+    record_key_chars: int = limits.RECORD_KEY_CHARS_MAX
+    record_value_chars: int = limits.RECORD_VALUE_CHARS_MAX
+
+
+class Listing(msgspec.Struct, frozen=True, gc=False):
+    """What a listing shows of a dataset, and which records belong to it."""
+
+    exists: bool
+    deleted: bool  # after the sync count that the caller knows
+    dataset_sync_count: int
+    after: int  # list records above this count ...
+    up_to: int  # ... and none above this one
+
+
+def utf8_bytes(text: str) -> int:
+    """Count the bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def check_patches(patches: Sequence[Patch], *, limits: SyncLimits) -> None:
+    """
+    Refuse patches that are wrong whatever the dataset holds.
+
+    Raises:
+        InvalidParameterException: a key stands twice, is blank or too long; a value is
+            missing from a `replace` or too long.
+    """
+    seen: set[str] = set()
+    for patch in patches:
+        if patch.key in seen:
+            raise InvalidParameterException(
+                f"Record key '{patch.key}' appears more than once in RecordPatches."
+            )
+        seen.add(patch.key)
+        if not patch.key.strip():
+            # Ours: the Android client cannot list a blank key (it throws).
+            raise InvalidParameterException("A record key must not be blank.")
+        if len(patch.key) > limits.record_key_chars:
+            raise InvalidParameterException(
+                f"Record key '{patch.key[:64]}...' has {len(patch.key)} characters; "
+                f"the limit is {limits.record_key_chars}."
+            )
+        if patch.op == "replace":
+            _check_value(patch, limits.record_value_chars)
+
+
+def _check_value(patch: Patch, chars_max: int) -> None:
+    if patch.value is None:
+        raise InvalidParameterException(
+            f"Record '{patch.key}' is to be replaced but has no Value."
+        )
+    if len(patch.value) > chars_max:
+        raise InvalidParameterException(
+            f"The value of record '{patch.key}' has {len(patch.value)} characters; "
+            f"the limit is {chars_max}."
+        )
+
+
+def apply_patches(
+    stored: StoredDataset,
+    patches: Sequence[Patch],
+    *,
+    dataset_name: str,
+    now_ms: int,
+    modified_by: str,
+    limits: SyncLimits,
+) -> Changes:
+    """
+    Apply checked patches to a dataset, all of them or none.
+
+    Args:
+        patches: at least one, each key once.
+        modified_by: who is named as the one who changed the records.
+    Returns:
+        The new row of the dataset, the records to write in the order of the patches,
+        and the outcome.
+    Raises:
+        ResourceConflictException: a record is not at the count its patch names.
+        LimitExceededException: the dataset or the identity would hold too much.
+    """
+    before = stored.dataset if stored.dataset and stored.dataset.exists else None
+    sync_count = (stored.dataset.sync_count if stored.dataset else 0) + 1
+    num_records = before.num_records if before else 0
+    data_storage = before.data_storage if before else 0
+    records: list[StoredRecord] = []
+    for patch in patches:
+        old = stored.records.get(patch.key)
+        _check_sync_count(patch, old)
+        new = StoredRecord(
+            patch.key,
+            patch.value if patch.op == "replace" else None,
+            sync_count,
+            now_ms,
+            modified_by,
+            to_ms(patch.device_last_modified_date),
+        )
+        records.append(new)
+        num_records += (new.value is not None) - (
+            old is not None and old.value is not None
+        )
+        data_storage += new.size_bytes - (old.size_bytes if old else 0)
+    dataset = DatasetState(
+        sync_count=sync_count,
+        exists=True,
+        horizon=stored.dataset.horizon if stored.dataset else 0,
+        creation_date_ms=before.creation_date_ms if before else now_ms,
+        last_modified_date_ms=now_ms,
+        last_modified_by=modified_by,
+        num_records=num_records,
+        data_storage=data_storage,
+    )
+    if before is None:
+        _check_limit(
+            "The identity would hold {} datasets with '{}'; the limit is {}.",
+            stored.live_datasets + 1,
+            dataset_name,
+            limits.datasets_per_identity,
+        )
+    _check_growth(before, dataset, dataset_name, limits)
+    return Changes(
+        dataset=dataset,
+        records=records,
+        outcome=Outcome(sync_count, now_ms, modified_by),
+    )
+
+
+def _check_sync_count(patch: Patch, old: StoredRecord | None) -> None:
+    current = old.sync_count if old else 0
+    if patch.sync_count == current:
+        return
+    if old is not None and old.value is None and patch.sync_count == 0:
+        # Ours, ruling 2: a device that never saw the tombstone adds the key anew.
+        return
+    # AWS: this text, quoted in several issues; .NET matches its beginning.
+    raise ResourceConflictException(
+        f"Current SyncCount for: {patch.key} is: {current} not: {patch.sync_count}"
+    )
+
+
+def _check_growth(
+    before: DatasetState | None, after: DatasetState, name: str, limits: SyncLimits
+) -> None:
+    # A dataset that is over a limit (it was lowered since) may still shrink.
+    if after.num_records > (before.num_records if before else 0):
+        _check_limit(
+            "Dataset '{1}' would hold {0} records; the limit is {2}.",
+            after.num_records,
+            name,
+            limits.records_per_dataset,
+        )
+    if after.data_storage > (before.data_storage if before else 0):
+        _check_limit(
+            "Dataset '{1}' would hold {0} bytes; the limit is {2}.",
+            after.data_storage,
+            name,
+            limits.dataset_bytes,
+        )
+
+
+def _check_limit(template: str, number: int, name: str, limit: int) -> None:
+    if number > limit:
+        raise LimitExceededException(template.format(number, name, limit))
+
+
+def spend_session(
+    stored: StoredDataset, session_id: bytes, request_sha256: bytes
+) -> Outcome | None:
+    """
+    Say what a request means that comes with a session that was used already.
+
+    Returns:
+        None when the session is fresh; the stored outcome when the very same request
+        came before and its answer was lost (ruling 12).
+    Raises:
+        InvalidParameterException: another update has used the session.
+    """
+    if stored.spent is None:
+        return None
+    assert stored.spent.session_id == session_id
+    if stored.spent.request_sha256 != request_sha256:
+        raise InvalidParameterException("SyncSessionToken not valid for these inputs")
+    return stored.spent.outcome
+
+
+def delete(stored: DatasetState | None, *, dataset_name: str, now_ms: int) -> Changes:
+    """
+    Delete a dataset: drop its records, keep its counter, set its horizon.
+
+    Raises:
+        ResourceNotFoundException: there is no such dataset.
+    """
+    if stored is None or not stored.exists:
+        raise ResourceNotFoundException(f"Dataset '{dataset_name}' not found")
+    horizon = stored.sync_count + 1
+    return Changes(
+        dataset=DatasetState(
+            sync_count=horizon,
+            exists=False,
+            horizon=horizon,
+            creation_date_ms=stored.creation_date_ms,
+            last_modified_date_ms=now_ms,
+            last_modified_by=stored.last_modified_by,
+            num_records=0,
+            data_storage=0,
+        ),
+        clear_records=True,
+    )
+
+
+def listing(
+    dataset: DatasetState | None, last_sync_count: int, *, self_heal: bool = False
+) -> Listing:
+    """
+    Say what a caller at `last_sync_count` is shown of a dataset.
+
+    Args:
+        self_heal: treat a count above the dataset's as 0 instead of refusing it.
+    Raises:
+        InvalidParameterException: the count is negative, or above the dataset's.
+    """
+    if last_sync_count < 0:
+        # The .NET client sends -1 after a deletion; it must get a clean refusal.
+        raise InvalidParameterException(
+            f"LastSyncCount must not be negative: {last_sync_count}"
+        )
+    if dataset is None or not dataset.exists:
+        gone = dataset is not None and last_sync_count > 0
+        return Listing(
+            exists=False, deleted=gone, dataset_sync_count=0, after=0, up_to=0
+        )
+    if last_sync_count > dataset.sync_count:
+        if not self_heal:
+            raise InvalidParameterException(
+                f"No such SyncCount: {last_sync_count} exists for this Dataset"
+            )
+        last_sync_count = 0
+    # A caller below the horizon drops what it has, so it is sent everything.
+    deleted = 0 < last_sync_count < dataset.horizon
+    return Listing(
+        exists=True,
+        deleted=deleted,
+        dataset_sync_count=dataset.sync_count,
+        after=0 if deleted else last_sync_count,
+        up_to=dataset.sync_count,
+    )
+
+
+def to_ms(epoch_s: float | None) -> int | None:
+    """Convert epoch seconds to whole milliseconds, rounded."""
+    return None if epoch_s is None else round(epoch_s * 1000)

@@ -1,0 +1,150 @@
+"""
+Sealed little notes that clients carry for us: sync session tokens and page tokens.
+
+Both are opaque, URL-safe and authenticated (HMAC-SHA-256, cut to 16 bytes). What a
+token belongs to (pool, identity, dataset, operation) goes into the MAC and not into the
+token, so that a token taken elsewhere simply does not verify.
+
+A sync session id begins with the time it expires, most significant byte first. Ids
+therefore sort by expiry: the marks of spent sessions are appended to the end of their
+table, and the expired ones are a range at its beginning.
+
+Source: ruling 11; shape and size are ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from millpond import limits
+from millpond.core.sync import DatasetId
+from millpond.errors import InvalidParameterException
+
+_MAC_BYTES: Final = 16
+_EXPIRY_BYTES: Final = 6  # epoch milliseconds until the year 10889
+_RANDOM_BYTES: Final = 10
+_SESSION_BYTES: Final = _EXPIRY_BYTES + _RANDOM_BYTES
+
+T = TypeVar("T")
+
+
+class SyncSession(msgspec.Struct, frozen=True, gc=False):
+    """A sync session: from a listing to the update that ends it."""
+
+    session_id: bytes  # 16 bytes; sorts by expiry
+    token: str
+
+    @property
+    def expires_ms(self) -> int:
+        """When the session ends, in epoch milliseconds."""
+        return int.from_bytes(self.session_id[:_EXPIRY_BYTES])
+
+
+class SyncSessions:
+    """Issues sync session tokens and reads them back."""
+
+    def __init__(
+        self,
+        key: bytes,
+        *,
+        lifetime_ms: int,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._key = key
+        self._lifetime_ms = lifetime_ms
+        self._random_bytes = random_bytes
+
+    def issue(self, dataset_id: DatasetId, *, now_ms: int) -> SyncSession:
+        """Begin a session for a dataset, which need not exist."""
+        expires = (now_ms + self._lifetime_ms).to_bytes(_EXPIRY_BYTES)
+        session_id = expires + self._random_bytes(_RANDOM_BYTES)
+        token = _encode(session_id + self._mac(session_id, dataset_id))
+        return SyncSession(session_id, token)
+
+    def read(self, token: str, dataset_id: DatasetId, *, now_ms: int) -> SyncSession:
+        """
+        Read back a token that `issue` made for the same dataset.
+
+        Raises:
+            InvalidParameterException: malformed, of another dataset, or expired.
+        """
+        raw = _decode(token, chars_max=limits.SYNC_SESSION_TOKEN_CHARS_MAX)
+        session_id, mac = raw[:_SESSION_BYTES], raw[_SESSION_BYTES:]
+        if len(session_id) != _SESSION_BYTES or not hmac.compare_digest(
+            mac, self._mac(session_id, dataset_id)
+        ):
+            # AWS: this text, for a token of other inputs.
+            raise InvalidParameterException(
+                "SyncSessionToken not valid for these inputs"
+            )
+        session = SyncSession(session_id, token)
+        if session.expires_ms <= now_ms:
+            raise InvalidParameterException("SyncSessionToken has expired")
+        return session
+
+    def _mac(self, session_id: bytes, dataset_id: DatasetId) -> bytes:
+        # NUL cannot occur in any of the names, so the joined text is unambiguous.
+        names = (
+            f"{dataset_id.identity_pool_id}\0{dataset_id.identity_id}"
+            f"\0{dataset_id.dataset_name}"
+        )
+        return hmac.digest(self._key, session_id + names.encode(), "sha256")[
+            :_MAC_BYTES
+        ]
+
+
+def sessions_expired_by(now_ms: int) -> bytes:
+    """Give the id below which every session has expired."""
+    return max(now_ms, 0).to_bytes(_EXPIRY_BYTES)
+
+
+class PageTokens:
+    """Seals a position in a listing and reads it back."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def seal(self, position: Any, *context: str) -> str:
+        """Seal a position; `context` names what it is a position in."""
+        body = msgspec.msgpack.encode(position)
+        return _encode(self._mac(body, context) + body)
+
+    def read(self, token: str, kind: type[T], *context: str) -> T:
+        """
+        Read back a position that `seal` sealed with the same context.
+
+        Raises:
+            InvalidParameterException: malformed, or sealed elsewhere.
+        """
+        raw = _decode(token, chars_max=limits.NEXT_TOKEN_CHARS_MAX)
+        mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(body, context)):
+            raise InvalidParameterException("NextToken is not valid for these inputs")
+        return msgspec.msgpack.decode(body, type=kind)
+
+    def _mac(self, body: bytes, context: tuple[str, ...]) -> bytes:
+        message = "\0".join(context).encode() + b"\0" + body
+        return hmac.digest(self._key, message, "sha256")[:_MAC_BYTES]
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def _decode(token: str, *, chars_max: int) -> bytes:
+    """Decode URL-safe base64 without padding; anything else yields no bytes."""
+    if len(token) > chars_max or not token.isascii():
+        return b""
+    padded = token + "=" * (-len(token) % 4)
+    try:
+        raw = base64.urlsafe_b64decode(padded)
+    except (binascii.Error, ValueError):
+        return b""
+    # One spelling per token: what we would not have written ourselves is refused.
+    return raw if _encode(raw) == token else b""
