@@ -1,0 +1,55 @@
+"""
+Identity pools: what is kept of one, and its configuration for push and streaming.
+
+Source: IdentityPool of the Cognito Identity model; PushSync and CognitoStreams of the
+Cognito Sync model.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class CognitoIdentityProvider(msgspec.Struct, frozen=True, kw_only=True):
+    """A user pool whose tokens the pool accepts."""
+
+    provider_name: str | None = None
+    client_id: str | None = None
+    server_side_token_check: bool | None = None
+
+
+class PushConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """Where push notifications go out."""
+
+    application_arns: list[str] | None = None
+    role_arn: str | None = None
+
+
+class StreamConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """The stream of a pool and its switch."""
+
+    stream_name: str | None = None
+    role_arn: str | None = None
+    streaming_status: str | None = None
+
+    @property
+    def streaming(self) -> bool:
+        """Whether changes are to be sent to the stream."""
+        return self.stream_name is not None and self.streaming_status == "ENABLED"
+
+
+class IdentityPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An identity pool: its description and its configuration."""
+
+    identity_pool_id: str
+    identity_pool_name: str
+    allow_unauthenticated_identities: bool
+    allow_classic_flow: bool | None = None
+    supported_login_providers: dict[str, str] | None = None
+    developer_provider_name: str | None = None
+    open_id_connect_provider_arns: list[str] | None = None
+    cognito_identity_providers: list[CognitoIdentityProvider] | None = None
+    saml_provider_arns: list[str] | None = None
+    identity_pool_tags: dict[str, str] | None = None
+    push: PushConfiguration | None = None
+    stream: StreamConfiguration | None = None

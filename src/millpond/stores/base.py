@@ -1,0 +1,441 @@
+"""
+The store port: what every store can do, and what it promises.
+
+Promises
+--------
+1. A method that changes something has made it durable when it returns, whole or not at
+   all. When it raises, nothing was written.
+2. Functions passed in (`decide`, `select`, `change`) are pure. They run inside the
+   transaction, may run more than once, and what they raise comes out unchanged after
+   the transaction was rolled back.
+3. `find` and `list` see one moment in time per call. What was acknowledged before the
+   call is in it.
+4. `None` means that the named pool, stream or thing does not exist; the store knows no
+   error of the API. Its own failures are `StoreError`s; driver errors do not leave it.
+5. Strings and bytes come back as they went in. NUL characters do not go in: the wire
+   refuses them.
+
+The suite in `millpond.testing.store_contract` checks these for any store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from millpond.core.bulk_publish import (
+    BulkPublishRun,
+    Counts,
+    LeasedSlice,
+    Position,
+    Slice,
+)
+from millpond.core.identity_pools import IdentityPool
+from millpond.core.sync import (
+    Changes,
+    DatasetId,
+    DatasetState,
+    SpentSession,
+    StoredDataset,
+    StoredRecord,
+)
+
+
+class DeveloperKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A developer's access key; its secret is sealed before it comes here."""
+
+    access_key_id: str
+    name: str
+    sealed_secret: bytes
+    creation_date_ms: int
+
+
+class RecordRange(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Which records of a dataset to read, in (sync count, key) order."""
+
+    after: int  # sync count above this one
+    up_to: int  # and not above this one
+    position: tuple[int, str] | None = None  # and behind this (sync count, key)
+    limit: int | None = None  # at most so many
+
+
+class RecordPage(msgspec.Struct, frozen=True, gc=False):
+    """A dataset and some of its records, as of one moment."""
+
+    dataset: DatasetState | None
+    records: list[StoredRecord]
+
+
+class NamedDataset(msgspec.Struct, frozen=True, gc=False):
+    """A dataset of a known identity."""
+
+    dataset_name: str
+    state: DatasetState
+
+
+class IdentityUsage(msgspec.Struct, frozen=True, gc=False):
+    """How much an identity holds in its live datasets."""
+
+    dataset_count: int
+    data_storage: int
+    last_modified_date_ms: int
+
+
+class IdentityPoolUsage(msgspec.Struct, frozen=True, gc=False):
+    """How much a pool holds."""
+
+    identity_pool_id: str
+    sync_sessions_count: int
+    data_storage: int
+    last_modified_date_ms: int | None
+
+
+class DatasetSnapshot(msgspec.Struct, frozen=True, gc=False):
+    """A live dataset with its live records, as a bulk publish sends it."""
+
+    identity_id: str
+    dataset_name: str
+    sync_count: int
+    last_modified_date_ms: int
+    num_records: int
+    records_json: bytes  # array of `core.streaming.KinesisSyncRecord`, in key order
+
+
+class OutboxEntry(msgspec.Struct, frozen=True, gc=False):
+    """A change that the stream has not acknowledged yet."""
+
+    outbox_id: int  # grows in the order of the commits of an identity
+    identity_id: str
+    data: bytes
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """An embedded stream."""
+
+    stream_id: int
+    stream_name: str
+    shard_count: int
+    creation_date_ms: int
+
+
+class NewStreamRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record on its way into a shard of an embedded stream."""
+
+    shard: int
+    partition_key: str
+    data: bytes
+
+
+class StoredStreamRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record of an embedded stream."""
+
+    sequence_number: int  # grows within a stream, is never used again
+    partition_key: str
+    arrival_ms: int
+    data: bytes
+
+
+class BulkPublishProgress(msgspec.Struct, frozen=True, gc=False):
+    """How far a run has got."""
+
+    delivered: Counts
+    slices: int
+    slices_done: int
+    datasets: int  # live datasets of the pool now
+
+
+class DeveloperKeyStore(Protocol):
+    """Access keys of developers."""
+
+    async def put_developer_key(self, key: DeveloperKey) -> None: ...
+
+    async def list_developer_keys(self) -> list[DeveloperKey]: ...
+
+    async def delete_developer_key(self, access_key_id: str) -> bool: ...
+
+
+class IdentityPoolStore(Protocol):
+    """Identity pools, their configuration and their usage."""
+
+    async def create_identity_pool(self, pool: IdentityPool, *, pools_max: int) -> bool:
+        """Create a pool; False when there are `pools_max` already."""
+        ...
+
+    async def find_identity_pool(self, identity_pool_id: str) -> IdentityPool | None:
+        """Find a pool."""
+        ...
+
+    async def list_identity_pools(
+        self, *, after: str | None, limit: int
+    ) -> list[IdentityPool]:
+        """List pools by id, those behind `after`."""
+        ...
+
+    async def update_identity_pool(
+        self, identity_pool_id: str, change: Callable[[IdentityPool], IdentityPool]
+    ) -> IdentityPool | None:
+        """Change a pool and return it as it is now."""
+        ...
+
+    async def delete_identity_pool(self, identity_pool_id: str) -> bool:
+        """Delete a pool: from now on it does not exist. `purge` drops its data."""
+        ...
+
+    async def find_identity_pool_usage(
+        self, identity_pool_id: str
+    ) -> IdentityPoolUsage | None:
+        """Tell how much a pool holds."""
+        ...
+
+    async def list_identity_pool_usage(
+        self, *, after: str | None, limit: int
+    ) -> list[IdentityPoolUsage]:
+        """List usage by pool id, of the pools behind `after`."""
+        ...
+
+    async def add_sync_sessions(self, counts: Mapping[str, int]) -> None:
+        """Add to the sync session counts of pools; unknown pools are passed over."""
+        ...
+
+
+class DatasetStore(Protocol):
+    """Datasets and their records."""
+
+    async def update_dataset(
+        self,
+        dataset_id: DatasetId,
+        *,
+        keys: Sequence[str],
+        session_id: bytes | None,
+        decide: Callable[[StoredDataset], Changes],
+    ) -> Changes | None:
+        """
+        Load the dataset, the named records and the mark of the session; write what
+        `decide` returns, the outbox row included; return that. None: no such pool.
+        """
+        ...
+
+    async def read_records(
+        self,
+        dataset_id: DatasetId,
+        select: Callable[[DatasetState | None], RecordRange | None],
+    ) -> RecordPage | None:
+        """
+        Read the dataset and the records that `select` chooses; `select` returns None
+        when it wants none. None: no such pool.
+        """
+        ...
+
+    async def find_spent_session(self, session_id: bytes) -> SpentSession | None:
+        """Find the mark of a session that an update has used."""
+        ...
+
+    async def list_datasets(
+        self,
+        identity_pool_id: str,
+        identity_id: str,
+        *,
+        after: str | None,
+        limit: int | None,
+    ) -> list[NamedDataset] | None:
+        """List live datasets by name, those behind `after`. None: no such pool."""
+        ...
+
+    async def find_identity_usage(
+        self, identity_pool_id: str, identity_id: str
+    ) -> IdentityUsage | None:
+        """Tell what an identity holds. None: it never had a dataset, or no pool."""
+        ...
+
+
+class OutboxStore(Protocol):
+    """Changes that wait for their stream."""
+
+    async def list_outbox_pools(self) -> list[str]:
+        """List the pools with an enabled stream that have entries."""
+        ...
+
+    async def list_outbox(
+        self, identity_pool_id: str, *, limit: int, bytes_max: int
+    ) -> list[OutboxEntry]:
+        """List the oldest entries of a pool, at least one when there is any."""
+        ...
+
+    async def delete_outbox(
+        self, identity_pool_id: str, outbox_ids: Sequence[int]
+    ) -> None:
+        """Delete entries that the stream has acknowledged."""
+        ...
+
+    async def count_outbox(self) -> int:
+        """Count all entries."""
+        ...
+
+
+class BulkPublishStore(Protocol):
+    """Runs, their slices, and the data they publish."""
+
+    async def start_bulk_publish(
+        self,
+        identity_pool_id: str,
+        decide: Callable[[IdentityPool, BulkPublishRun], BulkPublishRun],
+        slices: Sequence[Slice],
+    ) -> BulkPublishRun | None:
+        """Replace the last run of a pool by the one decided on. None: no such pool."""
+        ...
+
+    async def find_bulk_publish(self, identity_pool_id: str) -> BulkPublishRun | None:
+        """Find the last run, NOT_STARTED when there was none. None: no such pool."""
+        ...
+
+    async def find_bulk_publish_progress(
+        self, identity_pool_id: str
+    ) -> BulkPublishProgress | None:
+        """Tell how far the last run of a pool has got."""
+        ...
+
+    async def lease_slice(
+        self, worker: str, *, now_ms: int, lease_ms: int
+    ) -> LeasedSlice | None:
+        """Lease a slice that is not done and that nobody holds."""
+        ...
+
+    async def checkpoint_slice(
+        self,
+        leased: LeasedSlice,
+        position: Position,
+        counts: Counts,
+        *,
+        lease_until_ms: int,
+    ) -> None:
+        """Save how far a slice is, and hold it longer. LeaseLostError: taken over."""
+        ...
+
+    async def finish_slice(
+        self,
+        leased: LeasedSlice,
+        finish: Callable[[BulkPublishRun], BulkPublishRun],
+    ) -> BulkPublishRun:
+        """Mark a slice done; `finish` the run when it was the last one."""
+        ...
+
+    async def fail_bulk_publish(
+        self,
+        leased: LeasedSlice,
+        fail: Callable[[BulkPublishRun], BulkPublishRun],
+    ) -> BulkPublishRun:
+        """End the run of a slice."""
+        ...
+
+    async def release_slices(self, worker: str) -> None:
+        """Give back what a worker holds, so that another need not wait."""
+        ...
+
+    async def scan_datasets(
+        self,
+        leased: LeasedSlice,
+        *,
+        position: Position | None,
+        limit: int,
+        bytes_max: int,
+    ) -> list[DatasetSnapshot]:
+        """
+        Read live datasets of a slice behind a position, in (identity id, name) order:
+        at most `limit`, and no more once `bytes_max` bytes were read.
+        """
+        ...
+
+
+class StreamStore(Protocol):
+    """Embedded streams."""
+
+    async def create_stream(
+        self, stream_name: str, *, shard_count: int, now_ms: int
+    ) -> bool:
+        """Create a stream; False when the name is taken."""
+        ...
+
+    async def delete_stream(self, stream_name: str) -> bool:
+        """Delete a stream: from now on it does not exist. `purge` drops its data."""
+        ...
+
+    async def find_stream(self, stream_name: str) -> Stream | None:
+        """Find a stream."""
+        ...
+
+    async def list_streams(self, *, after: str | None, limit: int) -> list[Stream]:
+        """List streams by name, those behind `after`."""
+        ...
+
+    async def put_stream_records(
+        self, stream_id: int, records: Sequence[NewStreamRecord], *, now_ms: int
+    ) -> list[int] | None:
+        """Append records; return their sequence numbers. None: the stream is gone."""
+        ...
+
+    async def list_stream_records(
+        self, stream_id: int, shard: int, *, after: int, limit: int, bytes_max: int
+    ) -> list[StoredStreamRecord]:
+        """List records of a shard above a sequence number, in order."""
+        ...
+
+    async def find_sequence_number(
+        self, stream_id: int, shard: int, *, arrived_before_ms: int | None = None
+    ) -> int:
+        """
+        Give the last sequence number of a shard, or the last one that arrived before a
+        time; 0 when there is none.
+        """
+        ...
+
+    async def put_stream_payload(
+        self, payload_id: str, data: bytes, *, expires_ms: int
+    ) -> None:
+        """Keep the records of a stream record that were too large to go in it."""
+        ...
+
+    async def find_stream_payload(
+        self, payload_id: str, *, now_ms: int
+    ) -> bytes | None:
+        """Find such records while they have not expired."""
+        ...
+
+
+class Store(
+    DeveloperKeyStore,
+    IdentityPoolStore,
+    DatasetStore,
+    OutboxStore,
+    BulkPublishStore,
+    StreamStore,
+    Protocol,
+):
+    """Everything Millpond keeps."""
+
+    async def open(self) -> None:
+        """
+        Open the store and bring its schema up to date. Idempotent.
+
+        Raises:
+            StoreVersionError: the schema is newer than this program.
+            StoreUnavailableError: it cannot be reached or written.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what was accepted, then close. Idempotent."""
+        ...
+
+    async def ping(self) -> None:
+        """Raise a `StoreError` when the store cannot answer."""
+        ...
+
+    async def purge(self, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:
+        """
+        Drop what nobody can reach any more: data of deleted pools and streams, marks of
+        expired sessions, stream records beyond retention, expired payloads. At most
+        about `limit` rows; returns how many, so that a caller can go on until 0.
+        """
+        ...
