@@ -1,0 +1,62 @@
+"""What every service function works with, made once by the composition root."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from millpond.core.sync import SyncLimits
+from millpond.core.tokens import PageTokens, SyncSessions
+from millpond.settings import Settings
+from millpond.stores.base import Store
+
+
+class Signal:
+    """Something that a worker waits for; without a worker it goes unheard."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` at each signal, on the event loop's thread."""
+        self._listeners.append(listener)
+
+    def send(self) -> None:
+        """Tell whoever listens."""
+        for listener in self._listeners:
+            listener()
+
+
+def system_now_ms() -> int:
+    """Read the clock: epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The store, the settings, the clock and the keys that the service uses."""
+
+    store: Store
+    settings: Settings
+    sessions: SyncSessions
+    pages: PageTokens
+    now_ms: Callable[[], int] = system_now_ms
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    new_uuid: Callable[[], uuid.UUID] = uuid.uuid4
+    limits: SyncLimits = SyncLimits()
+    sync_sessions: dict[str, int] = field(default_factory=dict)
+    """Sync sessions begun, by pool, that the store has not been told of yet."""
+    outbox_changed: Signal = field(default_factory=Signal)
+    bulk_publish_started: Signal = field(default_factory=Signal)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling."""
+
+    access_key_id: str
+    account_id: str
+    """The name under which a developer's changes are kept."""

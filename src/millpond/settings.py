@@ -1,0 +1,282 @@
+"""
+Settings: one table, read from a TOML file, the environment and the command line.
+
+The fields of `Settings` are the table: name, default, help, bounds. `millpond serve
+--help` and the reference page are printed from it. Each setting is also an environment
+variable, `MILLPOND_` and the name in capitals. The command line wins over the
+environment, the environment over the file, the file over the default.
+
+Lengths of time end in `_s`, sizes in `_bytes` or `_chars`; numbers that bound something
+end in `_max`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from millpond import limits
+from millpond.errors import SettingsError
+
+PREFIX: Final = "MILLPOND_"
+
+
+def setting(
+    default: Any, help: str, *, least: int | None = None, most: int | None = None
+) -> Any:
+    """Describe a setting: its default, its help text and its bounds, inclusive."""
+    metadata = {"help": help, "least": least, "most": most}
+    if isinstance(default, dict | list):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything an operator may choose."""
+
+    data: Path = setting(Path("millpond-data"), "Folder of the embedded store.")
+    host: str = setting("127.0.0.1", "Address to listen on.")
+    port: int = setting(
+        8014, "Port to listen on; 0 takes a free one.", least=0, most=65535
+    )
+    public_url: str = setting(
+        "",
+        "URL at which consumers reach this server, for links in stream records. "
+        "Empty: made from host and port.",
+    )
+    tls_certificate: str = setting("", "File with the TLS certificate chain (PEM).")
+    tls_key: str = setting("", "File with the TLS private key (PEM).")
+    region: str = setting(
+        "us-east-1", "Region that new ids and ARNs name and that signatures are for."
+    )
+    accepted_regions: list[str] = setting(
+        [],
+        "Further regions that a signature may be scoped to; '*' accepts any.",
+    )
+    account_id: str = setting(
+        "000000000000",
+        "The 12 digits that ARNs name, and LastModifiedBy for developer credentials.",
+    )
+    secret_key: str = setting(
+        "",
+        "32 bytes in hex that seal secrets at rest and sign tokens. Empty: the file "
+        "secret.key in the data folder, made at the first start.",
+    )
+    request_body_bytes_max: int = setting(
+        limits.REQUEST_BODY_BYTES_MAX,
+        "Largest request body.",
+        least=1024,
+        most=256 * 1024 * 1024,
+    )
+    signature_window_s: int = setting(
+        limits.SIGNATURE_WINDOW_S,
+        "How far a request's date may be from the server's clock.",
+        least=1,
+        most=86_400,
+    )
+    explain_signatures: bool = setting(
+        False,
+        "Put the canonical request into signature errors. For debugging only.",
+    )
+    self_heal_sync_counts: bool = setting(
+        False,
+        "Answer a lastSyncCount above the dataset's as if it were 0, instead of "
+        "refusing it.",
+    )
+    sync_session_lifetime_s: int = setting(
+        limits.SYNC_SESSION_LIFETIME_S,
+        "How long a SyncSessionToken is good for.",
+        least=60,
+        most=7 * 86_400,
+    )
+    datasets_per_identity_max: int = setting(
+        limits.DATASETS_PER_IDENTITY_MAX, "Live datasets of one identity.", least=1
+    )
+    records_per_dataset_max: int = setting(
+        limits.RECORDS_PER_DATASET_MAX, "Live records of one dataset.", least=1
+    )
+    dataset_bytes_max: int = setting(
+        limits.DATASET_BYTES_MAX,
+        "Size of one dataset: UTF-8 lengths of live keys and values.",
+        least=1,
+    )
+    record_key_chars_max: int = setting(
+        limits.RECORD_KEY_CHARS_MAX,
+        "Characters of a record key.",
+        least=1,
+        most=limits.RECORD_KEY_CHARS_MAX,
+    )
+    record_value_chars_max: int = setting(
+        limits.RECORD_VALUE_CHARS_MAX,
+        "Characters of a record value.",
+        least=1,
+        most=limits.RECORD_VALUE_CHARS_MAX,
+    )
+    identity_pools_max: int = setting(limits.POOLS_MAX, "Identity pools.", least=1)
+    streams: dict[str, str] = setting(
+        {},
+        "Stream names and the URL of the sink behind each. A name that is not in the "
+        "table is an embedded stream.",
+    )
+    stream_retention_s: int = setting(
+        limits.STREAM_RETENTION_S,
+        "How long an embedded stream keeps its records.",
+        least=60,
+        most=365 * 86_400,
+    )
+    stream_payload_lifetime_s: int = setting(
+        limits.STREAM_PAYLOAD_LIFETIME_S,
+        "How long the link of a large stream record works.",
+        least=60,
+        most=365 * 86_400,
+    )
+    bulk_publish_slices: int = setting(
+        16, "Slices that a bulk publish is cut into.", least=1, most=256
+    )
+    bulk_publish_workers: int = setting(
+        2, "Slices that this server publishes at the same time.", least=1, most=64
+    )
+    bulk_publish_retries_max: int = setting(
+        6,
+        "How often in a row a batch is tried again before the run fails.",
+        least=0,
+        most=100,
+    )
+    drain_s: int = setting(
+        20, "How long requests under way may take at shutdown.", least=0, most=3600
+    )
+    log_level: str = setting("info", "Least level that is logged.")
+    log_format: str = setting("auto", "json, console, or auto: by the terminal.")
+    log_requests: bool = setting(
+        False, "Log every request, not only those that fail here."
+    )
+
+    @property
+    def regions(self) -> frozenset[str] | None:
+        """The regions a signature may be scoped to; None for any."""
+        if "*" in self.accepted_regions:
+            return None
+        return frozenset({self.region, *self.accepted_regions})
+
+
+class Row(NamedTuple):
+    """One row of the table, for people."""
+
+    name: str
+    default: str
+    help: str
+    environment: str
+
+
+def table() -> Iterator[Row]:
+    """List the settings in order, for help pages and documents."""
+    defaults = Settings()
+    for each in dataclasses.fields(Settings):
+        value = getattr(defaults, each.name)
+        yield Row(
+            each.name,
+            "" if value in ("", [], {}) else _spell(value),
+            each.metadata["help"],
+            PREFIX + each.name.upper(),
+        )
+
+
+def _spell(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def load(
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """
+    Read settings.
+
+    Args:
+        environment: variables; those that begin with `MILLPOND_` are settings.
+        overrides: values from the command line; None means not given.
+    Raises:
+        SettingsError: the file cannot be read; a name is unknown; a value has the wrong
+            type or is out of bounds.
+    """
+    given: dict[str, Any] = {}
+    if file is not None:
+        given |= _read_file(file)
+    given |= _read_environment(environment or {})
+    given |= {k: v for k, v in (overrides or {}).items() if v is not None}
+    known = {each.name: each for each in dataclasses.fields(Settings)}
+    for name in given:
+        if name not in known:
+            raise SettingsError(f"There is no setting '{name}'.")
+    try:
+        settings = msgspec.convert(
+            {k: str(v) if isinstance(v, Path) else v for k, v in given.items()},
+            Settings,
+            strict=False,
+        )
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"A setting has the wrong type: {error}.") from error
+    for each in known.values():
+        _check_bounds(each, getattr(settings, each.name))
+    _check(settings)
+    return settings
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror
+        raise SettingsError(f"Cannot read '{file}': {reason}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"'{file}' is not valid TOML: {error}.") from error
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Read variables; those of list and table settings hold JSON."""
+    found: dict[str, Any] = {}
+    fields = {PREFIX + f.name.upper(): f for f in dataclasses.fields(Settings)}
+    for variable, value in environment.items():
+        each = fields.get(variable)
+        if each is None:
+            continue  # MILLPOND_TEST_... and the like are not settings
+        if "[" in str(each.type):
+            try:
+                found[each.name] = msgspec.json.decode(value)
+            except msgspec.DecodeError as error:
+                raise SettingsError(
+                    f"{variable} is not valid JSON: {error}."
+                ) from error
+        else:
+            found[each.name] = value
+    return found
+
+
+def _check_bounds(each: dataclasses.Field[Any], value: Any) -> None:
+    least, most = each.metadata["least"], each.metadata["most"]
+    if (least is not None and value < least) or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise SettingsError(f"Setting '{each.name}' is {value}; it must be {bounds}.")
+
+
+def _check(settings: Settings) -> None:
+    if not (settings.account_id.isascii() and settings.account_id.isdigit()):
+        raise SettingsError("Setting 'account_id' must be digits.")
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise SettingsError(
+            "Settings 'tls_certificate' and 'tls_key' must be given together."
+        )
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise SettingsError(
+            "Setting 'log_level' must be debug, info, warning or error."
+        )
+    if settings.log_format not in ("auto", "json", "console"):
+        raise SettingsError("Setting 'log_format' must be auto, json or console.")
