@@ -218,9 +218,7 @@ def load(
             raise SettingsError(f"There is no setting '{name}'.")
     try:
         settings = msgspec.convert(
-            {k: str(v) if isinstance(v, Path) else v for k, v in given.items()},
-            Settings,
-            strict=False,
+            given, Settings, strict=False, dec_hook=lambda kind, value: kind(value)
         )
     except msgspec.ValidationError as error:
         raise SettingsError(f"A setting has the wrong type: {error}.") from error

@@ -46,7 +46,7 @@ class Context:
     now_ms: Callable[[], int] = system_now_ms
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4
-    limits: SyncLimits = SyncLimits()
+    limits: SyncLimits = field(default_factory=SyncLimits)
     sync_sessions: dict[str, int] = field(default_factory=dict)
     """Sync sessions begun, by pool, that the store has not been told of yet."""
     outbox_changed: Signal = field(default_factory=Signal)
