@@ -1,0 +1,223 @@
+"""Bulk-publish runs and slices in the embedded store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from millpond.core.bulk_publish import (
+    BulkPublishRun,
+    Counts,
+    LeasedSlice,
+    Position,
+    Slice,
+)
+from millpond.core.identity_pools import IdentityPool
+from millpond.errors import LeaseLostError
+from millpond.stores.base import BulkPublishProgress, DatasetSnapshot
+from millpond.stores.sqlite import identity_pools
+from millpond.stores.sqlite.database import Database, Reader, Writer
+from millpond.stores.sqlite.queries import Queries
+
+SQL: Final = Queries("bulk_publish.sql")
+AFTER_EVERY_ID: Final = "\U0010ffff"  # an id is ASCII
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(BulkPublishRun).decode
+
+
+class BulkPublishes:
+    """The `BulkPublishStore` part of the port."""
+
+    database: Database
+
+    async def start_bulk_publish(
+        self,
+        identity_pool_id: str,
+        decide: Callable[[IdentityPool, BulkPublishRun], BulkPublishRun],
+        slices: Sequence[Slice],
+    ) -> BulkPublishRun | None:
+        def job(db: Writer) -> BulkPublishRun | None:
+            pool = identity_pools.find(db, identity_pool_id)
+            if pool is None:
+                return None
+            run = decide(pool, _find_run(db, identity_pool_id))
+            db.execute(SQL.put_run, (identity_pool_id, _encode(run)))
+            db.execute(SQL.drop_slices, (identity_pool_id,))
+            db.executemany(
+                SQL.create_slice,
+                [
+                    (identity_pool_id, each.number, run.run_id, each.first, each.end)
+                    for each in slices
+                ],
+            )
+            return run
+
+        return await self.database.write(job)
+
+    async def find_bulk_publish(self, identity_pool_id: str) -> BulkPublishRun | None:
+        with self.database.reading("find_bulk_publish") as cursor:
+            sql = identity_pools.SQL.find_streaming
+            if not cursor.execute(sql, (identity_pool_id,)).fetchall():
+                return None
+            return _find_run(cursor, identity_pool_id)
+
+    async def find_bulk_publish_progress(
+        self, identity_pool_id: str
+    ) -> BulkPublishProgress | None:
+        def job(cursor: Reader) -> BulkPublishProgress | None:
+            if identity_pools.find(cursor, identity_pool_id) is None:
+                return None
+            ((slices, still_open, *counts),) = cursor.execute(
+                SQL.count_slices, (identity_pool_id,)
+            ).fetchall()
+            ((datasets,),) = cursor.execute(
+                SQL.count_pool_datasets, (identity_pool_id,)
+            ).fetchall()
+            return BulkPublishProgress(
+                Counts(*counts), slices, slices - still_open, datasets
+            )
+
+        return await self.database.read_slowly("find_bulk_publish_progress", job)
+
+    async def lease_slice(
+        self, worker: str, *, now_ms: int, lease_ms: int
+    ) -> LeasedSlice | None:
+        def job(db: Writer) -> LeasedSlice | None:
+            rows = db.execute(SQL.lease_slice, (worker, now_ms, lease_ms)).fetchall()
+            return _leased(db, rows[0]) if rows else None
+
+        return await self.database.write(job)
+
+    async def checkpoint_slice(
+        self,
+        leased: LeasedSlice,
+        position: Position,
+        counts: Counts,
+        *,
+        lease_until_ms: int,
+    ) -> None:
+        row = (
+            *_key(leased),
+            position.identity_id,
+            position.dataset_name,
+            counts.datasets,
+            counts.records,
+            counts.data_bytes,
+            lease_until_ms,
+        )
+
+        def job(db: Writer) -> None:
+            if not db.execute(SQL.checkpoint_slice, row).fetchall():
+                raise LeaseLostError(f"slice {leased.slice.number} was taken over")
+
+        await self.database.write(job)
+
+    async def finish_slice(
+        self,
+        leased: LeasedSlice,
+        finish: Callable[[BulkPublishRun], BulkPublishRun],
+    ) -> BulkPublishRun:
+        def job(db: Writer) -> BulkPublishRun:
+            run = _close_slice(db, leased)
+            ((_, still_open, *_),) = db.execute(
+                SQL.count_slices, (leased.identity_pool_id,)
+            ).fetchall()
+            return run if still_open else _put_run(db, finish(run))
+
+        return await self.database.write(job)
+
+    async def fail_bulk_publish(
+        self,
+        leased: LeasedSlice,
+        fail: Callable[[BulkPublishRun], BulkPublishRun],
+    ) -> BulkPublishRun:
+        def job(db: Writer) -> BulkPublishRun:
+            run = _close_slice(db, leased)
+            db.execute(SQL.close_slices, (leased.identity_pool_id, leased.run_id))
+            return _put_run(db, fail(run))
+
+        return await self.database.write(job)
+
+    async def release_slices(self, worker: str) -> None:
+        await self.database.write(lambda db: db.execute(SQL.release_slices, (worker,)))
+
+    async def scan_datasets(
+        self,
+        leased: LeasedSlice,
+        *,
+        position: Position | None,
+        limit: int,
+        bytes_max: int,
+    ) -> list[DatasetSnapshot]:
+        behind = position or Position(leased.slice.first or "", "")
+        bounds = (
+            leased.identity_pool_id,
+            behind.identity_id,
+            behind.dataset_name,
+            leased.slice.end or AFTER_EVERY_ID,
+            limit,
+        )
+
+        def job(cursor: Reader) -> list[DatasetSnapshot]:
+            found: list[DatasetSnapshot] = []
+            size = 0
+            for row in cursor.execute(SQL.scan_datasets, bounds):
+                identity, name, count, modified, records, encoded = row
+                found.append(
+                    DatasetSnapshot(
+                        identity, name, count, modified, records, encoded.encode()
+                    )
+                )
+                size += len(encoded)
+                if size >= bytes_max:
+                    break
+            return found
+
+        return await self.database.read_slowly("scan_datasets", job)
+
+
+def _find_run(db: Reader, identity_pool_id: str) -> BulkPublishRun:
+    rows = db.execute(SQL.find_run, (identity_pool_id,)).fetchall()
+    if not rows:
+        return BulkPublishRun(identity_pool_id=identity_pool_id)
+    return _decode(rows[0][0])
+
+
+def _put_run(db: Writer, run: BulkPublishRun) -> BulkPublishRun:
+    db.execute(SQL.put_run, (run.identity_pool_id, _encode(run)))
+    return run
+
+
+def _key(leased: LeasedSlice) -> tuple[str, int, str, int]:
+    return (
+        leased.identity_pool_id,
+        leased.slice.number,
+        leased.run_id,
+        leased.fence,
+    )
+
+
+def _close_slice(db: Writer, leased: LeasedSlice) -> BulkPublishRun:
+    """Close a slice that its worker still holds; give the run it belongs to."""
+    if not db.execute(SQL.close_slice, _key(leased)).fetchall():
+        raise LeaseLostError(f"slice {leased.slice.number} was taken over")
+    return _find_run(db, leased.identity_pool_id)
+
+
+def _leased(db: Writer, row: Sequence[Any]) -> LeasedSlice:
+    pool, number, run_id, first, end, fence, identity, dataset, *counts = row
+    run = _find_run(db, str(pool))
+    ((slices, *_),) = db.execute(SQL.count_slices, (pool,)).fetchall()
+    return LeasedSlice(
+        identity_pool_id=str(pool),
+        run_id=str(run_id),
+        stream_name=run.stream_name,
+        slice=Slice(number, first, end),
+        slices=slices,
+        fence=fence,
+        position=None if identity is None else Position(str(identity), str(dataset)),
+        counts=Counts(*counts),
+    )

@@ -1,0 +1,302 @@
+"""
+Connections to the embedded database, and its one writer.
+
+Theory of operation
+-------------------
+Reads use read-only connections in WAL mode: they see the last commit and wait for
+nobody. Short ones run on the event loop's own connection, because a hop to a thread
+costs several times what they do; long ones run on threads (`read_slowly`).
+
+All writes go through one thread. It takes every job that waits, applies them in one
+transaction, each in a savepoint of its own, and commits once: one fsync for all. Then
+all are answered. A job that raises is rolled back alone; the others go on. When the
+commit fails, nobody was promised anything and all jobs of the group fail.
+
+`synchronous=FULL` makes each commit durable before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+import apsw
+
+from millpond.errors import StoreError, StoreUnavailableError
+from millpond.stores.sqlite import migrations
+
+T = TypeVar("T")
+
+PAGE_BYTES: Final = 8192  # stream records are a few KiB; two fit
+GROUP_JOBS_MAX: Final = 256  # bounds how long the first of a group waits
+BUSY_TIMEOUT_MS: Final = 5000  # the administration commands write beside a server
+CACHE_KIB: Final = 16 * 1024  # per connection
+CHECKPOINT_PAGES: Final = 4000  # the WAL is copied back every 32 MiB
+SLOW_READERS: Final = 2
+
+
+class Rows(Protocol):
+    """What a statement gives. The tables are STRICT, so columns are what they say."""
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Reader(Protocol):
+    """A connection or cursor of the driver, as far as the modules here use it."""
+
+    def execute(self, sql: str, row: Sequence[Any] = ..., /) -> Rows: ...
+
+
+class Writer(Reader, Protocol):
+    """The writer's connection, inside a transaction."""
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Rows: ...
+
+    def last_insert_rowid(self) -> int: ...
+
+
+Job = Callable[[Writer], Any]
+
+
+class _Task(NamedTuple):
+    job: Job
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+class Database:
+    """The file, its writer thread and its readers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._reader: apsw.Connection | None = None
+        self._slow = threading.local()
+        self._slow_connections: list[apsw.Connection] = []
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __repr__(self) -> str:
+        return f"<Database {str(self.path)!r}, {'OPEN' if self._thread else 'CLOSED'}>"
+
+    def open(self) -> None:
+        """Open the file, migrate it, start the writer. Idempotent."""
+        if self._thread is not None:
+            return
+        with map_driver_errors("open"):
+            writer = _connect(self.path, write=True)
+            try:
+                migrations.apply(writer)
+                self._reader = _connect(self.path, write=False)
+            except BaseException:
+                writer.close()
+                raise
+        self._pool = ThreadPoolExecutor(SLOW_READERS, "millpond-read")
+        self._thread = threading.Thread(
+            target=self._write_loop, args=(writer,), name="millpond-write", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish the jobs that were accepted, then close. Idempotent."""
+        if self._thread is None:
+            return
+        self._tasks.put(None)
+        self._thread.join()
+        self._thread = None
+        assert self._pool is not None
+        assert self._reader is not None
+        self._pool.shutdown(wait=True)
+        for connection in [self._reader, *self._slow_connections]:
+            connection.close()
+        self._slow_connections.clear()
+        self._slow = threading.local()
+
+    async def write(self, job: Callable[[Writer], T]) -> T:
+        """
+        Run a job on the writer and wait until what it wrote is durable.
+
+        Raises:
+            StoreError: the job or the commit failed in the database.
+            Exception: whatever else the job raised; it was rolled back.
+        """
+        if self._thread is None:
+            raise StoreError("The store is closed.", op="write")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._tasks.put(_Task(job, future, loop))
+        return await future
+
+    @contextlib.contextmanager
+    def reading(self, op: str) -> Iterator[Reader]:
+        """Read on the event loop's own connection, as of one moment. Keep it short."""
+        if self._thread is None or self._reader is None:
+            raise StoreError("The store is closed.", op=op)
+        with map_driver_errors(op), _one_moment(self._reader) as cursor:
+            yield cursor
+
+    async def read_slowly(self, op: str, job: Callable[[Reader], T]) -> T:
+        """Read on a thread, as of one moment, so that the event loop goes on."""
+        if self._pool is None or self._thread is None:
+            raise StoreError("The store is closed.", op=op)
+
+        def run() -> T:
+            connection: apsw.Connection | None = getattr(self._slow, "db", None)
+            with map_driver_errors(op):
+                if connection is None:
+                    connection = _connect(self.path, write=False)
+                    self._slow.db = connection
+                    self._slow_connections.append(connection)
+                with _one_moment(connection) as cursor:
+                    return job(cursor)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
+
+    def _write_loop(self, connection: apsw.Connection) -> None:
+        closing = False
+        while not closing:
+            group, closing = self._next_group()
+            if group:
+                _answer(group, _commit(connection, [each.job for each in group]))
+        with contextlib.suppress(apsw.Error):
+            # The next start then has no log to replay.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.close()
+
+    def _next_group(self) -> tuple[list[_Task], bool]:
+        """Wait for a task, then take all that wait; say whether to close after them."""
+        group: list[_Task] = []
+        task = self._tasks.get()
+        while task is not None:
+            group.append(task)
+            if len(group) == GROUP_JOBS_MAX:
+                return group, False
+            try:
+                task = self._tasks.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+
+@contextlib.contextmanager
+def map_driver_errors(op: str) -> Iterator[None]:
+    """Translate what the driver raises; the contract suite breaks it on purpose."""
+    try:
+        yield
+    except (apsw.BusyError, apsw.LockedError) as error:
+        raise StoreUnavailableError(
+            "The database is locked by another program.", op=op
+        ) from error
+    except apsw.FullError as error:
+        raise StoreUnavailableError(
+            "The disk is full.", op=op, hint="Free some space; nothing was written."
+        ) from error
+    except (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
+        raise StoreUnavailableError(
+            f"The database cannot be read or written: {error}",
+            op=op,
+            hint="Check the disk and the permissions of the data folder.",
+        ) from error
+    except apsw.Error as error:
+        raise StoreError(f"The database failed: {error}", op=op) from error
+
+
+def _connect(path: Path, *, write: bool) -> apsw.Connection:
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(
+        str(path), flags=flags if write else apsw.SQLITE_OPEN_READONLY
+    )
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    connection.pragma("cache_size", -CACHE_KIB)
+    connection.pragma("temp_store", "memory")
+    if write:
+        connection.pragma("page_size", PAGE_BYTES)
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "full")
+        connection.wal_autocheckpoint(CHECKPOINT_PAGES)
+    return connection
+
+
+@contextlib.contextmanager
+def _one_moment(connection: apsw.Connection) -> Iterator[Reader]:
+    cursor = connection.cursor()
+    cursor.execute("BEGIN")
+    try:
+        yield cursor
+    finally:
+        cursor.execute("COMMIT")
+
+
+def _commit(
+    connection: apsw.Connection, jobs: list[Job]
+) -> list[tuple[Any, BaseException | None]]:
+    """Run jobs in one transaction; give back a result or an error for each."""
+    results: list[tuple[Any, BaseException | None]] = []
+    try:
+        with map_driver_errors("write"):
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                results.append(_run(connection, job))
+            connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            with contextlib.suppress(apsw.Error):
+                connection.execute("ROLLBACK")
+        # A job that failed by itself keeps its own error: it would fail again.
+        results += [(None, None)] * (len(jobs) - len(results))
+        return [(None, own or error) for _, own in results]
+    return results
+
+
+def _run(connection: apsw.Connection, job: Job) -> tuple[Any, BaseException | None]:
+    connection.execute("SAVEPOINT job")
+    try:
+        with map_driver_errors("write"):
+            result = job(connection)
+    except Exception as error:
+        if not connection.in_transaction:
+            raise  # SQLite gave up the whole transaction (disk full, I/O error)
+        connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+        return None, error
+    connection.execute("RELEASE job")
+    return result, None
+
+
+def _answer(
+    group: list[_Task], results: list[tuple[Any, BaseException | None]]
+) -> None:
+    """Hand the results to the event loops, one wake-up per loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+    for task, (result, error) in zip(group, results, strict=True):
+        by_loop.setdefault(task.loop, []).append(_resolver(task.future, result, error))
+    for loop, resolvers in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(_call_all, resolvers)
+
+
+def _resolver(
+    future: asyncio.Future[Any], result: Any, error: BaseException | None
+) -> Callable[[], None]:
+    def resolve() -> None:
+        if future.done():  # the request was cancelled meanwhile
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    return resolve
+
+
+def _call_all(resolvers: list[Callable[[], None]]) -> None:
+    for resolve in resolvers:
+        resolve()

@@ -1,0 +1,277 @@
+"""Datasets and their records in the embedded store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from millpond.core.sync import (
+    Changes,
+    DatasetId,
+    DatasetState,
+    Outcome,
+    SpentSession,
+    StoredDataset,
+    StoredRecord,
+)
+from millpond.stores.base import (
+    IdentityUsage,
+    NamedDataset,
+    RecordPage,
+    RecordRange,
+)
+from millpond.stores.sqlite import identity_pools
+from millpond.stores.sqlite.database import Database, Reader, Writer
+from millpond.stores.sqlite.queries import Queries
+
+SQL: Final = Queries("datasets.sql")
+_POOL_SQL: Final = identity_pools.SQL
+
+# Taken once: these run for every request.
+_FIND_STREAMING: Final = _POOL_SQL.find_streaming
+_FIND_DATASET: Final = SQL.find_dataset
+_FIND_RECORD: Final = SQL.find_record
+_LIST_RECORDS: Final = SQL.list_records
+_PUT_RECORD: Final = SQL.put_record
+
+
+class Datasets:
+    """The `DatasetStore` part of the port."""
+
+    database: Database
+
+    async def update_dataset(
+        self,
+        dataset_id: DatasetId,
+        *,
+        keys: Sequence[str],
+        session_id: bytes | None,
+        decide: Callable[[StoredDataset], Changes],
+    ) -> Changes | None:
+        def job(db: Writer) -> Changes | None:
+            pool_id = dataset_id.identity_pool_id
+            pool = db.execute(_FIND_STREAMING, (pool_id,)).fetchall()
+            if not pool:
+                return None
+            number, state = _find_dataset(db, dataset_id)
+            stored = StoredDataset(
+                state,
+                _find_records(db, number, keys),
+                _count_live(db, dataset_id, state),
+                _find_spent_session(db, session_id),
+                bool(pool[0][0]),
+            )
+            changes = decide(stored)
+            _save(db, dataset_id, number, state, changes)
+            return changes
+
+        return await self.database.write(job)
+
+    async def read_records(
+        self,
+        dataset_id: DatasetId,
+        select: Callable[[DatasetState | None], RecordRange | None],
+    ) -> RecordPage | None:
+        with self.database.reading("read_records") as cursor:
+            pool_id = dataset_id.identity_pool_id
+            if not cursor.execute(_FIND_STREAMING, (pool_id,)).fetchall():
+                return None
+            number, state = _find_dataset(cursor, dataset_id)
+            chosen = select(state)
+            if number is None or chosen is None:
+                return RecordPage(state, [])
+            return RecordPage(state, _list_records(cursor, number, chosen))
+
+    async def find_spent_session(self, session_id: bytes) -> SpentSession | None:
+        with self.database.reading("find_spent_session") as cursor:
+            return _find_spent_session(cursor, session_id)
+
+    async def list_datasets(
+        self,
+        identity_pool_id: str,
+        identity_id: str,
+        *,
+        after: str | None,
+        limit: int | None,
+    ) -> list[NamedDataset] | None:
+        with self.database.reading("list_datasets") as cursor:
+            if not cursor.execute(_FIND_STREAMING, (identity_pool_id,)).fetchall():
+                return None
+            rows = cursor.execute(
+                SQL.list_datasets,
+                (
+                    identity_pool_id,
+                    identity_id,
+                    after or "",
+                    -1 if limit is None else limit,
+                ),
+            )
+            return [NamedDataset(name, _state(rest)) for name, *rest in rows]
+
+    async def find_identity_usage(
+        self, identity_pool_id: str, identity_id: str
+    ) -> IdentityUsage | None:
+        with self.database.reading("find_identity_usage") as cursor:
+            if not cursor.execute(_FIND_STREAMING, (identity_pool_id,)).fetchall():
+                return None
+            ((count, size, modified),) = cursor.execute(
+                SQL.find_identity_usage, (identity_pool_id, identity_id)
+            ).fetchall()
+        return None if modified is None else IdentityUsage(count, size, modified)
+
+
+def _find_dataset(
+    cursor: Reader, dataset_id: DatasetId
+) -> tuple[int | None, DatasetState | None]:
+    rows = cursor.execute(
+        _FIND_DATASET,
+        (
+            dataset_id.identity_pool_id,
+            dataset_id.identity_id,
+            dataset_id.dataset_name,
+        ),
+    ).fetchall()
+    if not rows:
+        return None, None
+    number, *columns = rows[0]
+    return number, _state(columns)
+
+
+def _state(columns: Sequence[Any]) -> DatasetState:
+    count, live, horizon, created, modified, by, records, size = columns
+    return DatasetState(
+        sync_count=count,
+        exists=bool(live),
+        horizon=horizon,
+        creation_date_ms=created,
+        last_modified_date_ms=modified,
+        last_modified_by=by,
+        num_records=records,
+        data_storage=size,
+    )
+
+
+def _find_records(
+    cursor: Reader, number: int | None, keys: Iterable[str]
+) -> dict[str, StoredRecord]:
+    if number is None:
+        return {}
+    found = {}
+    for key in keys:
+        for row in cursor.execute(_FIND_RECORD, (number, key)).fetchall():
+            found[key] = StoredRecord(*row)
+    return found
+
+
+def _list_records(
+    cursor: Reader, number: int, chosen: RecordRange
+) -> list[StoredRecord]:
+    bounds = (number, chosen.after, chosen.up_to)
+    if chosen.position is None and chosen.limit is None:
+        rows = cursor.execute(_LIST_RECORDS, bounds).fetchall()
+    else:
+        count, key = chosen.position or (chosen.after, "")
+        limit = -1 if chosen.limit is None else chosen.limit
+        rows = cursor.execute(
+            SQL.list_records_page, (*bounds, count, key, limit)
+        ).fetchall()
+    return [StoredRecord(*row) for row in rows]
+
+
+def _count_live(
+    cursor: Reader, dataset_id: DatasetId, state: DatasetState | None
+) -> int:
+    """Count the identity's datasets, when it may be about to get another one."""
+    if state is not None and state.exists:
+        return 0
+    ((count,),) = cursor.execute(
+        SQL.count_live_datasets, (dataset_id.identity_pool_id, dataset_id.identity_id)
+    ).fetchall()
+    return int(count)
+
+
+def _find_spent_session(
+    cursor: Reader, session_id: bytes | None
+) -> SpentSession | None:
+    if session_id is None:
+        return None
+    rows = cursor.execute(SQL.find_spent_session, (session_id,)).fetchall()
+    if not rows:
+        return None
+    found, request_sha256, *outcome = rows[0]
+    return SpentSession(found, request_sha256, Outcome(*outcome))
+
+
+def _save(
+    db: Writer,
+    dataset_id: DatasetId,
+    number: int | None,
+    before: DatasetState | None,
+    changes: Changes,
+) -> None:
+    after = changes.dataset
+    if after is not None:
+        number = _save_dataset(db, dataset_id, number, after)
+        grown = after.data_storage - (before.data_storage if before else 0)
+        db.execute(
+            _POOL_SQL.add_data_storage,
+            (dataset_id.identity_pool_id, grown, after.last_modified_date_ms),
+        )
+    if changes.clear_records:
+        db.execute(SQL.clear_records, (number,))
+    for record in changes.records:
+        db.execute(
+            _PUT_RECORD,
+            (
+                number,
+                record.key,
+                record.value,
+                record.sync_count,
+                record.last_modified_date_ms,
+                record.last_modified_by,
+                record.device_last_modified_date_ms,
+            ),
+        )
+    if changes.spent is not None:
+        outcome = changes.spent.outcome
+        db.execute(
+            SQL.put_spent_session,
+            (
+                changes.spent.session_id,
+                changes.spent.request_sha256,
+                outcome.sync_count,
+                outcome.last_modified_date_ms,
+                outcome.last_modified_by,
+            ),
+        )
+    if changes.event is not None:
+        db.execute(
+            SQL.put_outbox,
+            (dataset_id.identity_pool_id, dataset_id.identity_id, changes.event),
+        )
+
+
+def _save_dataset(
+    db: Writer, dataset_id: DatasetId, number: int | None, state: DatasetState
+) -> int:
+    columns = (
+        state.sync_count,
+        state.exists,
+        state.horizon,
+        state.creation_date_ms,
+        state.last_modified_date_ms,
+        state.last_modified_by,
+        state.num_records,
+        state.data_storage,
+    )
+    if number is not None:
+        db.execute(SQL.update_dataset, (number, *columns))
+        return number
+    names = (
+        dataset_id.identity_pool_id,
+        dataset_id.identity_id,
+        dataset_id.dataset_name,
+    )
+    ((number,),) = db.execute(SQL.create_dataset, (*names, *columns)).fetchall()
+    assert number is not None
+    return number

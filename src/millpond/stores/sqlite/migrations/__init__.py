@@ -1,0 +1,69 @@
+"""
+Numbered migrations, applied at start, each in one transaction.
+
+The number of the last one applied is SQLite's `user_version`. A database with a higher
+number was written by a newer program and is refused: this program cannot know what it
+would break.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Final
+
+import apsw
+
+from millpond.errors import StoreVersionError
+
+APPLICATION_ID: Final = 0x4D4C5044  # "MLPD", so that `file` can tell
+
+
+def scripts() -> list[tuple[int, str]]:
+    """List the migrations: number and SQL, in order."""
+    files = sorted(
+        each.name
+        for each in resources.files(__package__).iterdir()
+        if each.name.endswith(".sql")
+    )
+    found = [(int(name.split("_")[0]), name) for name in files]
+    assert [n for n, _ in found] == list(range(1, len(found) + 1)), (
+        "a number is missing"
+    )
+    return [
+        (number, resources.files(__package__).joinpath(name).read_text("utf-8"))
+        for number, name in found
+    ]
+
+
+def apply(connection: apsw.Connection) -> None:
+    """
+    Bring a database up to date.
+
+    Raises:
+        StoreVersionError: the database is newer than this program.
+    """
+    connection.execute("BEGIN IMMEDIATE")  # another process may be doing the same
+    try:
+        _apply(connection, scripts())
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _apply(connection: apsw.Connection, todo: list[tuple[int, str]]) -> None:
+    version = int(str(connection.pragma("user_version")))
+    if version > len(todo):
+        raise StoreVersionError(
+            f"The store has schema version {version}; this program knows {len(todo)}.",
+            op="open",
+            hint="Use the newer version of Millpond that wrote it.",
+        )
+    if version == len(todo):
+        return
+    for number, sql in todo[version:]:
+        for _ in connection.execute(sql):
+            pass
+        connection.pragma("user_version", number)
+    connection.pragma("application_id", APPLICATION_ID)

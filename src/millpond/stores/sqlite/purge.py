@@ -1,0 +1,46 @@
+"""Dropping what nobody can reach any more, a little at a time."""
+
+from __future__ import annotations
+
+from millpond.core.tokens import sessions_expired_by
+from millpond.stores.sqlite import datasets, streams
+from millpond.stores.sqlite.database import Writer
+from millpond.stores.sqlite.identity_pools import SQL
+
+
+def purge(db: Writer, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:
+    """Drop at most about `limit` rows; return how many."""
+    expired = (sessions_expired_by(now_ms), limit)
+    dropped = len(db.execute(datasets.SQL.purge_spent_sessions, expired).fetchall())
+    dropped += streams.purge_payloads(db, now_ms=now_ms, limit=limit)
+    dropped += streams.purge_records(
+        db, arrived_before_ms=now_ms - stream_retention_ms, limit=limit
+    )
+    dropped += streams.purge_deleted(db, limit=limit)
+    return dropped + _purge_deleted_pool(db, limit=limit)
+
+
+def _purge_deleted_pool(db: Writer, *, limit: int) -> int:
+    rows = db.execute(SQL.find_deleted_identity_pool).fetchall()
+    if not rows:
+        return 0
+    (pool,) = rows[0]
+    dropped = len(db.execute(SQL.purge_outbox, (pool, limit)).fetchall())
+    # A dataset has up to about a thousand records; a few are enough for one go.
+    numbers = db.execute(
+        SQL.find_datasets_to_purge, (pool, max(1, limit // 100))
+    ).fetchall()
+    for number in numbers:
+        db.execute(datasets.SQL.clear_records, number)
+        db.execute(SQL.purge_dataset, number)
+    dropped += len(numbers)
+    if dropped == 0:
+        for sql in (
+            SQL.purge_bulk_publish_run,
+            SQL.purge_bulk_publish_slices,
+            SQL.purge_identity_pool_usage,
+            SQL.purge_identity_pool,
+        ):
+            db.execute(sql, (pool,))
+        dropped = 1
+    return dropped

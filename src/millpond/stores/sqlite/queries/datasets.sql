@@ -1,0 +1,88 @@
+-- name: find_dataset
+SELECT dataset_number, sync_count, live, horizon, creation_date_ms,
+    last_modified_date_ms, last_modified_by, num_records, data_storage
+FROM datasets
+WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name = ?;
+
+-- name: count_live_datasets
+SELECT count(*) FROM datasets
+WHERE identity_pool_id = ? AND identity_id = ? AND live = 1;
+
+-- name: create_dataset
+INSERT INTO datasets (
+    identity_pool_id, identity_id, dataset_name, sync_count, live, horizon,
+    creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
+    data_storage
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+RETURNING dataset_number;
+
+-- name: update_dataset
+UPDATE datasets
+SET sync_count = ?2, live = ?3, horizon = ?4, creation_date_ms = ?5,
+    last_modified_date_ms = ?6, last_modified_by = ?7, num_records = ?8,
+    data_storage = ?9
+WHERE dataset_number = ?1;
+
+-- name: find_record
+SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
+    device_last_modified_date_ms
+FROM records WHERE dataset_number = ? AND record_key = ?;
+
+-- name: list_records
+SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
+    device_last_modified_date_ms
+FROM records
+WHERE dataset_number = ? AND sync_count > ? AND sync_count <= ?
+ORDER BY sync_count, record_key;
+
+-- name: list_records_page
+SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
+    device_last_modified_date_ms
+FROM records
+WHERE dataset_number = ? AND sync_count > ? AND sync_count <= ?
+    AND (sync_count, record_key) > (?, ?)
+ORDER BY sync_count, record_key LIMIT ?;
+
+-- name: put_record
+INSERT INTO records (
+    dataset_number, record_key, value, sync_count, last_modified_date_ms,
+    last_modified_by, device_last_modified_date_ms
+) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (dataset_number, record_key) DO UPDATE
+SET value = excluded.value, sync_count = excluded.sync_count,
+    last_modified_date_ms = excluded.last_modified_date_ms,
+    last_modified_by = excluded.last_modified_by,
+    device_last_modified_date_ms = excluded.device_last_modified_date_ms;
+
+-- name: clear_records
+DELETE FROM records WHERE dataset_number = ?;
+
+-- name: find_spent_session
+SELECT session_id, request_sha256, sync_count, last_modified_date_ms, last_modified_by
+FROM spent_sessions WHERE session_id = ?;
+
+-- name: put_spent_session
+INSERT INTO spent_sessions (
+    session_id, request_sha256, sync_count, last_modified_date_ms, last_modified_by
+) VALUES (?, ?, ?, ?, ?);
+
+-- name: purge_spent_sessions
+DELETE FROM spent_sessions WHERE session_id IN (
+    SELECT session_id FROM spent_sessions WHERE session_id < ?
+    ORDER BY session_id LIMIT ?
+) RETURNING 1;
+
+-- name: list_datasets
+SELECT dataset_name, sync_count, live, horizon, creation_date_ms,
+    last_modified_date_ms, last_modified_by, num_records, data_storage
+FROM datasets
+WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name > ? AND live = 1
+ORDER BY dataset_name LIMIT ?;
+
+-- name: find_identity_usage
+SELECT coalesce(sum(live), 0), coalesce(sum(data_storage), 0),
+    max(last_modified_date_ms)
+FROM datasets WHERE identity_pool_id = ? AND identity_id = ?;
+
+-- name: put_outbox
+INSERT INTO outbox (identity_pool_id, identity_id, data) VALUES (?, ?, ?);

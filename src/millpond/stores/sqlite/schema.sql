@@ -1,0 +1,128 @@
+-- The schema as all migrations make it. Dates are epoch milliseconds, booleans 0 or 1.
+
+CREATE TABLE developer_keys (
+    access_key_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    sealed_secret BLOB NOT NULL,
+    creation_date_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A deleted pool keeps its row until `purge` has dropped its data.
+CREATE TABLE identity_pools (
+    identity_pool_id TEXT PRIMARY KEY,
+    description BLOB NOT NULL, -- JSON of core.identity_pools.IdentityPool
+    streaming INTEGER NOT NULL, -- derived from it, for the outbox
+    deleted INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- Kept apart from the description because every update writes it.
+CREATE TABLE identity_pool_usage (
+    identity_pool_id TEXT PRIMARY KEY,
+    sync_sessions_count INTEGER NOT NULL DEFAULT 0,
+    data_storage INTEGER NOT NULL DEFAULT 0,
+    last_modified_date_ms INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- A deleted dataset keeps its row (live = 0): its counter must go on.
+CREATE TABLE datasets (
+    dataset_number INTEGER PRIMARY KEY, -- short stand-in for the three names
+    identity_pool_id TEXT NOT NULL,
+    identity_id TEXT NOT NULL,
+    dataset_name TEXT NOT NULL,
+    sync_count INTEGER NOT NULL,
+    live INTEGER NOT NULL,
+    horizon INTEGER NOT NULL,
+    creation_date_ms INTEGER NOT NULL,
+    last_modified_date_ms INTEGER NOT NULL,
+    last_modified_by TEXT NOT NULL,
+    num_records INTEGER NOT NULL,
+    data_storage INTEGER NOT NULL,
+    UNIQUE (identity_pool_id, identity_id, dataset_name)
+) STRICT;
+
+-- A removed record keeps its row (value NULL): others must learn of it.
+CREATE TABLE records (
+    dataset_number INTEGER NOT NULL,
+    record_key TEXT NOT NULL,
+    sync_count INTEGER NOT NULL,
+    last_modified_date_ms INTEGER NOT NULL,
+    last_modified_by TEXT NOT NULL,
+    device_last_modified_date_ms INTEGER,
+    value TEXT, -- last: it may be long, and what stands before it is read without it
+    PRIMARY KEY (dataset_number, record_key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX records_by_sync_count ON records (dataset_number, sync_count);
+
+-- The id begins with the expiry, so the expired ones are a range at the beginning.
+CREATE TABLE spent_sessions (
+    session_id BLOB PRIMARY KEY,
+    request_sha256 BLOB NOT NULL,
+    sync_count INTEGER NOT NULL,
+    last_modified_date_ms INTEGER NOT NULL,
+    last_modified_by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    outbox_id INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of the commits
+    identity_pool_id TEXT NOT NULL,
+    identity_id TEXT NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_by_pool ON outbox (identity_pool_id, outbox_id);
+
+CREATE TABLE bulk_publish_runs (
+    identity_pool_id TEXT PRIMARY KEY,
+    run BLOB NOT NULL -- JSON of core.bulk_publish.BulkPublishRun
+) STRICT, WITHOUT ROWID;
+
+-- The slices of runs in progress and of the last run of each pool.
+CREATE TABLE bulk_publish_slices (
+    identity_pool_id TEXT NOT NULL,
+    slice_number INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    first_identity_id TEXT,
+    end_identity_id TEXT,
+    open INTEGER NOT NULL, -- still to be worked on
+    worker TEXT NOT NULL DEFAULT '',
+    lease_until_ms INTEGER NOT NULL DEFAULT 0,
+    fence INTEGER NOT NULL DEFAULT 0,
+    position_identity_id TEXT,
+    position_dataset_name TEXT,
+    datasets INTEGER NOT NULL DEFAULT 0,
+    records INTEGER NOT NULL DEFAULT 0,
+    data_bytes INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (identity_pool_id, slice_number)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX open_bulk_publish_slices ON bulk_publish_slices (lease_until_ms)
+WHERE open = 1;
+
+-- A deleted stream keeps its row (name NULL) until `purge` has dropped its records.
+CREATE TABLE streams (
+    stream_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream_name TEXT UNIQUE,
+    shard_count INTEGER NOT NULL,
+    creation_date_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE stream_records (
+    sequence_number INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream_id INTEGER NOT NULL,
+    shard INTEGER NOT NULL,
+    arrival_ms INTEGER NOT NULL, -- never less than that of the record before
+    partition_key TEXT NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX stream_records_by_shard
+ON stream_records (stream_id, shard, sequence_number);
+
+CREATE TABLE stream_payloads (
+    payload_id TEXT PRIMARY KEY,
+    expires_ms INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX stream_payloads_by_expiry ON stream_payloads (expires_ms);

@@ -1,0 +1,168 @@
+"""Embedded streams in the embedded store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from millpond.stores.base import NewStreamRecord, StoredStreamRecord, Stream
+from millpond.stores.sqlite.database import Database, Reader, Writer
+from millpond.stores.sqlite.queries import Queries
+
+SQL: Final = Queries("streams.sql")
+
+
+class Streams:
+    """The `StreamStore` part of the port."""
+
+    database: Database
+
+    async def create_stream(
+        self, stream_name: str, *, shard_count: int, now_ms: int
+    ) -> bool:
+        row = (stream_name, shard_count, now_ms)
+        return await self.database.write(
+            lambda db: bool(db.execute(SQL.create_stream, row).fetchall())
+        )
+
+    async def delete_stream(self, stream_name: str) -> bool:
+        return await self.database.write(
+            lambda db: bool(db.execute(SQL.delete_stream, (stream_name,)).fetchall())
+        )
+
+    async def find_stream(self, stream_name: str) -> Stream | None:
+        with self.database.reading("find_stream") as cursor:
+            rows = cursor.execute(SQL.find_stream, (stream_name,)).fetchall()
+        return _stream(rows[0]) if rows else None
+
+    async def list_streams(self, *, after: str | None, limit: int) -> list[Stream]:
+        with self.database.reading("list_streams") as cursor:
+            rows = cursor.execute(SQL.list_streams, (after or "", limit)).fetchall()
+        return [_stream(row) for row in rows]
+
+    async def put_stream_records(
+        self, stream_id: int, records: Sequence[NewStreamRecord], *, now_ms: int
+    ) -> list[int] | None:
+        def job(db: Writer) -> list[int] | None:
+            if not db.execute(SQL.find_live_stream, (stream_id,)).fetchall():
+                return None
+            last = db.execute(SQL.find_last_arrival).fetchall()
+            # The clock may step back; arrivals may not, they are searched by halving.
+            arrival_ms = max(now_ms, last[0][1]) if last else now_ms
+            numbers = []
+            for record in records:
+                db.execute(
+                    SQL.put_stream_record,
+                    (
+                        stream_id,
+                        record.shard,
+                        arrival_ms,
+                        record.partition_key,
+                        record.data,
+                    ),
+                )
+                numbers.append(db.last_insert_rowid())
+            return numbers
+
+        return await self.database.write(job)
+
+    async def list_stream_records(
+        self, stream_id: int, shard: int, *, after: int, limit: int, bytes_max: int
+    ) -> list[StoredStreamRecord]:
+        def job(cursor: Reader) -> list[StoredStreamRecord]:
+            found: list[StoredStreamRecord] = []
+            size = 0
+            bounds = (stream_id, shard, after, limit)
+            for row in cursor.execute(SQL.list_stream_records, bounds):
+                record = StoredStreamRecord(*row)
+                size += len(record.data)
+                if found and size > bytes_max:
+                    break
+                found.append(record)
+            return found
+
+        return await self.database.read_slowly("list_stream_records", job)
+
+    async def find_sequence_number(
+        self, stream_id: int, shard: int, *, arrived_before_ms: int | None = None
+    ) -> int:
+        with self.database.reading("find_sequence_number") as cursor:
+            if arrived_before_ms is None:
+                rows = cursor.execute(SQL.find_last_sequence_number, (stream_id, shard))
+            else:
+                bound = _first_arrival(cursor, arrived_before_ms)
+                rows = cursor.execute(
+                    SQL.find_last_sequence_number_below, (stream_id, shard, bound)
+                )
+            ((number,),) = rows.fetchall()
+        return int(number)
+
+    async def put_stream_payload(
+        self, payload_id: str, data: bytes, *, expires_ms: int
+    ) -> None:
+        row = (payload_id, expires_ms, data)
+        await self.database.write(lambda db: db.execute(SQL.put_stream_payload, row))
+
+    async def find_stream_payload(
+        self, payload_id: str, *, now_ms: int
+    ) -> bytes | None:
+        with self.database.reading("find_stream_payload") as cursor:
+            rows = cursor.execute(
+                SQL.find_stream_payload, (payload_id, now_ms)
+            ).fetchall()
+        return rows[0][0] if rows else None
+
+
+def _first_arrival(cursor: Reader, time_ms: int) -> int:
+    """
+    Find the first sequence number, of all streams, that arrived at `time_ms` or later;
+    one above the last when there is none.
+
+    Arrivals never fall as sequence numbers grow, so halving finds it in a few looks.
+    """
+    last = cursor.execute(SQL.find_last_arrival).fetchall()
+    if not last:
+        return 1
+    low, high = 1, last[0][0] + 1  # the answer is within, both ends included
+    while low < high:
+        middle = (low + high) // 2
+        rows = cursor.execute(SQL.find_arrival_from, (middle,)).fetchall()
+        if rows and rows[0][1] < time_ms:
+            low = rows[0][0] + 1
+        else:
+            high = middle
+    return low
+
+
+def _stream(row: Sequence[Any]) -> Stream:
+    stream_id, name, shard_count, creation_date_ms = row
+    return Stream(
+        stream_id=stream_id,
+        stream_name=name,
+        shard_count=shard_count,
+        creation_date_ms=creation_date_ms,
+    )
+
+
+def purge_records(db: Writer, *, arrived_before_ms: int, limit: int) -> int:
+    """Drop the oldest stream records; return how many."""
+    bound = _first_arrival(db, arrived_before_ms)
+    return len(db.execute(SQL.purge_stream_records, (bound, limit)).fetchall())
+
+
+def purge_payloads(db: Writer, *, now_ms: int, limit: int) -> int:
+    """Drop expired payloads; return how many."""
+    return len(db.execute(SQL.purge_stream_payloads, (now_ms, limit)).fetchall())
+
+
+def purge_deleted(db: Writer, *, limit: int) -> int:
+    """Drop data of a deleted stream; return how many rows."""
+    rows = db.execute(SQL.find_deleted_stream).fetchall()
+    if not rows:
+        return 0
+    (stream_id,) = rows[0]
+    dropped = len(db.execute(SQL.purge_deleted_stream, (stream_id, limit)).fetchall())
+    if dropped < limit:
+        db.execute(SQL.drop_stream, (stream_id,))
+        dropped += 1
+    return dropped
