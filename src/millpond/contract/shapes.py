@@ -188,7 +188,7 @@ class Member:
 
 
 @functools.cache
-def members(shape: type[Shape]) -> tuple[Member, ...]:
+def members(shape: type[msgspec.Struct]) -> tuple[Member, ...]:
     """List the members of a shape, in the order of the API's model."""
     info = inspection.type_info(shape)
     assert isinstance(info, inspection.StructType)

@@ -1,0 +1,214 @@
+"""
+Bytes to contract objects: JSON bodies, path labels, query parameters, headers.
+
+Rules:
+
+1. A null member is an absent member. Unknown members are passed over.
+2. A NUL character is refused wherever it stands: PostgreSQL text cannot hold it, and
+   both stores must take the same strings (docs/decisions).
+3. A time may come as a number or, from hand-written clients, as a string holding a
+   number or an ISO 8601 date.
+4. Whatever is wrong leaves here as an exception of the API, with no other effect.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from msgspec import inspect as inspection
+
+from millpond.contract.shapes import (
+    Api,
+    InHeader,
+    InPath,
+    InQuery,
+    Member,
+    Operation,
+    Shape,
+    members,
+    strip,
+)
+from millpond.errors import SerializationException
+from millpond.wire.validation import refusal
+
+_decode_json = msgspec.json.Decoder().decode
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+class RequestDecoder:
+    """Decodes requests of one operation."""
+
+    def __init__(self, api: Api, operation: Operation) -> None:
+        self._api = api
+        self._shape = operation.request
+        self._labels: dict[str, Member] = {}
+        self._parameters: dict[str, Member] = {}
+        self._headers: dict[bytes, Member] = {}
+        self._has_body = False
+        for member in members(operation.request):
+            match member.location:
+                case InPath(name):
+                    self._labels[name] = member
+                case InQuery(name):
+                    self._parameters[name] = member
+                case InHeader(name):
+                    self._headers[name.lower().encode()] = member
+                case None:
+                    self._has_body = True
+
+    def decode(
+        self,
+        body: bytes,
+        labels: Mapping[str, str] | None = None,
+        query: bytes = b"",
+        headers: Mapping[bytes, bytes] | None = None,
+    ) -> Shape:
+        """
+        Decode a request.
+
+        Args:
+            labels: path labels, decoded.
+            query: the raw query string.
+            headers: names in lower case.
+        Raises:
+            SerializationException: the JSON cannot be read or has the wrong types.
+            ServiceException: of the API's own kind, when a constraint is broken.
+        """
+        given = _read_body(body) if self._has_body and body else {}
+        # What the body says about members that travel elsewhere does not count.
+        for parameter in self._parameters.values():
+            given.pop(parameter.name, None)
+        if query and self._parameters:
+            self._read_query(query, given)
+        for name, member in self._headers.items():
+            given.pop(member.name, None)
+            if headers and name in headers:
+                given[member.name] = headers[name].decode("utf-8", "replace")
+        if labels:
+            given.update(labels)
+        if b"\\u0000" in body or b"%00" in query or (labels and _has_nul(labels)):
+            self._refuse_nul(given)
+        try:
+            return msgspec.convert(given, self._shape)
+        except msgspec.ValidationError as error:
+            return self._second_try(given, str(error))
+
+    def _read_query(self, query: bytes, given: dict[str, Any]) -> None:
+        for pair in query.split(b"&"):
+            raw_name, _, raw_value = pair.partition(b"=")
+            member = self._parameters.get(percent_decode(raw_name))
+            if member is None:
+                continue
+            value = percent_decode(raw_value)
+            if isinstance(member.type, inspection.IntType):
+                given[member.name] = _read_integer(value, member.wire_name)
+            else:
+                given[member.name] = value
+
+    def _refuse_nul(self, given: Mapping[str, Any]) -> None:
+        at = _find_nul(given)
+        if at is not None:
+            raise self._api.constraint_error(
+                f"1 validation error detected: Value at '{at}' failed to satisfy "
+                "constraint: Member must not contain a NUL character"
+            )
+
+    def _second_try(self, given: dict[str, Any], fault: str) -> Shape:
+        """Take times that are strings; otherwise say exactly what is wrong."""
+        if _read_times(self._shape, given):
+            try:
+                return msgspec.convert(given, self._shape)
+            except msgspec.ValidationError as error:
+                fault = str(error)
+        raise refusal(self._api, self._shape, given, fault)
+
+
+def percent_decode(raw: bytes) -> str:
+    """Decode %XX; a '+' is a plus. Bytes that are not UTF-8 become U+FFFD."""
+    if b"%" in raw:
+        raw = unquote_to_bytes(raw)
+    return raw.decode("utf-8", "replace")
+
+
+def _read_body(body: bytes) -> dict[str, Any]:
+    try:
+        given = _decode_json(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise SerializationException(f"The body is not valid JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise SerializationException("The body must be a JSON object.")
+    return given
+
+
+def _read_integer(text: str, name: str) -> int:
+    # int() alone would take '1_0', ' 1' and digits of other scripts.
+    digits = text[1:] if text.startswith(("-", "+")) else text
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
+        raise SerializationException(f"Parameter '{name}' must be an integer.")
+    return int(text)
+
+
+def _has_nul(labels: Mapping[str, str]) -> bool:
+    return any("\0" in label for label in labels.values())
+
+
+def _find_nul(value: Any, at: str = "") -> str | None:
+    """Find where in a decoded body a NUL character stands."""
+    if isinstance(value, str):
+        return at if "\0" in value else None
+    if isinstance(value, dict):
+        for key, each in value.items():
+            found = f"{at}.{key}".lstrip(".").replace("\0", "\\0")
+            if "\0" in key:
+                return found
+            inside = _find_nul(each, found)
+            if inside is not None:
+                return inside
+    if isinstance(value, list):
+        for number, each in enumerate(value, 1):
+            inside = _find_nul(each, f"{at}.{number}.member")
+            if inside is not None:
+                return inside
+    return None
+
+
+def _read_times(shape: type[msgspec.Struct], given: dict[str, Any]) -> bool:
+    """Turn times that are strings into numbers, in place; say if there were any."""
+    changed = False
+    for member in members(shape):
+        value = given.get(member.name)
+        match member.type:
+            case inspection.FloatType() if isinstance(value, str):
+                seconds = _read_time(value)
+                if seconds is not None:
+                    given[member.name] = seconds
+                    changed = True
+            case inspection.StructType(cls=inner) if isinstance(value, dict):
+                changed |= _read_times(inner, value)
+            case inspection.ListType(item_type=item) if isinstance(value, list):
+                kind, _ = strip(item)
+                if isinstance(kind, inspection.StructType):
+                    for each in value:
+                        if isinstance(each, dict):
+                            changed |= _read_times(kind.cls, each)
+    return changed
+
+
+def _read_time(text: str) -> float | None:
+    """Read epoch seconds or an ISO 8601 date; one without a zone is in UTC."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            moment = datetime.datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=datetime.UTC)
+        seconds = (moment - _EPOCH).total_seconds()
+    return seconds if math.isfinite(seconds) else None

@@ -1,0 +1,81 @@
+"""
+From a request line to an operation: by method and path, or by X-Amz-Target.
+
+Paths are matched on their percent-decoded segments; ids arrive as `us-east-1%3A...`
+from most SDKs and as `us-east-1:...` from old .NET ones. A route is found by the
+method, the number of segments and the literal segments at their places.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from millpond.contract.shapes import Api, Operation
+from millpond.wire.decoding import RequestDecoder, percent_decode
+
+PATH_BYTES_MAX: Final = 8192
+
+
+class Route(NamedTuple):
+    """An operation with what it takes to decode a request of it."""
+
+    api: Api
+    operation: Operation
+    decoder: RequestDecoder
+
+
+class _Pattern(NamedTuple):
+    literals: tuple[tuple[int, bytes], ...]
+    labels: tuple[tuple[int, str], ...]
+    route: Route
+
+
+class Router:
+    """Finds the route of a request."""
+
+    def __init__(self, apis: tuple[Api, ...]) -> None:
+        self._patterns: dict[tuple[str, int], list[_Pattern]] = {}
+        self._targets: dict[str, Route] = {}
+        for api in apis:
+            for operation in api.operations:
+                route = Route(api, operation, RequestDecoder(api, operation))
+                if api.protocol == "json":
+                    self._targets[f"{api.target_prefix}.{operation.name}"] = route
+                else:
+                    self._add_pattern(operation, route)
+
+    def by_target(self, target: str) -> Route | None:
+        """Find the operation that an X-Amz-Target header names."""
+        return self._targets.get(target)
+
+    def by_path(
+        self, method: str, raw_path: bytes
+    ) -> tuple[Route, dict[str, str]] | None:
+        """Find the operation of a path, with its labels decoded."""
+        if len(raw_path) > PATH_BYTES_MAX:
+            return None
+        segments = raw_path.split(b"/")
+        for pattern in self._patterns.get((method, len(segments)), ()):
+            for place, literal in pattern.literals:
+                if segments[place] != literal:
+                    break
+            else:
+                labels = {
+                    name: percent_decode(segments[place])
+                    for place, name in pattern.labels
+                }
+                # An empty label is another path, not an empty value.
+                return (pattern.route, labels) if all(labels.values()) else None
+        return None
+
+    def _add_pattern(self, operation: Operation, route: Route) -> None:
+        literals, labels = [], []
+        segments = operation.uri.split("/")
+        for place, segment in enumerate(segments):
+            if segment.startswith("{"):
+                labels.append((place, segment.strip("{}")))
+            else:
+                literals.append((place, segment.encode()))
+        pattern = _Pattern(tuple(literals), tuple(labels), route)
+        key = (operation.method, len(segments))
+        self._patterns.setdefault(key, []).append(pattern)

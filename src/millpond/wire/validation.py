@@ -1,0 +1,203 @@
+"""
+The slow, exact pass over a request that was refused.
+
+Requests are decoded at C speed by msgspec, which stops at the first fault and words it
+in its own way. When that happens, this module walks the request again, by the contract,
+and says what the API says: either that the JSON has the wrong types
+(SerializationException), or every constraint that is broken, in one message.
+
+Source: the texts of the AWS front end as clients quote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import inspect as inspection
+
+from millpond.contract.shapes import Api, Shape, members, published_pattern, strip
+from millpond.errors import SerializationException, ServiceException
+
+VALUE_CHARS_MAX: Final = 128  # of a value repeated in a message
+FAULTS_MAX: Final = 50  # named in one message
+
+_JSON_NAMES: Final = {
+    str: "STRING_VALUE",
+    bool: "TRUE_VALUE",
+    int: "NUMBER_VALUE",
+    float: "NUMBER_VALUE",
+    list: "START_ARRAY",
+    dict: "START_OBJECT",
+}
+_WANTED: Final = {
+    inspection.StrType: ("a String", str),
+    inspection.BytesType: ("a ByteBuffer", str),
+    inspection.LiteralType: ("a String", str),
+    inspection.IntType: ("an Integer", int),
+    inspection.FloatType: ("milliseconds since epoch", int | float),
+    inspection.BoolType: ("a Boolean", bool),
+    inspection.ListType: ("an ArrayList", list),
+    inspection.DictType: ("a Map", dict),
+    inspection.StructType: ("a structure", dict),
+}
+
+
+def refusal(
+    api: Api, shape: type[Shape], given: Mapping[str, Any], fallback: str
+) -> ServiceException:
+    """
+    Say why a request cannot be taken.
+
+    Args:
+        given: the members by their names in the model.
+        fallback: the decoder's own words, for a fault that this pass does not find.
+    """
+    walk = _Walk()
+    walk.structure(shape, given, "")
+    if walk.type_faults:
+        return SerializationException(walk.type_faults[0])
+    if not walk.faults:
+        return SerializationException(fallback)
+    count = len(walk.faults)
+    noun = "error" if count == 1 else "errors"
+    listed = "; ".join(walk.faults[:FAULTS_MAX])
+    return api.constraint_error(f"{count} validation {noun} detected: {listed}")
+
+
+class _Walk:
+    """Collects faults while it walks a request beside its shape."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.type_faults: list[str] = []
+
+    def structure(
+        self, shape: type[msgspec.Struct], given: Mapping[str, Any], path: str
+    ) -> None:
+        # Ours, ruling 7: a wrong type inside a record is told with the record's key.
+        named = given.get("Key")
+        whose = f" (Key: {named[:VALUE_CHARS_MAX]})" if isinstance(named, str) else ""
+        for member in members(shape):
+            value = given.get(member.name)
+            at = f"{path}{_lower_first(member.name)}"
+            if value is not None:
+                self.value(member.type, value, at, sensitive=member.sensitive, of=whose)
+            elif member.required:
+                self.faults.append(
+                    f"Value null at '{at}' failed to satisfy constraint: "
+                    "Member must not be null"
+                )
+
+    def value(
+        self,
+        kind: inspection.Type,
+        value: Any,
+        at: str,
+        *,
+        sensitive: bool = False,
+        of: str = "",
+    ) -> None:
+        wanted, python_type = _WANTED[type(kind)]
+        fits = isinstance(value, python_type)
+        if isinstance(value, bool) and not isinstance(kind, inspection.BoolType):
+            fits = False
+        if not fits:
+            self._wrong_type(kind, value, wanted, f"{at}{of}")
+            return
+        for constraint in _broken(kind, value):
+            shown = "" if sensitive else f" '{_show(value)}'"
+            self.faults.append(
+                f"Value{shown} at '{at}' failed to satisfy constraint: {constraint}"
+            )
+        self._inside(kind, value, at)
+
+    def _inside(self, kind: inspection.Type, value: Any, at: str) -> None:
+        match kind:
+            case inspection.StructType():
+                self.structure(kind.cls, value, f"{at}.")
+            case inspection.ListType():
+                item, _ = strip(kind.item_type)
+                for number, each in enumerate(value, 1):
+                    if each is None:
+                        self.type_faults.append(f"A list holds null at '{at}.{number}'")
+                    else:
+                        self.value(item, each, f"{at}.{number}.member")
+            case inspection.DictType():
+                key_kind, _ = strip(kind.key_type)
+                value_kind, _ = strip(kind.value_type)
+                for key, each in value.items():
+                    self.value(key_kind, key, f"{at}.key")
+                    self.value(value_kind, each, f"{at}.{key[:VALUE_CHARS_MAX]}.member")
+
+    def _wrong_type(
+        self, kind: inspection.Type, value: Any, wanted: str, at: str
+    ) -> None:
+        if isinstance(kind, inspection.FloatType) and isinstance(value, str):
+            # AWS: this text, for a date that is a string.
+            self.type_faults.append(
+                f"class java.lang.String can not be converted to {wanted}"
+            )
+            return
+        name = _JSON_NAMES.get(type(value), "VALUE_NULL")
+        if value is False:
+            name = "FALSE_VALUE"
+        self.type_faults.append(f"{name} can not be converted to {wanted} at '{at}'")
+
+
+def _broken(kind: inspection.Type, value: Any) -> Iterator[str]:
+    """Word the constraints that a value of the right type breaks."""
+    match kind:
+        case inspection.StrType() | inspection.BytesType():
+            yield from _broken_length(kind, len(value))
+            pattern = getattr(kind, "pattern", None)
+            if pattern is not None and not _matches(pattern, value):
+                yield (
+                    "Member must satisfy regular expression pattern: "
+                    f"{published_pattern(pattern)}"
+                )
+        case inspection.ListType() | inspection.DictType():
+            yield from _broken_length(kind, len(value))
+        case inspection.LiteralType():
+            if value not in kind.values:
+                yield f"Member must satisfy enum value set: {_list(kind.values)}"
+        case inspection.IntType() | inspection.FloatType():
+            if kind.ge is not None and value < kind.ge:
+                yield f"Member must have value greater than or equal to {kind.ge}"
+            if kind.le is not None and value > kind.le:
+                yield f"Member must have value less than or equal to {kind.le}"
+
+
+def _broken_length(
+    kind: inspection.StrType
+    | inspection.BytesType
+    | inspection.ListType
+    | inspection.DictType,
+    length: int,
+) -> Iterator[str]:
+    if kind.min_length is not None and length < kind.min_length:
+        yield f"Member must have length greater than or equal to {kind.min_length}"
+    if kind.max_length is not None and length > kind.max_length:
+        yield f"Member must have length less than or equal to {kind.max_length}"
+
+
+def _matches(pattern: str, value: str) -> bool:
+    import re  # only a refused request comes here
+
+    return re.search(pattern, value) is not None
+
+
+def _list(values: Sequence[Any]) -> str:
+    return "[" + ", ".join(str(each) for each in values) + "]"
+
+
+def _show(value: Any) -> str:
+    text = str(value)
+    if len(text) > VALUE_CHARS_MAX:
+        text = text[:VALUE_CHARS_MAX] + "..."
+    return text
+
+
+def _lower_first(name: str) -> str:
+    return name[:1].lower() + name[1:]
