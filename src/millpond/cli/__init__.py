@@ -1,0 +1,1 @@
+"""The command line: `millpond cognito-sync ...`, `serve`, `key`, `demo`."""

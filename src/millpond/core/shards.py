@@ -1,8 +1,13 @@
 """
-Kinesis sharding: which shard a partition key belongs to, and how things are spelled.
+Kinesis sharding: which shard a record belongs to, and how things are spelled.
 
-The hash key of a record is the MD5 of its partition key, a number of 128 bits. Shards
-part that space evenly, as a new Kinesis stream does.
+The hash key of a record is the MD5 of its partition key, a number of 128 bits, unless
+the producer names another one. Shards part that space evenly, as a new Kinesis stream
+does.
+
+A sequence number on the wire holds the stream, the shard and the number that the store
+gave the record, so that one that was taken elsewhere is refused and does not silently
+skip records. All of them have 56 digits: they sort the same as text and as numbers.
 
 Source: the Kinesis API reference (2013-12-02): PutRecord, Shard, HashKeyRange.
 """
@@ -10,9 +15,29 @@ Source: the Kinesis API reference (2013-12-02): PutRecord, Shard, HashKeyRange.
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import Final, NamedTuple
+
+from millpond import limits
 
 HASH_SPACE: Final = 2**128
+
+_FIRST_SEQUENCE_NUMBER: Final = 49 * 10**54  # AWS: 56 digits, in our times with 49...
+_SHARD_BITS: Final = 12
+_NUMBER_BITS: Final = 63
+_STREAM_BITS: Final = 63
+_SHARD_MASK: Final = (1 << _SHARD_BITS) - 1
+_NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
+
+assert limits.SHARDS_PER_STREAM_MAX <= _SHARD_MASK + 1
+assert 1 << (_STREAM_BITS + _NUMBER_BITS + _SHARD_BITS) < 10**54, "always 56 digits"
+
+
+class SequenceNumber(NamedTuple):
+    """What a sequence number on the wire says."""
+
+    stream_id: int
+    number: int  # the store's; 0 stands before the first record
+    shard: int
 
 
 def hash_key(partition_key: str) -> int:
@@ -25,6 +50,19 @@ def shard_of(hash_key: int, shard_count: int) -> int:
     """Say which of `shard_count` shards, from 0, a hash key belongs to."""
     # The ranges are those of `hash_key_range`: equal, the last one takes the rest.
     return min(hash_key // (HASH_SPACE // shard_count), shard_count - 1)
+
+
+def place(
+    partition_key: str, shard_count: int, *, explicit_hash_key: int | None = None
+) -> int:
+    """Say which shard, from 0, a record goes to."""
+    chosen = hash_key(partition_key) if explicit_hash_key is None else explicit_hash_key
+    return shard_of(chosen, shard_count)
+
+
+def record_bytes(partition_key: str, data: bytes) -> int:
+    """Measure a record as its limit does: data and partition key."""
+    return len(data) + len(partition_key.encode())
 
 
 def hash_key_range(shard: int, shard_count: int) -> tuple[int, int]:
@@ -46,3 +84,22 @@ def parse_shard_id(text: str, shard_count: int) -> int | None:
         return None
     shard = int(number)
     return shard if shard < shard_count and text == shard_id(shard) else None
+
+
+def sequence_number(stream_id: int, number: int, shard: int) -> str:
+    """Spell the sequence number of a record, or with number 0 a shard's beginning."""
+    packed = (stream_id << _NUMBER_BITS | number) << _SHARD_BITS | shard
+    return str(_FIRST_SEQUENCE_NUMBER + packed)
+
+
+def parse_sequence_number(text: str) -> SequenceNumber | None:
+    """Read a sequence number back; None when it is none of ours."""
+    if not (text.isascii() and text.isdigit() and len(text) == 56):
+        return None
+    packed = int(text) - _FIRST_SEQUENCE_NUMBER
+    stream_id = packed >> (_NUMBER_BITS + _SHARD_BITS)
+    if packed < 0 or stream_id >> _STREAM_BITS:
+        return None
+    return SequenceNumber(
+        stream_id, packed >> _SHARD_BITS & _NUMBER_MASK, packed & _SHARD_MASK
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
+from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.settings import Settings
 from millpond.stores.base import Store
 
@@ -43,12 +44,11 @@ class Context:
     settings: Settings
     sessions: SyncSessions
     pages: PageTokens
+    sync_sessions: SyncSessionCounter
     now_ms: Callable[[], int] = system_now_ms
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4
     limits: SyncLimits = field(default_factory=SyncLimits)
-    sync_sessions: dict[str, int] = field(default_factory=dict)
-    """Sync sessions begun, by pool, that the store has not been told of yet."""
     outbox_changed: Signal = field(default_factory=Signal)
     bulk_publish_started: Signal = field(default_factory=Signal)
 

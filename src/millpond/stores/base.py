@@ -305,12 +305,17 @@ class BulkPublishStore(Protocol):
     async def checkpoint_slice(
         self,
         leased: LeasedSlice,
-        position: Position,
+        position: Position | None,
         counts: Counts,
         *,
         lease_until_ms: int,
     ) -> None:
-        """Save how far a slice is, and hold it longer. LeaseLostError: taken over."""
+        """
+        Save how far a slice is, counted from its beginning, and hold it longer.
+
+        Raises:
+            LeaseLostError: another worker has taken the slice over, or its run ended.
+        """
         ...
 
     async def finish_slice(
@@ -318,7 +323,12 @@ class BulkPublishStore(Protocol):
         leased: LeasedSlice,
         finish: Callable[[BulkPublishRun], BulkPublishRun],
     ) -> BulkPublishRun:
-        """Mark a slice done; `finish` the run when it was the last one."""
+        """
+        Mark a slice done; `finish` the run when it was the last one.
+
+        Raises:
+            LeaseLostError: as `checkpoint_slice` does.
+        """
         ...
 
     async def fail_bulk_publish(
@@ -326,7 +336,12 @@ class BulkPublishStore(Protocol):
         leased: LeasedSlice,
         fail: Callable[[BulkPublishRun], BulkPublishRun],
     ) -> BulkPublishRun:
-        """End the run of a slice."""
+        """
+        End the run of a slice.
+
+        Raises:
+            LeaseLostError: as `checkpoint_slice` does.
+        """
         ...
 
     async def release_slices(self, worker: str) -> None:

@@ -1,0 +1,1 @@
+"""The public test kit: contract suites for stores and sinks, and a running server."""

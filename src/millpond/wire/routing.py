@@ -8,6 +8,7 @@ method, the number of segments and the literal segments at their places.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from millpond.contract.shapes import Api, Operation
@@ -33,7 +34,7 @@ class _Pattern(NamedTuple):
 class Router:
     """Finds the route of a request."""
 
-    def __init__(self, apis: tuple[Api, ...]) -> None:
+    def __init__(self, apis: Iterable[Api]) -> None:
         self._patterns: dict[tuple[str, int], list[_Pattern]] = {}
         self._targets: dict[str, Route] = {}
         for api in apis:

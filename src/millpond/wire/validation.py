@@ -149,13 +149,15 @@ class _Walk:
 def _broken(kind: inspection.Type, value: Any) -> Iterator[str]:
     """Word the constraints that a value of the right type breaks."""
     match kind:
-        case inspection.StrType() | inspection.BytesType():
+        case inspection.BytesType():
+            # The value is still base64; the limits are for what it decodes to.
+            yield from _broken_length(kind, len(value.rstrip("=")) * 3 // 4)
+        case inspection.StrType():
             yield from _broken_length(kind, len(value))
-            pattern = getattr(kind, "pattern", None)
-            if pattern is not None and not _matches(pattern, value):
+            if kind.pattern is not None and not _matches(kind.pattern, value):
                 yield (
                     "Member must satisfy regular expression pattern: "
-                    f"{published_pattern(pattern)}"
+                    f"{published_pattern(kind.pattern)}"
                 )
         case inspection.ListType() | inspection.DictType():
             yield from _broken_length(kind, len(value))

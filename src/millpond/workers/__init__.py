@@ -1,0 +1,1 @@
+"""What goes on beside the requests: the outbox relay, bulk publishes, housekeeping."""

@@ -94,15 +94,15 @@ class BulkPublishes:
     async def checkpoint_slice(
         self,
         leased: LeasedSlice,
-        position: Position,
+        position: Position | None,
         counts: Counts,
         *,
         lease_until_ms: int,
     ) -> None:
         row = (
             *_key(leased),
-            position.identity_id,
-            position.dataset_name,
+            None if position is None else position.identity_id,
+            None if position is None else position.dataset_name,
             counts.datasets,
             counts.records,
             counts.data_bytes,

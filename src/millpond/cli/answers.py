@@ -1,0 +1,148 @@
+"""
+What a service answers: a result by its shape, or an error.
+
+AWS: the JSON protocols of botocore/parsers.py. Members come in the order of the model,
+unknown ones and nulls are dropped; whole numbers and booleans are converted, everything
+else is taken as it came, times too.
+"""
+
+from __future__ import annotations
+
+import json
+
+from millpond.cli.faults import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from millpond.cli.model import OperationModel, Shape
+    from millpond.cli.transport import Response
+
+_ERROR_STATUS_MIN: Final = 301
+_SERVER_ERROR_STATUS_MIN: Final = 500
+
+
+class ServiceError:
+    """An error that the service told us."""
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+def is_error(response: Response) -> bool:
+    """Tell whether an answer is an error; a redirect is one too."""
+    return response.status >= _ERROR_STATUS_MIN
+
+
+def parse_result(
+    response: Response, operation: OperationModel, read_time: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """
+    Read a result.
+
+    Args:
+        read_time: what to make of a time.
+    """
+    if operation.output is None:
+        return {}
+    body = _parse_body(response.body)
+    try:
+        parsed = _parse(body, operation.output, read_time)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise Fault(str(error)) from None
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def parse_error(response: Response, protocol: str) -> ServiceError:
+    """Read an error, from wherever its code and its message stand."""
+    if _says_nothing(response):
+        from http.client import responses
+
+        reason = responses.get(response.status, "")
+        return ServiceError(str(response.status), reason, response.status)
+    body = _parse_body(response.body)
+    if not isinstance(body, dict):
+        # Ours: the AWS CLI fails here with an internal error of its language.
+        body = {"message": response.body.decode("utf-8", "replace")}
+    message = body.get("message", body.get("Message", ""))
+    return ServiceError(
+        _error_code(response, body, protocol), str(message), response.status
+    )
+
+
+def _error_code(response: Response, body: dict[str, Any], protocol: str) -> str:
+    """
+    Find the code: in a header, in the body, else the status.
+
+    AWS: rest-json looks into x-amzn-ErrorType, code and Code before __type.
+    """
+    if protocol == "rest-json":
+        found = response.headers.get("x-amzn-errortype")
+        if found is None:
+            found = body.get("code", body.get("Code"))
+        if found is not None:
+            return _bare_code(found)
+    code = _bare_code(body.get("__type", response.status))
+    query_error = response.headers.get("x-amzn-query-error", "").split(";")
+    if len(query_error) == 2 and query_error[0]:
+        return query_error[0]
+    return code
+
+
+def _bare_code(code: object) -> str:
+    """Cut the namespace in front and the URL behind."""
+    return str(code).split(":", 1)[0].rsplit("#", 1)[-1]
+
+
+def _says_nothing(response: Response) -> bool:
+    """Tell whether a server error has no body, or some proxy's page for one."""
+    body = response.body.strip()
+    return response.status >= _SERVER_ERROR_STATUS_MIN and (
+        not body or body.startswith(b"<html>")
+    )
+
+
+def _parse_body(content: bytes) -> Any:
+    """Read JSON; text that is none counts as a message."""
+    if not content:
+        return {}
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Fault(str(error)) from None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"message": text}
+
+
+def _parse(value: Any, shape: Shape, read_time: Callable[[Any], Any]) -> Any:
+    if shape.type == "structure":
+        if value is None:
+            return None
+        found = ((name, each, value.get(name)) for name, each in shape.members.items())
+        return {
+            name: _parse(raw, each, read_time)
+            for name, each, raw in found
+            if raw is not None
+        }
+    if shape.type == "list":
+        return [
+            None if each is None else _parse(each, shape.member, read_time)
+            for each in value
+        ]
+    if shape.type == "map":
+        return {
+            name: _parse(each, shape.value, read_time) for name, each in value.items()
+        }
+    if shape.type == "timestamp":
+        return read_time(value)
+    if shape.is_integer:
+        return int(value)
+    if shape.type == "boolean":
+        return value if isinstance(value, bool) else str(value).lower() == "true"
+    return value

@@ -1,0 +1,237 @@
+"""
+`millpond <api> <operation>`: from the words to the exit status.
+
+The steps come in the order of the AWS CLI, because the first fault found is the one
+that is reported: global options, the operation, its options, unknown words, values that
+cannot be read, the profile, `--cli-input-json`, and then what `call.prepare` checks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from millpond import __version__
+from millpond.cli import arguments, models
+from millpond.cli.faults import Fault, UsageFault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Final
+
+    from millpond.cli.configuration import Configuration
+    from millpond.cli.model import OperationModel
+
+_TIMEOUT_S_DEFAULT: Final = 60
+_TIME_FORMATS: Final = ("none", "wire", "iso8601")
+
+
+def main(words: Sequence[str], *, local_commands: Mapping[str, tuple[str, str]]) -> int:
+    """Run one command line whose command is an API or `help`."""
+    commands = [*models.CONTRACTS, *local_commands]
+    try:
+        options, rest = arguments.parse_globals(words, commands, _version())
+    except SystemExit as done:  # --version has printed
+        return int(done.code or 0)
+    if options.command in local_commands:
+        raise UsageFault.from_parser(
+            f"argument command: {options.command} must be the first word"
+        )
+    query = _settle_globals(options)
+    if options.command == "help":
+        return _show_program_help(rest, local_commands)
+    return _run_api(options, rest, query)
+
+
+def _version() -> str:
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    system = os.uname() if hasattr(os, "uname") else None
+    platform = f" {system.sysname}/{system.release}" if system else ""
+    return f"millpond/{__version__} Python/{python}{platform}"
+
+
+def _settle_globals(options: Namespace) -> Any:
+    """Read the values of the global options; give back the compiled query."""
+    query = None if options.query is None else _compile_query(options.query)
+    if options.endpoint_url is not None:
+        _check_scheme(options.endpoint_url)
+    options.read_timeout = _seconds(options.read_timeout)
+    options.connect_timeout = _seconds(options.connect_timeout)
+    return query
+
+
+def _compile_query(expression: str) -> Any:
+    import jmespath
+
+    try:
+        return jmespath.compile(expression)
+    except Exception as error:
+        raise Fault(f"Bad value for --query {expression}: {error}") from None
+
+
+def _check_scheme(url: str) -> None:
+    from urllib.parse import urlsplit
+
+    if not urlsplit(url).scheme:
+        raise Fault(
+            f'Bad value for --endpoint-url "{url}": scheme is missing.  Must be of the '
+            "form http://<hostname>/ or https://<hostname>/"
+        )
+
+
+def _seconds(value: str | None) -> int | None:
+    """Read a timeout: 0 means none at all."""
+    try:
+        seconds = _TIMEOUT_S_DEFAULT if value is None else int(value)
+    except ValueError as error:
+        raise Fault(str(error)) from None
+    return seconds or None
+
+
+def _run_api(options: Namespace, words: Sequence[str], query: Any) -> int:
+    from millpond.cli.configuration import Configuration
+    from millpond.cli.model import ServiceModel
+
+    configuration = Configuration(options.profile)
+    read_time = _time_reader(configuration)
+    service = ServiceModel.load(options.command)
+    name, words = arguments.parse_operation(words, service.commands)
+    if name == "help":
+        return _show_help(words, lambda page: page.service_page(service))
+    operation = service.operation(name)
+    given, unknown = arguments.parse_options(words, operation)
+    if given.help == "help":
+        return _show_help(unknown, lambda page: page.operation_page(operation, name))
+    if unknown:
+        raise UsageFault.unknown_options(unknown)
+    parameters = _read_parameters(given, operation, configuration)
+    if given.generate_cli_skeleton == "input":
+        _print_input_skeleton(operation)
+        return 0
+    if given.generate_cli_skeleton == "output":
+        result = _sample_result(operation, parameters, options, configuration)
+    else:
+        result = _call(operation, parameters, options, configuration, read_time)
+    _print_result(result, operation.name, query, options, configuration)
+    return 0
+
+
+def _time_reader(configuration: Configuration) -> Callable[[Any], Any]:
+    """What to make of the times in an answer. AWS: refused before anything else."""
+    time_format = configuration.profile_or_nothing.get("cli_timestamp_format", "wire")
+    if time_format not in _TIME_FORMATS:
+        raise Fault(
+            f"Unknown cli_timestamp_format value: {time_format}, valid values are "
+            '"none", "wire" or "iso8601"'
+        )
+    if time_format != "iso8601":
+        return lambda value: value
+    from millpond.cli import times
+
+    return times.iso8601
+
+
+def _read_parameters(
+    given: Namespace, operation: OperationModel, configuration: Configuration
+) -> dict[str, Any]:
+    from millpond.cli import parameters
+
+    follow = configuration.profile_or_nothing.get("cli_follow_urlparam", "true")
+    built = parameters.build(given, operation, follow_urls=follow == "true")
+    _ = configuration.profile  # AWS: a profile that does not exist is told here
+    parameters.merge_input_json(given, built)
+    return built
+
+
+def _print_input_skeleton(operation: OperationModel) -> None:
+    from millpond.cli import formatting, skeleton
+
+    # AWS: always JSON, whatever --output and --query say; {} is printed too.
+    text = formatting.as_json(skeleton.of_input(operation.input))
+    sys.stdout.write(text or "{}\n")
+
+
+def _sample_result(
+    operation: OperationModel,
+    parameters: dict[str, Any],
+    options: Namespace,
+    configuration: Configuration,
+) -> Any:
+    from millpond.cli import call, skeleton, validation
+
+    call.prepare(operation, parameters, options, configuration)
+    sample = skeleton.of_output(operation.output)
+    if operation.output is not None:
+        # AWS: the sample is checked as an input is; one with a RoleArn does not pass.
+        validation.check(sample, operation.output)
+    return sample
+
+
+def _call(
+    operation: OperationModel,
+    parameters: dict[str, Any],
+    options: Namespace,
+    configuration: Configuration,
+    read_time: Callable[[Any], Any],
+) -> dict[str, Any]:
+    from millpond.cli import answers, call
+
+    prepared = call.prepare(operation, parameters, options, configuration)
+    response = call.make(prepared, options, configuration)
+    return answers.parse_result(response, operation, read_time)
+
+
+def _print_result(
+    result: Any,
+    title: str,
+    query: Any,
+    options: Namespace,
+    configuration: Configuration,
+) -> None:
+    output = options.output or configuration.get("output") or "json"
+    if query is not None:
+        result = _search(query, result)
+    if output == "json":
+        from millpond.cli import formatting
+
+        text = formatting.as_json(result)
+    elif output == "text":
+        from millpond.cli import formatting
+
+        text = formatting.as_text(result)
+    elif output == "table":
+        from millpond.cli import table
+
+        text = table.as_table(title, result, color=options.color)
+    else:
+        raise Fault(f"Unknown output type: {output}")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _search(query: Any, result: Any) -> Any:
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        return query.search(result)
+    except JMESPathError as error:
+        raise Fault(str(error)) from None
+
+
+def _show_program_help(
+    rest: Sequence[str], local_commands: Mapping[str, tuple[str, str]]
+) -> int:
+    return _show_help(
+        rest, lambda page: page.program_page(local_commands, models.CONTRACTS)
+    )
+
+
+def _show_help(rest: Sequence[str], write: Callable[[Any], str]) -> int:
+    if rest:
+        raise UsageFault.unknown_options(list(rest))
+    from millpond.cli import help as page
+
+    page.show(write(page))
+    return 0

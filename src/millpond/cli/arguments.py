@@ -1,0 +1,276 @@
+"""
+What can stand on a command line, and the parsers for it.
+
+Theory of operation: three parsers run one after the other over the same words, as in
+the AWS CLI, and each takes out what it knows. The first takes the global options,
+wherever they stand, and the command; the second the operation; the third the options of
+the operation. What is left over is unknown. Which of several faults is reported follows
+from this order.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from millpond.cli.faults import PROGRAM, USAGE, UsageFault
+from millpond.cli.model import command_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any, Final, NoReturn
+
+    from millpond.cli.model import OperationModel, Shape
+
+_CHOICES_PER_LINE: Final = 2
+_CHOICE_WIDTH: Final = 40
+_SIMILARITY_MIN: Final = 0.8
+
+INPUT_JSON: Final = "cli-input-json"
+SKELETON: Final = "generate-cli-skeleton"
+
+
+class Option:
+    """An option that does not come from a model."""
+
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        *,
+        kind: str = "string",
+        choices: Sequence[str] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.name = name
+        self.help = text
+        self.kind = kind
+        self.choices = choices
+        self._settings = settings
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether a value follows the option."""
+        return self.kind != "boolean"
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Make a parser know the option."""
+        settings = dict(self._settings)
+        if self.choices:
+            settings["choices"] = self.choices
+        parser.add_argument(f"--{self.name}", **settings)
+
+
+# AWS: in this order on every help page; awscli/data/cli.json.
+GLOBAL_OPTIONS: Final = (
+    Option(
+        "debug",
+        "Write what happens to standard error.",
+        kind="boolean",
+        action="store_true",
+    ),
+    Option("endpoint-url", "Call this URL in place of the one that is configured."),
+    Option(
+        "no-verify-ssl",
+        "Do not check the certificate of the server.",
+        kind="boolean",
+        action="store_false",
+        dest="verify_ssl",
+    ),
+    Option(
+        "no-paginate",
+        "Accepted for the sake of scripts: one call is one page here.",
+        kind="boolean",
+        action="store_false",
+        dest="paginate",
+    ),
+    Option(
+        "output",
+        "The form of the result.",
+        choices=("json", "text", "table"),
+    ),
+    Option("query", "A JMESPath expression to pick from the result."),
+    Option("profile", "The profile to take credentials and settings from."),
+    Option("region", "The region to sign for."),
+    Option(
+        "version",
+        "Print the version of this program.",
+        action="version",
+    ),
+    Option(
+        "color",
+        "Whether tables are coloured.",
+        choices=("on", "off", "auto"),
+        default="auto",
+    ),
+    Option(
+        "no-sign-request",
+        "Do not sign the request, and look for no credentials.",
+        kind="boolean",
+        action="store_false",
+        dest="sign_request",
+    ),
+    Option(
+        "ca-bundle",
+        "A file with the certificates to trust.",
+        dest="ca_bundle",
+    ),
+    Option(
+        "cli-read-timeout",
+        "The longest wait for the server to send, in seconds; 0 waits for ever. The "
+        "default is 60.",
+        kind="int",
+        dest="read_timeout",
+    ),
+    Option(
+        "cli-connect-timeout",
+        "The longest wait for a connection, in seconds; 0 waits for ever. The default "
+        "is 60.",
+        kind="int",
+        dest="connect_timeout",
+    ),
+    Option(
+        "v2-debug",
+        "Accepted for the sake of scripts; it has no effect.",
+        kind="boolean",
+        action="store_true",
+    ),
+)
+
+# The options that every operation has, beside those of its input.
+COMMON_OPTIONS: Final = (
+    Option(
+        INPUT_JSON,
+        "The whole input as JSON, of the form that --generate-cli-skeleton prints. "
+        "Options on the command line win over its members. Binary values cannot be "
+        "given this way.",
+    ),
+    Option(
+        SKELETON,
+        "Print a skeleton and send nothing. With no value or with input: the input, "
+        "to be filled in and given to --cli-input-json. With output: a sample of the "
+        "answer, after the input has been checked.",
+        choices=("input", "output"),
+        nargs="?",
+        const="input",
+    ),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that speaks as the AWS CLI does, and raises its errors."""
+
+    def __init__(self) -> None:
+        super().__init__(prog=PROGRAM, usage=USAGE, add_help=False)
+        self.color = False  # newer Pythons would colour the usage
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise UsageFault.from_parser(message)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(
+                action, invalid_choice(str(value), list(action.choices))
+            )
+
+
+def invalid_choice(value: str, choices: Sequence[str]) -> str:
+    """List the choices, and those that come close. AWS: awscli/argparser.py."""
+    from difflib import get_close_matches
+
+    lines = ["Invalid choice, valid choices are:\n"]
+    for start in range(0, len(choices), _CHOICES_PER_LINE):
+        row = choices[start : start + _CHOICES_PER_LINE]
+        lines.append(" | ".join(each.ljust(_CHOICE_WIDTH) for each in row))
+    close = get_close_matches(value, choices, cutoff=_SIMILARITY_MIN)
+    if close:
+        lines.append(f"\n\nInvalid choice: {value!r}, maybe you meant:\n")
+        lines.extend(f"  * {each}" for each in close)
+    return "\n".join(lines)
+
+
+def parse_globals(
+    words: Sequence[str], commands: Iterable[str], version: str
+) -> tuple[argparse.Namespace, list[str]]:
+    """Take out the global options and the command."""
+    parser = Parser()
+    for option in GLOBAL_OPTIONS:
+        if option.name == "version":
+            parser.add_argument("--version", action="version", version=version)
+        else:
+            option.add_to(parser)
+    parser.add_argument("command", choices=[*commands, "help"])
+    return parser.parse_known_args(words)
+
+
+def parse_operation(
+    words: Sequence[str], operations: Iterable[str]
+) -> tuple[str, list[str]]:
+    """Take out the operation."""
+    parser = Parser()
+    parser.add_argument("operation", choices=[*operations, "help"])
+    parsed, rest = parser.parse_known_args(words)
+    operation: str = parsed.operation
+    return operation, rest
+
+
+def parse_options(
+    words: Sequence[str], operation: OperationModel
+) -> tuple[argparse.Namespace, list[str]]:
+    """Take out the options of an operation; `help` is set when help is asked for."""
+    if list(words) == ["help"]:
+        return argparse.Namespace(help="help"), []
+    parser = Parser()
+    lenient = _lifts_required(words)
+    for name, shape in operation.input.members.items():
+        required = name in operation.input.required and not lenient
+        _add_member(parser, command_name(name), shape, required=required)
+    for option in COMMON_OPTIONS:
+        option.add_to(parser)
+    parser.add_argument("help", nargs="?")
+    parsed, rest = parser.parse_known_args(words)
+    if parsed.help not in (None, "help"):
+        rest.append(parsed.help)
+    return parsed, rest
+
+
+def attribute(option: str) -> str:
+    """The name under which a parser keeps the value of an option."""
+    return option.replace("-", "_")
+
+
+def _lifts_required(words: Sequence[str]) -> bool:
+    """
+    Tell whether required options may be missing.
+
+    AWS: the words are looked at as they stand, so that neither a prefix nor the form
+    with '=' counts (awscli/customizations/arguments.py).
+    """
+    if f"--{INPUT_JSON}" in words:
+        return True
+    if f"--{SKELETON}" not in words:
+        return False
+    after = words[words.index(f"--{SKELETON}") + 1 :]
+    return not after or after[0] != "output"
+
+
+def _add_member(
+    parser: argparse.ArgumentParser, name: str, shape: Shape, *, required: bool
+) -> None:
+    option = f"--{name}"
+    if shape.type == "boolean":
+        dest = attribute(name)
+        parser.add_argument(option, dest=dest, action="store_true", default=None)
+        parser.add_argument(
+            f"--no-{name}", dest=dest, action="store_false", default=None
+        )
+    elif shape.type == "list":
+        parser.add_argument(option, nargs="*", required=required)
+    elif shape.type == "long":
+        # AWS: a long is converted by the parser, an integer later; the texts differ.
+        parser.add_argument(option, type=int, required=required)
+    elif shape.type in ("float", "double"):
+        parser.add_argument(option, type=float, required=required)
+    else:
+        parser.add_argument(option, required=required)

@@ -1,0 +1,215 @@
+"""
+One call: settle where and as whom, check, sign, send, try again, read the answer.
+
+`prepare` does all that comes before the network, in the order in which the AWS CLI
+finds fault: region, credentials, endpoint, retries, then the input. It serves the
+sample of an answer too, which checks everything and sends nothing.
+"""
+
+from __future__ import annotations
+
+from millpond.cli import endpoints, validation
+from millpond.cli.credentials import Elsewhere, NoCredentialsFault, find
+from millpond.cli.faults import Fault, PlainFault
+from millpond.cli.retries import Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+    from typing import Any
+
+    from millpond.cli.answers import ServiceError
+    from millpond.cli.configuration import Configuration
+    from millpond.cli.credentials import Credentials
+    from millpond.cli.model import OperationModel
+    from millpond.cli.transport import Request, Response, Settings
+
+    Tell = Callable[[str], None]
+
+
+class Call:
+    """A call that is settled and checked, and not yet made."""
+
+    def __init__(
+        self,
+        operation: OperationModel,
+        parameters: dict[str, Any],
+        *,
+        endpoint_url: str,
+        region: str,
+        credentials: Credentials | Elsewhere | None,
+        signed: bool,
+        policy: Policy,
+    ) -> None:
+        self.operation = operation
+        self.parameters = parameters
+        self.endpoint_url = endpoint_url
+        self.region = region
+        self.credentials = credentials
+        self.signed = signed
+        self.policy = policy
+
+
+def prepare(
+    operation: OperationModel,
+    parameters: dict[str, Any],
+    options: Namespace,
+    configuration: Configuration,
+) -> Call:
+    """Settle where a call goes and as whom, and check its input."""
+    region = options.region
+    if region is None:
+        region = configuration.get("region")
+    endpoints.check_region(region)
+    signed = options.sign_request and operation.signed
+    credentials = find(configuration, region) if signed else None
+    if region is None:
+        raise PlainFault(
+            "You must specify a region. You can also configure your region by running "
+            '"aws configure".'
+        )
+    service = operation.service
+    url = options.endpoint_url or configuration.endpoint_url(service.snake_name)
+    if url is None:
+        url = endpoints.default_url(
+            service.metadata["endpointPrefix"],
+            region,
+            fips=configuration.is_on("use_fips_endpoint"),
+            dual_stack=configuration.is_on("use_dualstack_endpoint"),
+        )
+    policy = Policy.configured(configuration)
+    endpoints.check_url(url)
+    if configuration.is_on("parameter_validation", default=True):
+        validation.check(parameters, operation.input)
+    return Call(
+        operation,
+        parameters,
+        endpoint_url=url,
+        region=region,
+        credentials=credentials,
+        signed=signed,
+        policy=policy,
+    )
+
+
+def make(call: Call, options: Namespace, configuration: Configuration) -> Response:
+    """
+    Make a call, as often as the policy says.
+
+    Raises:
+        Fault: the service refused it, or could not be reached.
+    """
+    from millpond.cli import answers, transport
+
+    tell = _narrator(options)
+    credentials = _fetch(call)
+    request = _build_request(call)
+    settings = _settings(options, configuration)
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            response = _attempt(call, request, credentials, settings, tell)
+        except transport.ConnectionFault as fault:
+            tell(f"attempt {attempts}: {fault}")
+            if attempts >= call.policy.attempts_max:
+                raise
+        else:
+            if not answers.is_error(response):
+                return response
+            error = answers.parse_error(response, call.operation.service.protocol)
+            again = call.policy.applies_to(error)
+            if not again or attempts >= call.policy.attempts_max:
+                raise _refusal(call, error, retried=attempts - 1 if again else None)
+        _sleep(call.policy.pause_s(attempts))
+
+
+def _refusal(call: Call, error: ServiceError, *, retried: int | None) -> Fault:
+    retries = "" if retried is None else f" (reached max retries: {retried})"
+    return Fault(
+        f"An error occurred ({error.code}) when calling the {call.operation.name} "
+        f"operation{retries}: {error.message}"
+    )
+
+
+def _fetch(call: Call) -> Credentials | None:
+    if not call.signed:
+        return None
+    if isinstance(call.credentials, Elsewhere):
+        return call.credentials.fetch()
+    if call.credentials is None:
+        raise NoCredentialsFault
+    return call.credentials
+
+
+def _build_request(call: Call) -> Request:
+    from urllib.parse import urlsplit, urlunsplit
+
+    from millpond import __version__
+    from millpond.cli import serializing, transport
+
+    parts = serializing.serialize(call.operation, call.parameters)
+    base = urlsplit(call.endpoint_url)
+    # AWS: the path and the query of an endpoint are kept.
+    path = base.path.removesuffix("/") + parts.path
+    pairs = (
+        f"{serializing.percent_encode(name)}={serializing.percent_encode(value)}"
+        for name, value in parts.query.items()
+    )
+    query = "&".join(filter(None, (base.query, *pairs)))
+    url = urlunsplit((base.scheme, base.netloc, path, query, ""))
+    headers = {"User-Agent": f"millpond/{__version__}", **parts.headers}
+    return transport.Request(call.operation.method, url, headers, parts.body)
+
+
+def _settings(options: Namespace, configuration: Configuration) -> Settings:
+    from millpond.cli import transport
+
+    return transport.Settings(
+        connect_timeout_s=options.connect_timeout,
+        read_timeout_s=options.read_timeout,
+        verify=options.verify_ssl,
+        ca_bundle=options.ca_bundle or configuration.get("ca_bundle"),
+    )
+
+
+def _attempt(
+    call: Call,
+    request: Request,
+    credentials: Credentials | None,
+    settings: Settings,
+    tell: Tell,
+) -> Response:
+    import time
+
+    from millpond.cli import signing, transport
+
+    if credentials is not None:
+        signing.sign(
+            request,
+            credentials,
+            region=call.region,
+            service=call.operation.service.metadata["endpointPrefix"],
+            now_s=time.time(),
+        )
+    tell(f"{request.method} {request.url}, {len(request.body)} bytes")
+    response = transport.send(request, settings)
+    request_id = response.headers.get("x-amzn-requestid", "none")
+    tell(f"{response.status}, {len(response.body)} bytes, request id {request_id}")
+    return response
+
+
+def _narrator(options: Namespace) -> Tell:
+    """What --debug writes. Ours: neither values nor secrets, which AWS shows."""
+    if not options.debug:
+        return lambda _: None
+    import sys
+
+    return lambda text: print(f"millpond: debug: {text}", file=sys.stderr)
+
+
+def _sleep(pause_s: float) -> None:
+    import time
+
+    time.sleep(pause_s)

@@ -1,0 +1,229 @@
+"""
+Settings: from the environment, the config file and the profile in use.
+
+The same files, variables and order as the AWS CLI: an option wins over a variable, a
+variable over the profile. A variable that is set to nothing counts as given.
+
+AWS: botocore/configprovider.py, configloader.py, session.py. Not botocore's own code,
+because loading that takes longer than the whole rest of a call.
+"""
+
+from __future__ import annotations
+
+import os
+
+from millpond.cli.faults import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
+
+Section = dict[str, "str | dict[str, str]"]
+
+_CONFIG_FILE: Final = "~/.aws/config"
+_CREDENTIALS_FILE: Final = "~/.aws/credentials"
+_PROFILE_VARIABLES: Final = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
+_DEFAULT_PROFILE: Final = "default"
+
+# setting -> name in the config file, variable
+_SETTINGS: Final = {
+    "region": ("region", "AWS_DEFAULT_REGION"),
+    "output": ("output", "AWS_DEFAULT_OUTPUT"),
+    "ca_bundle": ("ca_bundle", "AWS_CA_BUNDLE"),
+    "max_attempts": ("max_attempts", "AWS_MAX_ATTEMPTS"),
+    "retry_mode": ("retry_mode", "AWS_RETRY_MODE"),
+    "use_fips_endpoint": ("use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"),
+    "use_dualstack_endpoint": (
+        "use_dualstack_endpoint",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+    ),
+    "ignore_configured_endpoint_urls": (
+        "ignore_configured_endpoint_urls",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    ),
+    "parameter_validation": ("parameter_validation", None),
+    "cli_timestamp_format": ("cli_timestamp_format", None),
+    "cli_follow_urlparam": ("cli_follow_urlparam", None),
+}
+
+
+class UnreadableFileFault(Fault):
+    """A settings file cannot be parsed. AWS: an uncaught exception, hence the 1."""
+
+    exit_code = 1
+
+
+class ProfileNotFoundFault(Fault):
+    """The profile that was named does not exist."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The config profile ({name}) could not be found")
+
+
+class Configuration:
+    """
+    The settings that apply to one command.
+
+    Args:
+        profile: the profile named by an option; an empty name counts as none.
+        environment: the variables, those of the process by default.
+    """
+
+    def __init__(
+        self,
+        profile: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.environment = os.environ if environment is None else environment
+        self.explicit_profile = profile or None
+        self._named_profile = self.explicit_profile or _first(
+            self.environment, _PROFILE_VARIABLES
+        )
+        config = _read_file(self.environment.get("AWS_CONFIG_FILE", _CONFIG_FILE))
+        self._profiles, self._services = _sort_sections(config)
+        self.config_profiles = {
+            name: dict(each) for name, each in self._profiles.items()
+        }
+        self.credentials = _read_file(
+            self.environment.get("AWS_SHARED_CREDENTIALS_FILE", _CREDENTIALS_FILE)
+        )
+        for name, section in self.credentials.items():
+            self._profiles.setdefault(name, {}).update(section)
+
+    @property
+    def profile_name(self) -> str:
+        """The profile in use."""
+        return _DEFAULT_PROFILE if self._named_profile is None else self._named_profile
+
+    @property
+    def profile(self) -> Section:
+        """
+        The section of the profile in use.
+
+        Raises:
+            ProfileNotFoundFault: it was named and does not exist.
+        """
+        found = self._profiles.get(self.profile_name)
+        if found is None and self._named_profile is not None:
+            raise ProfileNotFoundFault(self._named_profile)
+        return found or {}
+
+    @property
+    def profile_or_nothing(self) -> Section:
+        """The section of the profile in use, empty when there is none."""
+        return self._profiles.get(self.profile_name, {})
+
+    def get(self, setting: str) -> str | None:
+        """Look up a setting: its variable, then the profile."""
+        name, variable = _SETTINGS[setting]
+        if variable is not None and variable in self.environment:
+            return self.environment[variable]
+        value = self.profile.get(name)
+        return value if isinstance(value, str) else None
+
+    def is_on(self, setting: str, *, default: bool = False) -> bool:
+        """Look up a setting that is true or false."""
+        value = self.get(setting)
+        return default if value is None else value.lower() == "true"
+
+    def endpoint_url(self, service: str) -> str | None:
+        """
+        Look up where a service is, if that is configured.
+
+        AWS: the variable of the service, the variable for all, the services section of
+        the profile, the profile. An empty value is passed over.
+
+        Args:
+            service: the name in snake case, such as 'cognito_sync'.
+        """
+        if self.is_on("ignore_configured_endpoint_urls"):
+            return None
+        for variable in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
+            if url := self.environment.get(variable):
+                return url
+        section = self._services_section().get(service, {})
+        for place in (section, self.profile):
+            url_found = place.get("endpoint_url") if isinstance(place, dict) else None
+            if isinstance(url_found, str) and url_found:
+                return url_found
+        return None
+
+    def _services_section(self) -> Section:
+        name = self.profile.get("services")
+        if not isinstance(name, str):
+            return {}
+        section = self._services.get(name)
+        if not section:
+            raise Fault(
+                "The profile is configured to use the services section but the "
+                f'"{name}" services configuration does not exist.'
+            )
+        return section
+
+
+def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((environment[name] for name in names if name in environment), None)
+
+
+def _read_file(name: str) -> dict[str, Section]:
+    """Read a file of sections; one that does not exist has none."""
+    path = os.path.expanduser(os.path.expandvars(name))
+    if not os.path.isfile(path):
+        return {}
+    import configparser  # only who has such a file pays for it
+
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read([path], encoding=None)
+        return {
+            section: {
+                option: _parse_value(value) for option, value in parser.items(section)
+            }
+            for section in parser.sections()
+        }
+    except (configparser.Error, ValueError) as error:
+        raise UnreadableFileFault(
+            f"Unable to parse config file: {path}: {error}"
+        ) from None
+
+
+def _parse_value(value: str) -> str | dict[str, str]:
+    """Part an indented block into its own pairs; leave anything else as it is."""
+    if not value.startswith("\n"):
+        return value
+    block = {}
+    for line in value.splitlines():
+        if line.strip():
+            name, equals, rest = line.partition("=")
+            if not equals:
+                raise ValueError(f"no '=' in {line.strip()!r}")
+            block[name.strip()] = rest.strip()
+    return block
+
+
+def _sort_sections(
+    config: dict[str, Section],
+) -> tuple[dict[str, Section], dict[str, Section]]:
+    """Part the sections of a config file into profiles and services."""
+    profiles: dict[str, Section] = {}
+    services: dict[str, Section] = {}
+    for title, section in config.items():
+        if title == _DEFAULT_PROFILE:
+            profiles[title] = section
+        elif title.startswith("profile"):
+            profiles.update(_named_section(title, section))
+        elif title.startswith("services"):
+            services.update(_named_section(title, section))
+    return profiles, services
+
+
+def _named_section(title: str, section: Section) -> dict[str, Any]:
+    """`[profile "a b"]` names 'a b'; a title of another form names nothing."""
+    import shlex
+
+    try:
+        words = shlex.split(title)
+    except ValueError:
+        return {}
+    return {words[1]: section} if len(words) == 2 else {}

@@ -1,0 +1,147 @@
+"""
+The model of an API, as objects: operations, shapes, members.
+
+A thin layer over the dictionary that `models` reads. botocore has the same one
+(`botocore.model`), but loading it takes longer than a whole command of ours.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from millpond.cli import models
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+_INTEGERS: Final = ("integer", "long")
+_CONTAINERS: Final = ("structure", "list", "map")
+
+
+class Shape:
+    """One shape, or one use of a shape as a member, which may say more about it."""
+
+    def __init__(self, shapes: dict[str, Any], reference: dict[str, Any]) -> None:
+        self._shapes = shapes
+        self.name: str = reference["shape"]
+        self._described: dict[str, Any] = {**shapes[self.name], **reference}
+        self.type: str = self._described["type"]
+        self.documentation: str = self._described.get("documentation", "")
+        self.location: str | None = self._described.get("location")
+        self.location_name: str | None = self._described.get("locationName")
+        self.enum: list[str] = self._described.get("enum", [])
+        self.min: int | None = self._described.get("min")
+        self.required: list[str] = self._described.get("required", [])
+
+    def __repr__(self) -> str:
+        return f"<Shape {self.name} ({self.type})>"
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it is a whole number, of whichever size."""
+        return self.type in _INTEGERS
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it is made of other shapes."""
+        return self.type in _CONTAINERS
+
+    @cached_property
+    def members(self) -> dict[str, Shape]:
+        """The members of a structure, in the order of the model."""
+        described: dict[str, Any] = self._described.get("members", {})
+        return {name: Shape(self._shapes, each) for name, each in described.items()}
+
+    @cached_property
+    def member(self) -> Shape:
+        """The elements of a list."""
+        return Shape(self._shapes, self._described["member"])
+
+    @cached_property
+    def key(self) -> Shape:
+        """The keys of a map."""
+        return Shape(self._shapes, self._described["key"])
+
+    @cached_property
+    def value(self) -> Shape:
+        """The values of a map."""
+        return Shape(self._shapes, self._described["value"])
+
+
+class OperationModel:
+    """One operation of an API."""
+
+    def __init__(self, service: ServiceModel, described: dict[str, Any]) -> None:
+        self.service = service
+        self.name: str = described["name"]
+        self.method: str = described["http"]["method"]
+        self.uri: str = described["http"]["requestUri"]
+        self.documentation: str = described.get("documentation", "")
+        self.signed: bool = described.get("authtype") != "none"
+        self.errors: list[str] = [each["shape"] for each in described["errors"]]
+        self._described = described
+
+    @cached_property
+    def input(self) -> Shape:
+        """What the operation takes."""
+        return Shape(self.service.shapes, self._described["input"])
+
+    @cached_property
+    def output(self) -> Shape | None:
+        """What the operation answers, if it answers anything."""
+        reference = self._described.get("output")
+        return Shape(self.service.shapes, reference) if reference else None
+
+
+class ServiceModel:
+    """One API."""
+
+    def __init__(self, name: str, described: dict[str, Any]) -> None:
+        self.name = name
+        self.shapes: dict[str, Any] = described["shapes"]
+        self.metadata: dict[str, str] = described["metadata"]
+        self.documentation: str = described.get("documentation", "")
+        self._operations = {
+            command_name(name): each for name, each in described["operations"].items()
+        }
+
+    @classmethod
+    def load(cls, name: str) -> ServiceModel:
+        """Load the model of the API that a command stands for."""
+        return cls(name, models.read(name))
+
+    @property
+    def protocol(self) -> str:
+        """How it is spoken: rest-json, or json."""
+        return self.metadata["protocol"]
+
+    @property
+    def snake_name(self) -> str:
+        """The name that configuration files and variables use."""
+        return self.metadata["serviceId"].replace(" ", "_").lower()
+
+    @property
+    def commands(self) -> list[str]:
+        """The operations, under the names they have on the command line."""
+        return list(self._operations)
+
+    def operation(self, command: str) -> OperationModel:
+        """The operation behind a name on the command line."""
+        return OperationModel(self, self._operations[command])
+
+    def error_documentation(self, name: str) -> str:
+        """What an error means."""
+        text: str = self.shapes[name].get("documentation", "")
+        return text
+
+
+def command_name(name: str) -> str:
+    """Write GetBulkPublishDetails as get-bulk-publish-details."""
+    parts = []
+    for index, letter in enumerate(name):
+        starts_word = letter.isupper() and index > 0
+        follows_small = starts_word and not name[index - 1].isupper()
+        before_small = starts_word and name[index + 1 : index + 2].islower()
+        parts.append(f"-{letter}" if follows_small or before_small else letter)
+    return "".join(parts).lower()

@@ -1,0 +1,7 @@
+"""Derive all models from their contracts and write them."""
+
+from millpond.cli import models
+
+if __name__ == "__main__":
+    for name in models.CONTRACTS:
+        models.write(name)

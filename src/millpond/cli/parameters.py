@@ -1,0 +1,164 @@
+"""
+From words on the command line to the input of an operation.
+
+Each option is first looked up where it refers to a file, then read by the type of its
+member: text as it is, numbers, JSON, or shorthand. Last, the members of
+`--cli-input-json` fill in what no option gave.
+
+AWS: awscli/argprocess.py, awscli/customizations/cliinputjson.py.
+"""
+
+from __future__ import annotations
+
+import json
+
+from millpond.cli import paramfile
+from millpond.cli.arguments import INPUT_JSON, attribute
+from millpond.cli.faults import Fault
+from millpond.cli.model import command_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import Any
+
+    from millpond.cli.model import OperationModel, Shape
+
+
+class ParameterFault(Fault):
+    """The value of an option cannot be read."""
+
+    def __init__(self, option: str, message: object) -> None:
+        super().__init__(f"Error parsing parameter '{option}': {message}")
+
+
+def build(
+    options: Namespace, operation: OperationModel, *, follow_urls: bool
+) -> dict[str, Any]:
+    """
+    Read the options of an operation.
+
+    Args:
+        follow_urls: fetch a value that is a URL.
+    Returns:
+        The members given, by their names in the model and in its order.
+    """
+    parameters: dict[str, Any] = {}
+    for name, shape in operation.input.members.items():
+        option = command_name(name)
+        raw = getattr(options, attribute(option))
+        if raw is not None:
+            value = _dereference(f"--{option}", raw, follow_urls=follow_urls)
+            parameters[name] = _read(f"--{option}", value, shape)
+    input_json = getattr(options, attribute(INPUT_JSON))
+    if input_json is not None:
+        # AWS: looked up here, in its turn among the options, and once more when it is
+        # used; what a URL answers is then not used at all.
+        _dereference(f"--{INPUT_JSON}", input_json, follow_urls=follow_urls)
+    return parameters
+
+
+def merge_input_json(options: Namespace, parameters: dict[str, Any]) -> None:
+    """Add the members of `--cli-input-json` that no option has given."""
+    given = getattr(options, attribute(INPUT_JSON))
+    if given is None:
+        return
+    text = paramfile.load(given)
+    if text is None:
+        text = given
+    try:
+        members = json.loads(text)
+    except ValueError as error:
+        raise ParameterFault(
+            INPUT_JSON, f"Invalid JSON: {error}\nJSON received: {_plain(text)}"
+        ) from None
+    if not isinstance(members, dict):
+        # Ours: the AWS CLI fails here with an internal error of its language.
+        raise ParameterFault(
+            INPUT_JSON, f"Invalid JSON: not an object\nJSON received: {_plain(text)}"
+        )
+    for name, value in members.items():
+        parameters.setdefault(name, value)
+
+
+def _dereference(option: str, raw: Any, *, follow_urls: bool) -> Any:
+    single = raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
+    try:
+        found = paramfile.load(single, follow_urls=follow_urls)
+    except paramfile.ParamFileFault as fault:
+        raise ParameterFault(option, fault) from None
+    return raw if found is None else found
+
+
+def _read(option: str, value: Any, shape: Shape) -> Any:
+    if _takes_shorthand(shape) and not _looks_like_json(value):
+        return _read_shorthand(option, value, shape)
+    if shape.type == "list":
+        return _read_list(option, value, shape)
+    if shape.is_container:
+        return _read_object(option, value)
+    return _read_scalar(value, shape)
+
+
+def _takes_shorthand(shape: Shape) -> bool:
+    """Structures, maps and lists of those; a list of words needs no syntax."""
+    if shape.type == "list":
+        return shape.member.is_container
+    return shape.is_container
+
+
+def _looks_like_json(value: Any) -> bool:
+    first = value[0] if isinstance(value, list) and value else value
+    return isinstance(first, str) and first.strip().startswith(("[", "{"))
+
+
+def _read_shorthand(option: str, value: Any, shape: Shape) -> Any:
+    from millpond.cli import shorthand  # its patterns take long to compile
+
+    try:
+        if isinstance(value, list):
+            return shorthand.fit([shorthand.parse(each) for each in value], shape)
+        # AWS: text out of a file is one expression; where a list is wanted, it stays
+        # a structure, and validation says so.
+        parsed = shorthand.parse(_plain(value))
+        return parsed if shape.type == "list" else shorthand.fit(parsed, shape)
+    except shorthand.ShorthandFault as fault:
+        raise ParameterFault(option, fault) from None
+
+
+def _read_list(option: str, value: Any, shape: Shape) -> Any:
+    words = value if isinstance(value, list) else [_plain(value)]
+    if len(words) == 1 and words[0].lstrip().startswith("["):
+        return _parse_json(option, words[0])
+    return [_read(option, each, shape.member) for each in words]
+
+
+def _read_object(option: str, value: Any) -> Any:
+    text = _plain(value)
+    if text.lstrip().startswith("{"):
+        return _parse_json(option, text)
+    raise ParameterFault(option, f"Invalid JSON:\n{text}")
+
+
+def _read_scalar(value: Any, shape: Shape) -> Any:
+    try:
+        if shape.is_integer:
+            return int(value)
+        if shape.type in ("float", "double"):
+            return float(value)
+    except ValueError as error:
+        raise Fault(str(error)) from None  # AWS: without the name of the option
+    return value
+
+
+def _parse_json(option: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ParameterFault(
+            option, f"Invalid JSON: {error}\nJSON received: {text}"
+        ) from None
+
+
+def _plain(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

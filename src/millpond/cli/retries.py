@@ -1,0 +1,93 @@
+"""
+When to try again, and after how long.
+
+AWS: two modes. "legacy", the default: up to 5 attempts in all, a random part of 1, 2,
+4, ... seconds between them. "standard" (and "adaptive"): up to 3, at most 20 seconds.
+botocore/retryhandler.py, data/_retry.json, retries/standard.py.
+"""
+
+from __future__ import annotations
+
+from millpond.cli.faults import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from millpond.cli.answers import ServiceError
+    from millpond.cli.configuration import Configuration
+
+_MODES: Final = ("legacy", "standard", "adaptive")
+_ATTEMPTS_DEFAULT: Final = {"legacy": 5, "standard": 3, "adaptive": 3}
+_BACKOFF_S_MAX: Final = 20.0
+_LEGACY_STATUSES: Final = frozenset((429, 500, 502, 503, 504, 509))
+_STANDARD_STATUSES: Final = frozenset((500, 502, 503, 504))
+_LEGACY_CODES: Final = frozenset(
+    (
+        "ProvisionedThroughputExceededException",
+        "RequestThrottledException",
+        "Throttling",
+        "ThrottledException",
+        "ThrottlingException",
+    )
+)
+_STANDARD_CODES: Final = _LEGACY_CODES | frozenset(
+    (
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SlowDown",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    )
+)
+
+
+class Policy:
+    """How often to try, and what for."""
+
+    def __init__(self, mode: str, attempts_max: int) -> None:
+        self.mode = mode
+        self.attempts_max = attempts_max
+
+    @classmethod
+    def configured(cls, configuration: Configuration) -> Policy:
+        """Read the policy from the settings."""
+        mode = configuration.get("retry_mode")
+        attempts = configuration.get("max_attempts")
+        try:
+            attempts_max = None if attempts is None else int(attempts)
+        except ValueError as error:
+            raise Fault(str(error)) from None
+        if attempts_max is not None and attempts_max < 1:
+            raise Fault(
+                f'Value provided to "max_attempts": {attempts_max} must be an integer '
+                "greater than or equal to 1."
+            )
+        if mode is None:
+            mode = "legacy"
+        if mode not in _MODES:
+            raise Fault(
+                f'Invalid value provided to "mode": "{mode}" must be one of: {_MODES}'
+            )
+        return cls(mode, attempts_max or _ATTEMPTS_DEFAULT[mode])
+
+    def applies_to(self, error: ServiceError) -> bool:
+        """Tell whether another attempt could fare better."""
+        if self.mode == "legacy":
+            return error.status in _LEGACY_STATUSES or (
+                error.status == 400 and error.code in _LEGACY_CODES
+            )
+        return error.status in _STANDARD_STATUSES or error.code in _STANDARD_CODES
+
+    def pause_s(self, attempts: int) -> float:
+        """How long to wait after so many attempts."""
+        import random
+
+        pause_s: float = random.random() * 2 ** (attempts - 1)
+        return pause_s if self.mode == "legacy" else min(pause_s, _BACKOFF_S_MAX)

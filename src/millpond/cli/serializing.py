@@ -1,0 +1,107 @@
+"""
+From the input of an operation to the parts of a request: path, query, headers, body.
+
+AWS: the protocols rest-json and AWS JSON 1.1, as botocore/serialize.py speaks them.
+"""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from millpond.cli.model import OperationModel, Shape
+
+_UNTOUCHED: Final = "-._~"
+
+
+class Parts:
+    """A request before it has a host."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.query: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
+        self.body = b""
+
+
+def serialize(operation: OperationModel, parameters: dict[str, Any]) -> Parts:
+    """Write the input of an operation in the protocol of its API."""
+    if operation.service.protocol == "json":
+        return _serialize_json(operation, parameters)
+    return _serialize_rest(operation, parameters)
+
+
+def percent_encode(value: Any) -> str:
+    """Encode everything but letters, digits, '-', '.', '_' and '~'."""
+    return quote(str(value).encode("utf-8", "surrogateescape"), safe=_UNTOUCHED)
+
+
+def _serialize_json(operation: OperationModel, parameters: dict[str, Any]) -> Parts:
+    metadata = operation.service.metadata
+    parts = Parts(operation.uri)
+    parts.headers["X-Amz-Target"] = f"{metadata['targetPrefix']}.{operation.name}"
+    parts.headers["Content-Type"] = f"application/x-amz-json-{metadata['jsonVersion']}"
+    parts.body = json.dumps(_convert(parameters, operation.input)).encode()
+    return parts
+
+
+def _serialize_rest(operation: OperationModel, parameters: dict[str, Any]) -> Parts:
+    members = operation.input.members
+    labels: dict[str, str] = {}
+    body: dict[str, Any] = {}
+    parts = Parts("")
+    for name, value in parameters.items():
+        shape = members.get(name)
+        if shape is None or value is None:  # without validation they come this far
+            continue
+        place = shape.location_name or name
+        if shape.location == "uri":
+            labels[place] = percent_encode(_in_address(value, shape))
+        elif shape.location == "querystring":
+            parts.query[place] = _in_address(value, shape)
+        elif shape.location == "header":
+            parts.headers[place] = str(value)
+        else:
+            body[name] = _convert(value, shape)
+    parts.path = operation.uri
+    for shape in members.values():
+        if shape.location == "uri":
+            label = shape.location_name or ""
+            parts.path = parts.path.replace(f"{{{label}}}", labels.get(label, ""))
+    if any(shape.location is None for shape in members.values()):
+        parts.body = json.dumps(body).encode()
+        parts.headers["Content-Type"] = "application/json"
+    return parts
+
+
+def _in_address(value: Any, shape: Shape) -> str:
+    if shape.type == "boolean":
+        return str(value).lower()
+    return str(value)
+
+
+def _convert(value: Any, shape: Shape) -> Any:
+    """Make a value fit for JSON; what does not fit its shape stays as it is."""
+    if shape.type == "structure" and isinstance(value, dict):
+        return {
+            name: _convert(each, shape.members[name])
+            for name, each in value.items()
+            if name in shape.members
+        }
+    if shape.type == "map" and isinstance(value, dict):
+        return {name: _convert(each, shape.value) for name, each in value.items()}
+    if shape.type == "list" and isinstance(value, list):
+        return [_convert(each, shape.member) for each in value]
+    if shape.type == "timestamp":
+        from millpond.cli import times
+
+        return times.whole_epoch_s(value)
+    if shape.type == "blob":
+        from base64 import b64encode
+
+        return b64encode(value.encode() if isinstance(value, str) else value).decode()
+    return value

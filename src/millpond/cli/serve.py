@@ -1,0 +1,108 @@
+"""`millpond serve`: run the server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import textwrap
+from pathlib import Path
+
+from millpond import settings as settings_table
+from millpond.errors import MillpondError
+from millpond.settings import Settings
+
+
+def main(argv: list[str]) -> int:
+    """Run `millpond serve`."""
+    options = _parser().parse_args(argv)
+    try:
+        settings = load_settings(options)
+        _run(settings)
+    except MillpondError as error:
+        print(f"millpond serve: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def add_settings_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where the data and the settings are."""
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of the embedded store"
+    )
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="TOML file with settings"
+    )
+
+
+def load_settings(options: argparse.Namespace) -> Settings:
+    """Read the settings; what the command line names wins."""
+    import os  # the environment is looked at here and nowhere else
+
+    names = ("data", "host", "port")
+    return settings_table.load(
+        options.settings,
+        os.environ,
+        {name: getattr(options, name, None) for name in names},
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="millpond serve",
+        description="Run the server until SIGTERM or Ctrl-C.",
+        epilog=_settings_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_settings_options(parser)
+    parser.add_argument("--host", metavar="H", help="address to listen on")
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="port to listen on; 0 takes a free one"
+    )
+    return parser
+
+
+def _settings_help() -> str:
+    lines = [
+        "settings (in the file by name, in the environment as MILLPOND_ and the name "
+        "in capitals):",
+        "",
+    ]
+    for row in settings_table.table():
+        default = f" [{row.default}]" if row.default else ""
+        lines.append(f"  {row.name}{default}")
+        lines += textwrap.wrap(
+            row.help, 78, initial_indent="      ", subsequent_indent="      "
+        )
+    return "\n".join(lines)
+
+
+def _run(settings: Settings) -> None:
+    # Imported late: `--help` and a wrong setting need none of it.
+    from millpond.server import app, logging
+
+    logging.configure(level=settings.log_level, form=settings.log_format)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(app.serve(settings, lambda started: _tell(settings, started)))
+
+
+def _loop_factory():  # type: ignore[no-untyped-def]
+    try:
+        import uvloop
+    except ImportError:  # there is none for this platform
+        return None
+    return uvloop.new_event_loop
+
+
+def _tell(settings: Settings, started) -> None:  # type: ignore[no-untyped-def]
+    print(f"Millpond answers at {started.endpoint} (data in {settings.data}).")
+    if started.first_key is not None:
+        print(
+            "\nThe first developer key; its secret is shown this once:\n\n"
+            f"  export AWS_ACCESS_KEY_ID={started.first_key.access_key_id}\n"
+            f"  export AWS_SECRET_ACCESS_KEY={started.first_key.secret_access_key}\n"
+            f"  export AWS_DEFAULT_REGION={settings.region}\n"
+            f"  export AWS_ENDPOINT_URL={started.endpoint}\n"
+        )
+    sys.stdout.flush()

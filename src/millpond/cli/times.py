@@ -1,0 +1,66 @@
+"""
+Times: numbers of epoch seconds, and all the ways to write a date.
+
+AWS: `parse_timestamp` of botocore/utils.py. Numbers are read here; dates are left to
+dateutil, which botocore brings along and which is slow to load.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - AWS: tzutc
+
+
+def parse(value: Any) -> datetime:
+    """
+    Read a time; a number is given in the local zone, a date in its own, if it has one.
+
+    Raises:
+        ValueError: it is neither a number nor a date.
+    """
+    if isinstance(value, datetime):
+        return value
+    number = _number(value)
+    if number is not None:
+        return _from_epoch_s(number)
+    from dateutil import parser, tz  # type: ignore[import-untyped]
+
+    try:
+        when: datetime = parser.parse(value, tzinfos={"GMT": tz.tzutc()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'Invalid timestamp "{value}": {error}') from None
+    return when
+
+
+def whole_epoch_s(value: Any) -> int:
+    """Read a time as whole seconds; a fraction is cut. Without a zone, it is UTC."""
+    when = parse(value)
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=_EPOCH.tzinfo)
+    return (when - _EPOCH) // timedelta(seconds=1)
+
+
+def iso8601(value: Any) -> str:
+    """Write a time as ISO 8601 does."""
+    return parse(value).isoformat()
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, (int, float)):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _from_epoch_s(number: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(number, _EPOCH.tzinfo).astimezone()
+    except (OSError, OverflowError):
+        return (_EPOCH + timedelta(seconds=number)).astimezone()

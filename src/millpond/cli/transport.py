@@ -1,0 +1,248 @@
+"""
+One request over one connection: sockets, TLS and proxies.
+
+`http.client` rather than a larger library: one request needs no pool, and loading is
+what a command spends its time on. Redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+import sys
+import zlib
+from urllib.parse import unquote, urlsplit
+
+from millpond.cli.faults import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+    from urllib.parse import SplitResult
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_BODY_BYTES_MAX: Final = 256 * 1024 * 1024
+
+
+class ConnectionFault(Fault):
+    """The server could not be reached, or did not answer as a server does."""
+
+
+class Request:
+    """What is to be sent."""
+
+    def __init__(
+        self, method: str, url: str, headers: dict[str, str], body: bytes = b""
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+
+    @property
+    def host(self) -> str:
+        """The Host header: with the port, unless it is the scheme's own."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        if ":" in host:
+            host = f"[{host}]"
+        if parts.port is None or parts.port == _DEFAULT_PORTS.get(parts.scheme):
+            return host
+        return f"{host}:{parts.port}"
+
+
+class Response:
+    """What came back; names of headers are in lower case."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class Settings:
+    """How to connect; `None` as a timeout waits for ever."""
+
+    def __init__(
+        self,
+        *,
+        connect_timeout_s: float | None,
+        read_timeout_s: float | None,
+        verify: bool = True,
+        ca_bundle: str | None = None,
+    ) -> None:
+        self.connect_timeout_s = connect_timeout_s
+        self.read_timeout_s = read_timeout_s
+        self.verify = verify
+        self.ca_bundle = ca_bundle
+
+
+def send(request: Request, settings: Settings) -> Response:
+    """
+    Send a request and read the whole answer.
+
+    Raises:
+        ConnectionFault: which step failed, in the words of the AWS CLI.
+        Fault: the URL is none that can be called.
+    """
+    parts = urlsplit(request.url)
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise Fault(
+            "An HTTP Client raised an unhandled exception: "
+            f"Not supported URL scheme {parts.scheme}"
+        )
+    proxy = _proxy_for(parts)
+    connection, target = _prepare(parts, proxy, settings)
+    headers = {"Host": request.host, "Accept-Encoding": "identity", **request.headers}
+    if proxy is not None and parts.scheme == "http":
+        headers.update(_proxy_headers(urlsplit(proxy)))
+    try:
+        _connect(connection, request.url, proxy)
+        return _exchange(connection, request, target, headers, settings)
+    finally:
+        connection.close()
+
+
+def _prepare(
+    parts: SplitResult, proxy: str | None, settings: Settings
+) -> tuple[http.client.HTTPConnection, str]:
+    """Make a connection that is not open yet, and the target to ask it for."""
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    host = parts.hostname or ""
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    timeout_s = settings.connect_timeout_s
+    if parts.scheme == "http" and proxy is None:
+        return http.client.HTTPConnection(host, port, timeout=timeout_s), target
+    if parts.scheme == "http":
+        assert proxy is not None
+        through = urlsplit(proxy)
+        address = parts.netloc.rpartition("@")[2]
+        return (
+            http.client.HTTPConnection(
+                through.hostname or "", through.port or 80, timeout=timeout_s
+            ),
+            f"http://{address}{target}",
+        )
+    context = _tls_context(settings)
+    if proxy is None:
+        return (
+            http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context),
+            target,
+        )
+    through = urlsplit(proxy)
+    tunnelled = http.client.HTTPSConnection(
+        through.hostname or "", through.port or 80, timeout=timeout_s, context=context
+    )
+    tunnelled.set_tunnel(host, port, headers=_proxy_headers(through))
+    return tunnelled, target
+
+
+def _connect(
+    connection: http.client.HTTPConnection, url: str, proxy: str | None
+) -> None:
+    try:
+        connection.connect()
+    except ssl.SSLError as error:
+        raise ConnectionFault(f"SSL validation failed for {url} {error}") from None
+    except OSError as error:
+        if proxy is not None:
+            raise ConnectionFault(
+                f'Failed to connect to proxy URL: "{proxy}"'
+            ) from None
+        if isinstance(error, TimeoutError):
+            raise ConnectionFault(f'Connect timeout on endpoint URL: "{url}"') from None
+        raise ConnectionFault(
+            f'Could not connect to the endpoint URL: "{url}"'
+        ) from None
+    except http.client.HTTPException:
+        raise ConnectionFault(f'Failed to connect to proxy URL: "{proxy}"') from None
+
+
+def _exchange(
+    connection: http.client.HTTPConnection,
+    request: Request,
+    target: str,
+    headers: dict[str, str],
+    settings: Settings,
+) -> Response:
+    assert isinstance(connection.sock, socket.socket)
+    connection.sock.settimeout(settings.read_timeout_s)
+    encoded = {name: value.encode("utf-8") for name, value in headers.items()}
+    try:
+        connection.request(request.method, target, request.body or None, encoded)
+        answer = connection.getresponse()
+        body = answer.read(_BODY_BYTES_MAX)
+        if answer.read(1):
+            raise Fault(f"The answer is longer than {_BODY_BYTES_MAX} bytes.")
+    except ValueError as error:
+        raise Fault(f"An HTTP Client raised an unhandled exception: {error}") from None
+    except TimeoutError:
+        raise ConnectionFault(
+            f'Read timeout on endpoint URL: "{request.url}"'
+        ) from None
+    except (OSError, http.client.HTTPException):
+        raise ConnectionFault(
+            "Connection was closed before we received a valid response from endpoint "
+            f'URL: "{request.url}".'
+        ) from None
+    received = {name.lower(): value for name, value in answer.getheaders()}
+    if answer.length:
+        raise ConnectionFault(
+            "Connection was closed before we received a valid response from endpoint "
+            f'URL: "{request.url}".'
+        )
+    return Response(answer.status, received, _decode(received, body))
+
+
+def _decode(headers: dict[str, str], body: bytes) -> bytes:
+    """Undo a compression that we did not ask for, as some proxies need."""
+    encoding = headers.get("content-encoding", "").lower()
+    if encoding not in ("gzip", "x-gzip", "deflate") or not body:
+        return body
+    try:
+        if encoding == "deflate" and body[0] & 0x0F != zlib.DEFLATED:
+            return zlib.decompress(body, -zlib.MAX_WBITS)
+        return zlib.decompress(body, zlib.MAX_WBITS | 32)
+    except zlib.error as error:
+        raise Fault(f"The answer cannot be decompressed: {error}") from None
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext:
+    """
+    Ours: the certificates of the system are trusted unless a bundle is named, so that a
+    company's own authority works here as it does elsewhere on the machine.
+    """
+    bundle = settings.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or None
+    try:
+        context = ssl.create_default_context(cafile=bundle if settings.verify else None)
+    except (OSError, ssl.SSLError) as error:
+        raise Fault(f"The CA bundle {bundle} cannot be read: {error}") from None
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _proxy_for(parts: SplitResult) -> str | None:
+    named = any(name.lower().endswith("_proxy") for name in os.environ)
+    if not named and sys.platform not in ("darwin", "win32"):
+        return None
+    from urllib.request import getproxies, proxy_bypass
+
+    if proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    proxy = getproxies().get(parts.scheme)
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    return proxy or None
+
+
+def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    from base64 import b64encode
+
+    secret = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {b64encode(secret.encode()).decode()}"}

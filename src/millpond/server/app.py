@@ -1,0 +1,290 @@
+"""
+The composition root: the one place that knows everything and ties it together.
+
+    folder, lock, secret -> store -> keys -> context -> gateway + pages -> socket
+                                                     -> workers
+
+Shutdown goes the other way: stop listening, let requests under way finish, stop the
+workers, save the counts, close the sinks, close the store (which finishes what it has
+accepted). What was acknowledged is on disk already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from millpond import __version__
+from millpond.core.sync import SyncLimits
+from millpond.core.tokens import PageTokens, SyncSessions
+from millpond.errors import SettingsError, StoreUnavailableError
+from millpond.metrics import Metrics
+from millpond.server import lock, secret_key
+from millpond.server.gateway import Gateway
+from millpond.server.pages import PATHS, make_pages
+from millpond.service.context import Context, system_now_ms
+from millpond.service.developer_keys import (
+    KeyRing,
+    NewKey,
+    SecretSealer,
+    create_developer_key,
+)
+from millpond.service.sync_sessions import SyncSessionCounter
+from millpond.settings import Settings
+from millpond.sinks import SinkRegistry, sink_factories
+from millpond.stores.base import Store
+from millpond.stores.sqlite import SqliteStore
+from millpond.wire.sigv4 import Verifier
+from millpond.workers import housekeeping
+from millpond.workers.bulk_publish_runner import BulkPublishRunner
+from millpond.workers.outbox_relay import OutboxRelay
+
+_log = structlog.get_logger()
+
+BACKLOG: Final = 2048
+REQUESTS_MAX: Final = 4096  # under way at a time; further ones wait in the socket
+FIRST_KEY_NAME: Final = "first"
+
+
+@dataclasses.dataclass(frozen=True)
+class Started:
+    """What `serve` tells whoever started it."""
+
+    endpoint: str
+    first_key: NewKey | None
+
+
+def prepare_data_folder(directory: Path) -> None:
+    """
+    Make the folder of the embedded store, for its owner alone.
+
+    Raises:
+        StoreUnavailableError: it cannot be made.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"Cannot make the data folder '{directory}': {error.strerror}."
+        ) from error
+
+
+def make_sealer(settings: Settings) -> SecretSealer:
+    """Make what seals developer secrets, from the master secret."""
+    master = secret_key.load(settings.data, settings.secret_key)
+    return SecretSealer(
+        secret_key.derive(master, "developer secrets"), random_bytes=secrets.token_bytes
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open the store that the settings name, and close it in the end."""
+    prepare_data_folder(settings.data)
+    store = SqliteStore(settings.data)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+def make_context(settings: Settings, store: Store) -> Context:
+    """Put together what the service works with."""
+    master = secret_key.load(settings.data, settings.secret_key)
+    return Context(
+        store=store,
+        settings=settings,
+        sessions=SyncSessions(
+            secret_key.derive(master, "sync sessions"),
+            lifetime_ms=settings.sync_session_lifetime_s * 1000,
+            random_bytes=secrets.token_bytes,
+        ),
+        pages=PageTokens(secret_key.derive(master, "page tokens")),
+        sync_sessions=SyncSessionCounter(store),
+        limits=SyncLimits(
+            datasets_per_identity=settings.datasets_per_identity_max,
+            records_per_dataset=settings.records_per_dataset_max,
+            dataset_bytes=settings.dataset_bytes_max,
+            record_key_chars=settings.record_key_chars_max,
+            record_value_chars=settings.record_value_chars_max,
+        ),
+    )
+
+
+async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
+    """
+    Run the server until SIGTERM or SIGINT.
+
+    Args:
+        started: called once, when requests are answered.
+    Raises:
+        StoreError: the store cannot be opened, or another server holds it.
+        SettingsError: a setting turns out to be wrong, or the address is taken.
+    """
+    prepare_data_folder(settings.data)
+    with lock.hold(settings.data):
+        settings = _with_address(settings, _claim_port(settings))
+        async with open_store(settings) as store:
+            sealer = make_sealer(settings)
+            first_key = await _first_key(store, sealer)
+            keys = KeyRing(store, sealer)
+            await keys.refresh()
+            context = make_context(settings, store)
+            await _run(
+                context, keys, lambda: started(Started(settings.public_url, first_key))
+            )
+    _log.info("server.stopped")
+
+
+async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> None:
+    settings = context.settings
+    metrics = Metrics()
+    sinks = SinkRegistry(
+        settings.streams, sink_factories(store=context.store, now_ms=context.now_ms)
+    )
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    gateway = Gateway(
+        context,
+        Verifier(
+            find_secret=keys.find_secret,
+            regions=settings.regions,
+            window_s=settings.signature_window_s,
+            explain=settings.explain_signatures,
+        ),
+        metrics.requests,
+        beside=make_pages(context, metrics, is_draining=stopping.is_set),
+        beside_paths=PATHS,
+    )
+    workers = [
+        asyncio.create_task(each)
+        for each in (
+            housekeeping.watch_keys(keys),
+            housekeeping.save_sync_sessions(context),
+            housekeeping.purge(context),
+            OutboxRelay(context, sinks, metrics).run(),
+            *(
+                BulkPublishRunner(context, sinks, metrics, worker=f"local-{n}").run()
+                for n in range(settings.bulk_publish_workers)
+            ),
+        )
+    ]
+    try:
+        await _listen(gateway, settings, stopping, started)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        await context.sync_sessions.save()
+        await sinks.aclose()
+
+
+async def _listen(
+    gateway: Gateway,
+    settings: Settings,
+    stopping: asyncio.Event,
+    started: Callable[[], None],
+) -> None:
+    """Serve until `stopping` is set, then let what is under way finish."""
+    server = Server(
+        gateway,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGINL,
+        backlog=BACKLOG,
+        backpressure=REQUESTS_MAX,
+        websockets=False,
+        log_enabled=False,
+        ssl_cert=Path(settings.tls_certificate) if settings.tls_certificate else None,
+        ssl_key=Path(settings.tls_key) if settings.tls_key else None,
+    )
+    serving = asyncio.create_task(server.serve())
+    await _wait_until_listening(settings, serving)
+    started()
+    _log.info("server.started", endpoint=settings.public_url, version=__version__)
+    ended = asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    _log.info("server.stopping", drain_s=settings.drain_s)
+    server.stop()  # type: ignore[no-untyped-call]
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(serving, settings.drain_s)
+
+
+async def _wait_until_listening(
+    settings: Settings, serving: asyncio.Task[None]
+) -> None:
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(
+                _reachable(settings.host), settings.port
+            )
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        return
+    await serving  # raises what went wrong
+
+
+async def _first_key(store: Store, sealer: SecretSealer) -> NewKey | None:
+    """Make a developer key when there is none, so that a new server can be used."""
+    if await store.list_developer_keys():
+        return None
+    return await create_developer_key(
+        store,
+        sealer,
+        name=FIRST_KEY_NAME,
+        now_ms=system_now_ms(),
+        random_bytes=secrets.token_bytes,
+    )
+
+
+def _claim_port(settings: Settings) -> int:
+    """
+    Find the port to listen on, and refuse one that is taken.
+
+    The HTTP server would share a taken port (SO_REUSEPORT), and requests would then
+    reach one server or the other.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"Cannot listen on {settings.host} port {settings.port}: "
+                f"{error.strerror}."
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _with_address(settings: Settings, port: int) -> Settings:
+    """Fill in the port that was found, and the URL when none is set."""
+    scheme = "https" if settings.tls_certificate else "http"
+    host = _reachable(settings.host)
+    host = f"[{host}]" if ":" in host else host
+    return dataclasses.replace(
+        settings,
+        port=port,
+        public_url=settings.public_url or f"{scheme}://{host}:{port}",
+    )
+
+
+def _reachable(host: str) -> str:
+    """Name an address that a client on this machine can use."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -1,0 +1,229 @@
+"""
+The way of a request: an ASGI application with nothing between the socket and the rules.
+
+    route -> read the body, bounded -> verify the signature -> decode and validate
+          -> may they -> service function -> encode
+
+Every error leaves through one door (`wire.errors`), with a request id.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import structlog
+
+from millpond.contract.shapes import Shape
+from millpond.errors import (
+    InvalidSignatureException,
+    RequestEntityTooLargeException,
+    SerializationException,
+    UnknownOperationException,
+)
+from millpond.metrics import RequestMetrics
+from millpond.server.bindings import APIS, ServiceFunction, bind
+from millpond.service import access
+from millpond.service.context import Caller, Context
+from millpond.wire.errors import as_service_exception, encode_error
+from millpond.wire.routing import Route, Router
+from millpond.wire.sigv4 import SignedRequest, Verifier, normal_path
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_encode = msgspec.json.Encoder().encode
+_log = structlog.get_logger()
+
+_JSON: Final = (b"content-type", b"application/json")
+_JSON_1_1: Final = (b"content-type", b"application/x-amz-json-1.1")
+_UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
+
+
+class _Found(NamedTuple):
+    """A request whose operation is known."""
+
+    route: Route
+    labels: dict[str, str] | None
+
+
+class Gateway:
+    """Serves the published APIs; other paths go to `beside`."""
+
+    def __init__(
+        self,
+        context: Context,
+        verifier: Verifier,
+        metrics: RequestMetrics,
+        *,
+        beside: AsgiApp,
+        beside_paths: Iterable[str],
+    ) -> None:
+        self._context = context
+        self._verifier = verifier
+        self._metrics = metrics
+        self._beside = beside
+        self._beside_paths = tuple(beside_paths)
+        self._router = Router([api for api, _ in APIS])
+        self._functions: dict[int, ServiceFunction] = {
+            id(operation): bind(operation, modules)
+            for api, modules in APIS
+            for operation in api.operations
+        }
+        self._body_bytes_max = context.settings.request_body_bytes_max
+        self._log_requests = context.settings.log_requests
+        self._account_id = context.settings.account_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        if scope["path"].startswith(self._beside_paths):
+            await self._beside(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = str(uuid.UUID(int=int.from_bytes(self._context.random_bytes(16))))
+        found: _Found | None = None
+        try:
+            found = self._find(scope)
+            status, headers, body = await self._answer(found, scope, receive)
+        except Exception as error:
+            status, headers, body = self._refuse(error, found, request_id)
+        headers.append((b"x-amzn-requestid", request_id.encode()))
+        await send(
+            {"type": "http.response.start", "status": status, "headers": headers}
+        )
+        await send({"type": "http.response.body", "body": body})
+        seconds = time.perf_counter() - started
+        operation = found.route.operation.name if found else _UNKNOWN
+        self._metrics.observe(operation, status, seconds)
+        if self._log_requests:
+            _log.info(
+                "request.answered",
+                request_id=request_id,
+                operation=operation,
+                status=status,
+                duration_ms=round(seconds * 1000, 3),
+            )
+
+    def _find(self, scope: Scope) -> _Found:
+        raw_path: bytes = scope["raw_path"]
+        if raw_path == b"/":
+            target = _header(scope, b"x-amz-target")
+            if target is None or scope["method"] != "POST":
+                raise UnknownOperationException
+            route = self._router.by_target(target.decode("latin-1"))
+            if route is None:
+                raise UnknownOperationException
+            return _Found(route, None)
+        method = _method(scope)
+        found = self._router.by_path(method, raw_path)
+        if found is None:
+            raise UnknownOperationException
+        if b"/." in raw_path or b"//" in raw_path:
+            self._refuse_ambiguous(method, raw_path)
+        return _Found(*found)
+
+    def _refuse_ambiguous(self, method: str, raw_path: bytes) -> None:
+        """
+        Refuse a path whose normal form leads to another operation.
+
+        Clients sign the normal form, so a signature for `datasets/records` also fits
+        `datasets/./records`. A dataset may be called '.', but not at that price.
+        """
+        normal = normal_path(raw_path)
+        if normal != raw_path and self._router.by_path(method, normal) is not None:
+            raise InvalidSignatureException(
+                "The path has segments '.' or '..' that make its signature ambiguous."
+            )
+
+    async def _answer(
+        self, found: _Found, scope: Scope, receive: Receive
+    ) -> tuple[int, Headers, bytes]:
+        route = found.route
+        body = await self._read_body(scope, receive)
+        raw_query: bytes = scope["query_string"]
+        raw_headers: Headers = scope["headers"]
+        verified = self._verifier.verify(
+            SignedRequest(
+                _method(scope), scope["raw_path"], raw_query, raw_headers, body
+            ),
+            service=route.api.name,
+            now_s=self._context.now_ms() / 1000,
+        )
+        caller = Caller(verified.access_key_id, self._account_id)
+        request = route.decoder.decode(body, found.labels, raw_query, dict(raw_headers))
+        access.check(caller, route.operation)
+        function = self._functions[id(route.operation)]
+        response: Shape | None = await function(self._context, caller, request)
+        rest = route.api.protocol == "rest-json"
+        if response is None:
+            return 200, [_JSON if rest else _JSON_1_1], b"{}" if rest else b""
+        return 200, [_JSON if rest else _JSON_1_1], _encode(response)
+
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+        """Read the body, but not more of it than the limit."""
+        length = _header(scope, b"content-length")
+        if length is None and _header(scope, b"transfer-encoding") is None:
+            return b""
+        if length is not None and length.isdigit():
+            # Not even begun, when its sender says that it is too large.
+            self._check_size(int(length[:20]))
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise SerializationException("The request was cut off.")
+            part = message.get("body", b"")
+            size += len(part)
+            self._check_size(size)
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._body_bytes_max:
+            raise RequestEntityTooLargeException(
+                f"The request body is larger than {self._body_bytes_max} bytes."
+            )
+
+    def _refuse(
+        self, error: Exception, found: _Found | None, request_id: str
+    ) -> tuple[int, Headers, bytes]:
+        exception = as_service_exception(error)
+        if exception is not error:
+            _log.error(
+                "request.failed",
+                request_id=request_id,
+                operation=found.route.operation.name if found else _UNKNOWN,
+                error=str(error),
+                exc_info=error if exception.http_status == 500 else None,
+            )
+        json = found is not None and found.route.api.protocol == "json"
+        status, headers, body = encode_error(exception, uniform_status=json)
+        headers.append(_JSON_1_1 if json else _JSON)
+        return status, headers, body
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    for each, value in scope["headers"]:
+        if each == name:
+            return bytes(value)
+    return None
+
+
+def _method(scope: Scope) -> str:
+    """The method, or the one that stands in for it on a POST (Unity)."""
+    method: str = scope["method"]
+    if method == "POST":
+        override = _header(scope, b"x-http-method-override")
+        if override is not None:
+            return override.decode("latin-1")
+    return method

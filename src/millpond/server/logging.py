@@ -1,0 +1,52 @@
+"""
+Logs: structured, with constant event names; no secret, value or token is ever in one.
+
+Events: server.started, server.stopping, server.stopped, request.answered,
+request.failed, outbox.failed, outbox.parked, outbox.stream_disabled,
+bulk_publish.started, bulk_publish.retry, bulk_publish.complete, bulk_publish.failed,
+bulk_publish.lease_lost, worker.failed, keys.unreadable.
+
+Keys: request_id, operation, status, duration_ms, identity_pool_id, stream_name, slice,
+records, error.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Final
+
+import structlog
+
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def configure(*, level: str, form: str) -> None:
+    """
+    Set up logging to stderr.
+
+    Args:
+        form: json, console, or auto: console on a terminal, json elsewhere.
+    """
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer()
+        if console
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,91 @@
+"""Configuration of pools: where their push and their stream go."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from millpond.contract.cognito_sync import (
+    CognitoStreams,
+    GetIdentityPoolConfigurationRequest,
+    GetIdentityPoolConfigurationResponse,
+    PushSync,
+    SetIdentityPoolConfigurationRequest,
+    SetIdentityPoolConfigurationResponse,
+)
+from millpond.core.identity_pools import (
+    IdentityPool,
+    PushConfiguration,
+    StreamConfiguration,
+)
+from millpond.errors import InvalidParameterException
+from millpond.service.context import Caller, Context
+from millpond.service.refusals import pool_not_found
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+async def get_identity_pool_configuration(
+    context: Context, caller: Caller, request: GetIdentityPoolConfigurationRequest
+) -> GetIdentityPoolConfigurationResponse:
+    """Tell how push and the stream of a pool are set up."""
+    pool = await context.store.find_identity_pool(request.identity_pool_id)
+    if pool is None:
+        raise pool_not_found(request.identity_pool_id)
+    return GetIdentityPoolConfigurationResponse(
+        identity_pool_id=pool.identity_pool_id,
+        push_sync=_push_sync(pool.push),
+        cognito_streams=_cognito_streams(pool.stream),
+    )
+
+
+async def set_identity_pool_configuration(
+    context: Context, caller: Caller, request: SetIdentityPoolConfigurationRequest
+) -> SetIdentityPoolConfigurationResponse:
+    """Change what the request names; the rest stays (service.md 2.4)."""
+
+    def change(pool: IdentityPool) -> IdentityPool:
+        push, stream = pool.push, pool.stream
+        if request.push_sync is not None:
+            push = _changed(push or PushConfiguration(), request.push_sync)
+        if request.cognito_streams is not None:
+            stream = _changed(stream or StreamConfiguration(), request.cognito_streams)
+            _check_stream(stream)
+        return msgspec.structs.replace(pool, push=push, stream=stream)
+
+    pool = await context.store.update_identity_pool(request.identity_pool_id, change)
+    if pool is None:
+        raise pool_not_found(request.identity_pool_id)
+    # A stream that was switched on again may have changes waiting for it.
+    context.outbox_changed.send()
+    return SetIdentityPoolConfigurationResponse(
+        identity_pool_id=pool.identity_pool_id,
+        push_sync=_push_sync(pool.push),
+        cognito_streams=_cognito_streams(pool.stream),
+    )
+
+
+def _changed(stored: T, given: msgspec.Struct) -> T:
+    """Replace the members that were given."""
+    members = {k: v for k, v in msgspec.structs.asdict(given).items() if v is not None}
+    return msgspec.structs.replace(stored, **members)
+
+
+def _check_stream(stream: StreamConfiguration) -> None:
+    if stream.streaming_status == "ENABLED" and stream.stream_name is None:
+        raise InvalidParameterException(
+            "StreamingStatus cannot be ENABLED without a StreamName."
+        )
+
+
+def _push_sync(push: PushConfiguration | None) -> PushSync | None:
+    if push is None:
+        return None
+    return PushSync(**msgspec.structs.asdict(push))
+
+
+def _cognito_streams(stream: StreamConfiguration | None) -> CognitoStreams | None:
+    if stream is None:
+        return None
+    return CognitoStreams(**msgspec.structs.asdict(stream))

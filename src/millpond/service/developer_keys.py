@@ -1,0 +1,109 @@
+"""
+Developer keys: made by the administrator, known to the server within a second.
+
+A secret must be at hand in the clear to check a signature, so it cannot be hashed. It
+is sealed (AES-256-GCM, bound to its access key id) before the store sees it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from millpond.errors import SettingsError
+from millpond.stores.base import DeveloperKey, DeveloperKeyStore
+
+_NONCE_BYTES: Final = 12
+_ID_BYTES: Final = 10  # 16 characters of base32
+_SECRET_BYTES: Final = 30  # 40 characters of base64
+
+
+class NewKey(NamedTuple):
+    """A key as its owner gets to see it, once."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+class SecretSealer:
+    """Seals secrets for the store."""
+
+    def __init__(self, key: bytes, *, random_bytes: Callable[[int], bytes]) -> None:
+        self._cipher = AESGCM(key)
+        self._random_bytes = random_bytes
+
+    def seal(self, secret: str, *, access_key_id: str) -> bytes:
+        """Seal a secret; it opens for the same access key id alone."""
+        nonce = self._random_bytes(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(
+            nonce, secret.encode(), access_key_id.encode()
+        )
+
+    def open(self, sealed: bytes, *, access_key_id: str) -> str:
+        """
+        Open a sealed secret.
+
+        Raises:
+            SettingsError: it was sealed with another key.
+        """
+        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return self._cipher.decrypt(nonce, rest, access_key_id.encode()).decode()
+        except InvalidTag as error:
+            raise SettingsError(
+                f"The secret of developer key '{access_key_id}' was sealed with "
+                "another key. Is this the secret.key (or the setting secret_key) of "
+                "this store?"
+            ) from error
+
+
+class KeyRing:
+    """The developer keys in memory, refreshed from the store."""
+
+    def __init__(self, store: DeveloperKeyStore, sealer: SecretSealer) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._sealed: dict[str, bytes] = {}
+        self._secrets: dict[str, str] = {}
+
+    def find_secret(self, access_key_id: str) -> str | None:
+        """Find the secret of a key, as of the last refresh."""
+        return self._secrets.get(access_key_id)
+
+    async def refresh(self) -> None:
+        """Learn of keys that were made or deleted, by this process or another."""
+        keys = await self._store.list_developer_keys()
+        sealed = {key.access_key_id: key.sealed_secret for key in keys}
+        if sealed == self._sealed:
+            return
+        self._secrets = {
+            access_key_id: self._sealer.open(secret, access_key_id=access_key_id)
+            for access_key_id, secret in sealed.items()
+        }
+        self._sealed = sealed
+
+
+async def create_developer_key(
+    store: DeveloperKeyStore,
+    sealer: SecretSealer,
+    *,
+    name: str,
+    now_ms: int,
+    random_bytes: Callable[[int], bytes],
+) -> NewKey:
+    """Make a key, of the length and alphabet that clients expect."""
+    access_key_id = "AKIA" + base64.b32encode(random_bytes(_ID_BYTES)).decode()
+    secret = base64.b64encode(random_bytes(_SECRET_BYTES)).decode()
+    await store.put_developer_key(
+        DeveloperKey(
+            access_key_id=access_key_id,
+            name=name,
+            sealed_secret=sealer.seal(secret, access_key_id=access_key_id),
+            creation_date_ms=now_ms,
+        )
+    )
+    return NewKey(access_key_id, secret)

@@ -1,0 +1,124 @@
+"""Identity pools: create, describe, list, update and delete them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from millpond import limits
+from millpond.contract import cognito_identity as contract
+from millpond.core.identity_pools import IdentityPool
+from millpond.errors import (
+    InvalidParameterException,
+    LimitExceededException,
+    ResourceNotFoundException,
+)
+from millpond.service.context import Caller, Context
+
+
+async def create_identity_pool(
+    context: Context, caller: Caller, request: contract.CreateIdentityPoolRequest
+) -> contract.IdentityPool:
+    """Create an identity pool."""
+    pools_max = context.settings.identity_pools_max
+    identity_pool_id = f"{context.settings.region}:{context.new_uuid()}"
+    pool = _described(identity_pool_id, request)
+    if not await context.store.create_identity_pool(pool, pools_max=pools_max):
+        raise LimitExceededException(
+            f"There would be {pools_max + 1} identity pools; the limit is {pools_max}."
+        )
+    return _answer(pool)
+
+
+async def update_identity_pool(
+    context: Context, caller: Caller, request: contract.UpdateIdentityPoolRequest
+) -> contract.IdentityPool:
+    """Replace the description of an identity pool; its configuration stays."""
+    described = _described(request.identity_pool_id, request)
+
+    def change(pool: IdentityPool) -> IdentityPool:
+        _keep_developer_provider(pool, described.developer_provider_name)
+        return msgspec.structs.replace(described, push=pool.push, stream=pool.stream)
+
+    pool = await context.store.update_identity_pool(request.identity_pool_id, change)
+    if pool is None:
+        raise _not_found(request.identity_pool_id)
+    return _answer(pool)
+
+
+def _keep_developer_provider(pool: IdentityPool, name: str | None) -> None:
+    """Refuse to change or to drop the name, which users' identities are tied to."""
+    # AWS: once it is set it stays (model, DeveloperProviderName).
+    if pool.developer_provider_name not in (None, name):
+        raise InvalidParameterException(
+            f"DeveloperProviderName of identity pool '{pool.identity_pool_id}' is "
+            f"'{pool.developer_provider_name}' and cannot be changed; send it as it is."
+        )
+
+
+async def describe_identity_pool(
+    context: Context, caller: Caller, request: contract.DescribeIdentityPoolRequest
+) -> contract.IdentityPool:
+    """Tell what is known about an identity pool."""
+    pool = await context.store.find_identity_pool(request.identity_pool_id)
+    if pool is None:
+        raise _not_found(request.identity_pool_id)
+    return _answer(pool)
+
+
+async def list_identity_pools(
+    context: Context, caller: Caller, request: contract.ListIdentityPoolsRequest
+) -> contract.ListIdentityPoolsResponse:
+    """List the identity pools, by id."""
+    after = None
+    if request.next_token is not None:
+        after = context.pages.read(request.next_token, str, "ListIdentityPools")
+    limit = request.max_results
+    found = await context.store.list_identity_pools(after=after, limit=limit + 1)
+    page = found[:limit]
+    token = None
+    if len(found) > limit:
+        token = context.pages.seal(page[-1].identity_pool_id, "ListIdentityPools")
+    return contract.ListIdentityPoolsResponse(
+        identity_pools=[
+            contract.IdentityPoolShortDescription(
+                identity_pool_id=pool.identity_pool_id,
+                identity_pool_name=pool.identity_pool_name,
+            )
+            for pool in page
+        ],
+        next_token=token,
+    )
+
+
+async def delete_identity_pool(
+    context: Context, caller: Caller, request: contract.DeleteIdentityPoolRequest
+) -> None:
+    """Delete an identity pool for good, with all its data."""
+    if not await context.store.delete_identity_pool(request.identity_pool_id):
+        raise _not_found(request.identity_pool_id)
+
+
+def _not_found(identity_pool_id: str) -> ResourceNotFoundException:
+    # AWS: this text; that of Cognito Sync, in `refusals`, has no full stop.
+    return ResourceNotFoundException(f"IdentityPool '{identity_pool_id}' not found.")
+
+
+def _described(
+    identity_pool_id: str,
+    request: contract.CreateIdentityPoolRequest | contract.UpdateIdentityPoolRequest,
+) -> IdentityPool:
+    """Take the description out of a request."""
+    tags = request.identity_pool_tags
+    if tags is not None and len(tags) > limits.TAGS_MAX:
+        raise InvalidParameterException(
+            f"The identity pool would have {len(tags)} tags; the limit is "
+            f"{limits.TAGS_MAX}."
+        )
+    given = {**msgspec.structs.asdict(request), "identity_pool_id": identity_pool_id}
+    return msgspec.convert(given, IdentityPool, from_attributes=True)
+
+
+def _answer(pool: IdentityPool) -> contract.IdentityPool:
+    """Show the description of a pool, without its configuration."""
+    # The members have the same names on both sides.
+    return msgspec.convert(pool, contract.IdentityPool, from_attributes=True)

@@ -1,0 +1,253 @@
+"""Records: ListRecords and UpdateRecords, the two halves of a sync."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from millpond import limits
+from millpond.contract.cognito_sync import (
+    ListRecordsRequest,
+    ListRecordsResponse,
+    Record,
+    RecordPatch,
+    UpdateRecordsRequest,
+    UpdateRecordsResponse,
+)
+from millpond.core import streaming, sync
+from millpond.core.sync import (
+    Changes,
+    DatasetId,
+    DatasetState,
+    Listing,
+    Outcome,
+    SpentSession,
+    StoredDataset,
+    StoredRecord,
+)
+from millpond.core.tokens import SyncSession
+from millpond.errors import InvalidParameterException
+from millpond.service.context import Caller, Context
+from millpond.service.refusals import pool_not_found
+from millpond.stores.base import RecordPage, RecordRange
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Place(msgspec.Struct, array_like=True, gc=False):
+    """What a page token holds: the snapshot of the first page, and where it stopped."""
+
+    listing: Listing
+    sync_count: int
+    key: str
+    session_token: str
+
+
+async def list_records(
+    context: Context, caller: Caller, request: ListRecordsRequest
+) -> ListRecordsResponse:
+    """
+    List what changed in a dataset after a sync count.
+
+    Without MaxResults everything is in one answer, because the iOS client cannot page.
+    With it, all pages show the dataset as of the first (ruling 4).
+    """
+    dataset_id = DatasetId(
+        request.identity_pool_id, request.identity_id, request.dataset_name
+    )
+    now_ms = context.now_ms()
+    names = (*msgspec.structs.astuple(dataset_id), "ListRecords")
+    place: _Place | None = None
+    if request.next_token is not None:
+        place = context.pages.read(request.next_token, _Place, *names)
+        session = context.sessions.read(place.session_token, dataset_id, now_ms=now_ms)
+    elif request.sync_session_token is not None:
+        session = await _resume_session(
+            context, request.sync_session_token, dataset_id, now_ms
+        )
+    else:
+        session = context.sessions.issue(dataset_id, now_ms=now_ms)
+    limit = _page_size(request.max_results)
+    listings: list[Listing] = []
+
+    def select(dataset: DatasetState | None) -> RecordRange | None:
+        listing = place.listing if place else _listing(context, request, dataset)
+        listings.append(listing)
+        if not listing.exists:
+            return None
+        return RecordRange(
+            after=listing.after,
+            up_to=listing.up_to,
+            position=(place.sync_count, place.key) if place else None,
+            # One more than asked for tells whether there is another page.
+            limit=None if limit is None else limit + 1,
+        )
+
+    page = await context.store.read_records(dataset_id, select)
+    if page is None:
+        raise pool_not_found(request.identity_pool_id)
+    if request.next_token is None and request.sync_session_token is None:
+        context.sync_sessions.add(request.identity_pool_id)
+    next_token = None
+    if limit is not None and len(page.records) > limit:
+        del page.records[limit:]
+        last = page.records[-1]
+        next_token = context.pages.seal(
+            _Place(listings[-1], last.sync_count, last.key, session.token), *names
+        )
+    return _list_response(page, listings[-1], session, next_token)
+
+
+def _page_size(max_results: int | None) -> int | None:
+    """Clamp, because the clients' numbers must not be refused (ruling 4)."""
+    if max_results is None:
+        return None
+    return min(max(max_results, 1), limits.PAGE_RECORDS_MAX)
+
+
+def _listing(
+    context: Context, request: ListRecordsRequest, dataset: DatasetState | None
+) -> Listing:
+    return sync.listing(
+        dataset,
+        request.last_sync_count or 0,
+        self_heal=context.settings.self_heal_sync_counts,
+    )
+
+
+async def _resume_session(
+    context: Context, token: str, dataset_id: DatasetId, now_ms: int
+) -> SyncSession:
+    """
+    Go on with a session, as the iOS client does when it lists again.
+
+    Raises:
+        InvalidParameterException: the token is not valid, or an update has used it.
+    """
+    session = context.sessions.read(token, dataset_id, now_ms=now_ms)
+    if await context.store.find_spent_session(session.session_id) is not None:
+        raise InvalidParameterException("SyncSessionToken not valid for these inputs")
+    return session
+
+
+def _list_response(
+    page: RecordPage, listing: Listing, session: SyncSession, next_token: str | None
+) -> ListRecordsResponse:
+    records = [_record(each) for each in page.records]
+    return ListRecordsResponse(
+        records=records,
+        next_token=next_token,
+        count=len(records),
+        dataset_sync_count=listing.dataset_sync_count,
+        last_modified_by=(
+            page.dataset.last_modified_by if page.dataset and listing.exists else None
+        ),
+        dataset_exists=listing.exists,
+        dataset_deleted_after_requested_sync_count=listing.deleted,
+        sync_session_token=session.token,
+    )
+
+
+async def update_records(
+    context: Context, caller: Caller, request: UpdateRecordsRequest
+) -> UpdateRecordsResponse:
+    """Change records of a dataset, all of them or none."""
+    dataset_id = DatasetId(
+        request.identity_pool_id, request.identity_id, request.dataset_name
+    )
+    now_ms = context.now_ms()
+    session = context.sessions.read(
+        request.sync_session_token, dataset_id, now_ms=now_ms
+    )
+    patches = request.record_patches or []
+    sync.check_patches(patches, limits=context.limits)
+    modified_by = request.device_id or caller.account_id
+    # Ruling 12: tells a repeated request, whose answer was lost, from another one that
+    # comes with the same session.
+    body = _encode((request.device_id, patches))
+    request_sha256 = hashlib.sha256(body).digest()
+
+    def decide(stored: StoredDataset) -> Changes:
+        known = sync.spend_session(stored, session.session_id, request_sha256)
+        if known is not None:
+            return Changes(outcome=known)
+        changes = _apply(context, dataset_id, stored, patches, now_ms, modified_by)
+        assert changes.outcome is not None
+        changes.spent = SpentSession(
+            session.session_id, request_sha256, changes.outcome
+        )
+        return changes
+
+    changes = await context.store.update_dataset(
+        dataset_id,
+        keys=[patch.key for patch in patches],
+        session_id=session.session_id,
+        decide=decide,
+    )
+    if changes is None:
+        raise pool_not_found(request.identity_pool_id)
+    if changes.event is not None:
+        context.outbox_changed.send()
+    assert changes.outcome is not None
+    return UpdateRecordsResponse(
+        records=[_patched_record(patch, changes.outcome) for patch in patches]
+    )
+
+
+def _apply(
+    context: Context,
+    dataset_id: DatasetId,
+    stored: StoredDataset,
+    patches: Sequence[RecordPatch],
+    now_ms: int,
+    modified_by: str,
+) -> Changes:
+    if not patches:  # ruling 1: no patches, no new count
+        return Changes(outcome=Outcome(0, now_ms, modified_by))
+    changes = sync.apply_patches(
+        stored,
+        patches,
+        dataset_name=dataset_id.dataset_name,
+        now_ms=now_ms,
+        modified_by=modified_by,
+        limits=context.limits,
+    )
+    if stored.streaming and changes.outcome is not None:
+        changes.event = streaming.update_event(
+            dataset_id,
+            changes.records,
+            sync_count=changes.outcome.sync_count,
+            last_modified_date_ms=now_ms,
+        )
+    return changes
+
+
+def _record(stored: StoredRecord) -> Record:
+    device_date_ms = stored.device_last_modified_date_ms
+    return Record(
+        key=stored.key,
+        value=stored.value,
+        sync_count=stored.sync_count,
+        last_modified_date=stored.last_modified_date_ms / 1000,
+        last_modified_by=stored.last_modified_by,
+        device_last_modified_date=(
+            None if device_date_ms is None else device_date_ms / 1000
+        ),
+    )
+
+
+def _patched_record(patch: RecordPatch, outcome: Outcome) -> Record:
+    """Echo a patch with what the update stamped on it; removes are echoed too."""
+    device_date_ms = sync.to_ms(patch.device_last_modified_date)
+    return Record(
+        key=patch.key,
+        value=patch.value if patch.op == "replace" else None,
+        sync_count=outcome.sync_count,
+        last_modified_date=outcome.last_modified_date_ms / 1000,
+        last_modified_by=outcome.last_modified_by,
+        device_last_modified_date=(
+            None if device_date_ms is None else device_date_ms / 1000
+        ),
+    )

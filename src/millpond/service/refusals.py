@@ -1,0 +1,18 @@
+"""Refusals that several operations share."""
+
+from __future__ import annotations
+
+from millpond.errors import NotImplementedException, ResourceNotFoundException
+
+
+def pool_not_found(identity_pool_id: str) -> ResourceNotFoundException:
+    """Word the refusal of an unknown pool, as the AWS SDKs' smoke tests expect it."""
+    return ResourceNotFoundException(f"IdentityPool '{identity_pool_id}' not found")
+
+
+def not_built(operation: str) -> NotImplementedException:
+    """Word the answer of an operation that this version does not have."""
+    return NotImplementedException(
+        f"{operation} is part of the API, but this version of Millpond does not have "
+        "it yet."
+    )

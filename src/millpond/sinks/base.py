@@ -1,0 +1,115 @@
+"""
+The sink port: where stream records go, and what every sink promises.
+
+Promises
+--------
+1. At least once. A record that `put` does not report as failed has reached the stream
+   for good. After an error any part of the records may have reached it; the caller
+   sends them again, and consumers remove repeats.
+2. Order per partition key. Records of one key arrive in the order in which they were
+   put, by one caller at a time. A record that fails is not overtaken: `put` reports
+   those of its key behind it in the same call as failed too, so that the caller, who
+   sends the failed ones again, restores the order.
+3. Bytes arrive as they were put. A sink looks into no record.
+4. A sink's own failures are `SinkError`s; driver errors do not leave it. With
+   `SinkUnavailableError` it pays to try again, with `StreamGoneError` it does not.
+
+The suite in `millpond.testing.sink_contract` checks these for any sink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from millpond.core.streaming import StreamRecord
+
+EMBEDDED: Final = "embedded"
+
+
+class FailedRecord(msgspec.Struct, frozen=True):
+    """A record that did not reach the stream."""
+
+    index: int  # in the sequence that was put
+    reason: str  # one sentence for people
+    retryable: bool  # whether the same record may succeed later
+
+
+class PutResult(msgspec.Struct, frozen=True):
+    """How a put went, record by record."""
+
+    failed: tuple[FailedRecord, ...] = ()  # by index
+
+
+class Sink(Protocol):
+    """One stream."""
+
+    @property
+    def records_max(self) -> int:
+        """How many records one put takes; the caller keeps to it."""
+        ...
+
+    @property
+    def bytes_max(self) -> int:
+        """How many bytes one put takes, partition keys included; the caller too."""
+        ...
+
+    @property
+    def record_bytes_max(self) -> int:
+        """How many bytes one record may have; a larger one is reported as failed."""
+        ...
+
+    async def open(self) -> None:
+        """
+        Reach the stream. Idempotent.
+
+        Raises:
+            StreamGoneError: it does not exist; a sink creates no streams.
+            SinkUnavailableError: it cannot be reached for now.
+        """
+        ...
+
+    async def put(self, records: Sequence[StreamRecord]) -> PutResult:
+        """
+        Put records into the open stream and wait until they are there.
+
+        Raises:
+            StreamGoneError: the stream does not exist any more.
+            SinkUnavailableError: it cannot be reached for now.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the stream. Idempotent; raises nothing."""
+        ...
+
+
+def hold_back_followers(
+    records: Sequence[StreamRecord], failed: Iterable[FailedRecord]
+) -> PutResult:
+    """Report with each failed record those of its partition key behind it."""
+    given = {each.index: each for each in failed}
+    if not given:
+        return PutResult()
+    first: dict[str, int] = {}  # the first failed record of a partition key
+    held: list[FailedRecord] = []
+    for index, record in enumerate(records):
+        if index in given:
+            first.setdefault(record.partition_key, index)
+            held.append(given[index])
+        elif record.partition_key in first:
+            reason = f"It stands behind record {first[record.partition_key]}."
+            held.append(FailedRecord(index, reason, retryable=True))
+    return PutResult(tuple(held))
+
+
+def sink_url(streams: Mapping[str, str], stream_name: str) -> str:
+    """Give the URL of the sink behind a stream; without an entry it is embedded."""
+    return streams.get(stream_name, f"{EMBEDDED}:{stream_name}")
+
+
+def is_embedded(streams: Mapping[str, str], stream_name: str) -> bool:
+    """Say whether a name stands for the embedded stream of that name."""
+    return sink_url(streams, stream_name) == f"{EMBEDDED}:{stream_name}"

@@ -1,0 +1,121 @@
+"""
+The embedded sink: a stream in Millpond's own store, read with the Kinesis API.
+
+It shards as `PutRecords` does, and takes as much at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from millpond import limits
+from millpond.core import shards
+from millpond.core.streaming import StreamRecord
+from millpond.errors import (
+    SinkError,
+    SinkUnavailableError,
+    StoreError,
+    StreamGoneError,
+)
+from millpond.sinks.base import (
+    EMBEDDED,
+    FailedRecord,
+    PutResult,
+    hold_back_followers,
+)
+from millpond.stores.base import NewStreamRecord, Stream, StreamStore
+
+
+class EmbeddedSink:
+    """An embedded stream as a sink."""
+
+    records_max: Final = limits.PUT_RECORDS_MAX
+    bytes_max: Final = limits.PUT_RECORDS_BYTES_MAX
+    record_bytes_max: Final = limits.STREAM_RECORD_BYTES_MAX
+
+    def __init__(
+        self, stream_name: str, *, store: StreamStore, now_ms: Callable[[], int]
+    ) -> None:
+        self._stream_name = stream_name
+        self._store = store
+        self._now_ms = now_ms
+        self._stream: Stream | None = None
+
+    def __repr__(self) -> str:
+        state = "closed" if self._stream is None else "open"
+        return f"<EmbeddedSink {EMBEDDED}:{self._stream_name}, {state}>"
+
+    async def open(self) -> None:
+        if self._stream is None:
+            try:
+                self._stream = await self._find()
+            except StoreError as error:
+                raise self._translated(error) from error
+
+    async def put(self, records: Sequence[StreamRecord]) -> PutResult:
+        result = hold_back_followers(records, self._too_large(records))
+        held_back = {each.index for each in result.failed}
+        accepted = [r for i, r in enumerate(records) if i not in held_back]
+        if accepted:
+            try:
+                await self._append(accepted)
+            except StoreError as error:
+                raise self._translated(error) from error
+        return result
+
+    async def aclose(self) -> None:
+        self._stream = None
+
+    def _too_large(self, records: Sequence[StreamRecord]) -> list[FailedRecord]:
+        found = []
+        for index, record in enumerate(records):
+            size = shards.record_bytes(record.partition_key, record.data)
+            if size > self.record_bytes_max:
+                reason = f"It has {size} bytes; the limit is {self.record_bytes_max}."
+                found.append(FailedRecord(index, reason, retryable=False))
+        return found
+
+    async def _append(self, records: Sequence[StreamRecord]) -> None:
+        stream = self._stream or await self._find()
+        if not await self._put_into(stream, records):
+            # Deleted; perhaps created again under its name, with other shards.
+            self._stream = None
+            stream = await self._find()
+            if not await self._put_into(stream, records):
+                raise self._gone()
+        self._stream = stream
+
+    async def _put_into(self, stream: Stream, records: Sequence[StreamRecord]) -> bool:
+        placed = [
+            NewStreamRecord(
+                shards.place(record.partition_key, stream.shard_count),
+                record.partition_key,
+                record.data,
+            )
+            for record in records
+        ]
+        numbers = await self._store.put_stream_records(
+            stream.stream_id, placed, now_ms=self._now_ms()
+        )
+        return numbers is not None
+
+    async def _find(self) -> Stream:
+        stream = await self._store.find_stream(self._stream_name)
+        if stream is None:
+            raise self._gone()
+        return stream
+
+    def _gone(self) -> StreamGoneError:
+        return StreamGoneError(
+            f"Stream '{self._stream_name}' does not exist.",
+            hint="Create it with `aws kinesis create-stream`.",
+        )
+
+    def _translated(self, error: StoreError) -> SinkError:
+        kind = SinkUnavailableError if error.retryable else SinkError
+        return kind(
+            f"Stream '{self._stream_name}' cannot be written: {error.args[0]}",
+            op=error.op,
+            hint=error.hint,
+        )

@@ -1,0 +1,288 @@
+"""
+The sink contract: what every sink must do, as a suite to inherit.
+
+    class TestMySink(SinkContract):
+        @contextlib.asynccontextmanager
+        async def bench(self, tmp_path):
+            yield SinkBench(sink, delivered=..., remove_stream=...)
+
+Each test asks for a bench of its own: a sink, not yet open, on an existing and empty
+stream, with a way to read back what arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from millpond.core.streaming import StreamRecord
+from millpond.errors import SinkUnavailableError, StreamGoneError
+from millpond.sinks.base import Sink
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinkBench:
+    """A sink under test and its surroundings."""
+
+    sink: Sink
+    delivered: Callable[[], Awaitable[Sequence[StreamRecord]]]
+    """Read all that has arrived, in order for each partition key."""
+    remove_stream: Callable[[], Awaitable[None]] | None = None
+    """Remove the stream for good; None when that cannot happen to the sink."""
+    disconnect: Callable[[], Awaitable[None]] | None = None
+    """Make the stream unreachable; None when that cannot be arranged."""
+
+
+class SinkContract:
+    """The promises of `millpond.sinks.base`, one test each."""
+
+    def bench(self, tmp_path: Path) -> AbstractAsyncContextManager[SinkBench]:
+        """Set up a bench; the suite enters it once in every test."""
+        raise NotImplementedError
+
+    def play(
+        self, tmp_path: Path, scene: Callable[[SinkBench], Awaitable[None]]
+    ) -> None:
+        """Run a scene on a fresh bench."""
+
+        async def run() -> None:
+            async with self.bench(tmp_path) as bench:
+                try:
+                    await scene(bench)
+                finally:
+                    await bench.sink.aclose()
+
+        asyncio.run(run())
+
+    # --- Delivery -------------------------------------------------------------------
+
+    def test_records_arrive_as_they_were_put(self, tmp_path: Path) -> None:
+        """Keys and bytes arrive unchanged, whatever they are."""
+        records = [
+            StreamRecord("plain", b'{"a": 1}'),
+            StreamRecord("k\u00e4se \u2603 \U0001f9c0", "\u2603".encode()),
+            StreamRecord("binary", bytes(range(256))),
+            StreamRecord("empty", b""),
+            StreamRecord("x" * 256, b"long key"),
+        ]
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+            result = await bench.sink.put(records)
+
+            assert result.failed == ()
+            assert _by_key(records) == _by_key(await bench.delivered())
+
+        self.play(tmp_path, scene)
+
+    def test_records_of_a_key_keep_their_order(self, tmp_path: Path) -> None:
+        """Records of one partition key arrive in the order they were put."""
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+            put: list[StreamRecord] = []
+            for batch in _batches(bench.sink, batches=3):
+                assert (await bench.sink.put(batch)).failed == ()
+                put += batch
+
+            assert _by_key(put) == _by_key(await bench.delivered())
+
+        self.play(tmp_path, scene)
+
+    def test_a_repeated_put_arrives_again(self, tmp_path: Path) -> None:
+        """What is put twice arrives at least once, in order, and never as a gap."""
+        records = [StreamRecord("a", b"1"), StreamRecord("a", b"2")]
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+            await bench.sink.put(records)
+            await bench.sink.put(records)
+            seen = [each.data for each in await bench.delivered()]
+
+            assert seen[:2] == [b"1", b"2"]
+            assert set(seen) == {b"1", b"2"}
+
+        self.play(tmp_path, scene)
+
+    def test_an_empty_put_does_nothing(self, tmp_path: Path) -> None:
+        """No records are no error."""
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+
+            assert (await bench.sink.put([])).failed == ()
+            assert list(await bench.delivered()) == []
+
+        self.play(tmp_path, scene)
+
+    # --- Sizes ----------------------------------------------------------------------
+
+    def test_a_put_may_hold_as_many_records_as_the_sink_says(
+        self, tmp_path: Path
+    ) -> None:
+        """`records_max` records fit into one put."""
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+            records = [
+                StreamRecord(f"key-{n % 7}", str(n).encode())
+                for n in range(bench.sink.records_max)
+            ]
+
+            assert (await bench.sink.put(records)).failed == ()
+            assert _by_key(records) == _by_key(await bench.delivered())
+
+        self.play(tmp_path, scene)
+
+    def test_a_put_may_hold_as_many_bytes_as_the_sink_says(
+        self, tmp_path: Path
+    ) -> None:
+        """`bytes_max` bytes fit into one put, in records of the largest size."""
+
+        async def scene(bench: SinkBench) -> None:
+            sink = bench.sink
+            await sink.open()
+            records: list[StreamRecord] = []
+            room = sink.bytes_max
+            while room > 0 and len(records) < sink.records_max:
+                size = min(room, sink.record_bytes_max)
+                records.append(_record_of(size, f"{len(records):04d}"))
+                room -= size
+
+            assert (await sink.put(records)).failed == ()
+            assert _digests(records) == _digests(await bench.delivered())
+
+        self.play(tmp_path, scene)
+
+    def test_a_record_that_is_too_large_is_reported(self, tmp_path: Path) -> None:
+        """The record is reported by index, with a reason; the others arrive."""
+
+        async def scene(bench: SinkBench) -> None:
+            sink = bench.sink
+            await sink.open()
+            small = StreamRecord("small", b"1")
+            large = _record_of(sink.record_bytes_max + 1, "large")
+            behind = StreamRecord("large", b"behind")
+            (first, second) = (await sink.put([small, large, behind, small])).failed
+
+            assert (first.index, first.retryable) == (1, False)
+            assert first.reason
+            # It must not overtake the record before it.
+            assert (second.index, second.retryable) == (2, True)
+            assert list(await bench.delivered()) == [small, small]
+
+        self.play(tmp_path, scene)
+
+    # --- Opening, closing, failing --------------------------------------------------
+
+    def test_open_and_aclose_may_be_repeated(self, tmp_path: Path) -> None:
+        """Opening twice is opening once; so is closing, open or not."""
+
+        async def scene(bench: SinkBench) -> None:
+            sink = bench.sink
+            await sink.aclose()
+            await sink.open()
+            await sink.open()
+            await sink.put([StreamRecord("a", b"1")])
+            await sink.aclose()
+            await sink.aclose()
+
+            assert list(await bench.delivered()) == [StreamRecord("a", b"1")]
+
+        self.play(tmp_path, scene)
+
+    def test_a_closed_sink_can_be_opened_again(self, tmp_path: Path) -> None:
+        """After closing and opening, records go on behind the earlier ones."""
+
+        async def scene(bench: SinkBench) -> None:
+            sink = bench.sink
+            for data in (b"1", b"2"):
+                await sink.open()
+                await sink.put([StreamRecord("a", data)])
+                await sink.aclose()
+
+            assert [r.data for r in await bench.delivered()] == [b"1", b"2"]
+
+        self.play(tmp_path, scene)
+
+    def test_a_stream_that_is_gone_cannot_be_opened(self, tmp_path: Path) -> None:
+        """Opening a stream that does not exist is a StreamGoneError."""
+
+        async def scene(bench: SinkBench) -> None:
+            await _given(bench.remove_stream)()
+            with pytest.raises(StreamGoneError) as caught:
+                await bench.sink.open()
+
+            assert not caught.value.retryable
+
+        self.play(tmp_path, scene)
+
+    def test_a_stream_that_goes_while_it_is_open_is_noticed(
+        self, tmp_path: Path
+    ) -> None:
+        """Putting into a stream that is gone is a StreamGoneError, and stays one."""
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+            await bench.sink.put([StreamRecord("a", b"1")])
+            await _given(bench.remove_stream)()
+            for _ in range(2):
+                with pytest.raises(StreamGoneError):
+                    await bench.sink.put([StreamRecord("a", b"2")])
+
+        self.play(tmp_path, scene)
+
+    def test_a_stream_out_of_reach_is_worth_another_try(self, tmp_path: Path) -> None:
+        """Putting into a stream that cannot be reached is a SinkUnavailableError."""
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+            await _given(bench.disconnect)()
+            with pytest.raises(SinkUnavailableError) as caught:
+                await bench.sink.put([StreamRecord("a", b"1")])
+
+            assert caught.value.retryable
+
+        self.play(tmp_path, scene)
+
+
+def _given(
+    action: Callable[[], Awaitable[None]] | None,
+) -> Callable[[], Awaitable[None]]:
+    if action is None:
+        pytest.skip("This cannot be arranged for this sink.")
+    return action
+
+
+def _batches(sink: Sink, *, batches: int) -> Iterator[list[StreamRecord]]:
+    """Make batches in which a few keys take turns."""
+    size = min(sink.records_max, 50)
+    for batch in range(batches):
+        numbers = range(batch * size, (batch + 1) * size)
+        yield [StreamRecord(f"key-{n * n % 11}", str(n).encode()) for n in numbers]
+
+
+def _record_of(size: int, partition_key: str) -> StreamRecord:
+    return StreamRecord(partition_key, b"x" * (size - len(partition_key)))
+
+
+def _by_key(records: Sequence[StreamRecord]) -> dict[str, list[bytes]]:
+    found: defaultdict[str, list[bytes]] = defaultdict(list)
+    for record in records:
+        found[record.partition_key].append(record.data)
+    return dict(found)
+
+
+def _digests(records: Sequence[StreamRecord]) -> dict[str, list[str]]:
+    """Sum up large records, so that a failing comparison stays readable."""
+    return {
+        key: [hashlib.sha256(data).hexdigest() for data in values]
+        for key, values in _by_key(records).items()
+    }

@@ -1,0 +1,663 @@
+"""
+AWS Signature Version 4: check a signature, or make one.
+
+Rules of this file:
+
+1.  No sockets, no clock, no state. Caches hold results of pure functions, bounded.
+2.  Input is checked with exceptions: whatever the bytes are, the outcome is a `Verified`
+    or a `ServiceException`.
+3.  One copy of the canonical form serves the verifier and the signer.
+
+Theory of operation. A signature is an HMAC over a *string to sign* (date, scope, hash of
+the *canonical request*); its key is derived from the secret and the scope. The verifier
+builds the same strings from what came over the wire, and compares:
+
+    method              the overriding one, where X-HTTP-Method-Override is honoured
+    path                the raw target in normal form, percent-encoded once more
+    query               the raw pairs, sorted, without X-Amz-Signature
+    name:value          one line for each of SignedHeaders
+    (an empty line)
+    signed;headers
+    hash of the body
+
+The checks run in the order of the real front end: form, date, signed headers, algorithm,
+scope, access key, signature. Who is wrong in two ways reads about the same one first.
+
+Clients differ a little in what they sign. A request is compared with up to six
+*candidates*, all of which mean the same request: the host with and without its port, the
+query as received and in canonical encoding.
+
+A signature covers the *normal form* of a path: one made for `/a` also fits `/b/../a`.
+Whoever routes a request must route by `normal_path`, or refuse a path that differs from
+it; otherwise a signature made for one operation opens another.
+
+Source: "Create a signed AWS API request", IAM user guide; error texts as dynalite and
+kinesalite recorded them; clients: aws-sdk-android#3515, aws-sdk-unity#44, aws-sdk-ios
+AWSSignature.m.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final, NamedTuple
+from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
+
+from millpond import limits
+from millpond.errors import (
+    IncompleteSignatureException,
+    InvalidSignatureException,
+    MissingAuthenticationTokenException,
+    UnrecognizedClientException,
+)
+
+ALGORITHM: Final = "AWS4-HMAC-SHA256"
+TERMINATOR: Final = "aws4_request"
+
+_EMPTY_SHA256: Final = sha256(b"").hexdigest().encode()
+_EMPTY_OBJECT_SHA256: Final = sha256(b"{}").hexdigest().encode()
+_PATH_UNTOUCHED: Final = (
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/"
+)
+_DATE_CHARS_MAX: Final = len("Sun, 09 Jun 2013 09:52:04 +0000")
+_ISO_DATE: Final = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
+_HTTP_DATE: Final = re.compile(
+    r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) "
+    r"(?:GMT|UTC|[+-]0000)",
+    re.ASCII,
+)
+_MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
+_QUERY_NAMES: Final = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Date",
+)
+_QUERY_NAMES_OPTIONAL: Final = ("X-Amz-Expires", "X-Amz-Security-Token")
+
+
+@dataclass(slots=True)
+class SignedRequest:
+    """
+    A request as it came over the wire.
+
+    Args:
+        method: the method that X-HTTP-Method-Override names, where a POST has it.
+        raw_path: the request target up to the '?', exactly as received.
+        raw_query: what follows the '?', exactly as received.
+        headers: names in lower case, in the order received (the form of ASGI).
+    """
+
+    method: str
+    raw_path: bytes
+    raw_query: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Verified(NamedTuple):
+    """Who signed a request. The session token is as received and *not* checked."""
+
+    access_key_id: str
+    region: str
+    session_token: str | None
+
+
+class _Claim(NamedTuple):
+    """What a request says of its signature, in either of the two forms."""
+
+    algorithm: str
+    credential: str
+    signed_headers: str
+    signature: str
+    date: str
+    expires_s: int | None  # None: the window applies
+    session_token: bytes | None
+    query: bytes  # raw, without X-Amz-Signature
+
+
+class Verifier:
+    """
+    Checks signatures against the secrets that `find_secret` knows.
+
+    Args:
+        find_secret: the secret of an access key id, `None` if there is no such key.
+        regions: the regions that a scope may name; `None` for any.
+        window_s: how far the date of a request may be from now, either way.
+        explain: have the message of a mismatch show the strings that were compared.
+            For debugging only, as they hold what the caller sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        find_secret: Callable[[str], str | None],
+        regions: frozenset[str] | None,
+        window_s: int = limits.SIGNATURE_WINDOW_S,
+        explain: bool = False,
+    ) -> None:
+        self._find_secret = find_secret
+        self._regions = regions
+        self._window_s = window_s
+        self._explain = explain
+
+    def verify(self, request: SignedRequest, *, service: str, now_s: float) -> Verified:
+        """
+        Say who signed a request.
+
+        Args:
+            service: the service that the scope must name, such as 'cognito-sync'.
+        Raises:
+            MissingAuthenticationTokenException: the request is not signed.
+            IncompleteSignatureException: a part is missing or cannot be read.
+            InvalidSignatureException: wrong clock, scope or signature.
+            UnrecognizedClientException: there is no such access key.
+        """
+        headers = _join_headers(request.headers)
+        claim = _read_claim(request.raw_query, headers)
+        self._check_date(claim, int(now_s))
+        names = _signed_names(claim.signed_headers)
+        _check_required(names, headers)
+        if claim.algorithm != ALGORITHM:
+            raise IncompleteSignatureException(
+                f"Unsupported AWS 'algorithm': '{claim.algorithm}' "
+                f"(only {ALGORITHM} for now). "
+            )
+        access_key_id, region = self._check_scope(claim, service)
+        secret = self._find_secret(access_key_id)
+        if not secret:
+            raise UnrecognizedClientException
+
+        scope = claim.credential[len(access_key_id) + 1 :]
+        claimed = claim.signature.encode()
+        payload_hash = _check_payload_hash(request, headers)
+        tried = []
+        for query in _queries(claim.query):
+            for variant in _host_variants(headers):
+                canonical = _canonical_request(
+                    request, query, variant, names, payload_hash
+                )
+                signature = _signature(secret, scope, claim.date, canonical)
+                if hmac.compare_digest(signature, claimed):
+                    token = claim.session_token
+                    return Verified(
+                        access_key_id, region, token and token.decode("latin-1")
+                    )
+                tried.append(canonical)
+        raise self._mismatch(tried[0], _string_to_sign(scope, claim.date, tried[0]))
+
+    def _check_date(self, claim: _Claim, now_s: int) -> None:
+        date_s = _epoch_s(claim.date)
+        if date_s is None:
+            raise IncompleteSignatureException(
+                f"Date must be in ISO-8601 'basic format'. Got '{claim.date}'. "
+                "See http://en.wikipedia.org/wiki/ISO_8601"
+            )
+        ahead_s = self._window_s
+        behind_s = ahead_s if claim.expires_s is None else claim.expires_s
+        # AWS: SDKs read the server's time out of these parentheses (Android, iOS).
+        if date_s < now_s - behind_s:
+            raise InvalidSignatureException(
+                f"Signature expired: {claim.date} is now earlier than "
+                f"{_stamp(now_s - behind_s)} ({_stamp(now_s)} - {_minutes(behind_s)})"
+            )
+        if date_s > now_s + ahead_s:
+            raise InvalidSignatureException(
+                f"Signature not yet current: {claim.date} is still later than "
+                f"{_stamp(now_s + ahead_s)} ({_stamp(now_s)} + {_minutes(ahead_s)})"
+            )
+
+    def _check_scope(self, claim: _Claim, service: str) -> tuple[str, str]:
+        """The access key id and the region that the credential names."""
+        elements = claim.credential.split("/")
+        if len(elements) != 5:
+            raise IncompleteSignatureException(
+                "Credential must have exactly 5 slash-delimited elements, e.g. "
+                f"keyid/date/region/service/term, got '{claim.credential}'"
+            )
+        access_key_id, day, region, named_service, terminator = elements
+        date_day = claim.date[:8]
+        faults = []
+        if self._regions is not None and region not in self._regions:
+            faults.append(f"to a valid region, not '{region}'.")
+        if named_service != service:
+            faults.append(f"to correct service: '{service}'.")
+        if terminator != TERMINATOR:
+            faults.append(
+                f"with a valid terminator: '{TERMINATOR}', not '{terminator}'."
+            )
+        faults = [f"Credential should be scoped {fault}" for fault in faults]
+        if day != date_day:
+            faults.append(
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 "
+                f"version of date from HTTP: '{day}' != '{date_day}', "
+                f"from '{claim.date}'."
+            )
+        if faults:
+            raise InvalidSignatureException(" ".join(faults))
+        return access_key_id, region
+
+    def _mismatch(self, canonical: bytes, to_sign: bytes) -> InvalidSignatureException:
+        text = (
+            "The request signature we calculated does not match the signature you "
+            "provided. Check your AWS Secret Access Key and signing method. Consult "
+            "the service documentation for details."
+        )
+        if self._explain:
+            text += (
+                "\n\nThe Canonical String for this request should have been"
+                f"\n'{_printable(canonical)}'"
+                f"\n\nThe String-to-Sign should have been\n'{_printable(to_sign)}'\n"
+            )
+        return InvalidSignatureException(text)
+
+
+# --- Read what a request claims -----------------------------------------------------
+
+
+def _read_claim(raw_query: bytes, headers: Mapping[bytes, bytes]) -> _Claim:
+    authorization = headers.get(b"authorization")
+    if b"&X-Amz-Algorithm=" in b"&" + raw_query:
+        if authorization is not None:
+            raise InvalidSignatureException(
+                "Found both 'X-Amz-Algorithm' as a query-string param and "
+                "'Authorization' as HTTP header."
+            )
+        return _read_query(raw_query)
+    if authorization is None or not authorization.lstrip().startswith(b"AWS4-"):
+        raise MissingAuthenticationTokenException
+    return _read_header(_bounded(authorization).strip(), raw_query, headers)
+
+
+def _read_header(text: str, raw_query: bytes, headers: Mapping[bytes, bytes]) -> _Claim:
+    algorithm, _, rest = text.partition(" ")
+    params: dict[str, str] = {}
+    for pair in rest.split(","):
+        name, equals, value = pair.strip().partition("=")
+        if name and not equals:
+            raise IncompleteSignatureException(
+                f"'{name}' not a valid key=value pair (missing equal-sign) in "
+                f"Authorization header: '{text}'."
+            )
+        if name in params:
+            # Ours: no recording says which of the two AWS takes.
+            raise IncompleteSignatureException(
+                f"Authorization header has '{name}' twice. Authorization={text}"
+            )
+        params[name] = value
+    credential = params.get("Credential")
+    signature = params.get("Signature")
+    signed_headers = params.get("SignedHeaders")
+    date = _read_date(headers)
+    # AWS: SignedHeaders may be empty here; it fails a later check (dynalite).
+    if credential and signature and signed_headers is not None and date:
+        token = headers.get(b"x-amz-security-token")
+        return _Claim(
+            algorithm,
+            credential,
+            signed_headers,
+            signature,
+            date,
+            None,
+            token,
+            raw_query,
+        )
+    message = ""
+    if not credential:
+        message += "Authorization header requires 'Credential' parameter. "
+    if not signature:
+        message += "Authorization header requires 'Signature' parameter. "
+    if signed_headers is None:
+        message += "Authorization header requires 'SignedHeaders' parameter. "
+    if not date:
+        message += (
+            "Authorization header requires existence of either a 'X-Amz-Date' or a "
+            "'Date' header. "
+        )
+    raise IncompleteSignatureException(f"{message}Authorization={text}")
+
+
+def _read_query(raw_query: bytes) -> _Claim:
+    params = dict.fromkeys(_QUERY_NAMES + _QUERY_NAMES_OPTIONAL, b"")
+    rest = []
+    for pair in raw_query.split(b"&"):
+        raw_name, _, value = pair.partition(b"=")
+        name = _printable(raw_name)
+        if params.get(name):
+            raise IncompleteSignatureException(
+                f"AWS query-string parameters must include '{name}' once only. "
+                "Re-examine the query-string parameters."
+            )
+        if name in params:
+            params[name] = unquote_to_bytes(value)
+        if name != "X-Amz-Signature":
+            rest.append(pair)
+    missing = [name for name in _QUERY_NAMES if not params[name]]
+    if missing:
+        message = "".join(
+            f"AWS query-string parameters must include '{name}'. " for name in missing
+        )
+        raise IncompleteSignatureException(
+            f"{message}Re-examine the query-string parameters."
+        )
+    algorithm, credential, signature, signed_headers, date = (
+        _bounded(params[name]) for name in _QUERY_NAMES
+    )
+    return _Claim(
+        algorithm,
+        credential,
+        signed_headers,
+        signature,
+        date[:_DATE_CHARS_MAX],
+        _read_expires_s(params["X-Amz-Expires"]),
+        params["X-Amz-Security-Token"] or None,
+        b"&".join(rest),
+    )
+
+
+def _read_expires_s(value: bytes) -> int | None:
+    if not value:
+        return None
+    # The length goes first: `int` refuses thousands of digits with a ValueError.
+    if len(value) <= 6 and value.isdigit():
+        expires_s = int(value)
+        if 1 <= expires_s <= limits.PRESIGN_EXPIRES_S_MAX:
+            return expires_s
+    raise IncompleteSignatureException(
+        "X-Amz-Expires must be a number of seconds from 1 to "
+        f"{limits.PRESIGN_EXPIRES_S_MAX}, not '{_printable(value[:20])}'."
+    )
+
+
+def _read_date(headers: Mapping[bytes, bytes]) -> str:
+    """X-Amz-Date as it is, else Date in the same form, if it can be read."""
+    value = headers.get(b"x-amz-date")
+    if value is not None:
+        return _printable(value[:_DATE_CHARS_MAX])
+    text = _printable(headers.get(b"date", b"")[: _DATE_CHARS_MAX + 1])
+    match = _HTTP_DATE.fullmatch(text)
+    if match is None:
+        return text
+    day, month, year, hour, minute, second = match.groups()
+    number = _MONTHS.find(month) // 3 + 1
+    return f"{year}{number:02}{day}T{hour}{minute}{second}Z"
+
+
+@lru_cache(maxsize=1024)
+def _epoch_s(date: str) -> int | None:
+    """Epoch seconds of a date in ISO-8601 basic format; `None` for any other."""
+    if _ISO_DATE.fullmatch(date) is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(date).timestamp())
+    except ValueError:
+        return None
+
+
+def _stamp(epoch_s: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(epoch_s))
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds} sec." if seconds % 60 else f"{seconds // 60} min."
+
+
+def _bounded(value: bytes) -> str:
+    if len(value) > limits.AUTHORIZATION_CHARS_MAX or not value.isascii():
+        raise IncompleteSignatureException(
+            "A signature's parameters must be ASCII, of at most "
+            f"{limits.AUTHORIZATION_CHARS_MAX} characters."
+        )
+    return value.decode("ascii")
+
+
+def _printable(value: bytes) -> str:
+    return value.decode("ascii", "backslashreplace")
+
+
+@lru_cache(maxsize=256)
+def _signed_names(signed_headers: str) -> tuple[bytes, ...]:
+    names = tuple(signed_headers.lower().encode().split(b";"))
+    # Each name costs a line as long as a header, so none may be repeated. White space
+    # could make one line of the canonical request pass for two.
+    if len(set(names)) < len(names) or len(signed_headers.split()) > 1:
+        raise IncompleteSignatureException(
+            "SignedHeaders must be names of headers, each once, separated by ';'."
+        )
+    return names
+
+
+def _check_required(names: tuple[bytes, ...], headers: Mapping[bytes, bytes]) -> None:
+    if b"host" not in names:
+        raise InvalidSignatureException(
+            "'Host' must be a 'SignedHeader' in the AWS Authorization."
+        )
+    # Ours: where all operations share one path, a signature that leaves the target out
+    # would open every operation that takes the same body.
+    if b"x-amz-target" in headers and b"x-amz-target" not in names:
+        raise InvalidSignatureException(
+            "'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization."
+        )
+
+
+def _check_payload_hash(
+    request: SignedRequest, headers: Mapping[bytes, bytes]
+) -> bytes:
+    """The hash of the body as the client signed it."""
+    computed = _body_hash(request.body)
+    claimed = headers.get(b"x-amz-content-sha256", computed)
+    # AWS: Unity 1.0.5 signs a GET without a body with the hash of '{}'
+    # (aws-sdk-unity#44).
+    unity = claimed == _EMPTY_OBJECT_SHA256 and request.method == "GET"
+    if claimed == computed or (unity and not request.body):
+        return claimed
+    # Ours: UNSIGNED-PAYLOAD is refused as well; no client of these services sends it.
+    raise InvalidSignatureException(
+        "The provided 'x-amz-content-sha256' header does not match what was computed."
+    )
+
+
+# --- The canonical form -------------------------------------------------------------
+
+
+def _canonical_request(
+    request: SignedRequest,
+    query: bytes,
+    headers: Mapping[bytes, bytes],
+    names: Iterable[bytes],
+    payload_hash: bytes,
+) -> bytes:
+    lines = [
+        request.method.encode("unicode_escape"),  # one line of ASCII, whatever it is
+        _canonical_path(request.raw_path),
+        query,
+    ]
+    for name in names:
+        lines.append(name + b":" + b" ".join(headers.get(name, b"").split()))
+    lines += (b"", b";".join(names), payload_hash)
+    return b"\n".join(lines)
+
+
+def normal_path(raw_path: bytes) -> bytes:
+    """
+    A path without dot segments and empty segments: the path that a signature covers.
+
+    Source:
+        RFC 3986, 5.2.4; AWS signers, S3's excepted, drop empty segments as well.
+    """
+    if raw_path[:1] == b"/" and b"/." not in raw_path and b"//" not in raw_path:
+        return raw_path
+    segments: list[bytes] = []
+    for segment in raw_path.split(b"/"):
+        if segment == b"..":
+            del segments[-1:]
+        elif segment not in (b"", b"."):
+            segments.append(segment)
+    first = b"/" if raw_path[:1] in (b"", b"/") else b""
+    last = b"/" if raw_path[-1:] == b"/" and segments else b""
+    return first + b"/".join(segments) + last
+
+
+def _canonical_path(raw_path: bytes) -> bytes:
+    # '%3A' becomes '%253A' and a bare ':' becomes '%3A'. Most paths need at most the
+    # first of the two.
+    path = normal_path(raw_path)
+    others = path.translate(None, _PATH_UNTOUCHED)
+    if not others.strip(b"%"):
+        return path.replace(b"%", b"%25")
+    return quote_from_bytes(path).encode()
+
+
+def _queries(raw_query: bytes) -> Iterator[bytes]:
+    """The canonical queries that a client may have signed."""
+    # A line break cannot come through HTTP; here it could make one line pass for two.
+    raw_query = raw_query.replace(b"\n", b"%0A")
+    as_received = _canonical_query(raw_query)
+    yield as_received
+    # Ours: a bare '+' stands as it is. Some readers take it for a space, some do not,
+    # so an encoded form could stand for two requests.
+    if raw_query and b"+" not in raw_query:
+        encoded = _canonical_query(raw_query, encode=_encode)
+        if encoded != as_received:
+            yield encoded
+
+
+def _canonical_query(
+    raw_query: bytes, encode: Callable[[bytes], bytes] | None = None
+) -> bytes:
+    """The pairs, sorted by name, then by value."""
+    if (
+        encode is None
+        and b"&" not in raw_query
+        and (b"=" in raw_query or not raw_query)
+    ):
+        return raw_query
+    pairs = [pair.partition(b"=") for pair in raw_query.split(b"&")]
+    if encode is not None:
+        pairs = [(encode(name), b"=", encode(value)) for name, _, value in pairs]
+    return b"&".join([name + b"=" + value for name, _, value in sorted(pairs)])
+
+
+def _encode(component: bytes) -> bytes:
+    return quote_from_bytes(unquote_to_bytes(component), safe="").encode()
+
+
+def _join_headers(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """Headers by name; the values of a repeated one are joined with commas."""
+    joined = dict(headers)
+    if len(joined) == len(headers):
+        return joined
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name, []).append(b" ".join(value.split()))
+    return {name: b",".join(several) for name, several in values.items()}
+
+
+def _host_variants(headers: Mapping[bytes, bytes]) -> Iterator[Mapping[bytes, bytes]]:
+    """The headers with each host that a client may have signed."""
+    yield headers
+    # AWS: the iOS client signs the host without its port (AWSSignature.m). A proxy may
+    # have dropped a default port that the client signed.
+    host = headers.get(b"host", b"")
+    name, colon, port = host.rpartition(b":")
+    others = [name] if colon and port.isdigit() else [host + b":443", host + b":80"]
+    for other in others:
+        yield {**headers, b"host": other}
+
+
+def _body_hash(body: bytes) -> bytes:
+    return sha256(body).hexdigest().encode() if body else _EMPTY_SHA256
+
+
+def _string_to_sign(scope: str, date: str, canonical: bytes) -> bytes:
+    digest = sha256(canonical).hexdigest()
+    return f"{ALGORITHM}\n{date}\n{scope}\n{digest}".encode()
+
+
+def _signature(secret: str, scope: str, date: str, canonical: bytes) -> bytes:
+    to_sign = _string_to_sign(scope, date, canonical)
+    return hmac.digest(_signing_key(secret, scope), to_sign, "sha256").hex().encode()
+
+
+@lru_cache(maxsize=1024)
+def _signing_key(secret: str, scope: str) -> bytes:
+    # The secret is a part of the cache's key, so a changed secret counts at once.
+    key = f"AWS4{secret}".encode()
+    for element in scope.split("/"):
+        key = hmac.digest(key, element.encode(), "sha256")
+    return key
+
+
+# --- Sign ---------------------------------------------------------------------------
+
+
+def sign(
+    request: SignedRequest,
+    *,
+    access_key_id: str,
+    secret: str,
+    region: str,
+    service: str,
+    now_s: float,
+    session_token: str | None = None,
+) -> list[tuple[bytes, bytes]]:
+    """The headers to add to a request; signs those it has, 'host' among them."""
+    date = _stamp(int(now_s))
+    scope = f"{date[:8]}/{region}/{service}/{TERMINATOR}"
+    added = [(b"x-amz-date", date.encode())]
+    if session_token is not None:
+        added.append((b"x-amz-security-token", session_token.encode()))
+    headers = _join_headers([*request.headers, *added])
+    names = sorted(headers)
+    query = _canonical_query(request.raw_query)
+    body_hash = _body_hash(request.body)
+    canonical = _canonical_request(request, query, headers, names, body_hash)
+    authorization = (
+        f"{ALGORITHM} Credential={access_key_id}/{scope}, "
+        f"SignedHeaders={b';'.join(names).decode()}, "
+        f"Signature={_signature(secret, scope, date, canonical).decode()}"
+    )
+    return [*added, (b"authorization", authorization.encode())]
+
+
+def presign(
+    request: SignedRequest,
+    *,
+    access_key_id: str,
+    secret: str,
+    region: str,
+    service: str,
+    now_s: float,
+    expires_s: int = 3600,
+    session_token: str | None = None,
+) -> bytes:
+    """The query to send in place of the request's own; signs the headers it has."""
+    date = _stamp(int(now_s))
+    scope = f"{date[:8]}/{region}/{service}/{TERMINATOR}"
+    headers = _join_headers(request.headers)
+    names = sorted(headers)
+    params = {
+        "X-Amz-Algorithm": ALGORITHM,
+        "X-Amz-Credential": f"{access_key_id}/{scope}",
+        "X-Amz-Date": date,
+        "X-Amz-Expires": str(expires_s),
+        "X-Amz-SignedHeaders": b";".join(names).decode(),
+    }
+    if session_token is not None:
+        params["X-Amz-Security-Token"] = session_token
+    pairs = [request.raw_query] if request.raw_query else []
+    pairs += [f"{name}={quote(params[name], safe='')}".encode() for name in params]
+    query = b"&".join(pairs)
+    body_hash = _body_hash(request.body)
+    canonical = _canonical_request(
+        request, _canonical_query(query), headers, names, body_hash
+    )
+    signature = _signature(secret, scope, date, canonical)
+    return query + b"&X-Amz-Signature=" + signature

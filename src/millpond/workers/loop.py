@@ -1,0 +1,64 @@
+"""
+The loop that every worker runs in: step, and when there is nothing to do, wait.
+
+A step that fails is logged and tried again later; one that is cancelled ends the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from millpond.service.context import Signal
+
+_log = structlog.get_logger()
+
+FAILED_PAUSE_S: Final = 1.0
+
+
+async def run_steps(
+    name: str,
+    step: Callable[[], Awaitable[bool]],
+    *,
+    pause_s: float,
+    wake: Signal | None = None,
+) -> None:
+    """
+    Run a worker until it is cancelled.
+
+    Args:
+        step: returns whether there may be more to do at once.
+        pause_s: how long to wait after a step that found nothing to do.
+        wake: ends the wait early.
+    """
+    woken = asyncio.Event()
+    if wake is not None:
+        wake.listen(woken.set)
+    while True:
+        woken.clear()
+        try:
+            if await step():
+                continue
+        except Exception as error:
+            _log.error("worker.failed", worker=name, error=str(error), exc_info=error)
+            await asyncio.sleep(FAILED_PAUSE_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(woken.wait(), pause_s)
+
+
+class Backoff:
+    """Waiting times that double from `first_s` to `last_s`, with jitter."""
+
+    def __init__(self, first_s: float, last_s: float) -> None:
+        self._first_s = first_s
+        self._last_s = last_s
+
+    def delay_s(self, failures: int) -> float:
+        """Say how long to wait after so many failures in a row, one or more."""
+        whole: float = min(self._first_s * 2 ** (failures - 1), self._last_s)
+        return whole * random.uniform(0.5, 1.0)  # not all workers at the same moment

@@ -1,0 +1,152 @@
+"""Real processes: the same as inside, and nothing loaded that a command does not need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import millpond
+
+SOURCE = str(Path(millpond.__file__).parent.parent)
+DETAILS = ("cognito-sync", "get-bulk-publish-details")
+
+# Each of these takes longer to load than a whole command.
+HEAVY = ("botocore", "msgspec", "typing", "dataclasses", "jmespath", "urllib3", "rich")
+
+LIST_MODULES = """\
+import contextlib, os, sys
+from millpond.cli.main import main
+with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with contextlib.redirect_stderr(nowhere):
+        code = main(sys.argv[1:])
+print(code, *sys.modules)
+"""
+
+
+@pytest.fixture
+def millpond_process(home):
+    """Run `python -m millpond` with some words."""
+
+    def run_process(*words, **options):
+        environment = {**os.environ, "PYTHONPATH": SOURCE, **options.pop("env", {})}
+        return subprocess.run(
+            [sys.executable, "-m", "millpond", *words],
+            env=environment,
+            capture_output=True,
+            timeout=30,
+            check=False,
+            **options,
+        )
+
+    return run_process
+
+
+@pytest.fixture
+def loaded(home):
+    """Run a command in a bare interpreter; give back the modules it loaded."""
+
+    def list_modules(*words):
+        # -S and -I keep the site's own start-up files out of the count
+        code = f"import sys; sys.path[:0] = {[SOURCE, *sys.path]!r}\n{LIST_MODULES}"
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", code, *words],
+            capture_output=True,
+            timeout=30,
+            check=True,
+        )
+        _, *modules = done.stdout.decode().split()
+        return {name.partition(".")[0] for name in modules} | set(modules)
+
+    return list_modules
+
+
+def test_a_call(millpond_process, stub, pool):
+    """A call prints its result, nothing else, and exits with 0."""
+    stub.will_answer({"IdentityPoolId": pool, "FailureMessage": "é 池"})
+
+    done = millpond_process(
+        *(*DETAILS, "--identity-pool-id", pool, "--endpoint-url", stub.url)
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert f'"FailureMessage": "é 池"\n}}{os.linesep}' in done.stdout.decode()
+
+
+def test_a_usage_error(millpond_process):
+    """A usage error leaves standard output empty and exits with 2."""
+    done = millpond_process(*DETAILS)
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"usage: millpond [options]")
+
+
+def test_a_service_error(millpond_process, stub, pool):
+    """An error of the service exits with 255."""
+    stub.will_answer({"__type": "ResourceNotFoundException", "message": "none"}, 404)
+
+    done = millpond_process(
+        *(*DETAILS, "--identity-pool-id", pool, "--endpoint-url", stub.url)
+    )
+
+    assert (done.returncode, done.stdout) == (255, b"")
+    assert done.stderr.startswith(b"\nAn error occurred (ResourceNotFoundException) ")
+
+
+def test_an_encoding_without_the_character(millpond_process, stub, pool):
+    """A message that the terminal's encoding lacks is escaped, not lost."""
+    stub.will_answer({"__type": "X", "message": "池"}, 400)
+
+    done = millpond_process(
+        *(*DETAILS, "--identity-pool-id", pool, "--endpoint-url", stub.url),
+        env={"PYTHONIOENCODING": "ascii:strict"},
+    )
+
+    assert done.returncode == 255
+    assert b"operation: \\u6c60" in done.stderr
+
+
+def test_a_reader_that_goes_away(home):
+    """A closed pipe is no traceback."""
+    words = [sys.executable, "-m", "millpond", "cognito-sync", "update-records", "help"]
+    with subprocess.Popen(
+        words,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        error = process.stderr.read()
+
+    assert b"Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*DETAILS, "--generate-cli-skeleton"),
+        DETAILS,
+        (*DETAILS, "help"),
+        ("--version",),
+        ("nonsense",),
+    ],
+)
+def test_commands_that_send_nothing_load_no_network(loaded, words):
+    """Skeletons, help and usage errors load neither sockets nor anything heavy."""
+    modules = loaded(*words)
+
+    assert not modules & {*HEAVY, "socket", "ssl", "http.client", "configparser"}
+
+
+def test_a_plain_call_loads_no_botocore(loaded, stub, pool):
+    """A call with keys from the environment loads nothing heavy either."""
+    modules = loaded(*DETAILS, "--identity-pool-id", pool, "--endpoint-url", stub.url)
+
+    assert "millpond.cli.transport" in modules
+    assert not modules & set(HEAVY)
+    assert len(stub.received) == 1
