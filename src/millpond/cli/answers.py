@@ -54,7 +54,10 @@ def parse_result(
         parsed = _parse(body, operation.output, read_time)
     except (AttributeError, TypeError, ValueError) as error:
         raise Fault(str(error)) from None
-    return parsed if isinstance(parsed, dict) else {}
+    if parsed is None:
+        raise Fault("The answer is null.")
+    result: dict[str, Any] = parsed
+    return result
 
 
 def parse_error(response: Response, protocol: str) -> ServiceError:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from millpond.cli.configuration import Configuration
-    from millpond.cli.model import OperationModel
+    from millpond.cli.model import OperationModel, ServiceModel
 
 _TIMEOUT_S_DEFAULT: Final = 60
 _TIME_FORMATS: Final = ("none", "wire", "iso8601")
@@ -99,11 +99,12 @@ def _run_api(options: Namespace, words: Sequence[str], query: Any) -> int:
     service = ServiceModel.load(options.command)
     name, words = arguments.parse_operation(words, service.commands)
     if name == "help":
-        return _show_help(words, lambda page: page.service_page(service))
+        return _show_service_help(service, words)
     operation = service.operation(name)
     given, unknown = arguments.parse_options(words, operation)
     if given.help == "help":
-        return _show_help(unknown, lambda page: page.operation_page(operation, name))
+        # AWS: help once understood, unknown words do no harm.
+        return _show(lambda page: page.operation_page(operation, name))
     if unknown:
         raise UsageFault.unknown_options(unknown)
     parameters = _read_parameters(given, operation, configuration)
@@ -221,16 +222,24 @@ def _search(query: Any, result: Any) -> Any:
 
 
 def _show_program_help(
-    rest: Sequence[str], local_commands: Mapping[str, tuple[str, str]]
+    words: Sequence[str], local_commands: Mapping[str, tuple[str, str]]
 ) -> int:
-    return _show_help(
-        rest, lambda page: page.program_page(local_commands, models.CONTRACTS)
-    )
+    name = arguments.parse_topic(words, [*models.CONTRACTS])
+    if name is None:
+        return _show(lambda page: page.program_page(local_commands, models.CONTRACTS))
+    from millpond.cli.model import ServiceModel
+
+    return _show_service_help(ServiceModel.load(name), [])
 
 
-def _show_help(rest: Sequence[str], write: Callable[[Any], str]) -> int:
-    if rest:
-        raise UsageFault.unknown_options(list(rest))
+def _show_service_help(service: ServiceModel, words: Sequence[str]) -> int:
+    name = arguments.parse_topic(words, service.commands)
+    if name is None:
+        return _show(lambda page: page.service_page(service))
+    return _show(lambda page: page.operation_page(service.operation(name), name))
+
+
+def _show(write: Callable[[Any], str]) -> int:
     from millpond.cli import help as page
 
     page.show(write(page))

@@ -235,6 +235,15 @@ def parse_options(
     return parsed, rest
 
 
+def parse_topic(words: Sequence[str], topics: Iterable[str]) -> str | None:
+    """Find what `help` is asked about, if that is said; the rest does no harm."""
+    parser = Parser()
+    parser.add_argument("subcommand", nargs="?", choices=[*topics])
+    parsed, _ = parser.parse_known_args(words)
+    topic: str | None = parsed.subcommand
+    return topic
+
+
 def attribute(option: str) -> str:
     """The name under which a parser keeps the value of an option."""
     return option.replace("-", "_")

@@ -1,0 +1,192 @@
+"""
+A real server in a process of its own, for tests, demonstrations and benchmarks.
+
+    with RunningServer(folder) as server:
+        server.client("cognito-sync").list_identity_pool_usage()
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+START_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 30.0
+
+
+class RunningServer:
+    """A `millpond serve` on a free port, with its first developer key."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        command_prefix: Sequence[str] = (),
+    ) -> None:
+        """
+        Args:
+            data: folder of the store; it may hold the data of an earlier run, whose
+                first key is then used again.
+            settings: by name, handed over as environment variables.
+            command_prefix: put before the command, for example to pin it to a core.
+        """
+        self.data = data
+        self.endpoint = ""
+        self.access_key_id = ""
+        self.secret_access_key = ""
+        self.region = "us-east-1"
+        self.log: list[str] = []
+        self._settings = dict(settings or {})
+        self._command_prefix = list(command_prefix)
+        self._process: subprocess.Popen[str] | None = None
+        self._drain: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        state = self.endpoint if self._process is not None else "STOPPED"
+        return f"<RunningServer {str(self.data)!r}, {state}>"
+
+    def __enter__(self) -> RunningServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """
+        Start the server and wait until it answers.
+
+        Raises:
+            RuntimeError: it ended instead; the message holds what it printed.
+        """
+        environment = {k: v for k, v in os.environ.items() if "AWS_" not in k}
+        environment |= {f"MILLPOND_{k.upper()}": v for k, v in self._settings.items()}
+        environment.setdefault("MILLPOND_LOG_FORMAT", "json")
+        self._process = subprocess.Popen(
+            [
+                *self._command_prefix,
+                *(sys.executable, "-m", "millpond", "serve"),
+                *("--data", str(self.data), "--port", "0"),
+            ],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._read_start(self._process)
+        # Somebody must go on reading, or the server would block on a full pipe.
+        self._drain = threading.Thread(target=self._read_rest, daemon=True)
+        self._drain.start()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop the server and return its exit status; SIGKILL stops it at once."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+        finally:
+            if self._drain is not None:
+                self._drain.join(STOP_TIMEOUT_S)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    def kill(self) -> None:
+        """Kill the server as a crash would, with no chance to finish anything."""
+        self.stop(signal.SIGKILL)
+
+    def environment(self) -> dict[str, str]:
+        """Give the variables that point the AWS CLI and boto3 at this server."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Make a boto3 client of this server; it needs boto3, which is not required."""
+        import boto3
+        from botocore.config import Config
+
+        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=64)
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            **{"config": config, **options},
+        )
+
+    def _read_start(self, process: subprocess.Popen[str]) -> None:
+        """Read until the server says that it has started."""
+        assert process.stdout is not None
+        timer = threading.Timer(START_TIMEOUT_S, process.kill)
+        timer.start()
+        try:
+            for line in process.stdout:
+                self.log.append(line)
+                name, _, value = line.strip().removeprefix("export ").partition("=")
+                if name == "AWS_ACCESS_KEY_ID":
+                    self.access_key_id = value
+                elif name == "AWS_SECRET_ACCESS_KEY":
+                    self.secret_access_key = value
+                elif '"server.started"' in line:
+                    self.endpoint = json.loads(line)["endpoint"]
+                    return
+        finally:
+            timer.cancel()
+        process.wait()
+        printed = "".join(self.log)
+        process.stdout.close()
+        self._process = None
+        raise RuntimeError(f"The server did not start:\n{printed}")
+
+    def _read_rest(self) -> None:
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.log.append(line)
+
+
+def wait_until(
+    condition: Any, *, timeout_s: float = 20.0, pause_s: float = 0.02
+) -> Any:
+    """Call `condition` until it returns something true, and return that."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(pause_s)
+    raise TimeoutError(f"not true within {timeout_s} s: {condition}")
