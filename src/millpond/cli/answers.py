@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from millpond.cli.model import OperationModel, Shape
     from millpond.cli.transport import Response
 
-_ERROR_STATUS_MIN: Final = 301
+_ERROR_STATUS_MIN: Final = 300
 _SERVER_ERROR_STATUS_MIN: Final = 500
 
 
@@ -62,6 +62,9 @@ def parse_result(
 
 def parse_error(response: Response, protocol: str) -> ServiceError:
     """Read an error, from wherever its code and its message stand."""
+    if response.status == _ERROR_STATUS_MIN:
+        # AWS: read as a result, and then found to be an error without a name.
+        return ServiceError("Unknown", "Unknown", response.status)
     if _says_nothing(response):
         from http.client import responses
 
@@ -89,7 +92,8 @@ def _error_code(response: Response, body: dict[str, Any], protocol: str) -> str:
             found = body.get("code", body.get("Code"))
         if found is not None:
             return _bare_code(found)
-    code = _bare_code(body.get("__type", response.status))
+    found = body.get("__type", response.status)
+    code = "" if found is None else _bare_code(found)
     query_error = response.headers.get("x-amzn-query-error", "").split(";")
     if len(query_error) == 2 and query_error[0]:
         return query_error[0]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from millpond.cli.configuration import Configuration
-    from millpond.cli.model import OperationModel, ServiceModel
+    from millpond.cli.model import OperationModel
 
 _TIMEOUT_S_DEFAULT: Final = 60
 _TIME_FORMATS: Final = ("none", "wire", "iso8601")
@@ -41,7 +41,7 @@ def main(words: Sequence[str], *, local_commands: Mapping[str, tuple[str, str]])
         )
     query = _settle_globals(options)
     if options.command == "help":
-        return _show_program_help(rest, local_commands)
+        return _show(lambda page: page.program_page(local_commands, models.CONTRACTS))
     return _run_api(options, rest, query)
 
 
@@ -99,11 +99,10 @@ def _run_api(options: Namespace, words: Sequence[str], query: Any) -> int:
     service = ServiceModel.load(options.command)
     name, words = arguments.parse_operation(words, service.commands)
     if name == "help":
-        return _show_service_help(service, words)
+        return _show(lambda page: page.service_page(service))
     operation = service.operation(name)
     given, unknown = arguments.parse_options(words, operation)
     if given.help == "help":
-        # AWS: help once understood, unknown words do no harm.
         return _show(lambda page: page.operation_page(operation, name))
     if unknown:
         raise UsageFault.unknown_options(unknown)
@@ -180,7 +179,7 @@ def _call(
     from millpond.cli import answers, call
 
     prepared = call.prepare(operation, parameters, options, configuration)
-    response = call.make(prepared, options, configuration)
+    response = call.make(prepared, options)
     return answers.parse_result(response, operation, read_time)
 
 
@@ -191,7 +190,11 @@ def _print_result(
     options: Namespace,
     configuration: Configuration,
 ) -> None:
-    output = options.output or configuration.get("output") or "json"
+    output = options.output
+    if output is None:
+        output = configuration.get("output")
+    if output is None:
+        output = "json"
     if query is not None:
         result = _search(query, result)
     if output == "json":
@@ -221,25 +224,8 @@ def _search(query: Any, result: Any) -> Any:
         raise Fault(str(error)) from None
 
 
-def _show_program_help(
-    words: Sequence[str], local_commands: Mapping[str, tuple[str, str]]
-) -> int:
-    name = arguments.parse_topic(words, [*models.CONTRACTS])
-    if name is None:
-        return _show(lambda page: page.program_page(local_commands, models.CONTRACTS))
-    from millpond.cli.model import ServiceModel
-
-    return _show_service_help(ServiceModel.load(name), [])
-
-
-def _show_service_help(service: ServiceModel, words: Sequence[str]) -> int:
-    name = arguments.parse_topic(words, service.commands)
-    if name is None:
-        return _show(lambda page: page.service_page(service))
-    return _show(lambda page: page.operation_page(service.operation(name), name))
-
-
 def _show(write: Callable[[Any], str]) -> int:
+    """Show a help page. AWS: whatever else stands on the line does no harm."""
     from millpond.cli import help as page
 
     page.show(write(page))

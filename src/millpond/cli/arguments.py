@@ -92,11 +92,7 @@ GLOBAL_OPTIONS: Final = (
     Option("query", "A JMESPath expression to pick from the result."),
     Option("profile", "The profile to take credentials and settings from."),
     Option("region", "The region to sign for."),
-    Option(
-        "version",
-        "Print the version of this program.",
-        action="version",
-    ),
+    Option("version", "Print the version of this program."),
     Option(
         "color",
         "Whether tables are coloured.",
@@ -196,10 +192,9 @@ def parse_globals(
     """Take out the global options and the command."""
     parser = Parser()
     for option in GLOBAL_OPTIONS:
-        if option.name == "version":
-            parser.add_argument("--version", action="version", version=version)
-        else:
+        if option.name != "version":
             option.add_to(parser)
+    parser.add_argument("--version", action="version", version=version)
     parser.add_argument("command", choices=[*commands, "help"])
     return parser.parse_known_args(words)
 
@@ -230,18 +225,9 @@ def parse_options(
         option.add_to(parser)
     parser.add_argument("help", nargs="?")
     parsed, rest = parser.parse_known_args(words)
-    if parsed.help not in (None, "help"):
+    if parsed.help and parsed.help != "help":
         rest.append(parsed.help)
     return parsed, rest
-
-
-def parse_topic(words: Sequence[str], topics: Iterable[str]) -> str | None:
-    """Find what `help` is asked about, if that is said; the rest does no harm."""
-    parser = Parser()
-    parser.add_argument("subcommand", nargs="?", choices=[*topics])
-    parsed, _ = parser.parse_known_args(words)
-    topic: str | None = parsed.subcommand
-    return topic
 
 
 def attribute(option: str) -> str:

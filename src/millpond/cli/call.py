@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Final
 
     from millpond.cli.answers import ServiceError
     from millpond.cli.configuration import Configuration
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from millpond.cli.transport import Request, Response, Settings
 
     Tell = Callable[[str], None]
+
+
+_PATH_UNTOUCHED: Final = "/%:@!$&'()*+,;=-._~"
 
 
 class Call:
@@ -41,6 +44,7 @@ class Call:
         credentials: Credentials | Elsewhere | None,
         signed: bool,
         policy: Policy,
+        ca_bundle: str | None,
     ) -> None:
         self.operation = operation
         self.parameters = parameters
@@ -49,6 +53,7 @@ class Call:
         self.credentials = credentials
         self.signed = signed
         self.policy = policy
+        self.ca_bundle = ca_bundle
 
 
 def prepare(
@@ -80,6 +85,7 @@ def prepare(
         )
     policy = Policy.configured(configuration)
     endpoints.check_url(url)
+    ca_bundle = _ca_bundle(options, configuration)
     if configuration.is_on("parameter_validation", default=True):
         validation.check(parameters, operation.input)
     return Call(
@@ -90,10 +96,11 @@ def prepare(
         credentials=credentials,
         signed=signed,
         policy=policy,
+        ca_bundle=ca_bundle,
     )
 
 
-def make(call: Call, options: Namespace, configuration: Configuration) -> Response:
+def make(call: Call, options: Namespace) -> Response:
     """
     Make a call, as often as the policy says.
 
@@ -105,7 +112,7 @@ def make(call: Call, options: Namespace, configuration: Configuration) -> Respon
     tell = _narrator(options)
     credentials = _fetch(call)
     request = _build_request(call)
-    settings = _settings(options, configuration)
+    settings = _settings(call, options)
     attempts = 0
     while True:
         attempts += 1
@@ -120,8 +127,12 @@ def make(call: Call, options: Namespace, configuration: Configuration) -> Respon
                 return response
             error = answers.parse_error(response, call.operation.service.protocol)
             again = call.policy.applies_to(error)
-            if not again or attempts >= call.policy.attempts_max:
+            if attempts >= call.policy.attempts_max:
+                # AWS: "standard" says so even where it would not have tried again.
+                again = again or call.policy.mode != "legacy"
                 raise _refusal(call, error, retried=attempts - 1 if again else None)
+            if not again:
+                raise _refusal(call, error, retried=None)
         _sleep(call.policy.pause_s(attempts))
 
 
@@ -144,15 +155,15 @@ def _fetch(call: Call) -> Credentials | None:
 
 
 def _build_request(call: Call) -> Request:
-    from urllib.parse import urlsplit, urlunsplit
+    from urllib.parse import quote, urlsplit, urlunsplit
 
     from millpond import __version__
     from millpond.cli import serializing, transport
 
     parts = serializing.serialize(call.operation, call.parameters)
     base = urlsplit(call.endpoint_url)
-    # AWS: the path and the query of an endpoint are kept.
-    path = base.path.removesuffix("/") + parts.path
+    # AWS: the path and the query of an endpoint are kept, and made fit to be sent.
+    path = quote(base.path.removesuffix("/"), safe=_PATH_UNTOUCHED) + parts.path
     pairs = (
         f"{serializing.percent_encode(name)}={serializing.percent_encode(value)}"
         for name, value in parts.query.items()
@@ -163,14 +174,37 @@ def _build_request(call: Call) -> Request:
     return transport.Request(call.operation.method, url, headers, parts.body)
 
 
-def _settings(options: Namespace, configuration: Configuration) -> Settings:
+def _ca_bundle(options: Namespace, configuration: Configuration) -> str | None:
+    """Find the file of certificates to trust, where one is named."""
+    bundle: str | None = options.ca_bundle
+    if bundle is None:
+        bundle = configuration.get("ca_bundle")
+    if bundle is None:
+        bundle = configuration.environment.get("REQUESTS_CA_BUNDLE")
+    if bundle is not None and not bundle.strip() and options.verify_ssl:
+        raise Fault(
+            "Invalid CA bundle: the configured value (ca_bundle, AWS_CA_BUNDLE, "
+            "REQUESTS_CA_BUNDLE, or verify) resolved to an empty or whitespace-only "
+            "string. Provide a valid path to a CA bundle file."
+        )
+    return bundle
+
+
+def _settings(call: Call, options: Namespace) -> Settings:
     from millpond.cli import transport
 
+    for name in ("connect", "read"):
+        timeout_s = getattr(options, f"{name}_timeout")
+        if timeout_s is not None and timeout_s < 0:
+            raise Fault(
+                f"Attempted to set {name} timeout to {timeout_s}, but the timeout "
+                "cannot be set to a value less than or equal to 0."
+            )
     return transport.Settings(
         connect_timeout_s=options.connect_timeout,
         read_timeout_s=options.read_timeout,
         verify=options.verify_ssl,
-        ca_bundle=options.ca_bundle or configuration.get("ca_bundle"),
+        ca_bundle=call.ca_bundle,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
+from millpond.cli.faults import Fault
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
@@ -22,12 +24,16 @@ def parse(value: Any) -> datetime:
 
     Raises:
         ValueError: it is neither a number nor a date.
+        Fault: it is beyond all calendars.
     """
     if isinstance(value, datetime):
         return value
-    number = _number(value)
-    if number is not None:
-        return _from_epoch_s(number)
+    if isinstance(value, (int, float)):
+        return _from_epoch_s(value, value)
+    try:
+        return _from_epoch_s(float(value), value)
+    except (TypeError, ValueError):
+        pass
     from dateutil import parser, tz  # type: ignore[import-untyped]
 
     try:
@@ -50,17 +56,14 @@ def iso8601(value: Any) -> str:
     return parse(value).isoformat()
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, (int, float)):
-        return value
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _from_epoch_s(number: float) -> datetime:
+def _from_epoch_s(number: float, given: Any) -> datetime:
     try:
         return datetime.fromtimestamp(number, _EPOCH.tzinfo).astimezone()
     except (OSError, OverflowError):
+        pass
+    try:
         return (_EPOCH + timedelta(seconds=number)).astimezone()
+    except OverflowError:
+        raise Fault(
+            f'Unable to calculate correct timezone offset for "{given}"'
+        ) from None

@@ -214,9 +214,9 @@ def _tls_context(settings: Settings) -> ssl.SSLContext:
     Ours: the certificates of the system are trusted unless a bundle is named, so that a
     company's own authority works here as it does elsewhere on the machine.
     """
-    bundle = settings.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or None
+    bundle = settings.ca_bundle if settings.verify else None
     try:
-        context = ssl.create_default_context(cafile=bundle if settings.verify else None)
+        context = ssl.create_default_context(cafile=bundle)
     except (OSError, ssl.SSLError) as error:
         raise Fault(f"The CA bundle {bundle} cannot be read: {error}") from None
     if not settings.verify:

@@ -9,8 +9,8 @@ Every error leaves through one door (`wire.errors`), with a request id.
 
 from __future__ import annotations
 
+import random
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, NamedTuple
 
@@ -88,7 +88,7 @@ class Gateway:
             await self._beside(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = str(uuid.UUID(int=int.from_bytes(self._context.random_bytes(16))))
+        request_id = _new_request_id()
         found: _Found | None = None
         try:
             found = self._find(scope)
@@ -210,6 +210,12 @@ class Gateway:
         status, headers, body = encode_error(exception, uniform_status=json)
         headers.append(_JSON_1_1 if json else _JSON)
         return status, headers, body
+
+
+def _new_request_id() -> str:
+    """Make an id in the form of a UUID; it need not be hard to guess."""
+    text = f"{random.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

@@ -24,6 +24,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import apsw
@@ -135,13 +136,11 @@ class Database:
         self._tasks.put(_Task(job, future, loop))
         return await future
 
-    @contextlib.contextmanager
-    def reading(self, op: str) -> Iterator[Reader]:
+    def reading(self, op: str) -> _Moment:
         """Read on the event loop's own connection, as of one moment. Keep it short."""
         if self._thread is None or self._reader is None:
             raise StoreError("The store is closed.", op=op)
-        with map_driver_errors(op), _one_moment(self._reader) as cursor:
-            yield cursor
+        return _Moment(self._reader, op)
 
     async def read_slowly(self, op: str, job: Callable[[Reader], T]) -> T:
         """Read on a thread, as of one moment, so that the event loop goes on."""
@@ -150,13 +149,13 @@ class Database:
 
         def run() -> T:
             connection: apsw.Connection | None = getattr(self._slow, "db", None)
-            with map_driver_errors(op):
-                if connection is None:
+            if connection is None:
+                with map_driver_errors(op):
                     connection = _connect(self.path, write=False)
-                    self._slow.db = connection
-                    self._slow_connections.append(connection)
-                with _one_moment(connection) as cursor:
-                    return job(cursor)
+                self._slow.db = connection
+                self._slow_connections.append(connection)
+            with _Moment(connection, op) as cursor:
+                return job(cursor)
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
@@ -186,27 +185,64 @@ class Database:
         return group, True
 
 
+def translate(error: apsw.Error, op: str) -> StoreError:
+    """Say in our words what the driver said in its own."""
+    match error:
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreUnavailableError(
+                "The database is locked by another program.", op=op
+            )
+        case apsw.FullError():
+            return StoreUnavailableError(
+                "The disk is full.", op=op, hint="Free some space; nothing was written."
+            )
+        case apsw.IOError() | apsw.CantOpenError() | apsw.ReadOnlyError():
+            return StoreUnavailableError(
+                f"The database cannot be read or written: {error}",
+                op=op,
+                hint="Check the disk and the permissions of the data folder.",
+            )
+        case _:
+            return StoreError(f"The database failed: {error}", op=op)
+
+
 @contextlib.contextmanager
 def map_driver_errors(op: str) -> Iterator[None]:
     """Translate what the driver raises; the contract suite breaks it on purpose."""
     try:
         yield
-    except (apsw.BusyError, apsw.LockedError) as error:
-        raise StoreUnavailableError(
-            "The database is locked by another program.", op=op
-        ) from error
-    except apsw.FullError as error:
-        raise StoreUnavailableError(
-            "The disk is full.", op=op, hint="Free some space; nothing was written."
-        ) from error
-    except (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
-        raise StoreUnavailableError(
-            f"The database cannot be read or written: {error}",
-            op=op,
-            hint="Check the disk and the permissions of the data folder.",
-        ) from error
     except apsw.Error as error:
-        raise StoreError(f"The database failed: {error}", op=op) from error
+        raise translate(error, op) from error
+
+
+class _Moment:
+    """A read transaction. A class, because it is entered for every request."""
+
+    __slots__ = ("_cursor", "_op")
+
+    def __init__(self, connection: apsw.Connection, op: str) -> None:
+        self._cursor = connection.cursor()
+        self._op = op
+
+    def __enter__(self) -> Reader:
+        try:
+            self._cursor.execute("BEGIN")
+        except apsw.Error as error:
+            raise translate(error, self._op) from error
+        return self._cursor
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._cursor.execute("COMMIT")
+        except apsw.Error as failure:
+            raise translate(failure, self._op) from failure
+        if isinstance(error, apsw.Error):
+            raise translate(error, self._op) from error
 
 
 def _connect(path: Path, *, write: bool) -> apsw.Connection:
@@ -223,16 +259,6 @@ def _connect(path: Path, *, write: bool) -> apsw.Connection:
         connection.pragma("synchronous", "full")
         connection.wal_autocheckpoint(CHECKPOINT_PAGES)
     return connection
-
-
-@contextlib.contextmanager
-def _one_moment(connection: apsw.Connection) -> Iterator[Reader]:
-    cursor = connection.cursor()
-    cursor.execute("BEGIN")
-    try:
-        yield cursor
-    finally:
-        cursor.execute("COMMIT")
 
 
 def _commit(

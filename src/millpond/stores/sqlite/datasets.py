@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from millpond.core.sync import (
@@ -33,6 +34,7 @@ _FIND_DATASET: Final = SQL.find_dataset
 _FIND_RECORD: Final = SQL.find_record
 _LIST_RECORDS: Final = SQL.list_records
 _PUT_RECORD: Final = SQL.put_record
+_SYNC_COUNT_AND_KEY: Final = itemgetter(2, 0)
 
 
 class Datasets:
@@ -169,6 +171,7 @@ def _list_records(
     bounds = (number, chosen.after, chosen.up_to)
     if chosen.position is None and chosen.limit is None:
         rows = cursor.execute(_LIST_RECORDS, bounds).fetchall()
+        rows.sort(key=_SYNC_COUNT_AND_KEY)
     else:
         count, key = chosen.position or (chosen.after, "")
         limit = -1 if chosen.limit is None else chosen.limit

@@ -29,11 +29,12 @@ SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
 FROM records WHERE dataset_number = ? AND record_key = ?;
 
 -- name: list_records
+-- Sorted by the caller: they come in order from the index, but asking for it would
+-- cost more than the rest of the statement.
 SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
     device_last_modified_date_ms
 FROM records
-WHERE dataset_number = ? AND sync_count > ? AND sync_count <= ?
-ORDER BY sync_count, record_key;
+WHERE dataset_number = ? AND sync_count > ? AND sync_count <= ?;
 
 -- name: list_records_page
 SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
