@@ -6,11 +6,16 @@ import argparse
 import asyncio
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from millpond import settings as settings_table
 from millpond.errors import MillpondError
 from millpond.settings import Settings
+
+if TYPE_CHECKING:
+    from millpond.server.app import Started
 
 
 def main(argv: list[str]) -> int:
@@ -87,7 +92,7 @@ def _run(settings: Settings) -> None:
         runner.run(app.serve(settings, lambda started: _tell(settings, started)))
 
 
-def _loop_factory():  # type: ignore[no-untyped-def]
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
     except ImportError:  # there is none for this platform
@@ -95,7 +100,7 @@ def _loop_factory():  # type: ignore[no-untyped-def]
     return uvloop.new_event_loop
 
 
-def _tell(settings: Settings, started) -> None:  # type: ignore[no-untyped-def]
+def _tell(settings: Settings, started: Started) -> None:
     print(f"Millpond answers at {started.endpoint} (data in {settings.data}).")
     if started.first_key is not None:
         print(
