@@ -10,6 +10,7 @@ from typing import Any, Final
 from millpond.contract import cognito_identity, cognito_sync, kinesis
 from millpond.contract.shapes import Api, Operation, Shape
 from millpond.service import (
+    access,
     bulk_publish,
     configuration,
     datasets,
@@ -37,15 +38,28 @@ def snake_case(operation_name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation_name).lower()
 
 
-def bind(operation: Operation, modules: tuple[ModuleType, ...]) -> ServiceFunction:
-    """Find the function of an operation; one that is not built yet answers so."""
+def find(
+    operation: Operation, modules: tuple[ModuleType, ...]
+) -> ServiceFunction | None:
+    """Find the function of an operation; None when it is not built yet."""
     name = snake_case(operation.name)
     for module in modules:
         function: ServiceFunction | None = getattr(module, name, None)
         if function is not None:
             return function
+    return None
+
+
+def bind(operation: Operation, modules: tuple[ModuleType, ...]) -> ServiceFunction:
+    """Tie an operation to its function and to who may call it."""
+    function = find(operation, modules)
 
     async def refuse(context: Context, caller: Caller, request: Any) -> Shape | None:
-        raise not_built(operation.name)
+        raise not_built(operation.name)  # to everybody, whoever may call it one day
 
-    return refuse
+    async def call(context: Context, caller: Caller, request: Any) -> Shape | None:
+        access.check(caller, operation)
+        assert function is not None
+        return await function(context, caller, request)
+
+    return refuse if function is None else call

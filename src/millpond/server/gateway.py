@@ -26,7 +26,6 @@ from millpond.errors import (
 )
 from millpond.metrics import RequestMetrics
 from millpond.server.bindings import APIS, ServiceFunction, bind
-from millpond.service import access
 from millpond.service.context import Caller, Context
 from millpond.wire.errors import as_service_exception, encode_error
 from millpond.wire.routing import Route, Router
@@ -159,7 +158,6 @@ class Gateway:
         )
         caller = Caller(verified.access_key_id, self._account_id)
         request = route.decoder.decode(body, found.labels, raw_query, dict(raw_headers))
-        access.check(caller, route.operation)
         function = self._functions[id(route.operation)]
         response: Shape | None = await function(self._context, caller, request)
         rest = route.api.protocol == "rest-json"

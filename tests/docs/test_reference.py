@@ -1,0 +1,77 @@
+"""The pages under docs/ keep up with the code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from millpond import settings
+from millpond.cli.main import LOCAL_COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
+)
+
+
+def test_the_generated_pages_are_up_to_date() -> None:
+    """`make docs` would change nothing."""
+    check = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (check.returncode, check.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page names a file or folder that exists."""
+    text = page.read_text("utf-8")
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+
+    missing = [each for each in targets if not (page.parent / each).exists()]
+
+    assert missing == []
+
+
+def test_settings_named_in_the_pages_exist() -> None:
+    """What a page calls a setting is one."""
+    known = {row.name for row in settings.table()}
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"settings? `(\w+)`", page.read_text("utf-8"))
+    }
+
+    assert named
+    assert named <= known
+
+
+def test_every_local_command_is_in_the_readme() -> None:
+    """A command that nobody can read of is not found by anybody."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+
+    missing = [
+        name
+        for name in LOCAL_COMMANDS
+        if f"millpond {name}" not in readme and f"make {name}" not in readme
+    ]
+
+    assert missing == []
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    """Decision records are numbered from 1 on and have the parts that one expects."""
+    files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+    assert [int(each.name[:4]) for each in files] == list(range(1, len(files) + 1))
+    for each in files:
+        text = each.read_text("utf-8")
+        assert "**Context.**" in text, each.name
+        assert "**Decision.**" in text, each.name
+        assert "**Consequences.**" in text, each.name
