@@ -115,6 +115,22 @@ def test_help_after_something_unknown_is_a_usage_error(run):
     assert "the following arguments are required: --identity-pool-id" in result.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cognito-sync", "help", "nonsense"),
+        ("help", "--nope"),
+        (
+            *("cognito-sync", "get-cognito-events", "--identity-pool-id", "a"),
+            *("--nope", "help"),
+        ),
+    ],
+)
+def test_other_words_beside_help_do_no_harm(run, words):
+    """Once help is understood, it is shown, whatever else was written."""
+    assert run(*words).code == 0
+
+
 def test_a_page_on_a_terminal_goes_through_the_pager(run, monkeypatch):
     """On a terminal, MANPAGER gets the page, before PAGER."""
     pages = []

@@ -45,7 +45,8 @@ def test_the_usage_block():
         ([SYNC, DETAILS, "--output", "xml"], "argument --output: Invalid choice"),
         (
             [SYNC, "describe-identity-usage", "--identity", "x"],
-            "ambiguous option: --identity could match --identity-pool-id, --identity-id",
+            "ambiguous option: --identity could match --identity-pool-id, "
+            "--identity-id",
         ),
     ],
 )
@@ -121,6 +122,8 @@ def test_the_forms_of_options(run, stub, words):
             ["--cli-read-timeout", "abc"],
             "invalid literal for int() with base 10: 'abc'",
         ),
+        (["--cli-read-timeout", "-1"], "Attempted to set read timeout to -1, but"),
+        (["--ca-bundle", " "], "Invalid CA bundle: the configured value"),
         (["--profile", "nope"], "The config profile (nope) could not be found"),
         (
             ["--profile", "nope", "--cli-input-json", "{"],
@@ -168,6 +171,8 @@ def test_two_messages_have_no_empty_line_in_front(details, monkeypatch):
         (404, {}, "<h1>no</h1>", "(404){}: <h1>no</h1>"),
         (400, {}, [1], "(400){}: [1]"),
         (302, {"Location": "/"}, "", "(302){}: "),
+        (300, {}, {"IdentityPoolId": "x"}, "(Unknown){}: Unknown"),
+        (400, {}, {"__type": None, "message": "m"}, "(){}: m"),
         (503, {}, "", "(503){} (reached max retries: 0): Service Unavailable"),
         (502, {}, "<html>x", "(502){} (reached max retries: 0): Bad Gateway"),
         (429, {}, {"__type": "T", "message": "m"}, "(T){} (reached max retries: 0): m"),
@@ -213,6 +218,14 @@ def test_attempts_come_to_an_end(details, stub, monkeypatch, mode, attempts):
     assert attempts == len(stub.received)
     assert f"(reached max retries: {attempts - 1}): no" in result.err
     assert [1.0, 2.0, 4.0, 8.0][: attempts - 1] == pauses
+
+
+def test_standard_mode_counts_every_last_attempt(details, stub, monkeypatch):
+    """In standard mode the last attempt is told as such, whatever its error."""
+    monkeypatch.setenv("AWS_RETRY_MODE", "standard")
+    stub.will_answer({"__type": "X", "message": "m"}, 400)
+
+    assert "operation (reached max retries: 0): m" in details().err
 
 
 def test_an_error_of_the_caller_is_not_tried_again(details, stub, monkeypatch):
@@ -271,7 +284,7 @@ def test_the_server_hangs_up(details, stub):
     stub.will_answer(drop=True)
 
     assert details().err.startswith(
-        "\nConnection was closed before we received a valid response from endpoint URL: "
+        "\nConnection was closed before we received a valid response from endpoint "
     )
 
 
@@ -368,7 +381,8 @@ def test_a_header_that_cannot_be_sent(sync, pool):
     )
 
     assert result.err == (
-        "\nAn HTTP Client raised an unhandled exception: Invalid header value b'a\\nb'\n"
+        "\nAn HTTP Client raised an unhandled exception: "
+        "Invalid header value b'a\\nb'\n"
     )
 
 

@@ -94,8 +94,8 @@ def test_the_json_may_stand_in_a_file(run, home, stub, pool):
     [
         (
             "{",
-            "Error parsing parameter 'cli-input-json': Invalid JSON: Expecting property "
-            "name enclosed in double quotes: line 1 column 2 (char 1)\n"
+            "Error parsing parameter 'cli-input-json': Invalid JSON: Expecting "
+            "property name enclosed in double quotes: line 1 column 2 (char 1)\n"
             "JSON received: {",
         ),
         (

@@ -80,7 +80,7 @@ def test_numbers_and_booleans_are_converted(sync, stub, pool):
 
 
 def test_text_has_a_line_for_each_structure():
-    """Plain values are sorted by name; what is nested follows with its name in front."""
+    """Plain values are sorted; what is nested follows with its name in front."""
     assert formatting.as_text(RECORDS) == (
         "2\tTrue\n"
         "MERGEDDATASETNAMES\tm1\n"
@@ -259,11 +259,14 @@ def test_the_form_may_be_configured(details, stub, home, monkeypatch):
     assert details("--output", "json").out.startswith("{")
 
 
-def test_a_form_that_does_not_exist(details, monkeypatch):
+@pytest.mark.parametrize("form", ["yaml", "TEXT", ""])
+def test_a_form_that_does_not_exist(details, monkeypatch, form):
     """A configured form is refused when the result is to be printed."""
-    monkeypatch.setenv("AWS_DEFAULT_OUTPUT", "yaml")
+    monkeypatch.setenv("AWS_DEFAULT_OUTPUT", form)
 
-    assert (details().code, details().err) == (255, "\nUnknown output type: yaml\n")
+    result = details()
+
+    assert (result.code, result.err) == (255, f"\nUnknown output type: {form}\n")
 
 
 def test_output_is_not_escaped(details, stub):
@@ -304,6 +307,23 @@ def test_a_time_that_is_none(details, stub, home):
     assert '"yesterday"' in details().out
     (home / ".aws" / "config").write_text("[default]\ncli_timestamp_format=iso8601\n")
     assert details().err.startswith('\nInvalid timestamp "yesterday": ')
+
+
+@pytest.mark.parametrize(
+    ("received", "message"),
+    [
+        ("inf", 'Unable to calculate correct timezone offset for "inf"'),
+        (1e18, 'Unable to calculate correct timezone offset for "1e+18"'),
+        ("NaN", 'Invalid timestamp "NaN": Unknown string format: NaN'),
+        ([1], 'Invalid timestamp "[1]": Parser must be a string'),
+    ],
+)
+def test_times_beyond_all_calendars(details, stub, home, received, message):
+    """A number that is no time is told as such."""
+    (home / ".aws" / "config").write_text("[default]\ncli_timestamp_format=iso8601\n")
+    stub.will_answer({"BulkPublishStartTime": received})
+
+    assert details().err.startswith(f"\n{message}")
 
 
 def test_a_format_of_times_that_does_not_exist(details, home, stub):

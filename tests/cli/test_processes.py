@@ -1,4 +1,4 @@
-"""Real processes: the same as inside, and nothing loaded that a command does not need."""
+"""Real processes: the same as inside, and nothing loaded that is not needed."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_no_shape_is_ours_alone():
 @pytest.mark.parametrize("name", THEIRS["operations"])
 @pytest.mark.parametrize("only_required", [False, True])
 def test_botocore_writes_the_same_request_with_either_model(name, only_required):
-    """botocore serializes an input to the same request with our model as with its own."""
+    """botocore makes the same request of an input with our model as with its own."""
 
     def serialize(model: dict[str, Any], given: Any) -> dict[str, Any]:
         operation = botocore.model.ServiceModel(model).operation_model(name)
@@ -118,7 +118,7 @@ def test_every_operation_says_who_may_call_it():
 
 @pytest.mark.parametrize("name", models.CONTRACTS)
 def test_the_kept_model_is_the_derived_one(name):
-    """The file that commands read equals the contract (python -m millpond.cli.models)."""
+    """The kept file is the contract's; `python -m millpond.cli.models` writes it."""
     assert models.derive(name) == models.read(name)
 
 

@@ -164,7 +164,7 @@ def test_members_go_where_the_model_says(sync, stub, pool):
     ],
 )
 def test_a_time_is_sent_as_whole_epoch_seconds(written, sent):
-    """However a time is written, its whole seconds are sent; without a zone it is UTC."""
+    """Whole seconds are sent of any time; one without a zone is UTC."""
     assert sent == times.whole_epoch_s(written)
 
 

@@ -1,4 +1,4 @@
-"""Profiles, regions, endpoints and credentials are found where the AWS CLI finds them."""
+"""Profiles, regions, endpoints and credentials are where the AWS CLI has them."""
 
 from __future__ import annotations
 

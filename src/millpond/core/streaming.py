@@ -15,7 +15,6 @@ Source: ruling 19; the field names and their order are those of the developer gu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
@@ -56,12 +55,6 @@ class StreamEvent(msgspec.Struct, frozen=True, rename="camel", gc=False, kw_only
     )
     payload_type: str = "Inline"
     sync_count: int
-
-
-class Payload(msgspec.Struct, gc=False):
-    """The records of an event that is too large to be sent inline."""
-
-    records: bytes  # a JSON array
 
 
 def update_event(
@@ -110,25 +103,20 @@ def deletion_event(
 
 def move_records_out(data: bytes, url: str) -> bytes:
     """Encode an event again with a link in place of its records."""
-    event = msgspec.json.decode(data, type=StreamEvent)
-    return _encode(
-        msgspec.structs.replace(
-            event,
-            kinesis_sync_records=None,
-            kinesis_sync_records_url=url,
-            payload_type="S3Url",
-        )
-    )
+    members = _members(data)
+    members["kinesisSyncRecords"] = msgspec.Raw(b"null")
+    members["kinesisSyncRecordsURL"] = msgspec.Raw(_encode(url))
+    members["payloadType"] = msgspec.Raw(b'"S3Url"')
+    return _encode(members)
 
 
 def records_of(data: bytes) -> bytes:
     """Take the JSON array of records out of an encoded event."""
-    records = msgspec.json.decode(data, type=_RecordsOnly).kinesis_sync_records
-    return bytes(records) if records is not None else b"[]"
+    return bytes(_members(data)["kinesisSyncRecords"])
 
 
-class _RecordsOnly(msgspec.Struct, rename="camel"):
-    kinesis_sync_records: msgspec.Raw | None
+def _members(data: bytes) -> dict[str, msgspec.Raw]:
+    return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
 
 
 def _event(
@@ -163,6 +151,3 @@ def _sync_record(record: StoredRecord) -> KinesisSyncRecord:
         ),
         op="replace" if record.value is not None else "remove",
     )
-
-
-EVENT_OVERHEAD_BYTES: Final = 512  # an event without its records is well below this

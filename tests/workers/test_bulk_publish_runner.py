@@ -1,0 +1,218 @@
+"""The bulk-publish runner: everything arrives, or the run says why not."""
+
+import json
+
+import pytest
+
+from millpond.errors import SinkUnavailableError, StreamGoneError
+from millpond.sinks.base import FailedRecord
+from millpond.workers import bulk_publish_runner
+from millpond.workers.bulk_publish_runner import BulkPublishRunner
+
+from .conftest import POOL, Run, World
+
+
+def runner_of(world: World, worker: str = "local-0") -> BulkPublishRunner:
+    return BulkPublishRunner(world.context, world.sinks, world.metrics, worker=worker)
+
+
+async def fill(world: World, identities: int = 16) -> set[tuple[str, str]]:
+    """Write two datasets for each of some identities, spread over all slices."""
+    names = set()
+    for number in range(identities):
+        identity_id = f"us-east-1:{number * 256 // identities:02x}"
+        for dataset_name in ("one", "two"):
+            await world.write(identity_id, dataset_name, "a", "b")
+            names.add((identity_id, dataset_name))
+    return names
+
+
+def arrived(world: World) -> list[tuple[str, str]]:
+    events = [json.loads(record.data) for record in world.sink.taken]
+    return [(each["identityId"], each["dataSetName"]) for each in events]
+
+
+async def publish(world: World) -> None:
+    runner = runner_of(world)
+    while await runner.step():
+        pass
+
+
+def test_every_dataset_arrives_once_and_the_run_succeeds(run: Run) -> None:
+    """A run without trouble puts every dataset once, in order for each identity."""
+
+    async def test(world: World) -> None:
+        await world.stream("DISABLED")  # nothing by the outbox
+        names = await fill(world)
+        await world.stream("ENABLED")
+        await world.start_bulk_publish()
+
+        await publish(world)
+
+        assert sorted(arrived(world)) == sorted(names)
+        assert arrived(world) == sorted(arrived(world))  # one worker, slice by slice
+        details = await world.details()
+        assert details.bulk_publish_status == "SUCCEEDED"
+        assert details.bulk_publish_complete_time is not None
+        assert details.failure_message is None
+
+    run(test)
+
+
+def test_trouble_that_passes_loses_nothing(run: Run) -> None:
+    """Refusals, partial failures and outages are survived; the run still succeeds."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+
+        await publish(world)
+
+        assert set(arrived(world)) == names
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(
+        test,
+        [
+            SinkUnavailableError("down"),
+            [FailedRecord(0, "throttled", retryable=True)],
+            [FailedRecord(1, "throttled", retryable=True)],
+            None,
+            SinkUnavailableError("down again"),
+        ],
+    )
+
+
+def test_a_run_fails_when_retries_are_spent(run: Run) -> None:
+    """FailureMessage names the stream, the cause, the slice and how far it got."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.start_bulk_publish()
+
+        await publish(world)
+
+        details = await world.details()
+        assert details.bulk_publish_status == "FAILED"
+        assert details.bulk_publish_complete_time is None
+        message = details.failure_message or ""
+        assert "Stream 'changes'" in message
+        assert "slice 2 of 4" in message
+        assert "the dam broke" in message
+        assert "8 of 32 datasets" in message
+
+    run(
+        test,
+        [None, *[SinkUnavailableError("the dam broke")] * 3],
+        bulk_publish_retries_max=2,
+    )
+
+
+def test_a_stream_that_is_gone_fails_the_run_at_once(run: Run) -> None:
+    """Nothing is tried again, and the run can be started anew as soon as it has failed."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+
+        await publish(world)
+
+        assert world.sink.puts == 1
+        assert (await world.details()).bulk_publish_status == "FAILED"
+        await world.start_bulk_publish()
+        assert (await world.details()).bulk_publish_status == "IN_PROGRESS"
+        await publish(world)
+        assert set(arrived(world)) == names
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test, [StreamGoneError("gone")])
+
+
+def test_a_record_refused_for_good_fails_the_run(run: Run) -> None:
+    """A record that can never be taken ends the run; it is not dropped in silence."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.start_bulk_publish()
+
+        await publish(world)
+
+        message = (await world.details()).failure_message or ""
+        assert "poison" in message
+
+    run(test, [[FailedRecord(0, "poison", retryable=False)]])
+
+
+def test_an_interrupted_slice_goes_on_from_its_checkpoint(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a dead worker had checkpointed is not put again; the rest is, by another."""
+    monkeypatch.setattr(bulk_publish_runner, "SCAN_DATASETS_MAX", 4)
+
+    class Died(BaseException):
+        """Not an Exception, so that nothing handles it, as with a real death."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+
+        def die_at_the_third() -> None:
+            if world.sink.puts == 3:
+                raise Died
+
+        world.sink.before_put = die_at_the_third
+        with pytest.raises(Died):
+            await publish(world)
+        before = len(world.sink.taken)
+        world.sink.before_put = None
+        await world.context.store.release_slices("local-0")
+
+        await publish(world)
+
+        assert before == 8
+        assert set(arrived(world)) == names
+        assert len(arrived(world)) == len(names)  # nothing acknowledged was repeated
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_a_worker_that_lost_its_lease_stops(run: Run) -> None:
+    """A second worker takes an expired lease over; the first one's checkpoint fails."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        store = world.context.store
+        held = await store.lease_slice(
+            "sleeper", now_ms=world.context.now_ms(), lease_ms=0
+        )
+        assert held is not None
+
+        await publish(world)
+
+        from millpond.errors import LeaseLostError
+
+        with pytest.raises(LeaseLostError):
+            await store.checkpoint_slice(
+                held, None, held.counts, lease_until_ms=world.context.now_ms()
+            )
+        assert set(arrived(world)) == names
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_a_deleted_pool_ends_its_run_quietly(run: Run) -> None:
+    """A pool that is deleted in the middle leaves nothing to publish and no error."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.start_bulk_publish()
+        await world.context.store.delete_identity_pool(POOL)
+
+        await publish(world)
+
+        assert world.sink.taken == []
+
+    run(test)

@@ -1,0 +1,62 @@
+"""The loop of the workers, and its pauses."""
+
+import asyncio
+
+from millpond.service.context import Signal
+from millpond.workers.loop import Backoff, run_steps
+
+
+def test_backoff_doubles_up_to_its_limit_with_jitter() -> None:
+    """Delays lie between half and all of a doubling, bounded figure."""
+    backoff = Backoff(0.2, 10.0)
+
+    for failures in range(1, 40):
+        whole = min(0.2 * 2 ** (failures - 1), 10.0)
+        assert whole / 2 <= backoff.delay_s(failures) <= whole
+
+
+def test_a_signal_ends_the_pause() -> None:
+    """A worker that waits for long is woken at once."""
+    steps = 0
+
+    async def step() -> bool:
+        nonlocal steps
+        steps += 1
+        return False
+
+    async def main() -> None:
+        signal = Signal()
+        worker = asyncio.create_task(run_steps("test", step, pause_s=3600, wake=signal))
+        for expected in (1, 2, 3):
+            async with asyncio.timeout(5):
+                while steps < expected:
+                    await asyncio.sleep(0)
+            signal.send()
+        worker.cancel()
+
+    asyncio.run(main())
+
+    assert steps >= 3
+
+
+def test_a_step_that_fails_does_not_end_the_worker(monkeypatch) -> None:
+    """A worker outlives an error of one of its steps."""
+    monkeypatch.setattr("millpond.workers.loop.FAILED_PAUSE_S", 0)
+    outcomes = iter([RuntimeError("once"), True])
+    done = asyncio.Event()
+
+    async def step() -> bool:
+        outcome = next(outcomes, None)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome is None:
+            done.set()
+        return bool(outcome)
+
+    async def main() -> None:
+        worker = asyncio.create_task(run_steps("test", step, pause_s=0))
+        async with asyncio.timeout(5):
+            await done.wait()
+        worker.cancel()
+
+    asyncio.run(main())
