@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from millpond.errors import SinkUnavailableError, StreamGoneError
+from millpond.errors import LeaseLostError, SinkUnavailableError, StreamGoneError
 from millpond.sinks.base import FailedRecord
 from millpond.workers import bulk_publish_runner
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
@@ -109,7 +109,7 @@ def test_a_run_fails_when_retries_are_spent(run: Run) -> None:
 
 
 def test_a_stream_that_is_gone_fails_the_run_at_once(run: Run) -> None:
-    """Nothing is tried again, and the run can be started anew as soon as it has failed."""
+    """Nothing is tried again, and the run can be started anew at once."""
 
     async def test(world: World) -> None:
         names = await fill(world)
@@ -190,8 +190,6 @@ def test_a_worker_that_lost_its_lease_stops(run: Run) -> None:
         assert held is not None
 
         await publish(world)
-
-        from millpond.errors import LeaseLostError
 
         with pytest.raises(LeaseLostError):
             await store.checkpoint_slice(

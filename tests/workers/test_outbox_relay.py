@@ -75,7 +75,7 @@ def test_a_failed_record_is_not_overtaken(run: Run) -> None:
 
 
 def test_a_stream_that_is_gone_switches_streaming_off(run: Run) -> None:
-    """The pool's StreamingStatus becomes DISABLED; its changes wait for better times."""
+    """StreamingStatus becomes DISABLED; the changes wait for better times."""
 
     async def test(world: World) -> None:
         relay = relay_of(world)
