@@ -1,7 +1,7 @@
 """
 Sealed little notes that clients carry for us: sync session tokens and page tokens.
 
-Both are opaque, URL-safe and authenticated (HMAC-SHA-256, cut to 16 bytes). What a
+Both are opaque, URL-safe and authenticated (keyed BLAKE2b, 16 bytes). What a
 token belongs to (pool, identity, dataset, operation) goes into the MAC and not into the
 token, so that a token taken elsewhere simply does not verify.
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -94,9 +95,7 @@ class SyncSessions:
             f"{dataset_id.identity_pool_id}\0{dataset_id.identity_id}"
             f"\0{dataset_id.dataset_name}"
         )
-        return hmac.digest(self._key, session_id + names.encode(), "sha256")[
-            :_MAC_BYTES
-        ]
+        return _mac(self._key, session_id + names.encode())
 
 
 def sessions_expired_by(now_ms: int) -> bytes:
@@ -130,7 +129,12 @@ class PageTokens:
 
     def _mac(self, body: bytes, context: tuple[str, ...]) -> bytes:
         message = "\0".join(context).encode() + b"\0" + body
-        return hmac.digest(self._key, message, "sha256")[:_MAC_BYTES]
+        return _mac(self._key, message)
+
+
+def _mac(key: bytes, message: bytes) -> bytes:
+    # Half the cost of an HMAC, and a session is begun by most listings.
+    return hashlib.blake2b(message, key=key, digest_size=_MAC_BYTES).digest()
 
 
 def _encode(raw: bytes) -> str:

@@ -9,6 +9,7 @@ Every error leaves through one door (`wire.errors`), with a request id.
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -17,7 +18,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import structlog
 
-from millpond.contract.shapes import Shape
 from millpond.errors import (
     InvalidSignatureException,
     RequestEntityTooLargeException,
@@ -43,6 +43,35 @@ _log = structlog.get_logger()
 _JSON: Final = (b"content-type", b"application/json")
 _JSON_1_1: Final = (b"content-type", b"application/x-amz-json-1.1")
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
+
+
+class _Request:
+    """What the socket gave us, looked at once."""
+
+    __slots__ = ("headers", "id", "method", "raw_headers", "raw_path", "raw_query")
+
+    def __init__(self, scope: Scope) -> None:
+        self.id = _new_request_id()
+        self.raw_path: bytes = scope["raw_path"]
+        self.raw_query: bytes = scope["query_string"]
+        self.raw_headers: Headers = scope["headers"]
+        self.headers = dict(self.raw_headers)
+        self.method: str = scope["method"]
+        if self.method == "POST" and b"x-http-method-override" in self.headers:
+            # Unity sends a POST and signs the method that it means.
+            override = self.headers[b"x-http-method-override"]
+            self.method = override.decode("latin-1")
+
+
+_process_id: Final = random.SystemRandom().randbytes(10).hex()
+_request_numbers: Final = itertools.count(1)
+
+
+def _new_request_id() -> str:
+    """Make an id in the form of a UUID; it need not be hard to guess."""
+    number = next(_request_numbers) & 0xFFFF_FFFF_FFFF
+    p = _process_id
+    return f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{number:012x}"
 
 
 class _Found(NamedTuple):
@@ -87,14 +116,14 @@ class Gateway:
             await self._beside(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _new_request_id()
+        request = _Request(scope)
         found: _Found | None = None
         try:
-            found = self._find(scope)
-            status, headers, body = await self._answer(found, scope, receive)
+            found = self._find(request)
+            status, headers, body = await self._answer(found, request, receive)
         except Exception as error:
-            status, headers, body = self._refuse(error, found, request_id)
-        headers.append((b"x-amzn-requestid", request_id.encode()))
+            status, headers, body = self._refuse(error, found, request)
+        headers.append((b"x-amzn-requestid", request.id.encode()))
         await send(
             {"type": "http.response.start", "status": status, "headers": headers}
         )
@@ -105,23 +134,22 @@ class Gateway:
         if self._log_requests:
             _log.info(
                 "request.answered",
-                request_id=request_id,
+                request_id=request.id,
                 operation=operation,
                 status=status,
                 duration_ms=round(seconds * 1000, 3),
             )
 
-    def _find(self, scope: Scope) -> _Found:
-        raw_path: bytes = scope["raw_path"]
+    def _find(self, request: _Request) -> _Found:
+        method, raw_path = request.method, request.raw_path
         if raw_path == b"/":
-            target = _header(scope, b"x-amz-target")
-            if target is None or scope["method"] != "POST":
+            target = request.headers.get(b"x-amz-target")
+            if target is None or method != "POST":
                 raise UnknownOperationException
             route = self._router.by_target(target.decode("latin-1"))
             if route is None:
                 raise UnknownOperationException
             return _Found(route, None)
-        method = _method(scope)
         found = self._router.by_path(method, raw_path)
         if found is None:
             raise UnknownOperationException
@@ -143,32 +171,37 @@ class Gateway:
             )
 
     async def _answer(
-        self, found: _Found, scope: Scope, receive: Receive
+        self, found: _Found, request: _Request, receive: Receive
     ) -> tuple[int, Headers, bytes]:
         route = found.route
-        body = await self._read_body(scope, receive)
-        raw_query: bytes = scope["query_string"]
-        raw_headers: Headers = scope["headers"]
+        body = await self._read_body(request, receive)
         verified = self._verifier.verify(
             SignedRequest(
-                _method(scope), scope["raw_path"], raw_query, raw_headers, body
+                request.method,
+                request.raw_path,
+                request.raw_query,
+                request.raw_headers,
+                body,
             ),
             service=route.api.name,
             now_s=self._context.now_ms() / 1000,
         )
         caller = Caller(verified.access_key_id, self._account_id)
-        request = route.decoder.decode(body, found.labels, raw_query, dict(raw_headers))
-        function = self._functions[id(route.operation)]
-        response: Shape | None = await function(self._context, caller, request)
+        decoded = route.decoder.decode(
+            body, found.labels, request.raw_query, request.headers
+        )
+        response = await self._functions[id(route.operation)](
+            self._context, caller, decoded
+        )
         rest = route.api.protocol == "rest-json"
         if response is None:
             return 200, [_JSON if rest else _JSON_1_1], b"{}" if rest else b""
         return 200, [_JSON if rest else _JSON_1_1], _encode(response)
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read_body(self, request: _Request, receive: Receive) -> bytes:
         """Read the body, but not more of it than the limit."""
-        length = _header(scope, b"content-length")
-        if length is None and _header(scope, b"transfer-encoding") is None:
+        length = request.headers.get(b"content-length")
+        if length is None and b"transfer-encoding" not in request.headers:
             return b""
         if length is not None and length.isdigit():
             # Not even begun, when its sender says that it is too large.
@@ -193,13 +226,13 @@ class Gateway:
             )
 
     def _refuse(
-        self, error: Exception, found: _Found | None, request_id: str
+        self, error: Exception, found: _Found | None, request: _Request
     ) -> tuple[int, Headers, bytes]:
         exception = as_service_exception(error)
         if exception is not error:
             _log.error(
                 "request.failed",
-                request_id=request_id,
+                request_id=request.id,
                 operation=found.route.operation.name if found else _UNKNOWN,
                 error=str(error),
                 exc_info=error if exception.http_status == 500 else None,
@@ -208,26 +241,3 @@ class Gateway:
         status, headers, body = encode_error(exception, uniform_status=json)
         headers.append(_JSON_1_1 if json else _JSON)
         return status, headers, body
-
-
-def _new_request_id() -> str:
-    """Make an id in the form of a UUID; it need not be hard to guess."""
-    text = f"{random.getrandbits(128):032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def _header(scope: Scope, name: bytes) -> bytes | None:
-    for each, value in scope["headers"]:
-        if each == name:
-            return bytes(value)
-    return None
-
-
-def _method(scope: Scope) -> str:
-    """The method, or the one that stands in for it on a POST (Unity)."""
-    method: str = scope["method"]
-    if method == "POST":
-        override = _header(scope, b"x-http-method-override")
-        if override is not None:
-            return override.decode("latin-1")
-    return method

@@ -11,8 +11,6 @@ from millpond.contract.shapes import Callers, Operation
 from millpond.errors import NotAuthorizedException
 from millpond.service.context import Caller
 
-_DEVELOPER: frozenset[Callers] = frozenset({Callers.DEVELOPER, Callers.EITHER})
-
 
 def check(caller: Caller, operation: Operation) -> None:
     """
@@ -21,5 +19,6 @@ def check(caller: Caller, operation: Operation) -> None:
     Raises:
         NotAuthorizedException: these credentials may not call this operation.
     """
-    if operation.callers not in _DEVELOPER:
+    callers = operation.callers
+    if callers is not Callers.DEVELOPER and callers is not Callers.EITHER:
         raise NotAuthorizedException

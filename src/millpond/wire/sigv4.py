@@ -3,14 +3,14 @@ AWS Signature Version 4: check a signature, or make one.
 
 Rules of this file:
 
-1.  No sockets, no clock, no state. Caches hold results of pure functions, bounded.
-2.  Input is checked with exceptions: whatever the bytes are, the outcome is a `Verified`
-    or a `ServiceException`.
-3.  One copy of the canonical form serves the verifier and the signer.
+1. No sockets, no clock, no state. Caches hold results of pure functions, bounded.
+2. Input is checked with exceptions: whatever the bytes are, the outcome is a
+   `Verified` or a `ServiceException`.
+3. One copy of the canonical form serves the verifier and the signer.
 
-Theory of operation. A signature is an HMAC over a *string to sign* (date, scope, hash of
-the *canonical request*); its key is derived from the secret and the scope. The verifier
-builds the same strings from what came over the wire, and compares:
+Theory of operation. A signature is an HMAC over a *string to sign* (date, scope, hash
+of the *canonical request*); its key is derived from the secret and the scope. The
+verifier builds the same strings from what came over the wire, and compares:
 
     method              the overriding one, where X-HTTP-Method-Override is honoured
     path                the raw target in normal form, percent-encoded once more
@@ -20,16 +20,16 @@ builds the same strings from what came over the wire, and compares:
     signed;headers
     hash of the body
 
-The checks run in the order of the real front end: form, date, signed headers, algorithm,
-scope, access key, signature. Who is wrong in two ways reads about the same one first.
+The checks run in the order of the real front end: form, date, signed headers,
+algorithm, scope, access key, signature. Of two mistakes both report the same one.
 
 Clients differ a little in what they sign. A request is compared with up to six
-*candidates*, all of which mean the same request: the host with and without its port, the
+candidates, all of which mean the same request: the host with and without its port, the
 query as received and in canonical encoding.
 
 A signature covers the *normal form* of a path: one made for `/a` also fits `/b/../a`.
-Whoever routes a request must route by `normal_path`, or refuse a path that differs from
-it; otherwise a signature made for one operation opens another.
+Whoever routes a request must route by `normal_path`, or refuse a path that differs
+from it; otherwise a signature made for one operation opens another.
 
 Source: "Create a signed AWS API request", IAM user guide; error texts as dynalite and
 kinesalite recorded them; clients: aws-sdk-android#3515, aws-sdk-unity#44, aws-sdk-ios
@@ -41,11 +41,12 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
+from operator import methodcaller
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
@@ -62,9 +63,10 @@ TERMINATOR: Final = "aws4_request"
 
 _EMPTY_SHA256: Final = sha256(b"").hexdigest().encode()
 _EMPTY_OBJECT_SHA256: Final = sha256(b"{}").hexdigest().encode()
-_PATH_UNTOUCHED: Final = (
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/"
+_PATH_CHARS_PLAIN: Final = (
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/%"
 )
+_PARTITION: Final = methodcaller("partition", b"=")
 _DATE_CHARS_MAX: Final = len("Sun, 09 Jun 2013 09:52:04 +0000")
 _ISO_DATE: Final = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _HTTP_DATE: Final = re.compile(
@@ -73,14 +75,19 @@ _HTTP_DATE: Final = re.compile(
     re.ASCII,
 )
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
-_QUERY_NAMES: Final = (
+_QUERY_PARAMS: Final = (
     "X-Amz-Algorithm",
     "X-Amz-Credential",
     "X-Amz-Signature",
     "X-Amz-SignedHeaders",
     "X-Amz-Date",
 )
-_QUERY_NAMES_OPTIONAL: Final = ("X-Amz-Expires", "X-Amz-Security-Token")
+_QUERY_PARAMS_OPTIONAL: Final = ("X-Amz-Expires", "X-Amz-Security-Token")
+_MISMATCH: Final = (
+    "The request signature we calculated does not match the signature you provided. "
+    "Check your AWS Secret Access Key and signing method. Consult the service "
+    "documentation for details."
+)
 
 
 @dataclass(slots=True)
@@ -118,8 +125,8 @@ class _Claim(NamedTuple):
     signed_headers: str
     signature: str
     date: str
-    expires_s: int | None  # None: the window applies
-    session_token: bytes | None
+    lifetime_s: int | None  # None: as long as the window
+    session_token: str | None
     query: bytes  # raw, without X-Amz-Signature
 
 
@@ -176,22 +183,16 @@ class Verifier:
             raise UnrecognizedClientException
 
         scope = claim.credential[len(access_key_id) + 1 :]
-        claimed = claim.signature.encode()
         payload_hash = _check_payload_hash(request, headers)
-        tried = []
-        for query in _queries(claim.query):
-            for variant in _host_variants(headers):
-                canonical = _canonical_request(
-                    request, query, variant, names, payload_hash
-                )
-                signature = _signature(secret, scope, claim.date, canonical)
-                if hmac.compare_digest(signature, claimed):
-                    token = claim.session_token
-                    return Verified(
-                        access_key_id, region, token and token.decode("latin-1")
-                    )
-                tried.append(canonical)
-        raise self._mismatch(tried[0], _string_to_sign(scope, claim.date, tried[0]))
+        explanation = ""
+        for query, variant in _candidates(claim.query, headers):
+            canonical = _canonical_request(request, query, variant, names, payload_hash)
+            signature = _signature(secret, scope, claim.date, canonical)
+            if hmac.compare_digest(signature, claim.signature):
+                return Verified(access_key_id, region, claim.session_token)
+            if self._explain and not explanation:
+                explanation = _explain(scope, claim.date, canonical)
+        raise InvalidSignatureException(_MISMATCH + explanation)
 
     def _check_date(self, claim: _Claim, now_s: int) -> None:
         date_s = _epoch_s(claim.date)
@@ -201,7 +202,7 @@ class Verifier:
                 "See http://en.wikipedia.org/wiki/ISO_8601"
             )
         ahead_s = self._window_s
-        behind_s = ahead_s if claim.expires_s is None else claim.expires_s
+        behind_s = ahead_s if claim.lifetime_s is None else claim.lifetime_s
         # AWS: SDKs read the server's time out of these parentheses (Android, iOS).
         if date_s < now_s - behind_s:
             raise InvalidSignatureException(
@@ -223,40 +224,34 @@ class Verifier:
                 f"keyid/date/region/service/term, got '{claim.credential}'"
             )
         access_key_id, day, region, named_service, terminator = elements
-        date_day = claim.date[:8]
-        faults = []
+        faults = ""
         if self._regions is not None and region not in self._regions:
-            faults.append(f"to a valid region, not '{region}'.")
+            faults += f"Credential should be scoped to a valid region, not '{region}'. "
         if named_service != service:
-            faults.append(f"to correct service: '{service}'.")
+            faults += f"Credential should be scoped to correct service: '{service}'. "
         if terminator != TERMINATOR:
-            faults.append(
-                f"with a valid terminator: '{TERMINATOR}', not '{terminator}'."
+            faults += (
+                "Credential should be scoped with a valid terminator: "
+                f"'{TERMINATOR}', not '{terminator}'. "
             )
-        faults = [f"Credential should be scoped {fault}" for fault in faults]
-        if day != date_day:
-            faults.append(
+        if day != claim.date[:8]:
+            faults += (
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 "
-                f"version of date from HTTP: '{day}' != '{date_day}', "
+                f"version of date from HTTP: '{day}' != '{claim.date[:8]}', "
                 f"from '{claim.date}'."
             )
         if faults:
-            raise InvalidSignatureException(" ".join(faults))
+            raise InvalidSignatureException(faults.rstrip())
         return access_key_id, region
 
-    def _mismatch(self, canonical: bytes, to_sign: bytes) -> InvalidSignatureException:
-        text = (
-            "The request signature we calculated does not match the signature you "
-            "provided. Check your AWS Secret Access Key and signing method. Consult "
-            "the service documentation for details."
-        )
-        if self._explain:
-            text += (
-                "\n\nThe Canonical String for this request should have been"
-                f"\n'{_printable(canonical)}'"
-                f"\n\nThe String-to-Sign should have been\n'{_printable(to_sign)}'\n"
-            )
-        return InvalidSignatureException(text)
+
+def _explain(scope: str, date: str, canonical: bytes) -> str:
+    return (
+        "\n\nThe Canonical String for this request should have been"
+        f"\n'{_printable(canonical)}'"
+        "\n\nThe String-to-Sign should have been"
+        f"\n'{_string_to_sign(scope, date, canonical)}'\n"
+    )
 
 
 # --- Read what a request claims -----------------------------------------------------
@@ -292,41 +287,38 @@ def _read_header(text: str, raw_query: bytes, headers: Mapping[bytes, bytes]) ->
                 f"Authorization header has '{name}' twice. Authorization={text}"
             )
         params[name] = value
-    credential = params.get("Credential")
-    signature = params.get("Signature")
-    signed_headers = params.get("SignedHeaders")
+    credential = params.get("Credential", "")
+    signature = params.get("Signature", "")
+    signed_headers = params.get("SignedHeaders", "")
     date = _read_date(headers)
-    # AWS: SignedHeaders may be empty here; it fails a later check (dynalite).
-    if credential and signature and signed_headers is not None and date:
-        token = headers.get(b"x-amz-security-token")
-        return _Claim(
-            algorithm,
-            credential,
-            signed_headers,
-            signature,
-            date,
-            None,
-            token,
-            raw_query,
+    if not (credential and signature and signed_headers and date):
+        message = "".join(
+            f"Authorization header requires '{name}' parameter. "
+            for name in ("Credential", "Signature", "SignedHeaders")
+            if not params.get(name)
         )
-    message = ""
-    if not credential:
-        message += "Authorization header requires 'Credential' parameter. "
-    if not signature:
-        message += "Authorization header requires 'Signature' parameter. "
-    if signed_headers is None:
-        message += "Authorization header requires 'SignedHeaders' parameter. "
-    if not date:
-        message += (
-            "Authorization header requires existence of either a 'X-Amz-Date' or a "
-            "'Date' header. "
-        )
-    raise IncompleteSignatureException(f"{message}Authorization={text}")
+        if not date:
+            message += (
+                "Authorization header requires existence of either a 'X-Amz-Date' or "
+                "a 'Date' header. "
+            )
+        raise IncompleteSignatureException(f"{message}Authorization={text}")
+    token = headers.get(b"x-amz-security-token")
+    return _Claim(
+        algorithm=algorithm,
+        credential=credential,
+        signed_headers=signed_headers,
+        signature=signature,
+        date=date,
+        lifetime_s=None,
+        session_token=token.decode("latin-1") if token else None,
+        query=raw_query,
+    )
 
 
 def _read_query(raw_query: bytes) -> _Claim:
-    params = dict.fromkeys(_QUERY_NAMES + _QUERY_NAMES_OPTIONAL, b"")
-    rest = []
+    params = dict.fromkeys((*_QUERY_PARAMS, *_QUERY_PARAMS_OPTIONAL), b"")
+    others = []
     for pair in raw_query.split(b"&"):
         raw_name, _, value = pair.partition(b"=")
         name = _printable(raw_name)
@@ -338,27 +330,26 @@ def _read_query(raw_query: bytes) -> _Claim:
         if name in params:
             params[name] = unquote_to_bytes(value)
         if name != "X-Amz-Signature":
-            rest.append(pair)
-    missing = [name for name in _QUERY_NAMES if not params[name]]
-    if missing:
-        message = "".join(
-            f"AWS query-string parameters must include '{name}'. " for name in missing
-        )
-        raise IncompleteSignatureException(
-            f"{message}Re-examine the query-string parameters."
-        )
-    algorithm, credential, signature, signed_headers, date = (
-        _bounded(params[name]) for name in _QUERY_NAMES
+            others.append(pair)
+    missing = "".join(
+        f"AWS query-string parameters must include '{name}'. "
+        for name in _QUERY_PARAMS
+        if not params[name]
     )
+    if missing:
+        raise IncompleteSignatureException(
+            f"{missing}Re-examine the query-string parameters."
+        )
+    token = params["X-Amz-Security-Token"]
     return _Claim(
-        algorithm,
-        credential,
-        signed_headers,
-        signature,
-        date[:_DATE_CHARS_MAX],
-        _read_expires_s(params["X-Amz-Expires"]),
-        params["X-Amz-Security-Token"] or None,
-        b"&".join(rest),
+        algorithm=_bounded(params["X-Amz-Algorithm"]),
+        credential=_bounded(params["X-Amz-Credential"]),
+        signed_headers=_bounded(params["X-Amz-SignedHeaders"]),
+        signature=_bounded(params["X-Amz-Signature"]),
+        date=_bounded(params["X-Amz-Date"])[:_DATE_CHARS_MAX],
+        lifetime_s=_read_expires_s(params["X-Amz-Expires"]),
+        session_token=token.decode("latin-1") if token else None,
+        query=b"&".join(others),
     )
 
 
@@ -425,12 +416,9 @@ def _printable(value: bytes) -> str:
 @lru_cache(maxsize=256)
 def _signed_names(signed_headers: str) -> tuple[bytes, ...]:
     names = tuple(signed_headers.lower().encode().split(b";"))
-    # Each name costs a line as long as a header, so none may be repeated. White space
-    # could make one line of the canonical request pass for two.
-    if len(set(names)) < len(names) or len(signed_headers.split()) > 1:
-        raise IncompleteSignatureException(
-            "SignedHeaders must be names of headers, each once, separated by ';'."
-        )
+    # Each name costs a line as long as a header, so none may be repeated.
+    if len(set(names)) < len(names):
+        raise IncompleteSignatureException("SignedHeaders has a header twice.")
     return names
 
 
@@ -471,18 +459,45 @@ def _canonical_request(
     request: SignedRequest,
     query: bytes,
     headers: Mapping[bytes, bytes],
-    names: Iterable[bytes],
+    names: Sequence[bytes],
     payload_hash: bytes,
 ) -> bytes:
     lines = [
-        request.method.encode("unicode_escape"),  # one line of ASCII, whatever it is
+        request.method.encode("ascii", "backslashreplace"),
         _canonical_path(request.raw_path),
         query,
     ]
     for name in names:
         lines.append(name + b":" + b" ".join(headers.get(name, b"").split()))
     lines += (b"", b";".join(names), payload_hash)
-    return b"\n".join(lines)
+    canonical = b"\n".join(lines)
+    # HTTP keeps line breaks out of all of these. If one came in nevertheless, a line
+    # could pass for two, and this request for another.
+    if canonical.count(b"\n") != len(lines) - 1:
+        raise InvalidSignatureException("The request has a line break where none fits.")
+    return canonical
+
+
+def _candidates(
+    raw_query: bytes, headers: Mapping[bytes, bytes]
+) -> Iterator[tuple[bytes, Mapping[bytes, bytes]]]:
+    """What a client may have signed as query and headers, the likeliest first."""
+    query = _canonical_query(raw_query)
+    yield query, headers
+    # AWS: the iOS client signs the host without its port (AWSSignature.m). A proxy may
+    # have dropped a default port that the client signed.
+    host = headers.get(b"host", b"")
+    name, colon, port = host.rpartition(b":")
+    hosts = [name] if colon and port.isdigit() else [host + b":443", host + b":80"]
+    variants = [headers, *({**headers, b"host": other} for other in hosts)]
+    for variant in variants[1:]:
+        yield query, variant
+    # A '+' is a plus, as it is to `wire.decoding`, which reads the values. Were it a
+    # space to one and a plus to the other, a signature would fit two requests.
+    encoded = _canonical_query(_encode_query(query))
+    if encoded != query:
+        for variant in variants:
+            yield encoded, variant
 
 
 def normal_path(raw_path: bytes) -> bytes:
@@ -509,81 +524,57 @@ def _canonical_path(raw_path: bytes) -> bytes:
     # '%3A' becomes '%253A' and a bare ':' becomes '%3A'. Most paths need at most the
     # first of the two.
     path = normal_path(raw_path)
-    others = path.translate(None, _PATH_UNTOUCHED)
-    if not others.strip(b"%"):
+    if not path.translate(None, _PATH_CHARS_PLAIN):
         return path.replace(b"%", b"%25")
     return quote_from_bytes(path).encode()
 
 
-def _queries(raw_query: bytes) -> Iterator[bytes]:
-    """The canonical queries that a client may have signed."""
-    # A line break cannot come through HTTP; here it could make one line pass for two.
-    raw_query = raw_query.replace(b"\n", b"%0A")
-    as_received = _canonical_query(raw_query)
-    yield as_received
-    # Ours: a bare '+' stands as it is. Some readers take it for a space, some do not,
-    # so an encoded form could stand for two requests.
-    if raw_query and b"+" not in raw_query:
-        encoded = _canonical_query(raw_query, encode=_encode)
-        if encoded != as_received:
-            yield encoded
+def _canonical_query(raw_query: bytes) -> bytes:
+    """The pairs sorted by name, then by value."""
+    if not raw_query:
+        return b""
+    pairs = [pair if b"=" in pair else pair + b"=" for pair in raw_query.split(b"&")]
+    # By name and value, not by the whole: 'a=' goes before 'a-b=', though '-' < '='.
+    pairs.sort(key=_PARTITION)
+    return b"&".join(pairs)
 
 
-def _canonical_query(
-    raw_query: bytes, encode: Callable[[bytes], bytes] | None = None
-) -> bytes:
-    """The pairs, sorted by name, then by value."""
-    if (
-        encode is None
-        and b"&" not in raw_query
-        and (b"=" in raw_query or not raw_query)
-    ):
-        return raw_query
+def _encode_query(raw_query: bytes) -> bytes:
+    """The pairs in canonical percent-encoding."""
+    if not raw_query:
+        return b""
     pairs = [pair.partition(b"=") for pair in raw_query.split(b"&")]
-    if encode is not None:
-        pairs = [(encode(name), b"=", encode(value)) for name, _, value in pairs]
-    return b"&".join([name + b"=" + value for name, _, value in sorted(pairs)])
+    return b"&".join(
+        f"{_encode(name)}={_encode(value)}".encode() for name, _, value in pairs
+    )
 
 
-def _encode(component: bytes) -> bytes:
-    return quote_from_bytes(unquote_to_bytes(component), safe="").encode()
+def _encode(component: bytes) -> str:
+    return quote_from_bytes(unquote_to_bytes(component), safe="")
 
 
 def _join_headers(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
     """Headers by name; the values of a repeated one are joined with commas."""
-    joined = dict(headers)
-    if len(joined) == len(headers):
-        return joined
+    single = dict(headers)
+    if len(single) == len(headers):
+        return single
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         values.setdefault(name, []).append(b" ".join(value.split()))
     return {name: b",".join(several) for name, several in values.items()}
 
 
-def _host_variants(headers: Mapping[bytes, bytes]) -> Iterator[Mapping[bytes, bytes]]:
-    """The headers with each host that a client may have signed."""
-    yield headers
-    # AWS: the iOS client signs the host without its port (AWSSignature.m). A proxy may
-    # have dropped a default port that the client signed.
-    host = headers.get(b"host", b"")
-    name, colon, port = host.rpartition(b":")
-    others = [name] if colon and port.isdigit() else [host + b":443", host + b":80"]
-    for other in others:
-        yield {**headers, b"host": other}
-
-
 def _body_hash(body: bytes) -> bytes:
     return sha256(body).hexdigest().encode() if body else _EMPTY_SHA256
 
 
-def _string_to_sign(scope: str, date: str, canonical: bytes) -> bytes:
-    digest = sha256(canonical).hexdigest()
-    return f"{ALGORITHM}\n{date}\n{scope}\n{digest}".encode()
+def _string_to_sign(scope: str, date: str, canonical: bytes) -> str:
+    return f"{ALGORITHM}\n{date}\n{scope}\n{sha256(canonical).hexdigest()}"
 
 
-def _signature(secret: str, scope: str, date: str, canonical: bytes) -> bytes:
-    to_sign = _string_to_sign(scope, date, canonical)
-    return hmac.digest(_signing_key(secret, scope), to_sign, "sha256").hex().encode()
+def _signature(secret: str, scope: str, date: str, canonical: bytes) -> str:
+    to_sign = _string_to_sign(scope, date, canonical).encode()
+    return hmac.digest(_signing_key(secret, scope), to_sign, "sha256").hex()
 
 
 @lru_cache(maxsize=1024)
@@ -622,7 +613,7 @@ def sign(
     authorization = (
         f"{ALGORITHM} Credential={access_key_id}/{scope}, "
         f"SignedHeaders={b';'.join(names).decode()}, "
-        f"Signature={_signature(secret, scope, date, canonical).decode()}"
+        f"Signature={_signature(secret, scope, date, canonical)}"
     )
     return [*added, (b"authorization", authorization.encode())]
 
@@ -660,4 +651,4 @@ def presign(
         request, _canonical_query(query), headers, names, body_hash
     )
     signature = _signature(secret, scope, date, canonical)
-    return query + b"&X-Amz-Signature=" + signature
+    return query + f"&X-Amz-Signature={signature}".encode()

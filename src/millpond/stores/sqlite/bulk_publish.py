@@ -171,7 +171,7 @@ class BulkPublishes:
                         identity, name, count, modified, records, encoded.encode()
                     )
                 )
-                size += len(encoded)
+                size += len(found[-1].records_json)
                 if size >= bytes_max:
                     break
             return found

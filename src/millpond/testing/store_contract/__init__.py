@@ -1,0 +1,42 @@
+"""
+The store contract: what every store must do, as a suite to inherit.
+
+    class TestMyStore(StoreContract):
+        def new_store(self, tmp_path):
+            return MyStore(tmp_path)
+
+Each module holds one part of the promises in `millpond.stores.base`; a store that is
+being built can inherit the parts one by one, and all of them as `StoreContract` in the
+end. Nothing here knows SQL.
+"""
+
+from __future__ import annotations
+
+from millpond.testing.store_contract.bench import StoreBench
+from millpond.testing.store_contract.bulk_publish import BulkPublishContract
+from millpond.testing.store_contract.concurrency import ConcurrencyContract
+from millpond.testing.store_contract.datasets import DatasetContract
+from millpond.testing.store_contract.identity_pools import IdentityPoolContract
+from millpond.testing.store_contract.keys import DeveloperKeyContract
+from millpond.testing.store_contract.lifecycle import LifecycleContract
+from millpond.testing.store_contract.outbox import OutboxContract
+from millpond.testing.store_contract.purging import PurgeContract
+from millpond.testing.store_contract.reading import ReadingContract
+from millpond.testing.store_contract.streams import StreamContract
+
+__all__ = ["StoreBench", "StoreContract"]
+
+
+class StoreContract(
+    DeveloperKeyContract,
+    IdentityPoolContract,
+    DatasetContract,
+    ReadingContract,
+    ConcurrencyContract,
+    OutboxContract,
+    BulkPublishContract,
+    StreamContract,
+    PurgeContract,
+    LifecycleContract,
+):
+    """The promises of `millpond.stores.base`, one test each."""

@@ -1,0 +1,254 @@
+"""The store contract, a store's life: opening, closing, coming back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from millpond.core.bulk_publish import Counts, LeasedSlice, Position, Slice
+from millpond.core.sync import Changes, DatasetId
+from millpond.errors import StoreError
+from millpond.stores import base
+from millpond.stores.base import NewStreamRecord, Store
+from millpond.testing.store_contract.bench import (
+    ALICE,
+    NOW_MS,
+    POOL,
+    PREFS,
+    StoreBench,
+    a_pool,
+    delete,
+    put,
+    read_all,
+)
+from millpond.testing.store_contract.bulk_publish import lease, starting
+from millpond.testing.store_contract.keys import a_key
+from millpond.testing.store_contract.streams import a_stream, append, data_of
+
+_LEASED: Final = LeasedSlice(
+    identity_pool_id=POOL,
+    run_id="run 1",
+    stream_name="changes",
+    slice=Slice(0, None, None),
+    slices=1,
+    fence=1,
+    position=None,
+    counts=Counts(),
+)
+
+EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
+    "put_developer_key": lambda s: s.put_developer_key(a_key()),
+    "list_developer_keys": lambda s: s.list_developer_keys(),
+    "delete_developer_key": lambda s: s.delete_developer_key("AKIA1"),
+    "create_identity_pool": lambda s: s.create_identity_pool(
+        a_pool("us-east-1:9"), pools_max=9
+    ),
+    "find_identity_pool": lambda s: s.find_identity_pool(POOL),
+    "list_identity_pools": lambda s: s.list_identity_pools(after=None, limit=9),
+    "update_identity_pool": lambda s: s.update_identity_pool(POOL, lambda pool: pool),
+    "delete_identity_pool": lambda s: s.delete_identity_pool("us-east-1:8"),
+    "find_identity_pool_usage": lambda s: s.find_identity_pool_usage(POOL),
+    "list_identity_pool_usage": lambda s: s.list_identity_pool_usage(
+        after=None, limit=9
+    ),
+    "add_sync_sessions": lambda s: s.add_sync_sessions({POOL: 1}),
+    "update_dataset": lambda s: s.update_dataset(
+        PREFS, keys=["k"], session_id=b"s" * 16, decide=lambda stored: Changes()
+    ),
+    "read_records": lambda s: s.read_records(PREFS, lambda dataset: None),
+    "find_spent_session": lambda s: s.find_spent_session(b"s" * 16),
+    "list_datasets": lambda s: s.list_datasets(POOL, ALICE, after=None, limit=None),
+    "find_identity_usage": lambda s: s.find_identity_usage(POOL, ALICE),
+    "list_outbox_pools": lambda s: s.list_outbox_pools(),
+    "list_outbox": lambda s: s.list_outbox(POOL, limit=9, bytes_max=9),
+    "delete_outbox": lambda s: s.delete_outbox(POOL, [1]),
+    "count_outbox": lambda s: s.count_outbox(),
+    "start_bulk_publish": lambda s: s.start_bulk_publish(
+        POOL, lambda pool, run: run, []
+    ),
+    "find_bulk_publish": lambda s: s.find_bulk_publish(POOL),
+    "find_bulk_publish_progress": lambda s: s.find_bulk_publish_progress(POOL),
+    "lease_slice": lambda s: s.lease_slice("one", now_ms=NOW_MS, lease_ms=1),
+    "checkpoint_slice": lambda s: s.checkpoint_slice(
+        _LEASED, None, Counts(), lease_until_ms=NOW_MS
+    ),
+    "finish_slice": lambda s: s.finish_slice(_LEASED, lambda run: run),
+    "fail_bulk_publish": lambda s: s.fail_bulk_publish(_LEASED, lambda run: run),
+    "release_slices": lambda s: s.release_slices("one"),
+    "scan_datasets": lambda s: s.scan_datasets(
+        _LEASED, position=None, limit=9, bytes_max=9
+    ),
+    "create_stream": lambda s: s.create_stream("other", shard_count=1, now_ms=NOW_MS),
+    "delete_stream": lambda s: s.delete_stream("other"),
+    "find_stream": lambda s: s.find_stream("changes"),
+    "list_streams": lambda s: s.list_streams(after=None, limit=9),
+    "put_stream_records": lambda s: s.put_stream_records(
+        1, [NewStreamRecord(0, "k", b"x")], now_ms=NOW_MS
+    ),
+    "list_stream_records": lambda s: s.list_stream_records(
+        1, 0, after=0, limit=9, bytes_max=9
+    ),
+    "find_sequence_number": lambda s: s.find_sequence_number(
+        1, 0, arrived_before_ms=NOW_MS
+    ),
+    "put_stream_payload": lambda s: s.put_stream_payload("p", b"x", expires_ms=NOW_MS),
+    "find_stream_payload": lambda s: s.find_stream_payload("p", now_ms=NOW_MS),
+    "ping": lambda s: s.ping(),
+    "purge": lambda s: s.purge(now_ms=NOW_MS, stream_retention_ms=1, limit=9),
+}
+"""A call of each method of the port, but for opening and closing."""
+
+
+class LifecycleContract(StoreBench):
+    """Opening, closing, and what is still there afterwards."""
+
+    def test_the_suite_knows_every_method(self) -> None:
+        """`EVERY_METHOD` names the whole port, so that nothing escapes the tests."""
+        ports = [
+            each for each in base.Store.__mro__ if each.__module__ == base.__name__
+        ]
+        methods = {
+            name for port in ports for name in vars(port) if not name.startswith("_")
+        }
+
+        assert methods - {"open", "aclose"} == set(EVERY_METHOD)
+
+    def test_open_and_aclose_may_be_repeated(self, tmp_path: Path) -> None:
+        """Opening twice is opening once; so is closing, open or not."""
+
+        async def scene(store: Store) -> None:
+            await store.open()
+            await put(store, PREFS, {"k": "v"})
+            await store.aclose()
+            await store.aclose()
+            await store.open()
+            await store.ping()
+
+            assert len((await read_all(store, PREFS)).records) == 1
+
+        asyncio.run(self.new_store(tmp_path).aclose())
+        self.play(tmp_path, scene)
+
+    @pytest.mark.parametrize("method", EVERY_METHOD)
+    def test_a_closed_store_answers_nothing(self, tmp_path: Path, method: str) -> None:
+        """Before `open` and after `aclose`, every method raises a StoreError."""
+        call = EVERY_METHOD[method]
+
+        async def scene(store: Store) -> None:
+            await store.aclose()
+            with pytest.raises(StoreError):
+                await call(store)
+            with pytest.raises(StoreError):
+                await call(self.new_store(tmp_path))
+
+        self.play(tmp_path, scene)
+
+    def test_closing_finishes_what_was_accepted(self, tmp_path: Path) -> None:
+        """Updates under way when a store is closed are kept and acknowledged."""
+
+        async def scene(store: Store) -> None:
+            writing = [
+                asyncio.ensure_future(put(store, PREFS, {f"{n}": "v"}))
+                for n in range(30)
+            ]
+            await asyncio.sleep(0)
+            await store.aclose()
+            done = await asyncio.gather(*writing)
+            await store.open()
+
+            assert len(done) == 30
+            assert len((await read_all(store, PREFS)).records) == 30
+
+        self.play(tmp_path, scene)
+
+    def test_every_write_is_answered_while_the_store_closes(
+        self, tmp_path: Path
+    ) -> None:
+        """A write that comes too late raises; one that was acknowledged is kept."""
+
+        async def write(store: Store, number: int) -> bool:
+            try:
+                await put(store, PREFS, {str(number): "v"})
+            except StoreError:
+                return False
+            return True
+
+        async def scene(store: Store) -> None:
+            early = [asyncio.ensure_future(write(store, n)) for n in range(20)]
+            await asyncio.sleep(0)
+            closing = asyncio.ensure_future(store.aclose())
+            late = []
+            while not closing.done() and len(late) < 500:
+                late.append(asyncio.ensure_future(write(store, 20 + len(late))))
+                await asyncio.sleep(0)
+            async with asyncio.timeout(3):
+                kept = await asyncio.gather(*early, *late)
+            await store.open()
+            records = (await read_all(store, PREFS)).records
+
+            assert all(kept[:20])
+            acknowledged = {n for n, each in enumerate(kept) if each}
+            assert acknowledged == {int(each.key) for each in records}
+
+        self.play(tmp_path, scene)
+
+    def test_everything_is_there_after_reopening(self, tmp_path: Path) -> None:
+        """What each part of the port wrote is found by the next store of the place."""
+        gone = DatasetId(POOL, ALICE, "gone")
+
+        async def scene(store: Store) -> None:
+            await store.put_developer_key(a_key())
+            await store.add_sync_sessions({POOL: 3})
+            await put(
+                store, PREFS, {"k": "v", "t": None}, event=b"x", session=b"s" * 16
+            )
+            await put(store, gone, {"k": "v"})
+            await delete(store, gone)
+            stream = await a_stream(store)
+            (number,) = await append(store, stream, b"record")
+            await store.put_stream_payload("p", b"payload", expires_ms=NOW_MS + 1)
+            slices = [Slice(0, None, "us-east-1:8"), Slice(1, "us-east-1:8", None)]
+            await store.start_bulk_publish(POOL, starting(), slices)
+            leased = await lease(store)
+            await store.checkpoint_slice(
+                leased, Position(ALICE, "a"), Counts(1, 2, 3), lease_until_ms=NOW_MS + 5
+            )
+            before = await self._everything(store)
+            await store.aclose()
+
+            second = self.new_store(tmp_path)
+            await second.open()
+            try:
+                assert before == await self._everything(second)
+                assert await data_of(second, stream) == [b"record"]
+                resumed = await second.lease_slice("two", now_ms=NOW_MS + 5, lease_ms=9)
+                assert resumed is not None
+                (later,) = await append(second, stream, b"later")
+                assert later > number
+                changes = await put(second, gone, {"k": "again"})
+                assert changes.outcome is not None
+                assert changes.outcome.sync_count == 3
+            finally:
+                await second.aclose()
+
+        self.play(tmp_path, scene)
+
+    async def _everything(self, store: Store) -> list[object]:
+        return [
+            await store.list_developer_keys(),
+            await store.list_identity_pools(after=None, limit=9),
+            await store.list_identity_pool_usage(after=None, limit=9),
+            await read_all(store, PREFS),
+            await read_all(store, DatasetId(POOL, ALICE, "gone")),
+            await store.find_identity_usage(POOL, ALICE),
+            await store.find_spent_session(b"s" * 16),
+            await store.list_outbox(POOL, limit=9, bytes_max=99),
+            await store.find_bulk_publish(POOL),
+            await store.find_bulk_publish_progress(POOL),
+            await store.list_streams(after=None, limit=9),
+            await store.find_stream_payload("p", now_ms=NOW_MS),
+        ]

@@ -1,0 +1,132 @@
+"""The store contract, the outbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from millpond.core.sync import DatasetId
+from millpond.stores.base import Store
+from millpond.testing.store_contract.bench import (
+    ALICE,
+    BOB,
+    OTHER_POOL,
+    POOL,
+    PREFS,
+    StoreBench,
+    a_pool,
+    delete,
+    put,
+)
+
+
+class OutboxContract(StoreBench):
+    """Changes that wait for their stream."""
+
+    def test_entries_stand_in_the_order_of_the_updates(self, tmp_path: Path) -> None:
+        """Entries of an identity come oldest first, with growing ids and their bytes."""
+
+        async def scene(store: Store) -> None:
+            wanted = []
+            for number in range(20):
+                identity_id = (ALICE, BOB)[number % 3 == 0]
+                data = bytes([0, 255, number])
+                dataset_id = DatasetId(POOL, identity_id, f"d{number % 2}")
+                await put(store, dataset_id, {"k": "v"}, event=data)
+                wanted.append((identity_id, data))
+            found = await store.list_outbox(POOL, limit=100, bytes_max=2**20)
+
+            assert wanted == [(each.identity_id, each.data) for each in found]
+            numbers = [each.outbox_id for each in found]
+            assert sorted(set(numbers)) == numbers
+            assert await store.count_outbox() == 20
+
+        self.play(tmp_path, scene)
+
+    def test_an_update_without_an_event_leaves_no_entry(self, tmp_path: Path) -> None:
+        """Only events go into the outbox; an empty one is one too."""
+
+        async def scene(store: Store) -> None:
+            await put(store, PREFS, {"k": "v"})
+            assert await store.count_outbox() == 0
+            assert await store.list_outbox_pools() == []
+            await delete(store, PREFS, event=b"")
+            (entry,) = await store.list_outbox(POOL, limit=9, bytes_max=9)
+
+            assert (entry.identity_id, entry.data) == (ALICE, b"")
+
+        self.play(tmp_path, scene)
+
+    def test_a_list_is_bounded(self, tmp_path: Path) -> None:
+        """No more entries than `limit`, no more bytes than `bytes_max`, at least one."""
+
+        async def scene(store: Store) -> None:
+            for size in (4, 4, 4, 9, 1):
+                await put(store, PREFS, {"k": "v"}, event=b"x" * size)
+
+            async def sizes(limit: int, bytes_max: int) -> list[int]:
+                found = await store.list_outbox(POOL, limit=limit, bytes_max=bytes_max)
+                return [len(each.data) for each in found]
+
+            assert await sizes(10, 22) == [4, 4, 4, 9, 1]
+            assert await sizes(10, 21) == [4, 4, 4, 9]
+            assert await sizes(2, 100) == [4, 4]
+            assert await sizes(10, 8) == [4, 4]
+            assert await sizes(10, 7) == [4]
+            assert await sizes(10, 1) == [4]
+
+        self.play(tmp_path, scene)
+
+    def test_acknowledged_entries_go(self, tmp_path: Path) -> None:
+        """Deleting takes the named entries and no others; twice is no error."""
+
+        async def scene(store: Store) -> None:
+            for number in range(5):
+                await put(store, PREFS, {"k": "v"}, event=str(number).encode())
+            entries = await store.list_outbox(POOL, limit=10, bytes_max=100)
+            gone = [entries[0].outbox_id, entries[3].outbox_id]
+            await store.delete_outbox(POOL, gone)
+            await store.delete_outbox(POOL, gone)
+            await store.delete_outbox(POOL, [])
+            left = await store.list_outbox(POOL, limit=10, bytes_max=100)
+
+            assert [each.data for each in left] == [b"1", b"2", b"4"]
+            assert await store.count_outbox() == 3
+
+        self.play(tmp_path, scene)
+
+    def test_ids_grow_though_entries_go(self, tmp_path: Path) -> None:
+        """A new entry never takes the id of one that was acknowledged."""
+
+        async def scene(store: Store) -> None:
+            last = 0
+            for _ in range(3):
+                await put(store, PREFS, {"k": "v"}, event=b"x")
+                (entry,) = await store.list_outbox(POOL, limit=10, bytes_max=100)
+                await store.delete_outbox(POOL, [entry.outbox_id])
+
+                assert entry.outbox_id > last
+                last = entry.outbox_id
+
+        self.play(tmp_path, scene)
+
+    def test_pools_with_something_to_send_are_listed(self, tmp_path: Path) -> None:
+        """Those with entries and an enabled stream; a disabled one keeps its entries."""
+
+        async def scene(store: Store) -> None:
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            await store.create_identity_pool(a_pool("us-east-1:e"), pools_max=9)
+            await put(store, PREFS, {"k": "v"}, event=b"mine")
+            other = DatasetId(OTHER_POOL, ALICE, "prefs")
+            await put(store, other, {"k": "v"}, event=b"other")
+            assert {POOL, OTHER_POOL} == set(await store.list_outbox_pools())
+
+            await store.update_identity_pool(POOL, lambda p: a_pool(streaming=False))
+            assert await store.list_outbox_pools() == [OTHER_POOL]
+            assert await store.count_outbox() == 2
+            await store.update_identity_pool(POOL, lambda p: a_pool())
+            (mine,) = await store.list_outbox(POOL, limit=9, bytes_max=99)
+            (others,) = await store.list_outbox(OTHER_POOL, limit=9, bytes_max=99)
+
+            assert (mine.data, others.data) == (b"mine", b"other")
+
+        self.play(tmp_path, scene)
