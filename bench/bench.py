@@ -1,0 +1,191 @@
+"""
+The benchmark: what Millpond costs, as ratios within one run.
+
+    python bench/bench.py [--quick] [--peers] [--only PART ...] [--json FILE]
+
+The server has one core and the load another. Figures are medians of short rounds that
+take turns, because a machine is never quiet; compare the ratios and not the figures of
+two machines. A missed budget is marked and is no error: this measures, tests judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import command_line
+import load
+import machine
+import peers
+import publish
+import report
+import scenarios
+import seed
+from millpond.testing.server import RunningServer
+from results import Comparison, Results, Throughput, processor_ratio, ratio
+
+RESULTS: Final = Path(__file__).with_name("results")
+PARTS: Final = ("reads", "writes", "publish", "cli")
+IDENTITIES: Final = 1000
+
+
+def main() -> int:
+    """Run what was asked for."""
+    options = _parse()
+    RESULTS.mkdir(exist_ok=True)
+    started = time.monotonic()
+    results = Results()
+    cores = machine.choose_cores()
+    try:
+        machine.need("wrk", load.WRK_HINT)
+        # Not in the system's folder for such things: that is often kept in memory, and
+        # a durable write to memory costs nothing.
+        with tempfile.TemporaryDirectory(dir=RESULTS, prefix="data-") as folder:
+            _measure(results, Path(folder), cores, options)
+    except (machine.MissingToolError, load.LoadError, RuntimeError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    conditions = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **machine.describe(),
+        "cores": cores.describe(),
+        "file system": machine.filesystem(RESULTS),
+        "took": f"{time.monotonic() - started:.0f} s",
+    }
+    print(report.show(results, conditions))
+    report.save(results, conditions, options.json)
+    print(f"\nwritten to {options.json}")
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure Millpond.")
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="compare with Kinto and pouchdb-server; they are installed (npm, PyPI) "
+        "under bench/results/peers at the first run",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds and fewer records"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, help="these parts alone"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        default=RESULTS / "latest.json",
+        metavar="FILE",
+        help="where the figures go (default: bench/results/latest.json)",
+    )
+    return parser.parse_args()
+
+
+def _measure(
+    results: Results, folder: Path, cores: machine.Cores, options: argparse.Namespace
+) -> None:
+    rounds = 3 if options.quick else 5
+    if not {"reads", "writes", "cli"}.isdisjoint(options.only):
+        _measure_service(results, folder, cores, options, rounds)
+    if "publish" in options.only:
+        _say("bulk publish")
+        records = 50_000 if options.quick else 500_000
+        publish.measure(results, folder, cores, records=records, rounds=3)
+
+
+def _measure_service(
+    results: Results,
+    folder: Path,
+    cores: machine.Cores,
+    options: argparse.Namespace,
+    rounds: int,
+) -> None:
+    data = seed.seed_sync(folder / "sync", IDENTITIES)
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            RunningServer(folder / "sync", command_prefix=cores.pin_server())
+        )
+        constant = stack.enter_context(scenarios.constant_server(cores))
+        service = scenarios.Service(server, constant, data, folder, cores)
+        peer_reads: list[scenarios.Scenario] = []
+        peer_writes: list[scenarios.Scenario] = []
+        if options.peers:
+            _say("peers")
+            for peer in peers.start(stack, RESULTS / "peers", folder, cores):
+                peer_reads.append(peer.read)
+                peer_writes.append(peer.write)
+        if "reads" in options.only:
+            _say("reads")
+            _measure_reads(results, service, peer_reads, rounds)
+        if "writes" in options.only:
+            _say("writes")
+            _measure_writes(results, service, peer_writes, rounds)
+        memory = machine.memory_mib(server.pid, "VmHWM")
+        if memory is not None:
+            results.comparisons.append(Comparison("server, peak memory", memory, "MiB"))
+        if "cli" in options.only:
+            _say("command line")
+            command_line.measure(results, server, cores, pairs=2 * rounds)
+
+
+def _measure_reads(
+    results: Results,
+    service: scenarios.Service,
+    peer_reads: list[scenarios.Scenario],
+    rounds: int,
+) -> None:
+    ours = service.reads()
+    scenarios.interleave([*ours, *peer_reads], rounds=rounds, seconds=1)
+    constant, one, twenty, details = (each.throughput for each in ours)
+    results.throughputs += [constant, one, twenty, details]
+    results.comparisons += [
+        _compare(one, constant, least=0.30),
+        _compare(twenty, constant),
+        _compare(details, constant, least=0.35),
+    ]
+    for each in peer_reads:
+        results.throughputs.append(each.throughput)
+        least = peers.READ_BUDGETS[each.throughput.name.partition(",")[0]]
+        results.comparisons.append(_compare(one, each.throughput, least=least))
+
+
+def _measure_writes(
+    results: Results,
+    service: scenarios.Service,
+    peer_writes: list[scenarios.Scenario],
+    rounds: int,
+) -> None:
+    ours = service.writes()
+    scenarios.interleave([*ours, *peer_writes], rounds=min(rounds, 3), seconds=2)
+    results.throughputs += [each.throughput for each in ours]
+    one = next(s.throughput for s in ours if s.throughput.connections == 32)
+    for each in peer_writes:
+        results.throughputs.append(each.throughput)
+        least = peers.WRITE_BUDGETS.get(each.throughput.name.partition(",")[0])
+        results.comparisons.append(_compare(one, each.throughput, least=least))
+
+
+def _compare(
+    ours: Throughput, other: Throughput, least: float | None = None
+) -> Comparison:
+    return Comparison(
+        f"{ours.name} / {other.name}",
+        ratio(ours, other),
+        least=least,
+        by_processor=processor_ratio(ours, other),
+    )
+
+
+def _say(part: str) -> None:
+    print(f"bench: {part} ...", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

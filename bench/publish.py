@@ -1,0 +1,109 @@
+"""A bulk publish beside `sqlite3 FILE .dump` of the same file."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import machine
+import seed
+from load import LoadError
+from machine import Cores, MissingToolError
+from millpond.stores.sqlite import FILE_NAME
+from millpond.testing.server import RunningServer
+from results import Comparison, Figure, Results, median_ratio
+
+SQLITE_HINT: Final = "apt-get install sqlite3"
+PUBLISH_S_MAX: Final = 120.0
+POLL_S: Final = 0.1
+
+
+def measure(
+    results: Results, folder: Path, cores: Cores, *, records: int, rounds: int
+) -> None:
+    """Seed once, then dump and publish in turn, each time a fresh copy."""
+    template = folder / "publish-template"
+    count = seed.seed_publish(template, records)
+    dumps: list[float] = []
+    publishes: list[float] = []
+    peaks: list[float] = []
+    for number in range(rounds):
+        copy = folder / f"publish-{number}"
+        shutil.copytree(template, copy)
+        try:
+            dumps.append(count / _dump_s(copy / FILE_NAME, cores))
+        except MissingToolError as error:
+            if not number:
+                results.notes.append(f"no .dump: {error}")
+        seconds, peak_mib = _publish(copy, cores, count)
+        publishes.append(count / seconds)
+        if peak_mib is not None:
+            peaks.append(peak_mib)
+        shutil.rmtree(copy)
+    name = f"bulk publish of {count:,} records"
+    results.figures.append(Figure(name, statistics.median(publishes), "records/s"))
+    if dumps:
+        results.figures.append(
+            Figure("sqlite3 .dump", statistics.median(dumps), "records/s")
+        )
+        value = median_ratio(publishes, dumps)
+        results.comparisons.append(Comparison("bulk publish / .dump", value, least=0.5))
+    if peaks:
+        results.comparisons.append(
+            Comparison(f"{name}, peak memory", max(peaks), "MiB", most=150)
+        )
+
+
+def _dump_s(file: Path, cores: Cores) -> float:
+    """Time a dump on the core of the server; nobody has the file open."""
+    shell = machine.need("sqlite3", SQLITE_HINT)
+    command = [*cores.pin_server(), shell, str(file), ".dump"]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def _publish(folder: Path, cores: Cores, expected: int) -> tuple[float, float | None]:
+    """Publish; return the seconds it took by its own clock, and the peak memory."""
+    with RunningServer(folder, command_prefix=cores.pin_server()) as server:
+        client = server.client("cognito-sync")
+        started = time.perf_counter()
+        client.bulk_publish(IdentityPoolId=seed.POOL)
+        details = _wait(client)
+        wall_s = time.perf_counter() - started
+        peak_mib = machine.memory_mib(server.pid, "VmHWM")
+        took = details["BulkPublishCompleteTime"] - details["BulkPublishStartTime"]
+        if took.total_seconds() > wall_s + POLL_S:
+            raise LoadError(f"Published in {took}, but {wall_s:.1f} s went by.")
+        _check_delivery(server, expected)
+    return took.total_seconds(), peak_mib
+
+
+def _wait(client: Any) -> Any:
+    deadline = time.monotonic() + PUBLISH_S_MAX
+    while time.monotonic() < deadline:
+        details = client.get_bulk_publish_details(IdentityPoolId=seed.POOL)
+        if details["BulkPublishStatus"] == "SUCCEEDED":
+            return details
+        if details["BulkPublishStatus"] != "IN_PROGRESS":
+            raise LoadError(f"The bulk publish failed: {details}")
+        time.sleep(POLL_S)
+    raise LoadError(f"The bulk publish took more than {PUBLISH_S_MAX:g} s.")
+
+
+def _check_delivery(server: RunningServer, expected: int) -> None:
+    """Look at the end of the stream: a fast publish that delivers nothing is none."""
+    kinesis = server.client("kinesis")
+    shards = kinesis.list_shards(StreamName=seed.STREAM)["Shards"]
+    iterator = kinesis.get_shard_iterator(
+        StreamName=seed.STREAM,
+        ShardId=shards[0]["ShardId"],
+        ShardIteratorType="TRIM_HORIZON",
+    )["ShardIterator"]
+    found = kinesis.get_records(ShardIterator=iterator, Limit=1)["Records"]
+    if expected and not found:
+        raise LoadError("The bulk publish succeeded, but its stream is empty.")
