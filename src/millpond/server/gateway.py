@@ -204,6 +204,8 @@ class Gateway:
         if length is None and b"transfer-encoding" not in request.headers:
             return b""
         if length is not None and length.isdigit():
+            if length == b"0":
+                return b""
             # Not even begun, when its sender says that it is too large.
             self._check_size(int(length[:20]))
         parts: list[bytes] = []

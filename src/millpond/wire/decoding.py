@@ -104,6 +104,12 @@ class RequestDecoder:
             member = self._parameters.get(percent_decode(raw_name))
             if member is None:
                 continue
+            if member.name in given:
+                # The canonical query is sorted, so a signature says nothing about
+                # which of two came last.
+                raise SerializationException(
+                    f"Parameter '{member.wire_name}' is given more than once."
+                )
             value = percent_decode(raw_value)
             if isinstance(member.type, inspection.IntType):
                 given[member.name] = _read_integer(value, member.wire_name)

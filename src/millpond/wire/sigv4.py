@@ -67,6 +67,11 @@ _PATH_CHARS_PLAIN: Final = (
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/%"
 )
 _PARTITION: Final = methodcaller("partition", b"=")
+_USUAL_HEADER: Final = re.compile(
+    ALGORITHM + r" Credential=([^\s,=]+), ?SignedHeaders=([^\s,=]+), ?"
+    r"Signature=([0-9a-f]+)",
+    re.ASCII,
+)
 _DATE_CHARS_MAX: Final = len("Sun, 09 Jun 2013 09:52:04 +0000")
 _ISO_DATE: Final = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _HTTP_DATE: Final = re.compile(
@@ -272,6 +277,28 @@ def _read_claim(raw_query: bytes, headers: Mapping[bytes, bytes]) -> _Claim:
 
 
 def _read_header(text: str, raw_query: bytes, headers: Mapping[bytes, bytes]) -> _Claim:
+    usual = _USUAL_HEADER.fullmatch(text)
+    date = _read_date(headers)
+    if usual is None or not date:
+        algorithm, credential, signed_headers, signature = _read_params(text, date)
+    else:
+        algorithm = ALGORITHM
+        credential, signed_headers, signature = usual.groups()
+    token = headers.get(b"x-amz-security-token")
+    return _Claim(
+        algorithm=algorithm,
+        credential=credential,
+        signed_headers=signed_headers,
+        signature=signature,
+        date=date,
+        lifetime_s=None,
+        session_token=token.decode("latin-1") if token else None,
+        query=raw_query,
+    )
+
+
+def _read_params(text: str, date: str) -> tuple[str, str, str, str]:
+    """Read a header of any order and spacing, and say what it lacks."""
     algorithm, _, rest = text.partition(" ")
     params: dict[str, str] = {}
     for pair in rest.split(","):
@@ -290,7 +317,6 @@ def _read_header(text: str, raw_query: bytes, headers: Mapping[bytes, bytes]) ->
     credential = params.get("Credential", "")
     signature = params.get("Signature", "")
     signed_headers = params.get("SignedHeaders", "")
-    date = _read_date(headers)
     if not (credential and signature and signed_headers and date):
         message = "".join(
             f"Authorization header requires '{name}' parameter. "
@@ -303,17 +329,7 @@ def _read_header(text: str, raw_query: bytes, headers: Mapping[bytes, bytes]) ->
                 "a 'Date' header. "
             )
         raise IncompleteSignatureException(f"{message}Authorization={text}")
-    token = headers.get(b"x-amz-security-token")
-    return _Claim(
-        algorithm=algorithm,
-        credential=credential,
-        signed_headers=signed_headers,
-        signature=signature,
-        date=date,
-        lifetime_s=None,
-        session_token=token.decode("latin-1") if token else None,
-        query=raw_query,
-    )
+    return algorithm, credential, signed_headers, signature
 
 
 def _read_query(raw_query: bytes) -> _Claim:

@@ -1,8 +1,11 @@
 """
-The embedded store: SQLite, one file, through apsw.
+The embedded store: SQLite through apsw, in two files.
 
 `database` holds the connections and the writer; each part of the port has a module of
 its own, with its statements beside it in `queries`. No sync rule lives here.
+
+Embedded streams have a file, a writer and larger pages of their own: a bulk publish
+writes megabytes a second, and updates of records need not wait behind it.
 """
 
 from __future__ import annotations
@@ -17,10 +20,13 @@ from millpond.stores.sqlite.datasets import Datasets
 from millpond.stores.sqlite.identity_pools import IdentityPools
 from millpond.stores.sqlite.keys import DeveloperKeys
 from millpond.stores.sqlite.outbox import Outbox
-from millpond.stores.sqlite.purge import purge
+from millpond.stores.sqlite.purge import purge_main, purge_streams
 from millpond.stores.sqlite.streams import Streams
 
 FILE_NAME: Final = "millpond.sqlite3"
+STREAMS_FILE_NAME: Final = "streams.sqlite3"
+PAGE_BYTES: Final = 8192
+STREAMS_PAGE_BYTES: Final = 32_768  # a stream record is a few KiB; several fit
 
 
 class SqliteStore(
@@ -29,27 +35,41 @@ class SqliteStore(
     """The embedded store, in a folder that must exist."""
 
     def __init__(self, directory: Path) -> None:
-        self.database = Database(directory / FILE_NAME)
+        self.database = Database(
+            directory / FILE_NAME, schema="main", page_bytes=PAGE_BYTES
+        )
+        self.streams_database = Database(
+            directory / STREAMS_FILE_NAME,
+            schema="streams",
+            page_bytes=STREAMS_PAGE_BYTES,
+        )
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self.database!r}>"
 
     async def open(self) -> None:
         await asyncio.to_thread(self.database.open)
+        try:
+            await asyncio.to_thread(self.streams_database.open)
+        except BaseException:
+            await asyncio.to_thread(self.database.close)
+            raise
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self.database.close)
+        await asyncio.to_thread(self.streams_database.close)
 
     async def ping(self) -> None:
-        with self.database.reading("ping") as cursor:
-            cursor.execute("SELECT 1").fetchall()
+        for database in (self.database, self.streams_database):
+            with database.reading("ping") as cursor:
+                cursor.execute("SELECT 1").fetchall()
 
     async def purge(self, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:
-        return await self.database.write(
-            lambda db: purge(
-                db,
-                now_ms=now_ms,
-                stream_retention_ms=stream_retention_ms,
-                limit=limit,
+        dropped = await self.database.write(
+            lambda db: purge_main(db, now_ms=now_ms, limit=limit)
+        )
+        return dropped + await self.streams_database.write(
+            lambda db: purge_streams(
+                db, now_ms=now_ms, retention_ms=stream_retention_ms, limit=limit
             )
         )

@@ -167,11 +167,9 @@ class BulkPublishes:
             for row in cursor.execute(SQL.scan_datasets, bounds):
                 identity, name, count, modified, records, encoded = row
                 found.append(
-                    DatasetSnapshot(
-                        identity, name, count, modified, records, encoded.encode()
-                    )
+                    DatasetSnapshot(identity, name, count, modified, records, encoded)
                 )
-                size += len(found[-1].records_json)
+                size += len(encoded)
                 if size >= bytes_max:
                     break
             return found

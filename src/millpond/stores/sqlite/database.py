@@ -34,11 +34,10 @@ from millpond.stores.sqlite import migrations
 
 T = TypeVar("T")
 
-PAGE_BYTES: Final = 8192  # stream records are a few KiB; two fit
 GROUP_JOBS_MAX: Final = 256  # bounds how long the first of a group waits
 BUSY_TIMEOUT_MS: Final = 5000  # the administration commands write beside a server
 CACHE_KIB: Final = 16 * 1024  # per connection
-CHECKPOINT_PAGES: Final = 4000  # the WAL is copied back every 32 MiB
+CHECKPOINT_BYTES: Final = 32 * 1024 * 1024  # then the WAL is copied back
 SLOW_READERS: Final = 2
 
 
@@ -76,8 +75,15 @@ class _Task(NamedTuple):
 class Database:
     """The file, its writer thread and its readers."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, schema: str, page_bytes: int) -> None:
+        """
+        Args:
+            schema: which migrations the file has.
+            page_bytes: of a file that is new; large pages suit large rows.
+        """
         self.path = path
+        self._schema = schema
+        self._page_bytes = page_bytes
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._reader: apsw.Connection | None = None
@@ -93,9 +99,9 @@ class Database:
         if self._thread is not None:
             return
         with map_driver_errors("open"):
-            writer = _connect(self.path, write=True)
+            writer = _connect(self.path, write=True, page_bytes=self._page_bytes)
             try:
-                migrations.apply(writer)
+                migrations.apply(writer, self._schema)
                 self._reader = _connect(self.path, write=False)
             except BaseException:
                 writer.close()
@@ -245,7 +251,7 @@ class _Moment:
             raise translate(error, self._op) from error
 
 
-def _connect(path: Path, *, write: bool) -> apsw.Connection:
+def _connect(path: Path, *, write: bool, page_bytes: int = 0) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(
         str(path), flags=flags if write else apsw.SQLITE_OPEN_READONLY
@@ -254,10 +260,10 @@ def _connect(path: Path, *, write: bool) -> apsw.Connection:
     connection.pragma("cache_size", -CACHE_KIB)
     connection.pragma("temp_store", "memory")
     if write:
-        connection.pragma("page_size", PAGE_BYTES)
+        connection.pragma("page_size", page_bytes)
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full")
-        connection.wal_autocheckpoint(CHECKPOINT_PAGES)
+        connection.wal_autocheckpoint(CHECKPOINT_BYTES // page_bytes)
     return connection
 
 

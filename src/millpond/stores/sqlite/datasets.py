@@ -51,17 +51,16 @@ class Datasets:
         decide: Callable[[StoredDataset], Changes],
     ) -> Changes | None:
         def job(db: Writer) -> Changes | None:
-            pool_id = dataset_id.identity_pool_id
-            pool = db.execute(_FIND_STREAMING, (pool_id,)).fetchall()
-            if not pool:
+            found = _find_dataset(db, dataset_id)
+            if found is None:
                 return None
-            number, state = _find_dataset(db, dataset_id)
+            streaming, number, state = found
             stored = StoredDataset(
                 state,
                 _find_records(db, number, keys),
                 _count_live(db, dataset_id, state),
                 _find_spent_session(db, session_id),
-                bool(pool[0][0]),
+                streaming,
             )
             changes = decide(stored)
             _save(db, dataset_id, number, state, changes)
@@ -75,10 +74,10 @@ class Datasets:
         select: Callable[[DatasetState | None], RecordRange | None],
     ) -> RecordPage | None:
         with self.database.reading("read_records") as cursor:
-            pool_id = dataset_id.identity_pool_id
-            if not cursor.execute(_FIND_STREAMING, (pool_id,)).fetchall():
+            found = _find_dataset(cursor, dataset_id)
+            if found is None:
                 return None
-            number, state = _find_dataset(cursor, dataset_id)
+            _, number, state = found
             chosen = select(state)
             if number is None or chosen is None:
                 return RecordPage(state, [])
@@ -124,7 +123,12 @@ class Datasets:
 
 def _find_dataset(
     cursor: Reader, dataset_id: DatasetId
-) -> tuple[int | None, DatasetState | None]:
+) -> tuple[bool, int | None, DatasetState | None] | None:
+    """Find whether the pool streams, and the dataset; None when there is no pool."""
+    pool = cursor.execute(_FIND_STREAMING, (dataset_id.identity_pool_id,)).fetchall()
+    if not pool:
+        return None
+    streaming = bool(pool[0][0])
     rows = cursor.execute(
         _FIND_DATASET,
         (
@@ -134,9 +138,9 @@ def _find_dataset(
         ),
     ).fetchall()
     if not rows:
-        return None, None
+        return streaming, None, None
     number, *columns = rows[0]
-    return number, _state(columns)
+    return streaming, number, _state(columns)
 
 
 def _state(columns: Sequence[Any]) -> DatasetState:

@@ -8,16 +8,20 @@ from millpond.stores.sqlite.database import Writer
 from millpond.stores.sqlite.identity_pools import SQL
 
 
-def purge(db: Writer, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:
-    """Drop at most about `limit` rows; return how many."""
+def purge_main(db: Writer, *, now_ms: int, limit: int) -> int:
+    """Drop at most about `limit` rows of the main file; return how many."""
     expired = (sessions_expired_by(now_ms), limit)
     dropped = len(db.execute(datasets.SQL.purge_spent_sessions, expired).fetchall())
-    dropped += streams.purge_payloads(db, now_ms=now_ms, limit=limit)
-    dropped += streams.purge_records(
-        db, arrived_before_ms=now_ms - stream_retention_ms, limit=limit
-    )
-    dropped += streams.purge_deleted(db, limit=limit)
     return dropped + _purge_deleted_pool(db, limit=limit)
+
+
+def purge_streams(db: Writer, *, now_ms: int, retention_ms: int, limit: int) -> int:
+    """Drop at most about `limit` rows of the streams' file; return how many."""
+    dropped = streams.purge_payloads(db, now_ms=now_ms, limit=limit)
+    dropped += streams.purge_records(
+        db, arrived_before_ms=now_ms - retention_ms, limit=limit
+    )
+    return dropped + streams.purge_deleted(db, limit=limit)
 
 
 def _purge_deleted_pool(db: Writer, *, limit: int) -> int:

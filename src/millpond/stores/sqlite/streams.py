@@ -15,28 +15,28 @@ SQL: Final = Queries("streams.sql")
 class Streams:
     """The `StreamStore` part of the port."""
 
-    database: Database
+    streams_database: Database
 
     async def create_stream(
         self, stream_name: str, *, shard_count: int, now_ms: int
     ) -> bool:
         row = (stream_name, shard_count, now_ms)
-        return await self.database.write(
+        return await self.streams_database.write(
             lambda db: bool(db.execute(SQL.create_stream, row).fetchall())
         )
 
     async def delete_stream(self, stream_name: str) -> bool:
-        return await self.database.write(
+        return await self.streams_database.write(
             lambda db: bool(db.execute(SQL.delete_stream, (stream_name,)).fetchall())
         )
 
     async def find_stream(self, stream_name: str) -> Stream | None:
-        with self.database.reading("find_stream") as cursor:
+        with self.streams_database.reading("find_stream") as cursor:
             rows = cursor.execute(SQL.find_stream, (stream_name,)).fetchall()
         return _stream(rows[0]) if rows else None
 
     async def list_streams(self, *, after: str | None, limit: int) -> list[Stream]:
-        with self.database.reading("list_streams") as cursor:
+        with self.streams_database.reading("list_streams") as cursor:
             rows = cursor.execute(SQL.list_streams, (after or "", limit)).fetchall()
         return [_stream(row) for row in rows]
 
@@ -49,22 +49,18 @@ class Streams:
             last = db.execute(SQL.find_last_arrival).fetchall()
             # The clock may step back; arrivals may not, they are searched by halving.
             arrival_ms = max(now_ms, last[0][1]) if last else now_ms
-            numbers = []
-            for record in records:
-                db.execute(
-                    SQL.put_stream_record,
-                    (
-                        stream_id,
-                        record.shard,
-                        arrival_ms,
-                        record.partition_key,
-                        record.data,
-                    ),
-                )
-                numbers.append(db.last_insert_rowid())
-            return numbers
+            db.executemany(
+                SQL.put_stream_record,
+                [
+                    (stream_id, each.shard, arrival_ms, each.partition_key, each.data)
+                    for each in records
+                ],
+            )
+            # One writer, so the numbers of one job follow each other.
+            last_number = db.last_insert_rowid()
+            return list(range(last_number - len(records) + 1, last_number + 1))
 
-        return await self.database.write(job)
+        return await self.streams_database.write(job)
 
     async def list_stream_records(
         self, stream_id: int, shard: int, *, after: int, limit: int, bytes_max: int
@@ -81,12 +77,12 @@ class Streams:
                 found.append(record)
             return found
 
-        return await self.database.read_slowly("list_stream_records", job)
+        return await self.streams_database.read_slowly("list_stream_records", job)
 
     async def find_sequence_number(
         self, stream_id: int, shard: int, *, arrived_before_ms: int | None = None
     ) -> int:
-        with self.database.reading("find_sequence_number") as cursor:
+        with self.streams_database.reading("find_sequence_number") as cursor:
             if arrived_before_ms is None:
                 rows = cursor.execute(SQL.find_last_sequence_number, (stream_id, shard))
             else:
@@ -101,12 +97,14 @@ class Streams:
         self, payload_id: str, data: bytes, *, expires_ms: int
     ) -> None:
         row = (payload_id, expires_ms, data)
-        await self.database.write(lambda db: db.execute(SQL.put_stream_payload, row))
+        await self.streams_database.write(
+            lambda db: db.execute(SQL.put_stream_payload, row)
+        )
 
     async def find_stream_payload(
         self, payload_id: str, *, now_ms: int
     ) -> bytes | None:
-        with self.database.reading("find_stream_payload") as cursor:
+        with self.streams_database.reading("find_stream_payload") as cursor:
             rows = cursor.execute(
                 SQL.find_stream_payload, (payload_id, now_ms)
             ).fetchall()

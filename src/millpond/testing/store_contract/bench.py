@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from millpond.core.identity_pools import IdentityPool, StreamConfiguration
 from millpond.core.sync import (
@@ -71,6 +71,11 @@ class StoreBench:
                 await store.aclose()
 
         asyncio.run(run())
+
+
+def never(*_: object) -> NoReturn:
+    """Stand in for a function that must not be called."""
+    raise AssertionError("called for nothing")
 
 
 def a_pool(identity_pool_id: str = POOL, *, streaming: bool = True) -> IdentityPool:
@@ -203,7 +208,9 @@ async def read_all(store: Store, dataset_id: DatasetId) -> RecordPage:
     """Read a dataset with all its records, tombstones too."""
 
     def select(dataset: DatasetState | None) -> RecordRange | None:
-        return dataset and RecordRange(after=0, up_to=dataset.sync_count)
+        if dataset is None:
+            return None
+        return RecordRange(after=0, up_to=dataset.sync_count)
 
     page = await store.read_records(dataset_id, select)
     assert page is not None

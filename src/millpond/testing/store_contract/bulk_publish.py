@@ -35,6 +35,7 @@ from millpond.testing.store_contract.bench import (
     a_pool,
     deciding_to_put,
     delete,
+    never,
     put,
 )
 
@@ -138,7 +139,7 @@ class BulkPublishContract(StoreBench):
         async def scene(store: Store) -> None:
             run = await store.start_bulk_publish(POOL, starting(), WHOLE)
             leased = await lease(store)
-            with pytest.raises(LookupError, match="^no$"):
+            with pytest.raises(LookupError, match=r"^no$"):
                 await store.start_bulk_publish(POOL, refuse, [])
 
             assert run == await store.find_bulk_publish(POOL)
@@ -194,7 +195,7 @@ class BulkPublishContract(StoreBench):
         self.play(tmp_path, scene)
 
     def test_a_lease_that_ran_out_is_taken_over(self, tmp_path: Path) -> None:
-        """When it ends, another worker goes on from the checkpoint; the first is out."""
+        """Another worker goes on from the checkpoint, and the first one is out."""
         position = Position(ALICE, "prefs")
         counts = Counts(1, 2, 3)
 
@@ -288,7 +289,7 @@ class BulkPublishContract(StoreBench):
             await store.checkpoint_slice(
                 first, Position(ALICE, "a"), Counts(1, 2, 3), lease_until_ms=NOW_MS + 1
             )
-            half = await store.finish_slice(first, pytest.fail)
+            half = await store.finish_slice(first, never)
             assert BulkPublishStatus.IN_PROGRESS is half.status
             assert half == await store.find_bulk_publish(POOL)
             progress = await store.find_bulk_publish_progress(POOL)
@@ -315,7 +316,7 @@ class BulkPublishContract(StoreBench):
             await store.start_bulk_publish(POOL, starting(), WHOLE)
             leased = await lease(store)
             for method in (store.finish_slice, store.fail_bulk_publish):
-                with pytest.raises(LookupError, match="^no$"):
+                with pytest.raises(LookupError, match=r"^no$"):
                     await method(leased, refuse)
 
             done = await store.finish_slice(leased, finishing)
@@ -340,9 +341,9 @@ class BulkPublishContract(StoreBench):
             with pytest.raises(LeaseLostError):
                 await store.checkpoint_slice(second, None, Counts(), lease_until_ms=0)
             with pytest.raises(LeaseLostError):
-                await store.finish_slice(second, pytest.fail)
+                await store.finish_slice(second, never)
             with pytest.raises(LeaseLostError):
-                await store.fail_bulk_publish(second, pytest.fail)
+                await store.fail_bulk_publish(second, never)
             assert run == await store.find_bulk_publish(POOL)
 
         self.play(tmp_path, scene)

@@ -267,7 +267,7 @@ class DatasetContract(StoreBench):
         self.play(tmp_path, scene)
 
     def test_deletion_drops_records_and_keeps_the_counter(self, tmp_path: Path) -> None:
-        """A deleted dataset has no records, tombstones neither, and its count goes on."""
+        """A deleted dataset has no records, no tombstones, and its count goes on."""
 
         async def scene(store: Store) -> None:
             await put(store, PREFS, {"a": "1", "b": "2"})

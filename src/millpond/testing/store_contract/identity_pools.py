@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,7 @@ from millpond.testing.store_contract.bench import (
     StoreBench,
     a_pool,
     delete,
+    never,
     put,
     read_all,
 )
@@ -75,7 +77,6 @@ class IdentityPoolContract(StoreBench):
         dataset_id = DatasetId(UNKNOWN_POOL, ALICE, "prefs")
 
         async def scene(store: Store) -> None:
-            never = pytest.fail
             update = store.update_dataset(
                 dataset_id, keys=["k"], session_id=None, decide=never
             )
@@ -167,7 +168,7 @@ class IdentityPoolContract(StoreBench):
             raise LookupError("no")
 
         async def scene(store: Store) -> None:
-            with pytest.raises(LookupError, match="^no$"):
+            with pytest.raises(LookupError, match=r"^no$"):
                 await store.update_identity_pool(POOL, refuse)
 
             assert a_pool() == await store.find_identity_pool(POOL)
@@ -177,23 +178,25 @@ class IdentityPoolContract(StoreBench):
     def test_no_change_is_lost(self, tmp_path: Path) -> None:
         """Twenty changes at once are made one after the other."""
 
-        def add_tag(number: int) -> asyncio.Task[IdentityPool | None]:
+        def adding_tag(name: str) -> Callable[[IdentityPool], IdentityPool]:
             def change(pool: IdentityPool) -> IdentityPool:
-                tags = {**(pool.identity_pool_tags or {}), str(number): "x"}
+                tags = {**(pool.identity_pool_tags or {}), name: "x"}
                 return msgspec.structs.replace(pool, identity_pool_tags=tags)
 
-            return asyncio.ensure_future(store_.update_identity_pool(POOL, change))
+            return change
 
         async def scene(store: Store) -> None:
-            nonlocal store_
-            store_ = store
-            await asyncio.gather(*map(add_tag, range(20)))
+            await asyncio.gather(
+                *(
+                    store.update_identity_pool(POOL, adding_tag(str(number)))
+                    for number in range(20)
+                )
+            )
             pool = await store.find_identity_pool(POOL)
 
             assert pool is not None
             assert {str(n) for n in range(20)} == set(pool.identity_pool_tags or {})
 
-        store_: Store
         self.play(tmp_path, scene)
 
     def test_a_deleted_pool_does_not_exist(self, tmp_path: Path) -> None:
@@ -203,17 +206,17 @@ class IdentityPoolContract(StoreBench):
             await put(store, PREFS, {"k": "v"}, event=b"1")
             assert await store.delete_identity_pool(POOL)
             update = store.update_dataset(
-                PREFS, keys=["k"], session_id=None, decide=pytest.fail
+                PREFS, keys=["k"], session_id=None, decide=never
             )
 
             assert not await store.delete_identity_pool(POOL)
             assert await store.find_identity_pool(POOL) is None
-            assert await store.update_identity_pool(POOL, pytest.fail) is None
+            assert await store.update_identity_pool(POOL, never) is None
             assert await store.list_identity_pools(after=None, limit=10) == []
             assert await store.list_identity_pool_usage(after=None, limit=10) == []
             assert await store.find_identity_pool_usage(POOL) is None
             assert await update is None
-            assert await store.read_records(PREFS, pytest.fail) is None
+            assert await store.read_records(PREFS, never) is None
             assert await store.find_identity_usage(POOL, ALICE) is None
             listed = await store.list_datasets(POOL, ALICE, after=None, limit=None)
             assert listed is None

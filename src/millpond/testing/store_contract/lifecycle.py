@@ -181,7 +181,7 @@ class LifecycleContract(StoreBench):
             early = [asyncio.ensure_future(write(store, n)) for n in range(20)]
             await asyncio.sleep(0)
             closing = asyncio.ensure_future(store.aclose())
-            late = []
+            late: list[asyncio.Future[bool]] = []
             while not closing.done() and len(late) < 500:
                 late.append(asyncio.ensure_future(write(store, 20 + len(late))))
                 await asyncio.sleep(0)

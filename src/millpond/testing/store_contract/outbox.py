@@ -23,7 +23,7 @@ class OutboxContract(StoreBench):
     """Changes that wait for their stream."""
 
     def test_entries_stand_in_the_order_of_the_updates(self, tmp_path: Path) -> None:
-        """Entries of an identity come oldest first, with growing ids and their bytes."""
+        """Entries come oldest first, with growing ids, unchanged."""
 
         async def scene(store: Store) -> None:
             wanted = []
@@ -57,7 +57,7 @@ class OutboxContract(StoreBench):
         self.play(tmp_path, scene)
 
     def test_a_list_is_bounded(self, tmp_path: Path) -> None:
-        """No more entries than `limit`, no more bytes than `bytes_max`, at least one."""
+        """At most `limit` entries and `bytes_max` bytes, and at least one entry."""
 
         async def scene(store: Store) -> None:
             for size in (4, 4, 4, 9, 1):
@@ -110,7 +110,7 @@ class OutboxContract(StoreBench):
         self.play(tmp_path, scene)
 
     def test_pools_with_something_to_send_are_listed(self, tmp_path: Path) -> None:
-        """Those with entries and an enabled stream; a disabled one keeps its entries."""
+        """Those with entries and an enabled stream; others keep their entries."""
 
         async def scene(store: Store) -> None:
             await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)

@@ -107,7 +107,7 @@ class PurgeContract(StoreBench):
         async def scene(store: Store) -> None:
             one, two = await a_stream(store, "one"), await a_stream(store, "two")
             edge = NOW_MS - RETENTION_MS
-            for number in range(10):
+            for _ in range(10):
                 await append(store, one, b"old", at=edge - 10)
                 await append(store, two, b"old", shard=1, at=edge - 1)
             (kept,) = await append(store, one, b"kept", at=edge)

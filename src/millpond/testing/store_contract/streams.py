@@ -80,7 +80,7 @@ class StreamContract(StoreBench):
         self.play(tmp_path, scene)
 
     def test_a_deleted_stream_does_not_exist(self, tmp_path: Path) -> None:
-        """It takes no records any more; its name is free, for a stream that is empty."""
+        """It takes no records any more; its name is free for an empty one."""
 
         async def scene(store: Store) -> None:
             old = await a_stream(store)

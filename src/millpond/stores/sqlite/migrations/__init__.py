@@ -1,5 +1,5 @@
 """
-Numbered migrations, applied at start, each in one transaction.
+Numbered migrations, applied at start in one transaction, a folder for each file.
 
 The number of the last one applied is SQLite's `user_version`. A database with a higher
 number was written by a newer program and is refused: this program cannot know what it
@@ -18,24 +18,20 @@ from millpond.errors import StoreVersionError
 APPLICATION_ID: Final = 0x4D4C5044  # "MLPD", so that `file` can tell
 
 
-def scripts() -> list[tuple[int, str]]:
-    """List the migrations: number and SQL, in order."""
-    files = sorted(
-        each.name
-        for each in resources.files(__package__).iterdir()
-        if each.name.endswith(".sql")
-    )
+def scripts(schema: str) -> list[tuple[int, str]]:
+    """List the migrations of `main` or `streams`: number and SQL, in order."""
+    folder = resources.files(__package__).joinpath(schema)
+    files = sorted(each.name for each in folder.iterdir() if each.name.endswith(".sql"))
     found = [(int(name.split("_")[0]), name) for name in files]
     assert [n for n, _ in found] == list(range(1, len(found) + 1)), (
         "a number is missing"
     )
     return [
-        (number, resources.files(__package__).joinpath(name).read_text("utf-8"))
-        for number, name in found
+        (number, folder.joinpath(name).read_text("utf-8")) for number, name in found
     ]
 
 
-def apply(connection: apsw.Connection) -> None:
+def apply(connection: apsw.Connection, schema: str) -> None:
     """
     Bring a database up to date.
 
@@ -44,7 +40,7 @@ def apply(connection: apsw.Connection) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")  # another process may be doing the same
     try:
-        _apply(connection, scripts())
+        _apply(connection, scripts(schema))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -55,10 +55,11 @@ UPDATE bulk_publish_slices SET lease_until_ms = 0 WHERE worker = ? AND open = 1;
 
 -- name: scan_datasets
 -- The array is what core.streaming.KinesisSyncRecord describes; building it here spares
--- a Python object per record, which is most of the time of a bulk publish.
+-- a Python object per record, which is most of the time of a bulk publish. As a blob,
+-- because as text it would be decoded only to be encoded again.
 SELECT identity_id, dataset_name, sync_count, last_modified_date_ms, num_records,
     (
-        SELECT json_group_array(json_object(
+        SELECT CAST(json_group_array(json_object(
             'key', record_key,
             'value', value,
             'syncCount', record.sync_count,
@@ -66,7 +67,7 @@ SELECT identity_id, dataset_name, sync_count, last_modified_date_ms, num_records
             'deviceLastModifiedDate',
             coalesce(record.device_last_modified_date_ms, record.last_modified_date_ms),
             'op', 'replace'
-        ))
+        )) AS BLOB)
         FROM records AS record
         WHERE record.dataset_number = datasets.dataset_number AND value IS NOT NULL
     )

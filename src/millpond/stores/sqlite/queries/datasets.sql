@@ -1,4 +1,5 @@
 -- name: find_dataset
+-- Apart from the pool: a join of the two costs several times both.
 SELECT dataset_number, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage
 FROM datasets

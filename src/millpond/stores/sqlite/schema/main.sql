@@ -1,4 +1,6 @@
--- Everything Millpond keeps. Dates are epoch milliseconds, booleans are 0 or 1.
+-- As all migrations make it.
+
+-- Everything but the embedded streams. Dates are epoch milliseconds, booleans 0 or 1.
 
 CREATE TABLE developer_keys (
     access_key_id TEXT PRIMARY KEY,
@@ -98,31 +100,3 @@ CREATE TABLE bulk_publish_slices (
 
 CREATE INDEX open_bulk_publish_slices ON bulk_publish_slices (lease_until_ms)
 WHERE open = 1;
-
--- A deleted stream keeps its row (name NULL) until `purge` has dropped its records.
-CREATE TABLE streams (
-    stream_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    stream_name TEXT UNIQUE,
-    shard_count INTEGER NOT NULL,
-    creation_date_ms INTEGER NOT NULL
-) STRICT;
-
-CREATE TABLE stream_records (
-    sequence_number INTEGER PRIMARY KEY AUTOINCREMENT,
-    stream_id INTEGER NOT NULL,
-    shard INTEGER NOT NULL,
-    arrival_ms INTEGER NOT NULL, -- never less than that of the record before
-    partition_key TEXT NOT NULL,
-    data BLOB NOT NULL
-) STRICT;
-
-CREATE INDEX stream_records_by_shard
-ON stream_records (stream_id, shard, sequence_number);
-
-CREATE TABLE stream_payloads (
-    payload_id TEXT PRIMARY KEY,
-    expires_ms INTEGER NOT NULL,
-    data BLOB NOT NULL
-) STRICT;
-
-CREATE INDEX stream_payloads_by_expiry ON stream_payloads (expires_ms);
