@@ -91,12 +91,18 @@ class RequestDecoder:
                 given[member.name] = headers[name].decode("utf-8", "replace")
         if labels:
             given.update(labels)
-        if b"\\u0000" in body or b"%00" in query or (labels and _has_nul(labels)):
-            self._refuse_nul(given)
         try:
+            if b"\\u0000" in body or b"%00" in query or (labels and _has_nul(labels)):
+                self._refuse_nul(given)
             return msgspec.convert(given, self._shape)
         except msgspec.ValidationError as error:
-            return self._second_try(given, str(error))
+            fault = str(error)
+        except RecursionError as error:
+            raise _too_deep() from error
+        try:
+            return self._second_try(given, fault)
+        except RecursionError as error:
+            raise _too_deep() from error
 
     def _read_query(self, query: bytes, given: dict[str, Any]) -> None:
         for pair in query.split(b"&"):
@@ -132,6 +138,10 @@ class RequestDecoder:
             except msgspec.ValidationError as error:
                 fault = str(error)
         raise refusal(self._api, self._shape, given, fault)
+
+
+def _too_deep() -> SerializationException:
+    return SerializationException("The body is nested too deeply.")
 
 
 def percent_decode(raw: bytes) -> str:

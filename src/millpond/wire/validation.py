@@ -107,7 +107,8 @@ class _Walk:
             self._wrong_type(kind, value, wanted, f"{at}{of}")
             return
         for constraint in _broken(kind, value):
-            shown = "" if sensitive else f" '{_show(value)}'"
+            plain = isinstance(value, str | int | float) and not sensitive
+            shown = f" '{_show(value)}'" if plain else ""
             self.faults.append(
                 f"Value{shown} at '{at}' failed to satisfy constraint: {constraint}"
             )

@@ -85,6 +85,8 @@ class Database:
         self._schema = schema
         self._page_bytes = page_bytes
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._accepting = threading.Lock()
+        self._open = False
         self._thread: threading.Thread | None = None
         self._reader: apsw.Connection | None = None
         self._slow = threading.local()
@@ -111,12 +113,15 @@ class Database:
             target=self._write_loop, args=(writer,), name="millpond-write", daemon=True
         )
         self._thread.start()
+        self._open = True
 
     def close(self) -> None:
         """Finish the jobs that were accepted, then close. Idempotent."""
         if self._thread is None:
             return
-        self._tasks.put(None)
+        with self._accepting:
+            self._open = False
+            self._tasks.put(None)
         self._thread.join()
         self._thread = None
         assert self._pool is not None
@@ -135,11 +140,12 @@ class Database:
             StoreError: the job or the commit failed in the database.
             Exception: whatever else the job raised; it was rolled back.
         """
-        if self._thread is None:
-            raise StoreError("The store is closed.", op="write")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._tasks.put(_Task(job, future, loop))
+        with self._accepting:  # or a task could come in behind the last one
+            if not self._open:
+                raise StoreError("The store is closed.", op="write")
+            self._tasks.put(_Task(job, future, loop))
         return await future
 
     def reading(self, op: str) -> _Moment:
@@ -224,14 +230,15 @@ def map_driver_errors(op: str) -> Iterator[None]:
 class _Moment:
     """A read transaction. A class, because it is entered for every request."""
 
-    __slots__ = ("_cursor", "_op")
+    __slots__ = ("_connection", "_cursor", "_op")
 
     def __init__(self, connection: apsw.Connection, op: str) -> None:
-        self._cursor = connection.cursor()
+        self._connection = connection
         self._op = op
 
     def __enter__(self) -> Reader:
         try:
+            self._cursor = self._connection.cursor()
             self._cursor.execute("BEGIN")
         except apsw.Error as error:
             raise translate(error, self._op) from error
@@ -246,7 +253,9 @@ class _Moment:
         try:
             self._cursor.execute("COMMIT")
         except apsw.Error as failure:
-            raise translate(failure, self._op) from failure
+            if error is None:
+                raise translate(failure, self._op) from failure
+            # SQLite has given the transaction up already; what it said first counts.
         if isinstance(error, apsw.Error):
             raise translate(error, self._op) from error
 

@@ -1,0 +1,396 @@
+"""Bytes become requests, or a clear refusal; never anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from millpond.contract.cognito_sync import (
+    API,
+    ListRecordsRequest,
+    RecordPatch,
+    UpdateRecordsRequest,
+)
+from millpond.errors import (
+    InvalidParameterException,
+    SerializationException,
+    ServiceException,
+)
+from millpond.wire.decoding import RequestDecoder, percent_decode
+
+LABELS = {
+    "IdentityPoolId": "us-east-1:0a",
+    "IdentityId": "us-east-1:0b",
+    "DatasetName": "prefs",
+}
+UPDATE = RequestDecoder(API, API.by_name["UpdateRecords"])
+LIST = RequestDecoder(API, API.by_name["ListRecords"])
+EVENTS = RequestDecoder(API, API.by_name["SetCognitoEvents"])
+
+
+def update(body: Any, **options: Any) -> UpdateRecordsRequest:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = UPDATE.decode(raw, LABELS, **options)
+    assert isinstance(request, UpdateRecordsRequest)
+    return request
+
+
+def listing(query: bytes) -> ListRecordsRequest:
+    request = LIST.decode(b"", LABELS, query)
+    assert isinstance(request, ListRecordsRequest)
+    return request
+
+
+def patch_of(**members: Any) -> RecordPatch:
+    patch = {"Op": "replace", "Key": "k", "SyncCount": 0, "Value": "v"} | members
+    request = update({"SyncSessionToken": "t", "RecordPatches": [patch]})
+    assert request.record_patches is not None
+    return request.record_patches[0]
+
+
+# --- Where members travel -------------------------------------------------------------
+
+
+def test_members_come_from_path_header_and_body() -> None:
+    """Each member is read where the contract puts it."""
+    request = update(
+        {"SyncSessionToken": "t", "DeviceId": "d", "RecordPatches": []},
+        headers={b"x-amz-client-context": b"opaque"},
+    )
+
+    assert request == UpdateRecordsRequest(
+        identity_pool_id="us-east-1:0a",
+        identity_id="us-east-1:0b",
+        dataset_name="prefs",
+        device_id="d",
+        record_patches=[],
+        sync_session_token="t",
+        client_context="opaque",
+    )
+
+
+def test_the_body_cannot_name_what_travels_elsewhere() -> None:
+    """A pool, a name or a header in the body does not count."""
+    request = update(
+        {
+            "SyncSessionToken": "t",
+            "IdentityPoolId": "us-east-1:99",
+            "IdentityId": 5,
+            "DatasetName": None,
+            "ClientContext": "body",
+        }
+    )
+
+    assert (request.identity_pool_id, request.identity_id) == (
+        "us-east-1:0a",
+        "us-east-1:0b",
+    )
+    assert request.client_context is None
+
+
+def test_parameters_are_read_from_the_query() -> None:
+    """Numbers and texts, percent-decoded; a plus is a plus."""
+    request = listing(
+        b"lastSyncCount=7&maxResults=1024&nextToken=a%2Fb%2Bc%3D+&syncSessionToken=t"
+    )
+
+    assert (request.last_sync_count, request.max_results) == (7, 1024)
+    assert (request.next_token, request.sync_session_token) == ("a/b+c=+", "t")
+    assert listing(b"").last_sync_count is None
+
+
+def test_a_parameter_given_twice_is_refused() -> None:
+    """Which of the two was meant cannot be known, so it is told by name."""
+    with pytest.raises(SerializationException, match="'lastSyncCount'"):
+        listing(b"lastSyncCount=1&lastSyncCount=2")
+
+
+def test_unknown_members_and_parameters_are_passed_over() -> None:
+    """What newer or odd clients send besides is no fault."""
+    body = {"SyncSessionToken": "t", "New": {"a": [1]}, "syncSessionToken": 5}
+
+    assert update(body).sync_session_token == "t"
+    assert listing(b"new=1&&=&lastSyncCount=3&x").last_sync_count == 3
+    assert listing(b"LastSyncCount=5").last_sync_count is None
+
+
+def test_null_is_absent() -> None:
+    """A null member is as good as none."""
+    request = update({"SyncSessionToken": "t", "DeviceId": None, "RecordPatches": None})
+
+    assert (request.device_id, request.record_patches) == (None, None)
+    assert patch_of(Value=None).value is None
+
+
+def test_a_bodyless_request_needs_none() -> None:
+    """A GET ignores whatever body it has; an absent body is an empty object."""
+    for body in (b"", b"{}", b"nonsense"):
+        assert LIST.decode(body, LABELS)
+    with pytest.raises(InvalidParameterException, match="syncSessionToken"):
+        update(b"")
+
+
+@pytest.mark.parametrize("text", ["-1", "+1", "0", str(2**63 - 1), str(-(2**63))])
+def test_integers_in_the_query(text: str) -> None:
+    """Signed decimal numbers of 64 bits are read."""
+    query = f"lastSyncCount={text.replace('+', '%2B')}".encode()
+
+    assert listing(query).last_sync_count == int(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "1.0", "1e3", "1_0", "%201", "0x10", "%D9%A1", "--1", "1" * 21]
+)
+def test_no_integers_in_the_query(text: str) -> None:
+    """Anything else is a SerializationException that names the parameter."""
+    with pytest.raises(SerializationException, match="'lastSyncCount'"):
+        listing(f"lastSyncCount={text}".encode())
+
+
+def test_an_integer_beyond_64_bits_breaks_a_constraint() -> None:
+    """It is read and then refused as what it is: too large."""
+    with pytest.raises(InvalidParameterException, match="less than or equal to"):
+        listing(b"lastSyncCount=%d" % 2**63)
+
+
+# --- Times ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_", "seconds"),
+    [
+        (1412974057.151, 1412974057.151),
+        (0, 0),
+        (-1, -1),
+        ("1412974057.151", 1412974057.151),
+        ("1412974057", 1412974057),
+        ("2014-10-10T20:47:37.151Z", 1412974057.151),
+        ("2014-10-10T22:47:37.151+02:00", 1412974057.151),
+        ("2014-10-10T20:47:37", 1412974057),
+        ("2014-10-10", 1412899200),
+        (None, None),
+    ],
+)
+def test_times(given_: Any, seconds: float | None) -> None:
+    """A time is a number; a string with a number or a date is taken as well."""
+    found = patch_of(DeviceLastModifiedDate=given_).device_last_modified_date
+
+    assert found == (None if seconds is None else pytest.approx(seconds, abs=1e-6))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "nan", "inf", "-Infinity", "1e999", "2014-13-01", "0x1"]
+)
+def test_no_times(text: str) -> None:
+    """Other strings are refused with the text that the service has for it."""
+    with pytest.raises(SerializationException) as caught:
+        patch_of(DeviceLastModifiedDate=text)
+
+    assert caught.value.message == (
+        "class java.lang.String can not be converted to milliseconds since epoch"
+    )
+
+
+@pytest.mark.parametrize("time", [1e300, -1e300, "1e18", "99999999999999"])
+def test_times_without_meaning(time: Any) -> None:
+    """A time that no calendar has is a broken constraint."""
+    with pytest.raises(InvalidParameterException, match="deviceLastModifiedDate"):
+        patch_of(DeviceLastModifiedDate=time)
+
+
+# --- What is no text ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"SyncSessionToken": "a\0"},
+        {"SyncSessionToken": "t", "DeviceId": "\0"},
+        {
+            "SyncSessionToken": "t",
+            "RecordPatches": [
+                {"Op": "replace", "Key": "k\0", "SyncCount": 0, "Value": "v"}
+            ],
+        },
+        {
+            "SyncSessionToken": "t",
+            "RecordPatches": [
+                {"Op": "replace", "Key": "k", "SyncCount": 0, "Value": "v\0w"}
+            ],
+        },
+    ],
+)
+def test_nul_is_refused_in_a_body(body: Any) -> None:
+    """No store could be trusted to keep it, so the wire says no."""
+    with pytest.raises(InvalidParameterException, match="NUL"):
+        update(body)
+
+
+def test_nul_is_refused_everywhere_else() -> None:
+    """In labels, parameters and the keys of maps as well."""
+    with pytest.raises(InvalidParameterException, match="NUL"):
+        UPDATE.decode(b'{"SyncSessionToken":"t"}', LABELS | {"DatasetName": "a\0"})
+    with pytest.raises(InvalidParameterException, match="NUL"):
+        listing(b"nextToken=a%00")
+    with pytest.raises(InvalidParameterException, match="NUL"):
+        EVENTS.decode(b'{"Events":{"a\\u0000":"x"}}', LABELS)
+
+
+def test_a_backslash_before_u0000_is_no_nul() -> None:
+    """The text \\u0000, escaped, is six harmless characters."""
+    assert patch_of(Value="\\u0000").value == "\\u0000"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"nonsense",
+        b"{",
+        b'{"a":1',
+        b"{}{}",
+        b" ",
+        b'{"SyncSessionToken":"\xff"}',
+        b'{"SyncSessionToken":"\xed\xa0\x80"}',
+        b'{"SyncSessionToken":"\\ud800"}',
+        b'{"SyncSessionToken":"\\udc00x"}',
+        b'{"SyncSessionToken":"a\x00b"}',
+        b'{"SyncSessionToken":"a\nb"}',
+        b'{"SyncSessionToken":NaN}',
+        b'{"SyncSessionToken":"t","a":1e999}',
+        b'{"SyncSessionToken":"t","a":' + b"9" * 5000 + b"}",
+        b"\xef\xbb\xbf{}",
+        "{}".encode("utf-16"),
+    ],
+)
+def test_what_is_no_json_is_told(body: bytes) -> None:
+    """Broken JSON, broken UTF-8 and broken numbers are a SerializationException."""
+    with pytest.raises(SerializationException, match="not valid JSON"):
+        update(body)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b'"text"', b"5", b"true"])
+def test_what_is_no_object_is_told(body: bytes) -> None:
+    """A body must be an object."""
+    with pytest.raises(SerializationException, match="must be a JSON object"):
+        update(body)
+
+
+@pytest.mark.parametrize("shape", ["unknown", "nul", "patches", "value"])
+@pytest.mark.parametrize("depth", [10, 500, 900, 2000, 200_000])
+def test_deep_nesting_is_harmless(shape: str, depth: int) -> None:
+    """However deep a body is, it is taken or refused and nothing breaks."""
+    deep = b"[" * depth + b"]" * depth
+    body = {
+        "unknown": b'{"SyncSessionToken":"t","x":%s}',
+        "nul": b'{"SyncSessionToken":"\\u0000","x":%s}',
+        "patches": b'{"SyncSessionToken":5,"RecordPatches":%s}',
+        "value": b'{"RecordPatches":[{"Key":"k","Value":%s}]}',
+    }[shape] % deep
+    if shape == "unknown":
+        with contextlib.suppress(SerializationException):  # how deep is too deep?
+            assert update(body)
+        assert depth > 500 or update(body)
+        return
+    with pytest.raises(ServiceException):
+        update(body)
+
+
+def test_no_depth_is_too_much_for_the_refusal() -> None:
+    """Where the JSON can just be read, looking into it must not break either."""
+    deep = {n: b"[" * n + b"]" * n for n in [*range(850, 1050), 3000, 9000]}
+    for each in deep.values():
+        for decoder, body in (
+            (EVENTS, b'{"Events":{"a":"b","c":%s}}' % each),
+            (UPDATE, b'{"x":%s,"SyncSessionToken":"\\u0000"}' % each),
+        ):
+            with pytest.raises(ServiceException):
+                decoder.decode(body, LABELS)
+
+
+# --- Whatever is sent -----------------------------------------------------------------
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["Op", "Key", "SyncCount", "Value", "DeviceLastModifiedDate"]
+            )
+            | st.text(max_size=3),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+QUICK = settings(
+    max_examples=150,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def attempt(decoder: RequestDecoder, body: bytes, query: bytes) -> Any:
+    """Decode, and give back the request or the refusal."""
+    try:
+        return decoder.decode(body, LABELS, query)
+    except ServiceException as error:
+        return error
+
+
+@QUICK
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "SyncSessionToken": json_values | st.just("t"),
+            "RecordPatches": st.lists(json_values, max_size=2) | json_values,
+            "DeviceId": json_values,
+        },
+    )
+)
+def test_any_json_is_decoded_or_refused(body: Any) -> None:
+    """A body of any JSON is a request or an exception of the API."""
+    outcome = attempt(UPDATE, json.dumps(body).encode(), b"")
+    if isinstance(outcome, ServiceException):
+        assert outcome.http_status == 400
+    else:
+        assert isinstance(outcome, UpdateRecordsRequest)
+        assert isinstance(outcome.sync_session_token, str)
+
+
+@QUICK
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_any_bytes_are_decoded_or_refused(body: bytes, query: bytes) -> None:
+    """A body and a query of any bytes are a request or an exception of the API."""
+    for decoder in (UPDATE, LIST):
+        outcome = attempt(decoder, body, query.replace(b"\0", b""))
+        assert not isinstance(outcome, ServiceException) or outcome.http_status == 400
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"us-east-1%3A0a", "us-east-1:0a"),
+        (b"us-east-1%3a0a", "us-east-1:0a"),
+        (b"us-east-1:0a", "us-east-1:0a"),
+        (b"a+b", "a+b"),
+        (b"%E2%98%83", "\u2603"),
+        (b"%2525", "%25"),
+        (b"%FF", "\ufffd"),
+        (b"\xff", "\ufffd"),
+        (b"%", "%"),
+        (b"%zz", "%zz"),
+    ],
+)
+def test_percent_decoding(raw: bytes, text: str) -> None:
+    """Decoded once, with what is not UTF-8 replaced."""
+    assert percent_decode(raw) == text
