@@ -187,6 +187,7 @@ class LifecycleContract(StoreBench):
                 await asyncio.sleep(0)
             async with asyncio.timeout(3):
                 kept = await asyncio.gather(*early, *late)
+            await closing
             await store.open()
             records = (await read_all(store, PREFS)).records
 

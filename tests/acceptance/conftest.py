@@ -1,0 +1,147 @@
+"""What the acceptance tests share: real servers, their clients, fresh pools."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from acceptance.command_line import AWS, CommandLine
+from acceptance.raw_http import RawClient
+from acceptance.sync_client import Dataset, create_pool, new_identity
+from millpond.testing.server import RunningServer
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with the default settings, one for each process of the test run."""
+    with RunningServer(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def start_server(
+    tmp_path: Path,
+) -> Iterator[Callable[..., RunningServer]]:
+    """Start servers of one's own; whatever still runs in the end is stopped."""
+    started: list[RunningServer] = []
+
+    def start(folder: str = "data", **options: Any) -> RunningServer:
+        running = RunningServer(tmp_path / folder, **options)
+        running.start()
+        started.append(running)
+        return running
+
+    yield start
+    for each in started:
+        each.__exit__(None, None, None)  # does nothing to one that was stopped
+
+
+@pytest.fixture(scope="session")
+def sync(server: RunningServer) -> Iterator[Any]:
+    """The boto3 client of Cognito Sync."""
+    client = server.client("cognito-sync")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def identity_pools(server: RunningServer) -> Iterator[Any]:
+    """The boto3 client of Cognito Identity."""
+    client = server.client("cognito-identity")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def kinesis(server: RunningServer) -> Iterator[Any]:
+    """The boto3 client of Kinesis."""
+    client = server.client("kinesis")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def raw(server: RunningServer) -> RawClient:
+    """A client that sends bytes as they are."""
+    return RawClient(server)
+
+
+@pytest.fixture
+def pool(identity_pools: Any) -> str:
+    """A fresh identity pool."""
+    found: str = identity_pools.create_identity_pool(
+        IdentityPoolName="test", AllowUnauthenticatedIdentities=True
+    )["IdentityPoolId"]
+    return found
+
+
+@pytest.fixture
+def identity() -> str:
+    """A fresh identity id."""
+    return new_identity()
+
+
+@pytest.fixture
+def dataset(sync: Any, pool: str, identity: str) -> Dataset:
+    """A dataset that does not exist yet."""
+    return Dataset(sync, pool, identity)
+
+
+@pytest.fixture
+def stream(kinesis: Any) -> str:
+    """A fresh stream with two shards."""
+    name = f"stream-{uuid.uuid4()}"
+    kinesis.create_stream(StreamName=name, ShardCount=2)
+    return name
+
+
+@pytest.fixture
+def streaming_pool(sync: Any, pool: str, stream: str) -> str:
+    """A fresh identity pool whose changes go to `stream`."""
+    sync.set_identity_pool_configuration(
+        IdentityPoolId=pool,
+        CognitoStreams={"StreamName": stream, "StreamingStatus": "ENABLED"},
+    )
+    return pool
+
+
+@pytest.fixture(scope="module")
+def unharmed_server(server: RunningServer, sync: Any) -> Iterator[None]:
+    """After all tests of a module the server answers, and has what it had before."""
+    dataset = Dataset(sync, create_pool(server), new_identity())
+    dataset.put(a="1")
+    before = dataset.list()["Records"], dataset.describe()
+    lines = len(server.log)
+    yield
+    with urlopen(f"{server.endpoint}/readyz") as response:
+        assert response.status == 200
+    assert before == (dataset.list()["Records"], dataset.describe())
+    # A request or a worker that ran into a fault of ours says so in the log.
+    faults = ('"request.failed"', '"worker.failed"')
+    failures = [
+        line for line in server.log[lines:] if any(each in line for each in faults)
+    ]
+    assert failures == []
+
+
+@pytest.fixture(scope="session")
+def aws(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """The real AWS CLI, pointed at the server."""
+    if not AWS.exists():
+        pytest.skip(f"there is no AWS CLI beside {sys.executable}: install awscli")
+    return CommandLine([str(AWS)], server, tmp_path_factory.mktemp("aws"))
+
+
+@pytest.fixture(scope="session")
+def millpond(
+    server: RunningServer, tmp_path_factory: pytest.TempPathFactory
+) -> CommandLine:
+    """Our own command line, pointed at the server."""
+    program = [sys.executable, "-m", "millpond"]
+    return CommandLine(program, server, tmp_path_factory.mktemp("millpond"))

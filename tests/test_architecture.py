@@ -1,0 +1,220 @@
+"""
+The packages know each other in one direction.
+
+    errors, limits, metrics  <-  settings
+    errors, limits           <-  core, contract  <-  wire
+                                 core            <-  stores, sinks
+                                 core + ports    <-  service  <-  workers
+    everything               <-  server, testing, and the administration commands
+
+The table below is that picture. When it must change, so does the design, with a
+decision record.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import millpond
+
+SOURCE = Path(millpond.__file__).parent
+GROUND = {"millpond", "errors", "limits"}
+PORTS = {"stores.base", "sinks.base"}
+MAY_KNOW: dict[str, set[str]] = {
+    "millpond": set(),
+    "errors": set(),
+    "limits": set(),
+    "metrics": set(),
+    "settings": GROUND,
+    "core": GROUND,
+    "contract": GROUND,
+    "wire": GROUND | {"contract"},
+    "stores.base": GROUND | {"core"},
+    "stores": GROUND | {"core", "stores.base"},
+    "sinks.base": GROUND | {"core"},
+    # The embedded sink puts into the store, whichever that is.
+    "sinks": GROUND | {"core", "sinks.base", "stores.base"},
+    "service": GROUND | {"core", "contract", "settings", "metrics"} | PORTS,
+    # Workers open sinks, by the registry.
+    "workers": GROUND | {"core", "service", "settings", "metrics", "sinks"} | PORTS,
+    # The commands of the API know what is published and nothing of the server.
+    "cli": GROUND | {"contract", "wire"},
+    "__main__": {"cli"},
+}
+"""What each part of the package may import, besides itself."""
+MAY_KNOW_EVERYTHING = {"server", "testing", "cli.serve", "cli.key", "cli.demo"}
+# Modules that the commands of the API load only with an administration command.
+ADMINISTRATION = {"cli.serve", "cli.key", "cli.demo"}
+PURE = {"core", "contract", "wire", "errors", "limits"}
+"""Parts without I/O, threads or a clock."""
+IMPURE = {
+    "asyncio",
+    "http",
+    "io",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "urllib.request",
+}
+
+
+CLOCKS = {
+    "time.time",
+    "time.time_ns",
+    "time.monotonic",
+    "time.sleep",
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.datetime.now",
+    "date.today",
+}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """List the modules by their dotted names, without `millpond.`."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        yield name or "millpond", path
+
+
+def part_of(module: str) -> str:
+    """Say which row of the table a module belongs to."""
+    pieces = module.split(".")
+    for length in range(len(pieces), 0, -1):
+        row = ".".join(pieces[:length])
+        if row in MAY_KNOW or row in MAY_KNOW_EVERYTHING:
+            return row
+    raise AssertionError(f"{module} is in no row of the table")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """List what a module imports, wherever in it, as dotted names."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            for each in node.names:
+                yield f"{node.module}.{each.name}"
+
+
+NAMES = {name for name, _ in modules()}
+
+
+def ours(imported: str) -> str | None:
+    """Say which module of ours an import means; None for those of others."""
+    if imported.split(".")[0] != "millpond":
+        return None
+    inside = imported.removeprefix("millpond").lstrip(".")
+    while inside and inside not in NAMES:
+        inside = inside.rpartition(".")[0]  # a class or a constant in a module
+    return inside or "millpond"
+
+
+@pytest.mark.parametrize(("module", "path"), [*modules()], ids=lambda each: str(each))
+def test_imports_go_one_way(module: str, path: Path) -> None:
+    """A module imports its own part and what the table allows."""
+    part = part_of(module)
+    if part in MAY_KNOW_EVERYTHING:
+        return
+    for imported in imports(path):
+        known = ours(imported)
+        if known is None:
+            continue
+        other = part_of(known)
+        if part == "cli" and known in ADMINISTRATION:
+            continue  # by name, when the command is called
+        assert other == part or other in MAY_KNOW[part], (
+            f"{module} imports {known}: {part} may not know {other}"
+        )
+
+
+def test_the_table_names_what_there_is() -> None:
+    """Every row is a part of the package, and there is no part without a row."""
+    present = {part_of(name) for name in NAMES}
+    named = set(MAY_KNOW) | MAY_KNOW_EVERYTHING
+
+    assert present <= named
+    missing = named - present - {"cli.demo"}
+    assert not missing
+
+
+def test_the_table_has_no_circle() -> None:
+    """Going from a part to those it knows never leads back to it."""
+
+    def reach(part: str) -> set[str]:
+        found: set[str] = set()
+        todo = [part]
+        while todo:
+            for each in MAY_KNOW[todo.pop()] - found:
+                found.add(each)
+                todo.append(each)
+        return found
+
+    for part in MAY_KNOW:
+        assert part not in reach(part)
+
+
+@pytest.mark.parametrize(("module", "path"), [*modules()], ids=lambda each: str(each))
+def test_pure_parts_do_no_io(module: str, path: Path) -> None:
+    """The rules and the wire read no file, socket or clock, and start no thread."""
+    if part_of(module) not in PURE or module == "contract.botocore_model":
+        return
+    for imported in imports(path):
+        assert not any(
+            imported == each or imported.startswith(f"{each}.") for each in IMPURE
+        ), f"{module} imports {imported}"
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        assert called not in CLOCKS, f"{module} calls {called}"
+
+
+def test_the_ports_know_no_driver() -> None:
+    """A driver is imported by the one package that is built on it."""
+    homes = {"apsw": "stores.sqlite", "granian": "server", "starlette": "server"}
+    for module, path in modules():
+        for imported in imports(path):
+            package = imported.split(".")[0]
+            home = homes.get(package)
+            if home is not None and part_of(module) != "testing":
+                assert module == home or module.startswith(f"{home}.")
+
+
+def test_only_the_standard_library_and_what_is_declared_is_imported() -> None:
+    """No module leans on a package that an installation need not have."""
+    declared = {
+        "apsw",
+        "botocore",
+        "cryptography",
+        "dateutil",  # botocore cannot be without it
+        "granian",
+        "jmespath",
+        "msgspec",
+        "prometheus_client",
+        "rich",
+        "starlette",
+        "structlog",
+        "uvloop",
+    }
+    for module, path in modules():
+        allowed = (
+            declared | {"pytest", "boto3"} if part_of(module) == "testing" else declared
+        )
+        for imported in imports(path):
+            package = imported.split(".")[0]
+            known = package == "millpond" or package in sys.stdlib_module_names
+            assert known or package in allowed, f"{module} imports {imported}"

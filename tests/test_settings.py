@@ -1,0 +1,241 @@
+"""Settings: one table, four sources, clear refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millpond import limits
+from millpond.errors import SettingsError
+from millpond.settings import PREFIX, Settings, load, table
+
+FIELDS = {each.name: each for each in dataclasses.fields(Settings)}
+BOUNDED = [
+    (name, bound, step)
+    for name, each in FIELDS.items()
+    for bound, step in ((each.metadata["least"], -1), (each.metadata["most"], 1))
+    if bound is not None
+]
+
+
+def from_file(folder: Path, text: str) -> Settings:
+    file = folder / "millpond.toml"
+    file.write_text(text, encoding="utf-8")
+    return load(file)
+
+
+# --- The table ------------------------------------------------------------------------
+
+
+def test_defaults_are_the_limits_of_the_api() -> None:
+    """Without any source, Millpond behaves as the service does."""
+    settings = load()
+
+    assert settings == Settings()
+    assert settings.datasets_per_identity_max == limits.DATASETS_PER_IDENTITY_MAX == 20
+    assert settings.records_per_dataset_max == limits.RECORDS_PER_DATASET_MAX == 1024
+    assert settings.dataset_bytes_max == limits.DATASET_BYTES_MAX == 1_048_576
+    assert settings.record_key_chars_max == limits.RECORD_KEY_CHARS_MAX == 1024
+    assert settings.record_value_chars_max == limits.RECORD_VALUE_CHARS_MAX == 1_048_575
+    assert settings.sync_session_lifetime_s == limits.SYNC_SESSION_LIFETIME_S == 3600
+    assert settings.signature_window_s == limits.SIGNATURE_WINDOW_S == 300
+    assert not settings.self_heal_sync_counts
+    assert not settings.explain_signatures
+
+
+def test_every_setting_is_described() -> None:
+    """The table has a row for each, with a sentence and its variable."""
+    rows = {row.name: row for row in table()}
+
+    assert list(rows) == list(FIELDS)
+    for name, row in rows.items():
+        assert row.help.endswith(".")
+        assert row.environment == PREFIX + name.upper()
+    assert rows["port"].default == "8014"
+    assert rows["log_requests"].default == "false"
+    assert rows["streams"].default == ""
+
+
+def test_numbers_end_in_their_unit() -> None:
+    """A setting that is a number says of what, but for the port and plain counts."""
+    plain = {"port", "bulk_publish_slices", "bulk_publish_workers"}
+    for name, each in FIELDS.items():
+        if type(each.default) is int and name not in plain:
+            assert name.endswith(("_s", "_max")), name
+
+
+# --- Sources --------------------------------------------------------------------------
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    """Every kind of value can be set in TOML."""
+    settings = from_file(
+        tmp_path,
+        """
+        data = "/var/lib/millpond"
+        port = 0
+        log_requests = true
+        accepted_regions = ["eu-west-1"]
+        [streams]
+        changes = "kinesis://changes"
+        """,
+    )
+
+    assert settings == Settings(
+        data=Path("/var/lib/millpond"),
+        port=0,
+        log_requests=True,
+        accepted_regions=["eu-west-1"],
+        streams={"changes": "kinesis://changes"},
+    )
+
+
+def test_variables_are_read() -> None:
+    """Each setting has its variable; lists and tables are JSON; others pass."""
+    settings = load(
+        environment={
+            "MILLPOND_DATA": "there",
+            "MILLPOND_PORT": "80",
+            "MILLPOND_LOG_REQUESTS": "true",
+            "MILLPOND_ACCEPTED_REGIONS": '["eu-west-1", "x"]',
+            "MILLPOND_STREAMS": '{"a": "embedded:"}',
+            "MILLPOND_TEST_POSTGRES_URL": "not a setting",
+            "PORT": "81",
+            "millpond_port": "82",
+        }
+    )
+
+    assert settings == Settings(
+        data=Path("there"),
+        port=80,
+        log_requests=True,
+        accepted_regions=["eu-west-1", "x"],
+        streams={"a": "embedded:"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("1", True), ("True", True), ("false", False), ("0", False)],
+)
+def test_switches_in_variables(text: str, value: bool) -> None:
+    """A switch is spelt in words or as a digit."""
+    settings = load(environment={"MILLPOND_EXPLAIN_SIGNATURES": text})
+
+    assert settings.explain_signatures is value
+
+
+def test_sources_have_their_order(tmp_path: Path) -> None:
+    """The command line wins over the environment, that over the file."""
+    file = tmp_path / "millpond.toml"
+    file.write_text('port = 1\nhost = "file"\nregion = "file"\n', encoding="utf-8")
+    environment = {"MILLPOND_PORT": "2", "MILLPOND_HOST": "environment"}
+    settings = load(file, environment, {"port": 3, "account_id": None})
+
+    assert (settings.port, settings.host, settings.region) == (3, "environment", "file")
+    assert settings.account_id == Settings().account_id
+
+
+def test_loading_shares_nothing() -> None:
+    """Two sets of settings do not share a list."""
+    one, two = load(), load()
+
+    assert one.streams is not two.streams
+    assert one.accepted_regions is not two.accepted_regions
+
+
+# --- Refusals -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("prot = 80", "no setting 'prot'"),
+        ("[server]\nport = 80", "no setting 'server'"),
+        ("port = ", "not valid TOML"),
+        ('port = "many"', "wrong type"),
+        ("data = 5", "wrong type"),
+        ("accepted_regions = 5", "wrong type"),
+        ("streams = { a = 5 }", "wrong type"),
+        ("port = 2014-06-30", "wrong type"),
+    ],
+)
+def test_a_wrong_file_is_told(tmp_path: Path, text: str, says: str) -> None:
+    """Unknown names, broken TOML and wrong types are a SettingsError."""
+    with pytest.raises(SettingsError, match=says):
+        from_file(tmp_path, text)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """The message names the file and the reason."""
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path / "missing.toml")
+    assert str(caught.value) == (
+        f"Cannot read '{tmp_path / 'missing.toml'}': No such file or directory."
+    )
+    with pytest.raises(SettingsError, match="Cannot read"):
+        load(tmp_path)
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        load(binary)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("MILLPOND_PORT", "many", "wrong type"),
+        ("MILLPOND_PORT", "", "wrong type"),
+        ("MILLPOND_LOG_REQUESTS", "maybe", "wrong type"),
+        ("MILLPOND_STREAMS", "a=b", "MILLPOND_STREAMS is not valid JSON"),
+        ("MILLPOND_STREAMS", "[]", "wrong type"),
+        ("MILLPOND_ACCEPTED_REGIONS", "eu-west-1", "not valid JSON"),
+    ],
+)
+def test_a_wrong_variable_is_told(variable: str, value: str, says: str) -> None:
+    """A variable that cannot be read is a SettingsError."""
+    with pytest.raises(SettingsError, match=says):
+        load(environment={variable: value})
+
+
+@pytest.mark.parametrize(("name", "bound", "step"), BOUNDED)
+def test_bounds_hold(name: str, bound: int, step: int) -> None:
+    """The bound itself is taken, one beyond it is refused with name and bounds."""
+    settings = load(overrides={name: bound})
+    assert getattr(settings, name) == bound
+    with pytest.raises(SettingsError) as caught:
+        load(overrides={name: bound + step})
+
+    text = str(caught.value)
+    assert f"Setting '{name}' is {bound + step}; it must be " in text
+    assert str(bound) in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"account_id": "abc"}, "account_id"),
+        ({"account_id": ""}, "account_id"),
+        ({"account_id": "\u0661"}, "account_id"),
+        ({"tls_certificate": "c"}, "together"),
+        ({"tls_key": "k"}, "together"),
+        ({"log_level": "loud"}, "log_level"),
+        ({"log_format": "xml"}, "log_format"),
+        ({"nonsense": 1}, "no setting 'nonsense'"),
+    ],
+)
+def test_what_makes_no_sense_is_told(overrides: dict[str, Any], says: str) -> None:
+    """Values that contradict each other or mean nothing are refused."""
+    with pytest.raises(SettingsError, match=says):
+        load(overrides=overrides)
+
+
+def test_regions() -> None:
+    """A signature may be for our region and those accepted; '*' means any."""
+    assert load().regions == frozenset({"us-east-1"})
+    some = load(overrides={"region": "a", "accepted_regions": ["b"]})
+    assert some.regions == frozenset({"a", "b"})
+    assert load(overrides={"accepted_regions": ["b", "*"]}).regions is None
