@@ -200,7 +200,7 @@ def test_only_the_standard_library_and_what_is_declared_is_imported() -> None:
         "apsw",
         "botocore",
         "cryptography",
-        "dateutil",  # botocore cannot be without it
+        "dateutil",  # of the package python-dateutil
         "granian",
         "jmespath",
         "msgspec",

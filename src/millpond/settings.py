@@ -266,8 +266,9 @@ def _check_bounds(each: dataclasses.Field[Any], value: Any) -> None:
 
 
 def _check(settings: Settings) -> None:
-    if not (settings.account_id.isascii() and settings.account_id.isdigit()):
-        raise SettingsError("Setting 'account_id' must be digits.")
+    account_id = settings.account_id
+    if not (account_id.isascii() and account_id.isdigit() and len(account_id) == 12):
+        raise SettingsError("Setting 'account_id' must be 12 digits.")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise SettingsError(
             "Settings 'tls_certificate' and 'tls_key' must be given together."

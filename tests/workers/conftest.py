@@ -37,7 +37,7 @@ class World:
 
     async def write(self, identity_id: str, dataset_name: str, *keys: str) -> None:
         """Write new records through the service."""
-        names = {
+        names: dict[str, Any] = {
             "identity_pool_id": POOL,
             "identity_id": identity_id,
             "dataset_name": dataset_name,

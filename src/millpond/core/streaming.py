@@ -112,7 +112,8 @@ def move_records_out(data: bytes, url: str) -> bytes:
 
 def records_of(data: bytes) -> bytes:
     """Take the JSON array of records out of an encoded event."""
-    return bytes(_members(data)["kinesisSyncRecords"])
+    records = bytes(_members(data)["kinesisSyncRecords"])
+    return b"[]" if records == b"null" else records
 
 
 def _members(data: bytes) -> dict[str, msgspec.Raw]:

@@ -34,7 +34,7 @@ from millpond.contract.shapes import (
     strip,
 )
 from millpond.errors import SerializationException
-from millpond.wire.validation import refusal
+from millpond.wire.validation import lower_first, refusal
 
 _decode_json = msgspec.json.Decoder().decode
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -126,8 +126,8 @@ class RequestDecoder:
         at = _find_nul(given)
         if at is not None:
             raise self._api.constraint_error(
-                f"1 validation error detected: Value at '{at}' failed to satisfy "
-                "constraint: Member must not contain a NUL character"
+                f"1 validation error detected: Value at '{lower_first(at)}' failed "
+                "to satisfy constraint: Member must not contain a NUL character"
             )
 
     def _second_try(self, given: dict[str, Any], fault: str) -> Shape:

@@ -81,7 +81,7 @@ class _Walk:
         whose = f" (Key: {named[:VALUE_CHARS_MAX]})" if isinstance(named, str) else ""
         for member in members(shape):
             value = given.get(member.name)
-            at = f"{path}{_lower_first(member.name)}"
+            at = f"{path}{lower_first(member.name)}"
             if value is not None:
                 self.value(member.type, value, at, sensitive=member.sensitive, of=whose)
             elif member.required:
@@ -202,5 +202,5 @@ def _show(value: Any) -> str:
     return text
 
 
-def _lower_first(name: str) -> str:
+def lower_first(name: str) -> str:
     return name[:1].lower() + name[1:]

@@ -176,7 +176,7 @@ class Database:
         while not closing:
             group, closing = self._next_group()
             if group:
-                _answer(group, _commit(connection, [each.job for each in group]))
+                _answer(group, _commit_or_fail(connection, group))
         with contextlib.suppress(apsw.Error):
             # The next start then has no log to replay.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -274,6 +274,16 @@ def _connect(path: Path, *, write: bool, page_bytes: int = 0) -> apsw.Connection
         connection.pragma("synchronous", "full")
         connection.wal_autocheckpoint(CHECKPOINT_BYTES // page_bytes)
     return connection
+
+
+def _commit_or_fail(
+    connection: apsw.Connection, group: list[_Task]
+) -> list[tuple[Any, BaseException | None]]:
+    """Commit a group; whatever happens, there is an answer, and the writer lives on."""
+    try:
+        return _commit(connection, [each.job for each in group])
+    except apsw.Error as error:  # not even a rollback is possible
+        return [(None, translate(error, "write"))] * len(group)
 
 
 def _commit(
