@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from millpond.contract.cognito_sync import (
     ListRecordsRequest,
@@ -61,7 +61,7 @@ async def _fill(folder: Path, pool: str, seeds: list[Seed]) -> None:
 
 
 async def _write(context: Context, pool: str, seed: Seed) -> None:
-    names = {
+    names: dict[str, Any] = {
         "identity_pool_id": pool,
         "identity_id": seed.identity,
         "dataset_name": seed.dataset,

@@ -27,7 +27,7 @@ ALL_OPERATIONS = [
 
 def send(raw, call):
     """Send a call of an operation as signed bytes."""
-    body = b"" if call.body is None else json.dumps(call.body).encode()
+    body = json.dumps(call.body).encode() if call.body else b""
     if call.api.protocol == "json":
         target = f"{call.api.target_prefix}.{call.operation.name}"
         call.headers["x-amz-target"] = target
@@ -78,15 +78,10 @@ class TestContract:
             for operation in api.operations:
                 answer = send(raw, right_call(api, operation))
 
-                if operation.name == "ListIdentityPoolUsage":
-                    assert "NextToken" in answer.message
-                    continue
                 # The pool does not exist; some operations are not built.
                 assert answer.status in (400, 404, 501), answer.body
-                if answer.status == 400:
-                    assert "Token not valid" in answer.message.replace(
-                        "is not valid", "not valid"
-                    ), answer.body
+                if answer.status == 400:  # nor can there be a good token
+                    assert re.search("Token (is )?not valid", answer.message)
 
     def test_violations_name_the_member(self, raw):
         """A refusal says which value is wrong."""
@@ -599,7 +594,8 @@ def test_connection_stays_usable(raw, dataset):
         ),
         Request(target=f"{dataset.path}/records".encode()),
     ]
-    connection = http.client.HTTPConnection(*raw.address, timeout=20)
+    host, port = raw.address
+    connection = http.client.HTTPConnection(host, port, timeout=20)
     statuses = []
     with contextlib.closing(connection):
         for request in requests:

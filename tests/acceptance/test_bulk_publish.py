@@ -610,7 +610,8 @@ class TestDisturbances:
         assert wait_for_end(sync, pool)["BulkPublishStatus"] == "SUCCEEDED"
 
         def consumed():
-            records, gone = {}, {}
+            records: dict[tuple[str, str, str], tuple[int, str]] = {}
+            gone: dict[tuple[str, str], int] = {}
             for each in read_stream(kinesis, "changes"):
                 event = each.event
                 if event["operation"] == "remove":

@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from acceptance.raw_http import RawClient, Request, Scope, read_answer
+from acceptance.streams import read_stream
 from acceptance.sync_client import (
     Dataset,
     create_pool,
@@ -604,3 +606,54 @@ class TestFullDisk:
         for (identity, name), value in expected.items():
             dataset = Dataset(client, pool, identity, name)
             assert {"a": value, "b": value, "c": value} == dataset.values()
+
+    @pytest.mark.skipif(
+        not hasattr(resource, "prlimit"), reason="prlimit is a call of Linux"
+    )
+    def test_space_is_freed(self, start_server):
+        """When there is room again the server goes on by itself, streams included."""
+        server = start_server(
+            command_prefix=["bash", "-c", 'ulimit -S -f 3072; exec "$@"', "--"]
+        )
+        pool = create_pool(server)
+        with (
+            dataset_on(server, pool) as dataset,
+            contextlib.closing(server.client("kinesis")) as kinesis,
+        ):
+            kinesis.create_stream(StreamName="changes", ShardCount=1)
+            dataset.client.set_identity_pool_configuration(
+                IdentityPoolId=pool,
+                CognitoStreams={"StreamName": "changes", "StreamingStatus": "ENABLED"},
+            )
+            acknowledged = 0
+
+            def update():
+                nonlocal acknowledged
+                value = f"{acknowledged + 1}".ljust(50_000)
+                try:
+                    dataset.update(replace("n", value, acknowledged))
+                except dataset.client.exceptions.ClientError as error:
+                    answer = error.response["ResponseMetadata"]
+                    assert answer["HTTPStatusCode"] == 503
+                    return False
+                acknowledged += 1
+                return True
+
+            wait_until(lambda: not update())
+            assert acknowledged
+            resource.prlimit(
+                server.pid,
+                resource.RLIMIT_FSIZE,
+                (resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+            )
+            wait_until(update)
+
+            def all_arrived():
+                found = read_stream(kinesis, "changes")
+                counts = {each.event["syncCount"] for each in found}
+                return counts == set(range(1, acknowledged + 1))
+
+            wait_until(all_arrived, timeout_s=60)
+            assert dataset.counts() == {"n": acknowledged}
+            with urlopen(f"{server.endpoint}/readyz") as response:
+                assert response.status == 200

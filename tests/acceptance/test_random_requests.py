@@ -7,6 +7,7 @@ import json
 import random
 import time
 from dataclasses import replace as changed
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ ODD_TEXTS = (
     "\\u0000",
     "${x}",
 )
-ODD_VALUES = (
+ODD_VALUES: tuple[Any, ...] = (
     None,
     True,
     0,
@@ -63,13 +64,12 @@ def bent(chance, raw, dataset):
     for _ in range(chance.randint(1, 3)):
         place = chance.choice(["labels", "query", "headers", "body", "body", "body"])
         if place == "body":
-            if call.body is not None:
-                bend_body(chance, call.body)
+            bend_body(chance, call.body)
         elif getattr(call, place):
             part = getattr(call, place)
             text = chance.choice(ODD_TEXTS)
             part[chance.choice(list(part))] = text
-    body = b"" if call.body is None else json.dumps(call.body).encode()
+    body = json.dumps(call.body).encode() if call.body else b""
     headers = dict(call.headers)
     if api.protocol == "json":
         headers["x-amz-target"] = f"{api.target_prefix}.{call.operation.name}"

@@ -723,11 +723,18 @@ class TestValues:
         with refused(400, "InvalidParameterException"):
             dataset.update({"Op": "append", "Key": "a", "Value": "v", "SyncCount": 0})
 
-    @pytest.mark.parametrize("key", [" ", "\t\n", "\u3000"])
+    @pytest.mark.parametrize("key", [" ", "\t\n", "\u0001", " \u001f "])
     def test_blank_key_is_refused(self, dataset, key):
-        """A key of white space would break the Android client for good."""
+        """A key that Java's trim() leaves empty would break the Android client."""
         with refused(400, "InvalidParameterException"):
             dataset.update(replace(key, "v"))
+
+    @pytest.mark.parametrize("key", ["\u3000", "\u00a0", " x ", "\u0001x", "\u007f"])
+    def test_key_that_is_nearly_blank_is_kept(self, dataset, key):
+        """Any other key is kept as it is, with the spaces around it."""
+        dataset.update(replace(key, "v"))
+
+        assert {key: "v"} == dataset.values()
 
 
 class TestDeviceDates:

@@ -54,7 +54,18 @@ SAMPLES: Final[dict[str, Any]] = {
 }
 
 Body = dict[str, Any]
-WRONG_TYPES: Final = (1, 1.5, True, "text", [], ["x"], {}, {"x": 1}, [[]], 10**400)
+WRONG_TYPES: Final[tuple[Any, ...]] = (
+    1,
+    1.5,
+    True,
+    "text",
+    [],
+    ["x"],
+    {},
+    {"x": 1},
+    [[]],
+    10**400,
+)
 
 
 @dataclass
@@ -66,7 +77,7 @@ class Call:
     labels: dict[str, str]
     query: dict[str, str]
     headers: dict[str, str]
-    body: Body | None
+    body: Body
 
     @property
     def target(self) -> str:
@@ -88,7 +99,7 @@ class Violation:
 
 def right_call(api: Api, operation: Operation) -> Call:
     """Make a call that breaks no constraint; every member is there."""
-    call = Call(api, operation, {}, {}, {}, None)
+    call = Call(api, operation, {}, {}, {}, {})
     for member in members(operation.request):
         match member.location:
             case InPath(name):
@@ -98,7 +109,6 @@ def right_call(api: Api, operation: Operation) -> Call:
             case InHeader(name):
                 call.headers[name] = str(sample(member.type, member.title))
             case None:
-                call.body = call.body or {}
                 call.body[member.name] = sample(member.type, member.title)
     return call
 
@@ -170,7 +180,6 @@ def _of_body(api: Api, operation: Operation, member: Member) -> Iterator[Violati
     if member.required:
         for how in ("missing", "null"):
             call = right_call(api, operation)
-            assert call.body is not None
             if how == "null":
                 call.body[member.name] = None
             else:
@@ -187,11 +196,11 @@ Path = tuple[Any, ...]
 
 def _wrong(kind: inspection.Type, path: Path) -> Iterator[tuple[Path, Any, str]]:
     """Find every way in which a value at a path can be wrong."""
-    for value in WRONG_TYPES:
-        if not _fits(kind, value):
-            yield path, value, f"is {str(value)[:12]} ({type(value).__name__})"
-    for value, why in _wrong_texts(kind):
-        yield path, value, why
+    for other in WRONG_TYPES:
+        if not _fits(kind, other):
+            yield path, other, f"is {str(other)[:12]} ({type(other).__name__})"
+    for text, why in _wrong_texts(kind):
+        yield path, text, why
     match kind:
         case inspection.IntType(ge=least, le=most):
             yield path, (least or -(2**63)) - 1, "is below the least"
@@ -210,15 +219,15 @@ def _wrong(kind: inspection.Type, path: Path) -> Iterator[tuple[Path, Any, str]]
             (key,) = sample(kind, "")
             yield from _wrong(strip(value)[0], (*path, key))
             if most is not None:
-                text = _sample_of(value)
-                yield path, {f"k{n}": text for n in range(most + 1)}, "has too many"
+                each = _sample_of(value)
+                yield path, {f"k{n}": each for n in range(most + 1)}, "has too many"
 
 
 def _wrong_texts(kind: inspection.Type) -> Iterator[tuple[str, str]]:
     """Find the texts that a string type does not allow."""
     if isinstance(kind, inspection.LiteralType):
         yield "no-such-value", "is not in the enum"
-        yield kind.values[0].swapcase(), "has the wrong case"
+        yield str(kind.values[0]).swapcase(), "has the wrong case"
         yield "", "is empty"
     if isinstance(kind, inspection.BytesType):
         yield "not base64!", "is not base64"
