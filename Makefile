@@ -51,8 +51,9 @@ bench: $(READY) ## measure, in ratios within one run
 bench-peers: $(READY) ## the same reads and writes against Kinto and pouchdb-server (needs npm)
 	$(BIN)/python bench/bench.py --peers
 
-docs: $(READY) ## write the generated reference pages
+docs: $(READY) ## write what is generated: reference pages, the model of the CLI
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m millpond.cli.models
 
 clean: ## remove what was built; data folders stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

@@ -239,7 +239,9 @@ class _HintedError(MillpondError):
         text = str(self.args[0])
         if self.op:
             text = f"{self.op}: {text}"
-        return f"{text} {self.hint}" if self.hint else text
+        if not self.hint:
+            return text
+        return f"{text} {self.hint}" if text.endswith(".") else f"{text}. {self.hint}"
 
 
 class StoreError(_HintedError):

@@ -46,6 +46,7 @@ TAGS_MAX: Final = 50  # AWS: model, IdentityPoolTagsType
 STREAM_RECORD_BYTES_MAX: Final = 1_048_576  # AWS: PutRecord, data and partition key
 PUT_RECORDS_MAX: Final = 500  # AWS: PutRecords
 PUT_RECORDS_BYTES_MAX: Final = 5 * 1_048_576  # AWS: PutRecords
+PUT_RECORDS_REQUEST_BYTES_MAX: Final = 8 * 1_048_576  # the same in base64, and names
 GET_RECORDS_MAX: Final = 10_000  # AWS: GetRecords
 GET_RECORDS_BYTES_MAX: Final = 10 * 1_048_576  # AWS: GetRecords
 PARTITION_KEY_CHARS_MAX: Final = 256  # AWS: model, PartitionKey

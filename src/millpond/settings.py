@@ -71,7 +71,7 @@ class Settings:
     )
     request_body_bytes_max: int = setting(
         limits.REQUEST_BODY_BYTES_MAX,
-        "Largest request body.",
+        "Largest request body; those of Kinesis may have 8 MiB in any case.",
         least=1024,
         most=256 * 1024 * 1024,
     )

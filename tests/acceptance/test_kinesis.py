@@ -334,9 +334,6 @@ class TestRecords:
         assert first["MillisBehindLatest"] > 0
         assert len(read_shard(kinesis, position)) == 16
 
-    @pytest.mark.xfail(
-        strict=True, reason="5 MiB in base64 are more than request_body_bytes_max"
-    )
     def test_largest_batch(self, kinesis, one_shard):
         """A batch may hold 5 MiB, keys included."""
         largest = {"Data": b"x" * 1_048_575, "PartitionKey": "k"}

@@ -349,7 +349,6 @@ class TestStarting:
             assert file.read_bytes() == b"no database" * 1000
             file.write_bytes(before)
 
-    @pytest.mark.xfail(strict=True, reason="it ends with a traceback")
     @pytest.mark.parametrize("content", [None, "no certificate"])
     def test_certificate_that_cannot_be_read(self, tmp_path, content):
         """A TLS certificate that is missing or is none is told in one line."""

@@ -677,6 +677,7 @@ API: Final = Api(
     protocol="json",
     target_prefix="Kinesis_20131202",
     constraint_error=ValidationException,
+    request_bytes_max=limits.PUT_RECORDS_REQUEST_BYTES_MAX,
     operations=(
         Operation(
             "CreateStream",

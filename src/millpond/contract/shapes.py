@@ -159,6 +159,7 @@ class Api:
     protocol: str  # "rest-json" or "json" (AWS JSON 1.1)
     operations: tuple[Operation, ...]
     target_prefix: str = ""  # of X-Amz-Target, protocol "json" only
+    request_bytes_max: int = 0  # a body that must be taken, whatever the setting says
     constraint_error: type[ServiceException] = ValidationException
     by_name: Mapping[str, Operation] = field(init=False)
 

@@ -17,12 +17,13 @@ import dataclasses
 import secrets
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
 import structlog
-from granian.constants import Interfaces
+from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from millpond import __version__
@@ -90,11 +91,24 @@ def make_sealer(settings: Settings) -> SecretSealer:
 
 @contextlib.asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """Open the store that the settings name, and close it in the end."""
+    """
+    Open the store that the settings name, and close it in the end.
+
+    Raises:
+        SettingsError: it has sealed secrets, and the key to them is not there.
+    """
     prepare_data_folder(settings.data)
     store = SqliteStore(settings.data)
     await store.open()
     try:
+        if secret_key.is_lost(settings.data, settings.secret_key) and (
+            await store.list_developer_keys()
+        ):
+            raise SettingsError(
+                f"'{settings.data / secret_key.FILE_NAME}' is missing; the developer "
+                "keys of this store are sealed with it. Put it back, or set "
+                "secret_key."
+            )
         yield store
     finally:
         await store.aclose()
@@ -143,7 +157,7 @@ async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
             await keys.refresh()
             context = make_context(settings, store)
             await _run(
-                context, keys, lambda: started(Started(settings.public_url, first_key))
+                context, keys, lambda: started(Started(_endpoint(settings), first_key))
             )
     _log.info("server.stopped")
 
@@ -199,6 +213,7 @@ async def _listen(
     started: Callable[[], None],
 ) -> None:
     """Serve until `stopping` is set, then let what is under way finish."""
+    _check_tls(settings)
     server = Server(
         gateway,
         address=settings.host,
@@ -210,11 +225,12 @@ async def _listen(
         log_enabled=False,
         ssl_cert=Path(settings.tls_certificate) if settings.tls_certificate else None,
         ssl_key=Path(settings.tls_key) if settings.tls_key else None,
+        ssl_protocol_min=SSLProtocols.tls12,  # old phones know nothing newer
     )
     serving = asyncio.create_task(server.serve())
     await _wait_until_listening(settings, serving)
     started()
-    _log.info("server.started", endpoint=settings.public_url, version=__version__)
+    _log.info("server.started", endpoint=_endpoint(settings), version=__version__)
     ended = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
@@ -222,6 +238,21 @@ async def _listen(
     server.stop()  # type: ignore[no-untyped-call]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(serving, settings.drain_s)
+
+
+def _check_tls(settings: Settings) -> None:
+    """Refuse TLS files that cannot be used, in words; the HTTP server would throw."""
+    if not settings.tls_certificate:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.tls_certificate, settings.tls_key
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"The TLS files '{settings.tls_certificate}' and '{settings.tls_key}' "
+            f"cannot be used: {error}."
+        ) from error
 
 
 async def _wait_until_listening(
@@ -274,15 +305,18 @@ def _claim_port(settings: Settings) -> int:
 
 
 def _with_address(settings: Settings, port: int) -> Settings:
-    """Fill in the port that was found, and the URL when none is set."""
+    """Fill in the port that was found, and the public URL when none is set."""
+    settings = dataclasses.replace(settings, port=port)
+    public_url = settings.public_url or _endpoint(settings)
+    return dataclasses.replace(settings, public_url=public_url)
+
+
+def _endpoint(settings: Settings) -> str:
+    """Give the URL at which a client on this machine reaches the server."""
     scheme = "https" if settings.tls_certificate else "http"
     host = _reachable(settings.host)
     host = f"[{host}]" if ":" in host else host
-    return dataclasses.replace(
-        settings,
-        port=port,
-        public_url=settings.public_url or f"{scheme}://{host}:{port}",
-    )
+    return f"{scheme}://{host}:{settings.port}"
 
 
 def _reachable(host: str) -> str:

@@ -9,6 +9,7 @@ Every error leaves through one door (`wire.errors`), with a request id.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import time
@@ -122,6 +123,10 @@ class Gateway:
             found = self._find(request)
             status, headers, body = await self._answer(found, request, receive)
         except Exception as error:
+            if found is None:
+                # What was sent to nowhere is still in the way of the next request.
+                with contextlib.suppress(Exception):
+                    await _read_body(request, receive, self._body_bytes_max)
             status, headers, body = self._refuse(error, found, request)
         headers.append((b"x-amzn-requestid", request.id.encode()))
         await send(
@@ -174,7 +179,8 @@ class Gateway:
         self, found: _Found, request: _Request, receive: Receive
     ) -> tuple[int, Headers, bytes]:
         route = found.route
-        body = await self._read_body(request, receive)
+        body_bytes_max = max(self._body_bytes_max, route.api.request_bytes_max)
+        body = await _read_body(request, receive, body_bytes_max)
         verified = self._verifier.verify(
             SignedRequest(
                 request.method,
@@ -198,35 +204,6 @@ class Gateway:
             return 200, [_JSON if rest else _JSON_1_1], b"{}" if rest else b""
         return 200, [_JSON if rest else _JSON_1_1], _encode(response)
 
-    async def _read_body(self, request: _Request, receive: Receive) -> bytes:
-        """Read the body, but not more of it than the limit."""
-        length = request.headers.get(b"content-length")
-        if length is None and b"transfer-encoding" not in request.headers:
-            return b""
-        if length is not None and length.isdigit():
-            if length == b"0":
-                return b""
-            # Not even begun, when its sender says that it is too large.
-            self._check_size(int(length[:20]))
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise SerializationException("The request was cut off.")
-            part = message.get("body", b"")
-            size += len(part)
-            self._check_size(size)
-            parts.append(part)
-            if not message.get("more_body", False):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _check_size(self, size: int) -> None:
-        if size > self._body_bytes_max:
-            raise RequestEntityTooLargeException(
-                f"The request body is larger than {self._body_bytes_max} bytes."
-            )
-
     def _refuse(
         self, error: Exception, found: _Found | None, request: _Request
     ) -> tuple[int, Headers, bytes]:
@@ -242,4 +219,43 @@ class Gateway:
         json = found is not None and found.route.api.protocol == "json"
         status, headers, body = encode_error(exception, uniform_status=json)
         headers.append(_JSON_1_1 if json else _JSON)
+        if isinstance(exception, RequestEntityTooLargeException):
+            headers.append((b"connection", b"close"))  # the rest is never read
         return status, headers, body
+
+
+async def _read_body(request: _Request, receive: Receive, bytes_max: int) -> bytes:
+    """
+    Read the body, but not more of it than `bytes_max`.
+
+    Raises:
+        RequestEntityTooLargeException: there is more.
+        SerializationException: the client went away in the middle.
+    """
+    length = request.headers.get(b"content-length")
+    if length is None and b"transfer-encoding" not in request.headers:
+        return b""
+    if length is not None and length.isdigit():
+        if length == b"0":
+            return b""
+        # Not even begun, when its sender says that it is too large.
+        _check_size(int(length[:20]), bytes_max)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise SerializationException("The request was cut off.")
+        part = message.get("body", b"")
+        size += len(part)
+        _check_size(size, bytes_max)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _check_size(size: int, bytes_max: int) -> None:
+    if size > bytes_max:
+        raise RequestEntityTooLargeException(
+            f"The request body is larger than {bytes_max} bytes."
+        )

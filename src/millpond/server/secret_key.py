@@ -41,6 +41,11 @@ def load(directory: Path, setting: str) -> bytes:
         raise SettingsError(f"Cannot read or make '{file}': {error}.") from error
 
 
+def is_lost(directory: Path, setting: str) -> bool:
+    """Say whether a secret that was made before is not there any more."""
+    return not setting and not (directory / FILE_NAME).exists()
+
+
 def derive(master: bytes, purpose: str) -> bytes:
     """Derive the key for one purpose."""
     return HKDF(
