@@ -26,6 +26,7 @@ ours (store, sink, settings). It never reaches the wire as itself.
     |-- NotImplementedException               501  known, and not built yet
     |-- ProvisionedThroughputExceededException 400 Kinesis: retry later
     |-- RequestEntityTooLargeException        413  the body is over the limit
+    |-- RequestTimeoutException               408  the body did not come in time
     |-- ResourceConflictException             409  the record changed meanwhile
     |-- ResourceInUseException                400  Kinesis: the name is taken
     |-- ResourceNotFoundException             404  there is no such thing
@@ -167,6 +168,12 @@ class RequestEntityTooLargeException(ServiceException):
     """The request body is too large."""
 
     http_status = 413
+
+
+class RequestTimeoutException(ServiceException):
+    """The request body did not arrive in time."""
+
+    http_status = 408
 
 
 class ResourceConflictException(ServiceException):

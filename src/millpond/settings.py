@@ -133,7 +133,8 @@ class Settings:
     )
     stream_payload_lifetime_s: int = setting(
         limits.STREAM_PAYLOAD_LIFETIME_S,
-        "How long the link of a large stream record works.",
+        "How long the link of a large stream record works; never less than "
+        "stream_retention_s.",
         least=60,
         most=365 * 86_400,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,34 @@ def test_the_ring_follows_the_store(tmp_path: Path) -> None:
         await store.delete_developer_key(key.access_key_id)
         await ring.refresh()
         assert ring.find_secret(key.access_key_id) is None
+        await store.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_key_that_cannot_be_read_does_not_stop_the_ring(tmp_path: Path) -> None:
+    """One key sealed with another secret is passed over; deletions still count."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        await store.open()
+        ring = KeyRing(store, sealer_of())
+        made: dict[str, Any] = {"now_ms": 1, "random_bytes": os.urandom}
+        alien = sealer_of(b"x" * 32)
+        foreign = await create_developer_key(store, alien, name="foreign", **made)
+        await ring.refresh()
+        with pytest.raises(SettingsError, match="another key"):
+            ring.check()
+        good = await create_developer_key(store, sealer_of(), name="good", **made)
+
+        await ring.refresh()
+
+        ring.check()
+        assert ring.find_secret(good.access_key_id) == good.secret_access_key
+        assert ring.find_secret(foreign.access_key_id) is None
+        await store.delete_developer_key(good.access_key_id)
+        await ring.refresh()
+        assert ring.find_secret(good.access_key_id) is None
         await store.aclose()
 
     asyncio.run(main())

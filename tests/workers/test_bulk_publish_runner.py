@@ -4,7 +4,12 @@ import json
 
 import pytest
 
-from millpond.errors import LeaseLostError, SinkUnavailableError, StreamGoneError
+from millpond.errors import (
+    LeaseLostError,
+    SinkUnavailableError,
+    StoreUnavailableError,
+    StreamGoneError,
+)
 from millpond.sinks.base import FailedRecord
 from millpond.workers import bulk_publish_runner
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
@@ -195,6 +200,63 @@ def test_a_worker_that_lost_its_lease_stops(run: Run) -> None:
             await store.checkpoint_slice(
                 held, None, held.counts, lease_until_ms=world.context.now_ms()
             )
+        assert set(arrived(world)) == names
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_an_error_of_ours_fails_the_run(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody expected ends the run; it does not stay IN_PROGRESS for ever."""
+
+    async def broken(*args: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.start_bulk_publish()
+        monkeypatch.setattr(bulk_publish_runner, "fit", broken)
+
+        await publish(world)
+
+        details = await world.details()
+        assert details.bulk_publish_status == "FAILED"
+        assert "internal error" in (details.failure_message or "")
+
+    run(test)
+
+
+def test_a_store_that_fails_for_a_while_delays_the_run(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that cannot answer is tried again; the worker and the run live on."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        store = type(world.context.store)
+        for method in ("release_slices", "lease_slice", "scan_datasets"):
+            original = getattr(store, method)
+            failures = [StoreUnavailableError("busy")]
+
+            async def flaky(
+                *args: object, original=original, failures=failures, **named: object
+            ) -> object:
+                if failures:
+                    raise failures.pop()
+                return await original(*args, **named)
+
+            monkeypatch.setattr(store, method, flaky)
+        runner = runner_of(world)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError):
+                await runner.step()
+
+        while await runner.step():
+            pass
+
         assert set(arrived(world)) == names
         assert (await world.details()).bulk_publish_status == "SUCCEEDED"
 

@@ -10,8 +10,8 @@ def test_backoff_doubles_up_to_its_limit_with_jitter() -> None:
     """Delays lie between half and all of a doubling, bounded figure."""
     backoff = Backoff(0.2, 10.0)
 
-    for failures in range(1, 40):
-        whole = min(0.2 * 2 ** (failures - 1), 10.0)
+    for failures in [*range(1, 40), 2000]:
+        whole = min(0.2 * 2 ** min(failures - 1, 50), 10.0)
         assert whole / 2 <= backoff.delay_s(failures) <= whole
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from granian.constants import Interfaces, SSLProtocols
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from millpond import __version__
@@ -155,6 +155,7 @@ async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
             first_key = await _first_key(store, sealer)
             keys = KeyRing(store, sealer)
             await keys.refresh()
+            keys.check()
             context = make_context(settings, store)
             await _run(
                 context, keys, lambda: started(Started(_endpoint(settings), first_key))
@@ -196,6 +197,8 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             ),
         )
     ]
+    for worker in workers:
+        worker.add_done_callback(_note_end)
     try:
         await _listen(gateway, settings, stopping, started)
     finally:
@@ -204,6 +207,12 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         await asyncio.gather(*workers, return_exceptions=True)
         await context.sync_sessions.save()
         await sinks.aclose()
+
+
+def _note_end(worker: asyncio.Task[None]) -> None:
+    """Tell of a worker that ended by itself; its loop should never let it."""
+    if not worker.cancelled() and (error := worker.exception()) is not None:
+        _log.error("worker.failed", error=str(error), exc_info=error)
 
 
 async def _listen(
@@ -221,6 +230,7 @@ async def _listen(
         interface=Interfaces.ASGINL,
         backlog=BACKLOG,
         backpressure=REQUESTS_MAX,
+        http=HTTPModes.http1,  # every client speaks it
         websockets=False,
         log_enabled=False,
         ssl_cert=Path(settings.tls_certificate) if settings.tls_certificate else None,

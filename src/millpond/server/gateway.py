@@ -9,6 +9,7 @@ Every error leaves through one door (`wire.errors`), with a request id.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import random
@@ -22,6 +23,7 @@ import structlog
 from millpond.errors import (
     InvalidSignatureException,
     RequestEntityTooLargeException,
+    RequestTimeoutException,
     SerializationException,
     UnknownOperationException,
 )
@@ -43,6 +45,7 @@ _log = structlog.get_logger()
 
 _JSON: Final = (b"content-type", b"application/json")
 _JSON_1_1: Final = (b"content-type", b"application/x-amz-json-1.1")
+BODY_S_MAX: Final = 60.0  # a phone on a bad network is slow; an attacker has no end
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
 
 
@@ -219,7 +222,8 @@ class Gateway:
         json = found is not None and found.route.api.protocol == "json"
         status, headers, body = encode_error(exception, uniform_status=json)
         headers.append(_JSON_1_1 if json else _JSON)
-        if isinstance(exception, RequestEntityTooLargeException):
+        unread = RequestEntityTooLargeException | RequestTimeoutException
+        if isinstance(exception, unread):
             headers.append((b"connection", b"close"))  # the rest is never read
         return status, headers, body
 
@@ -230,6 +234,7 @@ async def _read_body(request: _Request, receive: Receive, bytes_max: int) -> byt
 
     Raises:
         RequestEntityTooLargeException: there is more.
+        RequestTimeoutException: it does not come.
         SerializationException: the client went away in the middle.
     """
     length = request.headers.get(b"content-length")
@@ -240,6 +245,14 @@ async def _read_body(request: _Request, receive: Receive, bytes_max: int) -> byt
             return b""
         # Not even begun, when its sender says that it is too large.
         _check_size(int(length[:20]), bytes_max)
+    try:
+        async with asyncio.timeout(BODY_S_MAX):
+            return await _read_parts(receive, bytes_max)
+    except TimeoutError as error:
+        raise RequestTimeoutException from error
+
+
+async def _read_parts(receive: Receive, bytes_max: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:

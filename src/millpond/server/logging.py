@@ -2,12 +2,12 @@
 Logs: structured, with constant event names; no secret, value or token is ever in one.
 
 Events: server.started, server.stopping, server.stopped, request.answered,
-request.failed, outbox.failed, outbox.parked, outbox.stream_disabled,
-bulk_publish.started, bulk_publish.retry, bulk_publish.complete, bulk_publish.failed,
-bulk_publish.lease_lost, worker.failed, keys.unreadable.
+request.failed, outbox.failed, outbox.stream_disabled, bulk_publish.retry,
+bulk_publish.complete, bulk_publish.failed, bulk_publish.error, bulk_publish.lease_lost,
+worker.failed, keys.unreadable.
 
 Keys: request_id, operation, status, duration_ms, identity_pool_id, stream_name, slice,
-records, error.
+failures, worker, endpoint, version, drain_s, error.
 """
 
 from __future__ import annotations

@@ -11,11 +11,14 @@ import base64
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from millpond.errors import SettingsError
 from millpond.stores.base import DeveloperKey, DeveloperKeyStore
+
+_log = structlog.get_logger()
 
 _NONCE_BYTES: Final = 12
 _ID_BYTES: Final = 10  # 16 characters of base32
@@ -80,11 +83,29 @@ class KeyRing:
         sealed = {key.access_key_id: key.sealed_secret for key in keys}
         if sealed == self._sealed:
             return
-        self._secrets = {
-            access_key_id: self._sealer.open(secret, access_key_id=access_key_id)
-            for access_key_id, secret in sealed.items()
-        }
+        secrets = {}
+        for access_key_id, secret in sealed.items():
+            try:
+                secrets[access_key_id] = self._sealer.open(
+                    secret, access_key_id=access_key_id
+                )
+            except SettingsError as error:
+                # One key that cannot be read must not keep the others out, nor a
+                # deleted one in.
+                _log.error("keys.unreadable", error=str(error))
+        self._secrets = secrets
         self._sealed = sealed
+
+    def check(self) -> None:
+        """
+        Refuse to go on when there are keys and none of them can be read.
+
+        Raises:
+            SettingsError: the secret is that of another store.
+        """
+        for access_key_id, secret in self._sealed.items():
+            if not self._secrets:
+                self._sealer.open(secret, access_key_id=access_key_id)
 
 
 async def create_developer_key(

@@ -18,6 +18,7 @@ from millpond.service.context import Context
 from millpond.sinks.base import Sink
 
 PAYLOAD_PATH: Final = "/stream-payloads/"
+PUT_S_MAX: Final = 300  # between the making of a link and the arrival of its record
 
 
 async def fit(
@@ -34,13 +35,15 @@ async def fit(
 
 async def _moved_out(context: Context, record: StreamRecord) -> StreamRecord:
     payload_id = context.random_bytes(16).hex()
-    lifetime_ms = context.settings.stream_payload_lifetime_s * 1000
+    settings = context.settings
+    # Not before the stream record that holds the link is gone, too.
+    lifetime_s = max(settings.stream_payload_lifetime_s, settings.stream_retention_s)
     await context.store.put_stream_payload(
         payload_id,
         streaming.records_of(record.data),
-        expires_ms=context.now_ms() + lifetime_ms,
+        expires_ms=context.now_ms() + (lifetime_s + PUT_S_MAX) * 1000,
     )
-    url = f"{context.settings.public_url.rstrip('/')}{PAYLOAD_PATH}{payload_id}"
+    url = f"{settings.public_url.rstrip('/')}{PAYLOAD_PATH}{payload_id}"
     return StreamRecord(
         record.partition_key, streaming.move_records_out(record.data, url)
     )

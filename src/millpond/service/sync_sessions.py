@@ -32,7 +32,8 @@ class SyncSessionCounter:
                 return
             counts, self._unsaved = self._unsaved, Counter()
             try:
-                await self._store.add_sync_sessions(counts)
-            except BaseException:
+                # Shielded: the store finishes a write whose waiter is cancelled.
+                await asyncio.shield(self._store.add_sync_sessions(counts))
+            except Exception:
                 self._unsaved.update(counts)
                 raise

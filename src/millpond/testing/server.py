@@ -81,9 +81,14 @@ class RunningServer:
         Raises:
             RuntimeError: it ended instead; the message holds what it printed.
         """
-        environment = {k: v for k, v in os.environ.items() if "AWS_" not in k}
+        # The settings of whoever runs this are not those of this server.
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "MILLPOND_"))
+        }
+        environment["MILLPOND_LOG_FORMAT"] = "json"
         environment |= {f"MILLPOND_{k.upper()}": v for k, v in self._settings.items()}
-        environment.setdefault("MILLPOND_LOG_FORMAT", "json")
         self._process = subprocess.Popen(
             [
                 *self._command_prefix,

@@ -33,6 +33,7 @@ from millpond.errors import (
     SettingsError,
     SinkError,
     SinkUnavailableError,
+    StoreUnavailableError,
     StreamGoneError,
 )
 from millpond.metrics import Metrics
@@ -66,11 +67,10 @@ class BulkPublishRunner:
         self._sinks = sinks
         self._metrics = metrics
         self._worker = worker
+        self._must_release = True  # what an earlier process of this name held
 
     async def run(self) -> None:
         """Publish until cancelled."""
-        # What an earlier process of this name held is free again.
-        await self._context.store.release_slices(self._worker)
         try:
             await run_steps(
                 self._worker,
@@ -83,6 +83,9 @@ class BulkPublishRunner:
 
     async def step(self) -> bool:
         """Publish one slice to its end; say whether there was one."""
+        if self._must_release:
+            await self._context.store.release_slices(self._worker)
+            self._must_release = False
         leased = await self._context.store.lease_slice(
             self._worker, now_ms=self._context.now_ms(), lease_ms=LEASE_MS
         )
@@ -94,6 +97,12 @@ class BulkPublishRunner:
             _log.warning("bulk_publish.lease_lost", **_names(leased))
         except (SinkError, SettingsError) as error:
             await self._fail(leased, str(error))
+        except StoreUnavailableError:
+            self._must_release = True  # the next step takes it up where it was
+            raise
+        except Exception as error:
+            _log.error("bulk_publish.error", exc_info=error, **_names(leased))
+            await self._fail(leased, "An internal error occurred; the log says more.")
         return True
 
     async def _publish(self, leased: LeasedSlice) -> None:

@@ -60,5 +60,5 @@ class Backoff:
 
     def delay_s(self, failures: int) -> float:
         """Say how long to wait after so many failures in a row, one or more."""
-        whole: float = min(self._first_s * 2 ** (failures - 1), self._last_s)
+        whole: float = min(self._first_s * 2 ** min(failures - 1, 30), self._last_s)
         return whole * random.uniform(0.5, 1.0)  # not all workers at the same moment

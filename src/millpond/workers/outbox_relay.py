@@ -25,7 +25,7 @@ import structlog
 
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.streaming import StreamRecord
-from millpond.errors import SinkError, StreamGoneError
+from millpond.errors import SinkError, StoreError, StreamGoneError
 from millpond.metrics import Metrics
 from millpond.service.context import Context
 from millpond.service.stream_payloads import fit
@@ -68,7 +68,12 @@ class OutboxRelay:
         for pool_id in await self._context.store.list_outbox_pools():
             trouble = self._troubles.get(pool_id)
             if trouble is None or trouble.until_s <= time.monotonic():
-                sent |= await self._send(pool_id)
+                try:
+                    sent |= await self._send(pool_id)
+                except StoreError:
+                    raise  # of no pool in particular
+                except Exception as error:  # must not hold up the other pools
+                    self._note_trouble(pool_id, "", str(error))
         return sent
 
     async def _send(self, pool_id: str) -> bool:

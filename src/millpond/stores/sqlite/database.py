@@ -266,6 +266,9 @@ def _connect(path: Path, *, write: bool, page_bytes: int = 0) -> apsw.Connection
         str(path), flags=flags if write else apsw.SQLITE_OPEN_READONLY
     )
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    # Without it SQLite prepares a statement anew whenever other values are bound to it,
+    # in case they suit another plan; that is most of the time of a short read.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.pragma("cache_size", -CACHE_KIB)
     connection.pragma("temp_store", "memory")
     if write:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from typing import Any, Final
 
 from millpond.core.sync import (
@@ -34,7 +33,6 @@ _FIND_DATASET: Final = SQL.find_dataset
 _FIND_RECORD: Final = SQL.find_record
 _LIST_RECORDS: Final = SQL.list_records
 _PUT_RECORD: Final = SQL.put_record
-_SYNC_COUNT_AND_KEY: Final = itemgetter(2, 0)
 
 
 class Datasets:
@@ -125,10 +123,6 @@ def _find_dataset(
     cursor: Reader, dataset_id: DatasetId
 ) -> tuple[bool, int | None, DatasetState | None] | None:
     """Find whether the pool streams, and the dataset; None when there is no pool."""
-    pool = cursor.execute(_FIND_STREAMING, (dataset_id.identity_pool_id,)).fetchall()
-    if not pool:
-        return None
-    streaming = bool(pool[0][0])
     rows = cursor.execute(
         _FIND_DATASET,
         (
@@ -138,9 +132,9 @@ def _find_dataset(
         ),
     ).fetchall()
     if not rows:
-        return streaming, None, None
-    number, *columns = rows[0]
-    return streaming, number, _state(columns)
+        return None
+    streaming, number, *columns = rows[0]
+    return bool(streaming), number, None if number is None else _state(columns)
 
 
 def _state(columns: Sequence[Any]) -> DatasetState:
@@ -175,7 +169,6 @@ def _list_records(
     bounds = (number, chosen.after, chosen.up_to)
     if chosen.position is None and chosen.limit is None:
         rows = cursor.execute(_LIST_RECORDS, bounds).fetchall()
-        rows.sort(key=_SYNC_COUNT_AND_KEY)
     else:
         count, key = chosen.position or (chosen.after, "")
         limit = -1 if chosen.limit is None else chosen.limit

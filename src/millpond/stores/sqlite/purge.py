@@ -17,11 +17,13 @@ def purge_main(db: Writer, *, now_ms: int, limit: int) -> int:
 
 def purge_streams(db: Writer, *, now_ms: int, retention_ms: int, limit: int) -> int:
     """Drop at most about `limit` rows of the streams' file; return how many."""
-    dropped = streams.purge_payloads(db, now_ms=now_ms, limit=limit)
+    # Their rows are large: some KiB as a rule, and up to some MiB.
+    few, fewer = max(1, limit // 5), max(1, limit // 50)
+    dropped = streams.purge_payloads(db, now_ms=now_ms, limit=fewer)
     dropped += streams.purge_records(
-        db, arrived_before_ms=now_ms - retention_ms, limit=limit
+        db, arrived_before_ms=now_ms - retention_ms, limit=few
     )
-    return dropped + streams.purge_deleted(db, limit=limit)
+    return dropped + streams.purge_deleted(db, limit=few)
 
 
 def _purge_deleted_pool(db: Writer, *, limit: int) -> int:

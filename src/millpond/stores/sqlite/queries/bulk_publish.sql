@@ -38,13 +38,17 @@ UPDATE bulk_publish_slices
 SET position_identity_id = ?5, position_dataset_name = ?6, datasets = ?7,
     records = ?8, data_bytes = ?9, lease_until_ms = ?10
 WHERE identity_pool_id = ?1 AND slice_number = ?2 AND run_id = ?3 AND fence = ?4
-    AND open = 1
+    AND open = 1 AND EXISTS (
+        SELECT 1 FROM identity_pools WHERE identity_pool_id = ?1 AND deleted = 0
+    )
 RETURNING 1;
 
 -- name: close_slice
 UPDATE bulk_publish_slices SET open = 0
 WHERE identity_pool_id = ?1 AND slice_number = ?2 AND run_id = ?3 AND fence = ?4
-    AND open = 1
+    AND open = 1 AND EXISTS (
+        SELECT 1 FROM identity_pools WHERE identity_pool_id = ?1 AND deleted = 0
+    )
 RETURNING 1;
 
 -- name: close_slices

@@ -1,9 +1,11 @@
 -- name: find_dataset
--- Apart from the pool: a join of the two costs several times both.
-SELECT dataset_number, sync_count, live, horizon, creation_date_ms,
+-- The pool and, in the same look, the dataset: nulls when there is none.
+SELECT streaming, dataset_number, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage
-FROM datasets
-WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name = ?;
+FROM identity_pools AS pool LEFT JOIN datasets AS dataset
+    ON dataset.identity_pool_id = pool.identity_pool_id
+    AND dataset.identity_id = ?2 AND dataset.dataset_name = ?3
+WHERE pool.identity_pool_id = ?1 AND pool.deleted = 0;
 
 -- name: count_live_datasets
 SELECT count(*) FROM datasets
@@ -30,12 +32,11 @@ SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
 FROM records WHERE dataset_number = ? AND record_key = ?;
 
 -- name: list_records
--- Sorted by the caller: they come in order from the index, but asking for it would
--- cost more than the rest of the statement.
 SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
     device_last_modified_date_ms
 FROM records
-WHERE dataset_number = ? AND sync_count > ? AND sync_count <= ?;
+WHERE dataset_number = ? AND sync_count > ? AND sync_count <= ?
+ORDER BY sync_count, record_key;
 
 -- name: list_records_page
 SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,

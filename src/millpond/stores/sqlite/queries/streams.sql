@@ -1,5 +1,6 @@
 -- name: create_stream
-INSERT INTO streams (stream_name, shard_count, creation_date_ms) VALUES (?, ?, ?)
+INSERT INTO streams (stream_id, stream_name, shard_count, creation_date_ms)
+VALUES (random() & 0x3fffffffffffffff, ?, ?, ?)
 ON CONFLICT (stream_name) DO NOTHING RETURNING stream_id;
 
 -- name: delete_stream

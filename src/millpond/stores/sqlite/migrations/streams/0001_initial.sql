@@ -2,7 +2,7 @@
 
 -- A deleted stream keeps its row (name NULL) until `purge` has dropped its records.
 CREATE TABLE streams (
-    stream_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream_id INTEGER PRIMARY KEY, -- random: a position in a lost stream fits no other
     stream_name TEXT UNIQUE,
     shard_count INTEGER NOT NULL,
     creation_date_ms INTEGER NOT NULL
