@@ -83,18 +83,20 @@ class KeyRing:
         sealed = {key.access_key_id: key.sealed_secret for key in keys}
         if sealed == self._sealed:
             return
-        secrets = {}
+        self._secrets, unreadable = {}, []
         for access_key_id, secret in sealed.items():
             try:
-                secrets[access_key_id] = self._sealer.open(
+                self._secrets[access_key_id] = self._sealer.open(
                     secret, access_key_id=access_key_id
                 )
             except SettingsError as error:
                 # One key that cannot be read must not keep the others out, nor a
                 # deleted one in.
-                _log.error("keys.unreadable", error=str(error))
-        self._secrets = secrets
+                unreadable.append(str(error))
         self._sealed = sealed
+        if self._secrets:  # else `check` says it
+            for reason in unreadable:
+                _log.error("keys.unreadable", error=reason)
 
     def check(self) -> None:
         """
