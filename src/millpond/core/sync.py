@@ -60,8 +60,12 @@ class DatasetState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     data_storage: int  # bytes, UTF-8, keys and values of live records
 
 
-class StoredRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record as the store holds it; a tombstone has no value."""
+class StoredRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """
+    A record as the store holds it; a tombstone has no value.
+
+    Array-like, so that a store may hand over many of them as one JSON text.
+    """
 
     key: str
     value: str | None

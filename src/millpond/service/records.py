@@ -85,7 +85,14 @@ async def list_records(
             limit=None if limit is None else limit + 1,
         )
 
-    page = await context.store.read_records(dataset_id, select)
+    expected = None
+    if place is None:
+        expected = RecordRange(
+            after=request.last_sync_count or 0,
+            up_to=limits.LONG_MAX,
+            limit=None if limit is None else limit + 1,
+        )
+    page = await context.store.read_records(dataset_id, select, expected=expected)
     if page is None:
         raise pool_not_found(request.identity_pool_id)
     if request.next_token is None and request.sync_session_token is None:

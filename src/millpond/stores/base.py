@@ -221,10 +221,16 @@ class DatasetStore(Protocol):
         self,
         dataset_id: DatasetId,
         select: Callable[[DatasetState | None], RecordRange | None],
+        *,
+        expected: RecordRange | None = None,
     ) -> RecordPage | None:
         """
         Read the dataset and the records that `select` chooses; `select` returns None
         when it wants none. None: no such pool.
+
+        Args:
+            expected: what `select` will most likely choose, `up_to` aside. A store may
+                read it in the same look; the answer is the same without it.
         """
         ...
 

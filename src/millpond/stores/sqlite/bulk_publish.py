@@ -22,6 +22,7 @@ from millpond.stores.sqlite.database import Database, Reader, Writer
 from millpond.stores.sqlite.queries import Queries
 
 SQL: Final = Queries("bulk_publish.sql")
+_FIND_RUN_OF_POOL: Final = SQL.find_run_of_pool
 AFTER_EVERY_ID: Final = "\U0010ffff"  # an id is ASCII
 
 _encode = msgspec.json.Encoder().encode
@@ -58,11 +59,10 @@ class BulkPublishes:
         return await self.database.write(job)
 
     async def find_bulk_publish(self, identity_pool_id: str) -> BulkPublishRun | None:
-        with self.database.reading("find_bulk_publish") as cursor:
-            sql = identity_pools.SQL.find_streaming
-            if not cursor.execute(sql, (identity_pool_id,)).fetchall():
-                return None
-            return _find_run(cursor, identity_pool_id)
+        rows = self.database.look(
+            "find_bulk_publish", _FIND_RUN_OF_POOL, (identity_pool_id,)
+        )
+        return _read_run(identity_pool_id, rows[0][0]) if rows else None
 
     async def find_bulk_publish_progress(
         self, identity_pool_id: str
@@ -179,9 +179,13 @@ class BulkPublishes:
 
 def _find_run(db: Reader, identity_pool_id: str) -> BulkPublishRun:
     rows = db.execute(SQL.find_run, (identity_pool_id,)).fetchall()
-    if not rows:
+    return _read_run(identity_pool_id, rows[0][0] if rows else None)
+
+
+def _read_run(identity_pool_id: str, stored: bytes | None) -> BulkPublishRun:
+    if stored is None:
         return BulkPublishRun(identity_pool_id=identity_pool_id)
-    return _decode(rows[0][0])
+    return _decode(stored)
 
 
 def _put_run(db: Writer, run: BulkPublishRun) -> BulkPublishRun:

@@ -154,6 +154,15 @@ class Database:
             raise StoreError("The store is closed.", op=op)
         return _Moment(self._reader, op)
 
+    def look(self, op: str, sql: str, row: Sequence[Any]) -> list[Any]:
+        """Read with a single statement, which needs no transaction to be one moment."""
+        if self._thread is None or self._reader is None:
+            raise StoreError("The store is closed.", op=op)
+        try:
+            return self._reader.execute(sql, row).fetchall()
+        except apsw.Error as error:
+            raise translate(error, op) from error
+
     async def read_slowly(self, op: str, job: Callable[[Reader], T]) -> T:
         """Read on a thread, as of one moment, so that the event loop goes on."""
         if self._pool is None or self._thread is None:

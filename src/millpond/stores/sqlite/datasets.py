@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from millpond.core.sync import (
     Changes,
@@ -31,8 +33,13 @@ _POOL_SQL: Final = identity_pools.SQL
 _FIND_STREAMING: Final = _POOL_SQL.find_streaming
 _FIND_DATASET: Final = SQL.find_dataset
 _FIND_RECORD: Final = SQL.find_record
+_FIND_RECORDS: Final = SQL.find_records
+_LOOK_AT_RECORDS: Final = SQL.look_at_records
 _LIST_RECORDS: Final = SQL.list_records
 _PUT_RECORD: Final = SQL.put_record
+
+_encode = msgspec.json.Encoder().encode
+_decode_records = msgspec.json.Decoder(list[StoredRecord]).decode
 
 
 class Datasets:
@@ -70,7 +77,18 @@ class Datasets:
         self,
         dataset_id: DatasetId,
         select: Callable[[DatasetState | None], RecordRange | None],
+        *,
+        expected: RecordRange | None = None,
     ) -> RecordPage | None:
+        if expected is not None and expected.position is None:
+            rows = self.database.look(
+                "read_records", _LOOK_AT_RECORDS, _look_bounds(dataset_id, expected)
+            )
+            if not rows:
+                return None
+            page = _expected_page(rows[0], select, expected)
+            if page is not None:
+                return page
         with self.database.reading("read_records") as cursor:
             found = _find_dataset(cursor, dataset_id)
             if found is None:
@@ -151,16 +169,50 @@ def _state(columns: Sequence[Any]) -> DatasetState:
     )
 
 
-def _find_records(
-    cursor: Reader, number: int | None, keys: Iterable[str]
-) -> dict[str, StoredRecord]:
+def _look_bounds(dataset_id: DatasetId, expected: RecordRange) -> tuple[Any, ...]:
+    return (
+        dataset_id.identity_pool_id,
+        dataset_id.identity_id,
+        dataset_id.dataset_name,
+        expected.after,
+        -1 if expected.limit is None else expected.limit,
+    )
+
+
+def _expected_page(
+    row: Sequence[Any],
+    select: Callable[[DatasetState | None], RecordRange | None],
+    expected: RecordRange,
+) -> RecordPage | None:
+    """Give the page when it is what was expected; None when one has to look again."""
+    _, number, *columns, encoded = row
     if number is None:
+        select(None)
+        return RecordPage(None, [])
+    state = _state(columns)
+    chosen = select(state)
+    if chosen is None:
+        return RecordPage(state, [])
+    if (
+        chosen.position is not None
+        or (chosen.after, chosen.limit) != (expected.after, expected.limit)
+        or chosen.up_to < state.sync_count
+    ):
+        return None
+    return RecordPage(state, _decode_records(encoded))
+
+
+def _find_records(
+    cursor: Reader, number: int | None, keys: Sequence[str]
+) -> dict[str, StoredRecord]:
+    if number is None or not keys:
         return {}
-    found = {}
-    for key in keys:
-        for row in cursor.execute(_FIND_RECORD, (number, key)).fetchall():
-            found[key] = StoredRecord(*row)
-    return found
+    if len(keys) == 1:
+        rows = cursor.execute(_FIND_RECORD, (number, keys[0])).fetchall()
+        return {row[0]: StoredRecord(*row) for row in rows}
+    names = _encode(keys).decode()
+    ((encoded,),) = cursor.execute(_FIND_RECORDS, (number, names)).fetchall()
+    return {record.key: record for record in _decode_records(encoded)}
 
 
 def _list_records(
@@ -219,18 +271,21 @@ def _save(
         )
     if changes.clear_records:
         db.execute(SQL.clear_records, (number,))
-    for record in changes.records:
-        db.execute(
+    if changes.records:
+        db.executemany(
             _PUT_RECORD,
-            (
-                number,
-                record.key,
-                record.value,
-                record.sync_count,
-                record.last_modified_date_ms,
-                record.last_modified_by,
-                record.device_last_modified_date_ms,
-            ),
+            [
+                (
+                    number,
+                    record.key,
+                    record.value,
+                    record.sync_count,
+                    record.last_modified_date_ms,
+                    record.last_modified_by,
+                    record.device_last_modified_date_ms,
+                )
+                for record in changes.records
+            ],
         )
     if changes.spent is not None:
         outcome = changes.spent.outcome

@@ -66,6 +66,39 @@ class ReadingContract(StoreBench):
 
         self.play(tmp_path, scene)
 
+    def test_what_is_expected_changes_nothing(self, tmp_path: Path) -> None:
+        """With any expectation, right or wrong, `select` decides what is read."""
+        whole = RecordRange(after=0, up_to=9)
+        ranges = [
+            whole,
+            RecordRange(after=1, up_to=9),
+            RecordRange(after=0, up_to=9, limit=2),
+            RecordRange(after=1, up_to=2),
+            RecordRange(after=1, up_to=9, position=(2, "c"), limit=1),
+        ]
+
+        async def scene(store: Store) -> None:
+            nowhere = DatasetId("us-east-1:0", ALICE, "prefs")
+            select = choosing(whole)
+            assert await store.read_records(nowhere, select, expected=whole) is None
+            page = await store.read_records(PREFS, select, expected=whole)
+            assert page == RecordPage(None, [])
+            await put(store, PREFS, {"a": "1", "b": "☃"})
+            await put(store, PREFS, {"c": "3", "d": ""})
+            await put(store, PREFS, {"b": None, "e": "5"})
+            for chosen in ranges:
+                plain = await store.read_records(PREFS, choosing(chosen))
+                for expected in ranges:
+                    page = await store.read_records(
+                        PREFS, choosing(chosen), expected=expected
+                    )
+                    assert page == plain
+            page = await store.read_records(PREFS, lambda dataset: None, expected=whole)
+            assert page is not None
+            assert page.records == []
+
+        self.play(tmp_path, scene)
+
     def test_what_select_raises_comes_out(self, tmp_path: Path) -> None:
         """A refusal of `select` reaches the caller; the store goes on."""
 

@@ -1,6 +1,10 @@
 -- name: find_run
 SELECT run FROM bulk_publish_runs WHERE identity_pool_id = ?;
 
+-- name: find_run_of_pool
+SELECT run FROM identity_pools LEFT JOIN bulk_publish_runs USING (identity_pool_id)
+WHERE identity_pool_id = ? AND deleted = 0;
+
 -- name: put_run
 INSERT INTO bulk_publish_runs (identity_pool_id, run) VALUES (?, ?)
 ON CONFLICT (identity_pool_id) DO UPDATE SET run = excluded.run;

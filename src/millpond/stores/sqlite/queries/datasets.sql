@@ -31,6 +31,36 @@ SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
     device_last_modified_date_ms
 FROM records WHERE dataset_number = ? AND record_key = ?;
 
+-- name: look_at_records
+-- A listing in one statement with one row: each step of a statement lets other threads
+-- run, and on a busy server that costs more than the step.
+SELECT streaming, dataset_number, dataset.sync_count, live, horizon, creation_date_ms,
+    dataset.last_modified_date_ms, dataset.last_modified_by, num_records, data_storage,
+    (
+        SELECT CAST(json_group_array(json_array(
+            record_key, value, sync_count, last_modified_date_ms, last_modified_by,
+            device_last_modified_date_ms
+        )) AS BLOB)
+        FROM (
+            SELECT * FROM records
+            WHERE records.dataset_number = dataset.dataset_number
+                AND records.sync_count > ?4
+            ORDER BY records.sync_count, record_key LIMIT ?5
+        )
+    )
+FROM identity_pools AS pool LEFT JOIN datasets AS dataset
+    ON dataset.identity_pool_id = pool.identity_pool_id
+    AND dataset.identity_id = ?2 AND dataset.dataset_name = ?3
+WHERE pool.identity_pool_id = ?1 AND pool.deleted = 0;
+
+-- name: find_records
+SELECT CAST(json_group_array(json_array(
+    record_key, value, sync_count, last_modified_date_ms, last_modified_by,
+    device_last_modified_date_ms
+)) AS BLOB)
+FROM records
+WHERE dataset_number = ? AND record_key IN (SELECT value FROM json_each(?));
+
 -- name: list_records
 SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
     device_last_modified_date_ms
