@@ -43,7 +43,7 @@ async def get_identity_pool_configuration(
 async def set_identity_pool_configuration(
     context: Context, caller: Caller, request: SetIdentityPoolConfigurationRequest
 ) -> SetIdentityPoolConfigurationResponse:
-    """Change what the request names; the rest stays (service.md 2.4)."""
+    """Change what the request names; the rest stays (ruling 17)."""
 
     def change(pool: IdentityPool) -> IdentityPool:
         push, stream = pool.push, pool.stream
