@@ -53,7 +53,7 @@ bench-peers: $(READY) ## the same reads and writes against Kinto and pouchdb-ser
 
 docs: $(READY) ## write what is generated: reference pages, the model of the CLI
 	$(BIN)/python docs/generate.py
-	$(BIN)/python -m millpond.cli.models
+	$(BIN)/python -m millpond.cli.api.models
 
 clean: ## remove what was built; data folders stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from millpond.cli.faults import USAGE
+from millpond.cli.api.faults import USAGE
 
 USAGE_TEXT = """\
 usage: millpond [options] <command> <subcommand> [<subcommand> ...] [parameters]
@@ -405,7 +405,7 @@ def test_an_unexpected_failure_is_one_line(run, monkeypatch):
     def fail(name):
         raise RuntimeError("something odd")
 
-    monkeypatch.setattr("millpond.cli.models.read", fail)
+    monkeypatch.setattr("millpond.cli.api.models.read", fail)
 
     result = run(SYNC, "help")
     assert (result.code, result.err) == (255, "\nsomething odd\n")
@@ -419,6 +419,6 @@ def test_an_interrupt(run, monkeypatch):
     def interrupt(name):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("millpond.cli.models.read", interrupt)
+    monkeypatch.setattr("millpond.cli.api.models.read", interrupt)
 
     assert (run(SYNC, "help").code, run(SYNC, "help").out) == (130, "\n")

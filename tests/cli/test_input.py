@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from millpond.cli import shorthand
-from millpond.cli.model import ServiceModel
+from millpond.cli.api import shorthand
+from millpond.cli.api.model import ServiceModel
 
 SERVICE = ServiceModel.load("cognito-sync")
 PATCHES = SERVICE.operation("update-records").input.members["RecordPatches"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millpond.cli import formatting, table
+from millpond.cli.api import formatting, table
 
 DETAILS = {
     "IdentityPoolId": "us-east-1:a",

@@ -9,7 +9,7 @@ import botocore.model
 import botocore.serialize
 import pytest
 
-from millpond.cli import models
+from millpond.cli.api import models
 from millpond.contract.botocore_model import service_model
 from millpond.contract.cognito_sync import API
 
@@ -118,7 +118,7 @@ def test_every_operation_says_who_may_call_it():
 
 @pytest.mark.parametrize("name", models.CONTRACTS)
 def test_the_kept_model_is_the_derived_one(name):
-    """The kept file is the contract's; `python -m millpond.cli.models` writes it."""
+    """The kept file is the contract's; `make docs` writes it."""
     assert models.derive(name) == models.read(name)
 
 

@@ -12,9 +12,9 @@ import botocore.model
 import botocore.serialize
 import pytest
 
-from millpond.cli import models, serializing, signing, times, transport
-from millpond.cli.credentials import Credentials
-from millpond.cli.model import ServiceModel
+from millpond.cli.api import models, serializing, signing, times, transport
+from millpond.cli.api.credentials import Credentials
+from millpond.cli.api.model import ServiceModel
 
 SERVICE = ServiceModel.load("cognito-sync")
 BOTOCORE = botocore.model.ServiceModel(models.read("cognito-sync"))

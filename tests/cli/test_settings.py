@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from millpond.cli import endpoints
+from millpond.cli.api import endpoints
 
 KEYS = """\
 [default]

@@ -1,1 +1,1 @@
-"""The command line: `millpond cognito-sync ...`, `serve`, `key`, `demo`."""
+"""The command line: `api/` has the commands of the APIs, the rest administers."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from millpond.cli.faults import Fault
+from millpond.cli.api.faults import Fault
 
 TYPE_CHECKING = False  # importing typing for this constant would be dear
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def _dispatch(words: list[str]) -> int:
         module = importlib.import_module(LOCAL_COMMANDS[words[0]][0])
         status: int = module.main(words[1:])
         return status
-    from millpond.cli import api_command
+    from millpond.cli.api import command
 
     try:
-        return api_command.main(words, local_commands=LOCAL_COMMANDS)
+        return command.main(words, local_commands=LOCAL_COMMANDS)
     except (Fault, BrokenPipeError):
         raise
     except Exception as error:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from millpond.cli.model import OperationModel, Shape
+    from millpond.cli.api.model import OperationModel, Shape
 
 _UNTOUCHED: Final = "-._~"
 
@@ -97,7 +97,7 @@ def _convert(value: Any, shape: Shape) -> Any:
     if shape.type == "list" and isinstance(value, list):
         return [_convert(each, shape.member) for each in value]
     if shape.type == "timestamp":
-        from millpond.cli import times
+        from millpond.cli.api import times
 
         return times.whole_epoch_s(value)
     if shape.type == "blob":

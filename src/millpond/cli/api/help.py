@@ -15,17 +15,17 @@ import re
 import sys
 import textwrap
 
-from millpond.cli.arguments import COMMON_OPTIONS, GLOBAL_OPTIONS
-from millpond.cli.faults import PROGRAM
-from millpond.cli.model import command_name
+from millpond.cli.api.arguments import COMMON_OPTIONS, GLOBAL_OPTIONS
+from millpond.cli.api.faults import PROGRAM
+from millpond.cli.api.model import command_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any, Final
 
-    from millpond.cli.arguments import Option
-    from millpond.cli.model import OperationModel, ServiceModel, Shape
+    from millpond.cli.api.arguments import Option
+    from millpond.cli.api.model import OperationModel, ServiceModel, Shape
 
 _WIDTH: Final = 78
 _INDENT: Final = 7

@@ -12,8 +12,8 @@ import os
 import sys
 
 from millpond import __version__
-from millpond.cli import arguments, models
-from millpond.cli.faults import Fault, UsageFault
+from millpond.cli.api import arguments, models
+from millpond.cli.api.faults import Fault, UsageFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Final
 
-    from millpond.cli.configuration import Configuration
-    from millpond.cli.model import OperationModel
+    from millpond.cli.api.configuration import Configuration
+    from millpond.cli.api.model import OperationModel
 
 _TIMEOUT_S_DEFAULT: Final = 60
 _TIME_FORMATS: Final = ("none", "wire", "iso8601")
@@ -91,8 +91,8 @@ def _seconds(value: str | None) -> int | None:
 
 
 def _run_api(options: Namespace, words: Sequence[str], query: Any) -> int:
-    from millpond.cli.configuration import Configuration
-    from millpond.cli.model import ServiceModel
+    from millpond.cli.api.configuration import Configuration
+    from millpond.cli.api.model import ServiceModel
 
     configuration = Configuration(options.profile)
     read_time = _time_reader(configuration)
@@ -128,7 +128,7 @@ def _time_reader(configuration: Configuration) -> Callable[[Any], Any]:
         )
     if time_format != "iso8601":
         return lambda value: value
-    from millpond.cli import times
+    from millpond.cli.api import times
 
     return times.iso8601
 
@@ -136,7 +136,7 @@ def _time_reader(configuration: Configuration) -> Callable[[Any], Any]:
 def _read_parameters(
     given: Namespace, operation: OperationModel, configuration: Configuration
 ) -> dict[str, Any]:
-    from millpond.cli import parameters
+    from millpond.cli.api import parameters
 
     follow = configuration.profile_or_nothing.get("cli_follow_urlparam", "true")
     built = parameters.build(given, operation, follow_urls=follow == "true")
@@ -146,7 +146,7 @@ def _read_parameters(
 
 
 def _print_input_skeleton(operation: OperationModel) -> None:
-    from millpond.cli import formatting, skeleton
+    from millpond.cli.api import formatting, skeleton
 
     # AWS: always JSON, whatever --output and --query say; {} is printed too.
     text = formatting.as_json(skeleton.of_input(operation.input))
@@ -159,7 +159,7 @@ def _sample_result(
     options: Namespace,
     configuration: Configuration,
 ) -> Any:
-    from millpond.cli import call, skeleton, validation
+    from millpond.cli.api import call, skeleton, validation
 
     call.prepare(operation, parameters, options, configuration)
     sample = skeleton.of_output(operation.output)
@@ -176,7 +176,7 @@ def _call(
     configuration: Configuration,
     read_time: Callable[[Any], Any],
 ) -> dict[str, Any]:
-    from millpond.cli import answers, call
+    from millpond.cli.api import answers, call
 
     prepared = call.prepare(operation, parameters, options, configuration)
     response = call.make(prepared, options)
@@ -198,15 +198,15 @@ def _print_result(
     if query is not None:
         result = _search(query, result)
     if output == "json":
-        from millpond.cli import formatting
+        from millpond.cli.api import formatting
 
         text = formatting.as_json(result)
     elif output == "text":
-        from millpond.cli import formatting
+        from millpond.cli.api import formatting
 
         text = formatting.as_text(result)
     elif output == "table":
-        from millpond.cli import table
+        from millpond.cli.api import table
 
         text = table.as_table(title, result, color=options.color)
     else:
@@ -226,7 +226,7 @@ def _search(query: Any, result: Any) -> Any:
 
 def _show(write: Callable[[Any], str]) -> int:
     """Show a help page. AWS: whatever else stands on the line does no harm."""
-    from millpond.cli import help as page
+    from millpond.cli.api import help as page
 
     page.show(write(page))
     return 0

@@ -8,10 +8,10 @@ sample of an answer too, which checks everything and sends nothing.
 
 from __future__ import annotations
 
-from millpond.cli import endpoints, validation
-from millpond.cli.credentials import Elsewhere, NoCredentialsFault, find
-from millpond.cli.faults import Fault, PlainFault
-from millpond.cli.retries import Policy
+from millpond.cli.api import endpoints, validation
+from millpond.cli.api.credentials import Elsewhere, NoCredentialsFault, find
+from millpond.cli.api.faults import Fault, PlainFault
+from millpond.cli.api.retries import Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
-    from millpond.cli.answers import ServiceError
-    from millpond.cli.configuration import Configuration
-    from millpond.cli.credentials import Credentials
-    from millpond.cli.model import OperationModel
-    from millpond.cli.transport import Request, Response, Settings
+    from millpond.cli.api.answers import ServiceError
+    from millpond.cli.api.configuration import Configuration
+    from millpond.cli.api.credentials import Credentials
+    from millpond.cli.api.model import OperationModel
+    from millpond.cli.api.transport import Request, Response, Settings
 
     Tell = Callable[[str], None]
 
@@ -107,7 +107,7 @@ def make(call: Call, options: Namespace) -> Response:
     Raises:
         Fault: the service refused it, or could not be reached.
     """
-    from millpond.cli import answers, transport
+    from millpond.cli.api import answers, transport
 
     tell = _narrator(options)
     credentials = _fetch(call)
@@ -158,7 +158,7 @@ def _build_request(call: Call) -> Request:
     from urllib.parse import quote, urlsplit, urlunsplit
 
     from millpond import __version__
-    from millpond.cli import serializing, transport
+    from millpond.cli.api import serializing, transport
 
     parts = serializing.serialize(call.operation, call.parameters)
     base = urlsplit(call.endpoint_url)
@@ -191,7 +191,7 @@ def _ca_bundle(options: Namespace, configuration: Configuration) -> str | None:
 
 
 def _settings(call: Call, options: Namespace) -> Settings:
-    from millpond.cli import transport
+    from millpond.cli.api import transport
 
     for name in ("connect", "read"):
         timeout_s = getattr(options, f"{name}_timeout")
@@ -217,7 +217,7 @@ def _attempt(
 ) -> Response:
     import time
 
-    from millpond.cli import signing, transport
+    from millpond.cli.api import signing, transport
 
     if credentials is not None:
         signing.sign(

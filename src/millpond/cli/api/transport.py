@@ -15,7 +15,7 @@ import sys
 import zlib
 from urllib.parse import unquote, urlsplit
 
-from millpond.cli.faults import Fault
+from millpond.cli.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from millpond.cli.model import Shape
+    from millpond.cli.api.model import Shape
 
 
 def of_input(shape: Shape) -> Any:

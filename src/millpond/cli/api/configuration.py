@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from millpond.cli.faults import Fault
+from millpond.cli.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

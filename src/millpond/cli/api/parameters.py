@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import json
 
-from millpond.cli import paramfile
-from millpond.cli.arguments import INPUT_JSON, attribute
-from millpond.cli.faults import Fault
-from millpond.cli.model import command_name
+from millpond.cli.api import paramfile
+from millpond.cli.api.arguments import INPUT_JSON, attribute
+from millpond.cli.api.faults import Fault
+from millpond.cli.api.model import command_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
-    from millpond.cli.model import OperationModel, Shape
+    from millpond.cli.api.model import OperationModel, Shape
 
 
 class ParameterFault(Fault):
@@ -113,7 +113,7 @@ def _looks_like_json(value: Any) -> bool:
 
 
 def _read_shorthand(option: str, value: Any, shape: Shape) -> Any:
-    from millpond.cli import shorthand  # its patterns take long to compile
+    from millpond.cli.api import shorthand  # its patterns take long to compile
 
     try:
         if isinstance(value, list):

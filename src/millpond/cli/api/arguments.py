@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import argparse
 
-from millpond.cli.faults import PROGRAM, USAGE, UsageFault
-from millpond.cli.model import command_name
+from millpond.cli.api.faults import PROGRAM, USAGE, UsageFault
+from millpond.cli.api.model import command_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, Final, NoReturn
 
-    from millpond.cli.model import OperationModel, Shape
+    from millpond.cli.api.model import OperationModel, Shape
 
 _CHOICES_PER_LINE: Final = 2
 _CHOICE_WIDTH: Final = 40

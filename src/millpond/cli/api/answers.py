@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import json
 
-from millpond.cli.faults import Fault
+from millpond.cli.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
-    from millpond.cli.model import OperationModel, Shape
-    from millpond.cli.transport import Response
+    from millpond.cli.api.model import OperationModel, Shape
+    from millpond.cli.api.transport import Response
 
 _ERROR_STATUS_MIN: Final = 300
 _SERVER_ERROR_STATUS_MIN: Final = 500

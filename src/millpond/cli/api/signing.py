@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-    from millpond.cli.credentials import Credentials
-    from millpond.cli.transport import Request
+    from millpond.cli.api.credentials import Credentials
+    from millpond.cli.api.transport import Request
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _TERMINATOR: Final = "aws4_request"

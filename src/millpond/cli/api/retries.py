@@ -8,14 +8,14 @@ botocore/retryhandler.py, data/_retry.json, retries/standard.py.
 
 from __future__ import annotations
 
-from millpond.cli.faults import Fault
+from millpond.cli.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from millpond.cli.answers import ServiceError
-    from millpond.cli.configuration import Configuration
+    from millpond.cli.api.answers import ServiceError
+    from millpond.cli.api.configuration import Configuration
 
 _MODES: Final = ("legacy", "standard", "adaptive")
 _ATTEMPTS_DEFAULT: Final = {"legacy": 5, "standard": 3, "adaptive": 3}

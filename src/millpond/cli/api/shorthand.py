@@ -25,14 +25,14 @@ from __future__ import annotations
 import re
 import string
 
-from millpond.cli import paramfile
-from millpond.cli.faults import Fault
+from millpond.cli.api import paramfile
+from millpond.cli.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from millpond.cli.model import Shape
+    from millpond.cli.api.model import Shape
 
 _BLANKS: Final = string.whitespace
 _KEY_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + "-_.#/:")
