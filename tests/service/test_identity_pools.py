@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,13 @@ from millpond.core.identity_pools import (
     PushConfiguration,
     StreamConfiguration,
 )
-from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import (
     InvalidParameterException,
     LimitExceededException,
     ResourceNotFoundException,
-    ServiceException,
 )
 from millpond.service import identity_pools
-from millpond.service.context import Caller, Context
-from millpond.service.sync_sessions import SyncSessionCounter
-from millpond.settings import Settings
-from millpond.stores.sqlite import SqliteStore
+from service.stage import Operations, player
 
 UNKNOWN = "us-east-1:00000000-0000-4000-8000-000000000000"
 NOT_FOUND = f"IdentityPool '{UNKNOWN}' not found."
@@ -56,55 +50,17 @@ PLAIN: dict[str, Any] = {
 }
 
 
-class Server:
+class Server(Operations):
     """The operations over a store of their own."""
 
-    def __init__(self, store: SqliteStore, settings: Settings) -> None:
-        self.store = store
-        key = b"k" * 32
-        self._context = Context(
-            store=store,
-            settings=settings,
-            sessions=SyncSessions(key, lifetime_ms=1, random_bytes=bytes),
-            pages=PageTokens(key),
-            sync_sessions=SyncSessionCounter(store),
-        )
-
-    async def call(self, operation: str, **members: Any) -> Any:
-        """Call an operation with the attributes of its request."""
-        name = "".join(word.capitalize() for word in operation.split("_"))
-        request = getattr(contract, f"{name}Request")(**members)
-        caller = Caller("AKIAEXAMPLE", "000000000000")
-        return await getattr(identity_pools, operation)(self._context, caller, request)
-
-    async def refused(
-        self, error: type[ServiceException], operation: str, **members: Any
-    ) -> str:
-        """Call an operation that must be refused; return the message."""
-        with pytest.raises(error) as caught:
-            await self.call(operation, **members)
-        return caught.value.message
-
-
-Play = Callable[..., None]
+    contract = contract
+    modules = (identity_pools,)
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Play:
+def play(tmp_path: Path) -> Callable[..., None]:
     """Run a scene against a fresh server; settings may be named."""
-
-    def run(scene: Callable[[Server], Awaitable[None]], **settings: Any) -> None:
-        async def on_stage() -> None:
-            store = SqliteStore(tmp_path)
-            await store.open()
-            try:
-                await scene(Server(store, Settings(**settings)))
-            finally:
-                await store.aclose()
-
-        asyncio.run(on_stage())
-
-    return run
+    return player(Server, tmp_path)
 
 
 @pytest.mark.parametrize("members", [FULL, PLAIN])

@@ -16,6 +16,7 @@ from millpond.core import streaming, sync
 from millpond.core.sync import Changes, DatasetId, DatasetState, StoredDataset
 from millpond.errors import ResourceNotFoundException
 from millpond.service.context import Caller, Context
+from millpond.service.paging import page_size
 from millpond.service.refusals import pool_not_found
 
 
@@ -31,9 +32,7 @@ async def list_datasets(
     after = None
     if request.next_token is not None:
         after = context.pages.read(request.next_token, str, *names)
-    limit = None
-    if request.max_results is not None:
-        limit = min(max(request.max_results, 1), limits.PAGE_RECORDS_MAX)
+    limit = page_size(request.max_results, most=limits.PAGE_RECORDS_MAX)
     found = await context.store.list_datasets(
         request.identity_pool_id,
         request.identity_id,

@@ -105,9 +105,10 @@ class KeyRing:
         Raises:
             SettingsError: the secret is that of another store.
         """
+        if self._secrets:
+            return
         for access_key_id, secret in self._sealed.items():
-            if not self._secrets:
-                self._sealer.open(secret, access_key_id=access_key_id)
+            self._sealer.open(secret, access_key_id=access_key_id)
 
 
 async def create_developer_key(

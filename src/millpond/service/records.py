@@ -30,6 +30,7 @@ from millpond.core.sync import (
 from millpond.core.tokens import SyncSession
 from millpond.errors import InvalidParameterException
 from millpond.service.context import Caller, Context
+from millpond.service.paging import page_size
 from millpond.service.refusals import pool_not_found
 from millpond.stores.base import RecordPage, RecordRange
 
@@ -69,7 +70,9 @@ async def list_records(
         )
     else:
         session = context.sessions.issue(dataset_id, now_ms=now_ms)
-    limit = _page_size(request.max_results)
+    limit = page_size(request.max_results, most=limits.PAGE_RECORDS_MAX)
+    # One more than asked for tells whether there is another page.
+    fetched = None if limit is None else limit + 1
     listings: list[Listing] = []
 
     def select(dataset: DatasetState | None) -> RecordRange | None:
@@ -81,8 +84,7 @@ async def list_records(
             after=listing.after,
             up_to=listing.up_to,
             position=(place.sync_count, place.key) if place else None,
-            # One more than asked for tells whether there is another page.
-            limit=None if limit is None else limit + 1,
+            limit=fetched,
         )
 
     expected = None
@@ -90,7 +92,7 @@ async def list_records(
         expected = RecordRange(
             after=request.last_sync_count or 0,
             up_to=limits.LONG_MAX,
-            limit=None if limit is None else limit + 1,
+            limit=fetched,
         )
     page = await context.store.read_records(dataset_id, select, expected=expected)
     if page is None:
@@ -105,13 +107,6 @@ async def list_records(
             _Place(listings[-1], last.sync_count, last.key, session.token), *names
         )
     return _list_response(page, listings[-1], session, next_token)
-
-
-def _page_size(max_results: int | None) -> int | None:
-    """Clamp, because the clients' numbers must not be refused (ruling 4)."""
-    if max_results is None:
-        return None
-    return min(max(max_results, 1), limits.PAGE_RECORDS_MAX)
 
 
 def _listing(

@@ -15,6 +15,7 @@ from millpond.contract.cognito_sync import (
 )
 from millpond.errors import ResourceNotFoundException
 from millpond.service.context import Caller, Context
+from millpond.service.paging import page_size
 from millpond.service.refusals import pool_not_found
 from millpond.stores import base
 
@@ -59,9 +60,8 @@ async def list_identity_pool_usage(
     after = None
     if request.next_token is not None:
         after = context.pages.read(request.next_token, str, "ListIdentityPoolUsage")
-    limit = limits.PAGE_POOLS_MAX
-    if request.max_results is not None:
-        limit = min(max(request.max_results, 1), limit)
+    most = limits.PAGE_POOLS_MAX
+    limit = page_size(request.max_results, most=most) or most
     await context.sync_sessions.save()
     found = await context.store.list_identity_pool_usage(after=after, limit=limit + 1)
     next_token = None

@@ -1,4 +1,4 @@
-"""Stand-ins for what a test wants to steer: the clock, and a sink that misbehaves."""
+"""Stand-ins for what a test wants to steer: a sink that misbehaves."""
 
 from __future__ import annotations
 
@@ -8,22 +8,6 @@ from millpond import limits
 from millpond.core.streaming import StreamRecord
 from millpond.sinks import SinkFactory
 from millpond.sinks.base import FailedRecord, PutResult, Sink, hold_back_followers
-
-
-class FakeClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, now_ms: int = 1_790_000_000_000) -> None:
-        self.now_ms = now_ms
-
-    def __call__(self) -> int:
-        """Read it."""
-        return self.now_ms
-
-    def advance(self, *, seconds: float) -> None:
-        """Move it; a negative number moves it back."""
-        self.now_ms += round(seconds * 1000)
-
 
 Trouble = Exception | Sequence[FailedRecord] | None
 

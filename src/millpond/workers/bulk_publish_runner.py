@@ -26,6 +26,7 @@ import structlog
 from millpond.core import bulk_publish as rules
 from millpond.core import streaming
 from millpond.core.bulk_publish import BulkPublishRun, Counts, LeasedSlice, Position
+from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId
 from millpond.errors import (
@@ -239,7 +240,7 @@ def _batches(
     batch: list[StreamRecord] = []
     size = 0
     for record in records:
-        record_size = len(record.data) + len(record.partition_key.encode())
+        record_size = record_bytes(record.partition_key, record.data)
         if batch and (
             len(batch) == sink.records_max or size + record_size > sink.bytes_max
         ):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,15 @@ import pytest
 
 from millpond.contract import kinesis as contract
 from millpond.core import shards
-from millpond.core.tokens import PageTokens, SyncSessions
-from millpond.errors import ServiceException
 from millpond.service import kinesis, kinesis_records
-from millpond.service.context import Caller, Context
-from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.settings import Settings
 from millpond.stores.sqlite import SqliteStore
+from service.stage import Operations, player
 
 START_MS = 1_750_000_000_250
 
 
-class Server:
+class Server(Operations):
     """
     The operations over a store of their own.
 
@@ -30,34 +26,15 @@ class Server:
     with a stream called `changes`.
     """
 
+    contract = contract
+    modules = (kinesis, kinesis_records)
+
     def __init__(self, store: SqliteStore, settings: Settings) -> None:
+        super().__init__(store, settings)
         self.now_ms = START_MS
-        self.store = store
-        key = b"k" * 32
-        self._context = Context(
-            store=store,
-            settings=settings,
-            sessions=SyncSessions(key, lifetime_ms=1, random_bytes=bytes),
-            pages=PageTokens(key),
-            sync_sessions=SyncSessionCounter(store),
-            now_ms=lambda: self.now_ms,
-        )
 
-    async def call(self, operation: str, **members: Any) -> Any:
-        """Call an operation with the attributes of its request."""
-        module = kinesis if hasattr(kinesis, operation) else kinesis_records
-        name = "".join(word.capitalize() for word in operation.split("_"))
-        request = getattr(contract, f"{name}Request")(**members)
-        caller = Caller("AKIAEXAMPLE", "000000000000")
-        return await getattr(module, operation)(self._context, caller, request)
-
-    async def refused(
-        self, error: type[ServiceException], operation: str, **members: Any
-    ) -> str:
-        """Call an operation that must be refused; return the message."""
-        with pytest.raises(error) as caught:
-            await self.call(operation, **members)
-        return caught.value.message
+    def read_clock(self) -> int:
+        return self.now_ms
 
     async def create(self, name: str = "changes", *, shard_count: int = 1) -> None:
         """Create a stream."""
@@ -100,16 +77,4 @@ class Server:
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., None]:
     """Run a scene against a fresh server; settings may be named."""
-
-    def run(scene: Callable[[Server], Awaitable[None]], **settings: Any) -> None:
-        async def on_stage() -> None:
-            store = SqliteStore(tmp_path)
-            await store.open()
-            try:
-                await scene(Server(store, Settings(**settings)))
-            finally:
-                await store.aclose()
-
-        asyncio.run(on_stage())
-
-    return run
+    return player(Server, tmp_path)

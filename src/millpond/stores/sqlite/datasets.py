@@ -35,7 +35,6 @@ _FIND_DATASET: Final = SQL.find_dataset
 _FIND_RECORD: Final = SQL.find_record
 _FIND_RECORDS: Final = SQL.find_records
 _LOOK_AT_RECORDS: Final = SQL.look_at_records
-_LIST_RECORDS: Final = SQL.list_records
 _PUT_RECORD: Final = SQL.put_record
 
 _encode = msgspec.json.Encoder().encode
@@ -218,15 +217,11 @@ def _find_records(
 def _list_records(
     cursor: Reader, number: int, chosen: RecordRange
 ) -> list[StoredRecord]:
-    bounds = (number, chosen.after, chosen.up_to)
-    if chosen.position is None and chosen.limit is None:
-        rows = cursor.execute(_LIST_RECORDS, bounds).fetchall()
-    else:
-        count, key = chosen.position or (chosen.after, "")
-        limit = -1 if chosen.limit is None else chosen.limit
-        rows = cursor.execute(
-            SQL.list_records_page, (*bounds, count, key, limit)
-        ).fetchall()
+    count, key = chosen.position or (chosen.after, "")
+    limit = -1 if chosen.limit is None else chosen.limit
+    rows = cursor.execute(
+        SQL.list_records, (number, chosen.after, chosen.up_to, count, key, limit)
+    )
     return [StoredRecord(*row) for row in rows]
 
 

@@ -66,13 +66,6 @@ SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
     device_last_modified_date_ms
 FROM records
 WHERE dataset_number = ? AND sync_count > ? AND sync_count <= ?
-ORDER BY sync_count, record_key;
-
--- name: list_records_page
-SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
-    device_last_modified_date_ms
-FROM records
-WHERE dataset_number = ? AND sync_count > ? AND sync_count <= ?
     AND (sync_count, record_key) > (?, ?)
 ORDER BY sync_count, record_key LIMIT ?;
 

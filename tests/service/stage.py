@@ -1,0 +1,74 @@
+"""A stage for operations: the service functions over a store of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from millpond.core.tokens import PageTokens, SyncSessions
+from millpond.errors import ServiceException
+from millpond.service.context import Caller, Context, system_now_ms
+from millpond.service.sync_sessions import SyncSessionCounter
+from millpond.settings import Settings
+from millpond.stores.sqlite import SqliteStore
+
+
+class Operations:
+    """Operations of one contract, called with the attributes of their requests."""
+
+    contract: ModuleType
+    modules: tuple[ModuleType, ...]
+
+    def __init__(self, store: SqliteStore, settings: Settings) -> None:
+        self.store = store
+        key = b"k" * 32
+        self._context = Context(
+            store=store,
+            settings=settings,
+            sessions=SyncSessions(key, lifetime_ms=1, random_bytes=bytes),
+            pages=PageTokens(key),
+            sync_sessions=SyncSessionCounter(store),
+            now_ms=self.read_clock,
+        )
+
+    def read_clock(self) -> int:
+        """Give the time in epoch milliseconds; a subclass may stop it."""
+        return system_now_ms()
+
+    async def call(self, operation: str, **members: Any) -> Any:
+        """Call an operation."""
+        name = "".join(word.capitalize() for word in operation.split("_"))
+        request = getattr(self.contract, f"{name}Request")(**members)
+        caller = Caller("AKIAEXAMPLE", "000000000000")
+        module = next(each for each in self.modules if hasattr(each, operation))
+        return await getattr(module, operation)(self._context, caller, request)
+
+    async def refused(
+        self, error: type[ServiceException], operation: str, **members: Any
+    ) -> str:
+        """Call an operation that must be refused; return the message."""
+        with pytest.raises(error) as caught:
+            await self.call(operation, **members)
+        return caught.value.message
+
+
+def player(kind: type[Operations], place: Path) -> Callable[..., None]:
+    """Make what runs a scene on a fresh stage; settings may be named."""
+
+    def run(scene: Callable[[Any], Awaitable[None]], **settings: Any) -> None:
+        async def on_stage() -> None:
+            store = SqliteStore(place)
+            await store.open()
+            try:
+                await scene(kind(store, Settings(**settings)))
+            finally:
+                await store.aclose()
+
+        asyncio.run(on_stage())
+
+    return run
