@@ -3,7 +3,7 @@ The packages know each other in one direction.
 
     errors, limits, metrics  <-  settings
     errors, limits           <-  core, contract  <-  wire
-                                 core            <-  stores, sinks
+                                 core            <-  stores, sinks, login_providers
                                  core + ports    <-  service  <-  workers
     everything               <-  server, testing, and the administration commands
 
@@ -24,7 +24,7 @@ import millpond
 
 SOURCE = Path(millpond.__file__).parent
 GROUND = {"millpond", "errors", "limits"}
-PORTS = {"stores.base", "sinks.base"}
+PORTS = {"stores.base", "sinks.base", "login_providers.base"}
 MAY_KNOW: dict[str, set[str]] = {
     "millpond": set(),
     "errors": set(),
@@ -39,6 +39,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "sinks.base": GROUND | {"core"},
     # The embedded sink puts into the store, whichever that is.
     "sinks": GROUND | {"core", "sinks.base", "stores.base"},
+    "login_providers.base": GROUND | {"core"},
+    "login_providers": GROUND | {"core", "login_providers.base", "settings"},
     "service": GROUND | {"core", "contract", "settings", "metrics"} | PORTS,
     # Workers open sinks, by the registry.
     "workers": GROUND | {"core", "service", "settings", "metrics", "sinks"} | PORTS,
@@ -203,6 +205,7 @@ def test_only_the_standard_library_and_what_is_declared_is_imported() -> None:
         "dateutil",  # of the package python-dateutil
         "granian",
         "jmespath",
+        "jwt",  # of the package pyjwt
         "msgspec",
         "prometheus_client",
         "rich",

@@ -6,21 +6,27 @@ is no table between the two that could rot; `http_status` is the API's. `...Erro
 ours (store, sink, settings). It never reaches the wire as itself.
 
     ServiceException
+    |-- AccessDeniedException                 403  these credentials may not do this
     |-- AlreadyStreamedException              400  bulk publish succeeded < 24 h ago
     |-- ConcurrentModificationException       400  configuration changed meanwhile
+    |-- DeveloperUserAlreadyRegisteredException 400 the user has another identity
     |-- DuplicateRequestException             400  a bulk publish is in progress
     |-- ExpiredIteratorException              400  Kinesis: shard iterator too old
     |-- ExpiredNextTokenException             400  Kinesis: next token too old
     |-- ExpiredTokenException                 403  temporary credentials have expired
+    |-- ExternalServiceException              400  a login provider does not answer
     |-- IncompleteSignatureException          400  the Authorization header is not whole
     |-- InternalErrorException                500  our fault; the log has the detail
     |-- InvalidArgumentException              400  Kinesis: a value makes no sense
     |-- InvalidConfigurationException         400  the pool is not set up for this
+    |-- InvalidIdentityPoolConfigurationException 400 the pool has no role for this
+    |-- InvalidIdentityTokenException         400  STS: the token is not good
     |-- InvalidLambdaFunctionOutputException  400  the sync trigger answered badly
     |-- InvalidParameterException             400  a value is wrong
     |-- InvalidSignatureException             403  wrong signature, scope or clock
     |-- LambdaThrottledException              429  the sync trigger is over its rate
     |-- LimitExceededException                400  a limit would be passed
+    |-- MalformedPolicyDocumentException      400  STS: a policy that is not applied
     |-- MissingAuthenticationTokenException   403  the request is not signed
     |-- NotAuthorizedException                403  these credentials may not do this
     |-- NotImplementedException               501  known, and not built yet
@@ -44,12 +50,14 @@ ours (store, sink, settings). It never reaches the wire as itself.
     |   |-- StoreUnavailableError  busy, full or gone for now (retryable)
     |   `-- StoreVersionError    the schema is newer than this program
     |-- LeaseLostError           another worker took the bulk-publish slice over
+    |-- LoginProviderError       the keys of a login provider cannot be read
     `-- SinkError                op, hint, retryable
         |-- SinkUnavailableError   the stream cannot be reached for now (retryable)
         `-- StreamGoneError        the stream does not exist
 
-Source: the error shapes of the Cognito Sync model (2014-06-30) and of Kinesis
-(2013-12-02); the signature errors of the AWS front end.
+Source: the error shapes of the models of Cognito Sync and Cognito Identity
+(2014-06-30), Kinesis (2013-12-02) and STS (2011-06-15); the signature errors of the AWS
+front end.
 """
 
 from __future__ import annotations
@@ -74,12 +82,22 @@ class ServiceException(Exception):
         return str(self.args[0])
 
 
+class AccessDeniedException(ServiceException):
+    """These credentials are not valid for accessing this resource"""
+
+    http_status = 403
+
+
 class AlreadyStreamedException(ServiceException):
     """The identity pool was published in bulk less than 24 hours ago."""
 
 
 class ConcurrentModificationException(ServiceException):
     """The configuration changed while this request was working on it."""
+
+
+class DeveloperUserAlreadyRegisteredException(ServiceException):
+    """The developer user identifier belongs to another identity."""
 
 
 class DuplicateRequestException(ServiceException):
@@ -100,6 +118,10 @@ class ExpiredTokenException(ServiceException):
     http_status = 403
 
 
+class ExternalServiceException(ServiceException):
+    """A login provider does not answer."""
+
+
 class IncompleteSignatureException(ServiceException):
     """The request signature is not complete."""
 
@@ -116,6 +138,14 @@ class InvalidArgumentException(ServiceException):
 
 class InvalidConfigurationException(ServiceException):
     """The identity pool is not configured for this."""
+
+
+class InvalidIdentityPoolConfigurationException(ServiceException):
+    """Invalid identity pool configuration. Check assigned IAM roles for this pool."""
+
+
+class InvalidIdentityTokenException(ServiceException):
+    """The web identity token is not valid."""
 
 
 class InvalidLambdaFunctionOutputException(ServiceException):
@@ -140,6 +170,10 @@ class LambdaThrottledException(ServiceException):
 
 class LimitExceededException(ServiceException):
     """A limit would be exceeded."""
+
+
+class MalformedPolicyDocumentException(ServiceException):
+    """The policy is not valid."""
 
 
 class MissingAuthenticationTokenException(ServiceException):
@@ -271,6 +305,10 @@ class StoreVersionError(StoreError):
 
 class LeaseLostError(MillpondError):
     """The slice of a bulk publish belongs to another worker by now."""
+
+
+class LoginProviderError(MillpondError):
+    """The keys of a login provider cannot be read."""
 
 
 class SinkError(_HintedError):

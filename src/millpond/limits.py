@@ -40,6 +40,24 @@ PAGE_POOLS_MAX: Final = 60  # AWS: model, QueryLimit
 LOGIN_PROVIDERS_MAX: Final = 10  # AWS: model, IdentityProviders
 PROVIDER_NAME_CHARS_MAX: Final = 128  # AWS: model, IdentityProviderName
 TAGS_MAX: Final = 50  # AWS: model, IdentityPoolTagsType
+LOGINS_MAX: Final = 10  # AWS: model, LoginsMap
+LOGIN_TOKEN_CHARS_MAX: Final = 50_000  # AWS: model, IdentityProviderToken
+LOGINS_PER_IDENTITY_MAX: Final = 20  # AWS: model, MergeDeveloperIdentities
+DEVELOPER_USER_CHARS_MAX: Final = 1024  # AWS: model, DeveloperUserIdentifier
+DELETE_IDENTITIES_MAX: Final = 60  # AWS: model, IdentityIdList
+ROLE_MAPPINGS_MAX: Final = 10  # AWS: model, RoleMappingMap
+ROLE_RULES_MAX: Final = 400  # AWS: model, MappingRulesList
+LOGIN_CLOCK_SKEW_S: Final = 300  # AWS: open-id.md, five minutes of grace
+
+# --- Tokens and credentials of identities -------------------------------------------
+
+OPEN_ID_TOKEN_LIFETIME_S: Final = 600  # AWS: measured in tokens of GetOpenIdToken
+DEVELOPER_TOKEN_LIFETIME_S: Final = 900  # AWS: model, TokenDuration
+DEVELOPER_TOKEN_LIFETIME_S_MAX: Final = 86_400  # AWS: model, TokenDuration
+USER_CREDENTIALS_LIFETIME_S: Final = 3600  # AWS: one hour
+USER_CREDENTIALS_LIFETIME_S_MIN: Final = 900  # AWS: STS model, DurationSeconds
+USER_CREDENTIALS_LIFETIME_S_MAX: Final = 43_200  # AWS: STS model, DurationSeconds
+SESSION_TOKEN_CHARS_MAX: Final = 2048  # Ours: one of ours has about 400
 
 # --- Kinesis ------------------------------------------------------------------------
 

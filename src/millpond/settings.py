@@ -27,6 +27,23 @@ from millpond.errors import SettingsError
 PREFIX: Final = "MILLPOND_"
 
 
+class LoginProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    What is known here of a login provider, beside what the identity pool says.
+
+    Args:
+        client_ids: the audiences that its tokens may name. Providers that a pool lists
+            with an id of their own need none.
+        keys: its JSON Web Key Set: the path of a file, or a URL. Empty: found by
+            OpenID Connect discovery.
+        discovery_url: of its OpenID configuration; empty: made from its name.
+    """
+
+    client_ids: list[str] = []
+    keys: str = ""
+    discovery_url: str = ""
+
+
 def setting(
     default: Any, help: str, *, least: int | None = None, most: int | None = None
 ) -> Any:
@@ -95,6 +112,26 @@ class Settings:
         "How long a SyncSessionToken is good for.",
         least=60,
         most=7 * 86_400,
+    )
+    user_credentials_lifetime_s: int = setting(
+        limits.USER_CREDENTIALS_LIFETIME_S,
+        "How long the temporary credentials of an identity are good for.",
+        least=limits.USER_CREDENTIALS_LIFETIME_S_MIN,
+        most=limits.USER_CREDENTIALS_LIFETIME_S_MAX,
+    )
+    token_issuer: str = setting(
+        "https://cognito-identity.amazonaws.com",
+        "The issuer that OpenID tokens of this server name.",
+    )
+    login_providers: dict[str, LoginProvider] = setting(
+        {},
+        "What is known of login providers, by provider name: client_ids, keys (a file "
+        "or a URL), discovery_url.",
+    )
+    cors_origins: list[str] = setting(
+        [],
+        "Origins whose pages may call this server from a browser. A port may be '*'; "
+        "'*' alone is any origin.",
     )
     datasets_per_identity_max: int = setting(
         limits.DATASETS_PER_IDENTITY_MAX, "Live datasets of one identity.", least=1

@@ -17,6 +17,36 @@ CREATE TABLE identity_pools (
     deleted INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE identities (
+    identity_id TEXT PRIMARY KEY,
+    identity_pool_id TEXT NOT NULL,
+    creation_date_ms INTEGER NOT NULL,
+    last_modified_date_ms INTEGER NOT NULL,
+    merged_into TEXT -- the identity that took its place; with one it is disabled
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX identities_by_pool ON identities (identity_pool_id, identity_id);
+
+-- The subject is the provider's name for a user; for the developer provider of the pool
+-- it is the developer user identifier.
+CREATE TABLE logins (
+    identity_pool_id TEXT NOT NULL,
+    provider_name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    identity_id TEXT NOT NULL,
+    PRIMARY KEY (identity_pool_id, provider_name, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX logins_by_identity ON logins (identity_id);
+
+-- A key signs until it is given a date to retire; until that date it is published.
+CREATE TABLE token_keys (
+    key_id TEXT PRIMARY KEY,
+    sealed_private_key BLOB NOT NULL,
+    creation_date_ms INTEGER NOT NULL,
+    retire_date_ms INTEGER
+) STRICT, WITHOUT ROWID;
+
 -- Kept apart from the description because every update writes it.
 CREATE TABLE identity_pool_usage (
     identity_pool_id TEXT PRIMARY KEY,
@@ -39,8 +69,13 @@ CREATE TABLE datasets (
     last_modified_by TEXT NOT NULL,
     num_records INTEGER NOT NULL,
     data_storage INTEGER NOT NULL,
+    root_dataset_name TEXT, -- of what a merge moved beside a dataset of that name
     UNIQUE (identity_pool_id, identity_id, dataset_name)
 ) STRICT;
+
+CREATE INDEX merged_datasets
+ON datasets (identity_pool_id, identity_id, root_dataset_name)
+WHERE root_dataset_name IS NOT NULL;
 
 -- A removed record keeps its row (value NULL): others must learn of it.
 CREATE TABLE records (

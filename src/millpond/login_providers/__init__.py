@@ -1,0 +1,1 @@
+"""Login providers: where the keys of their tokens come from."""

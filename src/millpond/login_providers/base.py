@@ -1,0 +1,29 @@
+"""The login provider port: how the service gets at the keys of a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from jwt import PyJWK
+
+
+class LoginProviderKeys(Protocol):
+    """The public keys with which login providers sign their tokens."""
+
+    async def find_keys(
+        self, provider_name: str, key_id: str | None
+    ) -> Sequence[PyJWK]:
+        """
+        Find the keys that may have signed a token.
+
+        Args:
+            provider_name: as in `Logins`: the issuer, without the scheme.
+            key_id: the `kid` of the token; None when it has none.
+        Returns:
+            The keys of that id, all signing keys when it is None; none when the
+            provider is known and has no such key.
+        Raises:
+            LoginProviderError: the provider cannot be asked.
+        """
+        ...
