@@ -10,10 +10,13 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 
 from acceptance.command_line import AWS, CommandLine
 from acceptance.raw_http import RawClient
 from acceptance.sync_client import Dataset, create_pool, new_identity
+from clients.identities import UserCredentials, get_credentials
 from millpond.testing.server import RunningServer
 
 
@@ -59,6 +62,15 @@ def identity_pools(server: RunningServer) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def device(server: RunningServer) -> Iterator[Any]:
+    """The boto3 client of Cognito Identity as a device has it: it signs nothing."""
+    config = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1})
+    client = server.client("cognito-identity", config=config)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
 def kinesis(server: RunningServer) -> Iterator[Any]:
     """The boto3 client of Kinesis."""
     client = server.client("kinesis")
@@ -79,6 +91,12 @@ def pool(identity_pools: Any) -> str:
         IdentityPoolName="test", AllowUnauthenticatedIdentities=True
     )["IdentityPoolId"]
     return found
+
+
+@pytest.fixture
+def guest(device: Any, pool: str) -> UserCredentials:
+    """The credentials of a guest of `pool`."""
+    return get_credentials(device, pool)
 
 
 @pytest.fixture

@@ -35,10 +35,19 @@ class Comparison:
     def added_errors(self) -> Iterator[str]:
         """List errors of ours that the published operation does not have."""
         for name, ours in self.ours["operations"].items():
-            known = {e["shape"] for e in self.theirs["operations"][name]["errors"]}
+            published = self.theirs["operations"][name].get("errors", [])
+            known = {each["shape"] for each in published}
             for error in ours["errors"]:
                 if error["shape"] not in known:
                     yield f"{name}: {error['shape']}"
+
+    def callers(self) -> Iterator[str]:
+        """List operations that are signed in one model and not in the other."""
+        for name, ours in self.ours["operations"].items():
+            theirs = self.theirs["operations"][name]
+            for fact in ("authtype", "auth"):
+                if ours.get(fact) != theirs.get(fact):
+                    yield f"{name}: {fact} {ours.get(fact)}, not {theirs.get(fact)}"
 
     def _structure(self, ours: str, theirs: str, at: str, given: bool) -> Iterator[str]:
         mine, known = self.ours["shapes"][ours], self.theirs["shapes"][theirs]

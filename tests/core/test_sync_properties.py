@@ -49,10 +49,10 @@ from millpond.errors import (
     ServiceException,
 )
 from millpond.service import datasets, records
-from millpond.service.context import Caller, Context
-from millpond.service.sync_sessions import SyncSessionCounter
+from millpond.service.context import Caller
 from millpond.settings import Settings
 from millpond.stores.sqlite import SqliteStore
+from service.stage import make_context
 
 POOL = "us-east-1:00000000-0000-4000-8000-000000000001"
 IDENTITIES = ("us-east-1:aa", "us-east-1:bb")
@@ -108,17 +108,16 @@ class Server:
         self.store = SqliteStore(self._place)
         self.run(self.store.open())
         key = b"k" * 32
-        self.context = Context(
-            store=self.store,
-            settings=Settings(),
+        self.context = make_context(
+            self.store,
+            Settings(),
+            lambda: self.now_ms,
             sessions=SyncSessions(
                 key,
                 lifetime_ms=3_600_000,
                 random_bytes=lambda n: next(self._randomness).to_bytes(n),
             ),
             pages=PageTokens(key),
-            sync_sessions=SyncSessionCounter(self.store),
-            now_ms=lambda: self.now_ms,
             limits=LIMITS,
         )
 

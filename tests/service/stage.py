@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,12 +11,37 @@ from typing import Any
 
 import pytest
 
+from millpond.core.session_tokens import SessionTokens
 from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import ServiceException
+from millpond.login_providers.keys import ProviderKeys
 from millpond.service.context import Caller, Context, system_now_ms
+from millpond.service.developer_keys import SecretSealer
 from millpond.service.sync_sessions import SyncSessionCounter
+from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
 from millpond.stores.sqlite import SqliteStore
+
+
+def make_context(
+    store: SqliteStore, settings: Settings, now_ms: Callable[[], int], **others: Any
+) -> Context:
+    """Make what the service works with, with keys of our own; parts may be named."""
+    key = b"k" * 32
+    parts: dict[str, Any] = {
+        "sessions": SyncSessions(key, lifetime_ms=1, random_bytes=bytes),
+        "pages": PageTokens(key),
+        "sync_sessions": SyncSessionCounter(store),
+        "session_tokens": SessionTokens(key, random_bytes=secrets.token_bytes),
+        "token_keys": TokenKeyRing(
+            store,
+            SecretSealer(key, random_bytes=secrets.token_bytes),
+            region=settings.region,
+            now_ms=now_ms,
+        ),
+        "provider_keys": ProviderKeys(settings.login_providers),
+    }
+    return Context(store=store, settings=settings, now_ms=now_ms, **(parts | others))
 
 
 class Operations:
@@ -26,15 +52,7 @@ class Operations:
 
     def __init__(self, store: SqliteStore, settings: Settings) -> None:
         self.store = store
-        key = b"k" * 32
-        self._context = Context(
-            store=store,
-            settings=settings,
-            sessions=SyncSessions(key, lifetime_ms=1, random_bytes=bytes),
-            pages=PageTokens(key),
-            sync_sessions=SyncSessionCounter(store),
-            now_ms=self.read_clock,
-        )
+        self._context = make_context(store, settings, self.read_clock)
 
     def read_clock(self) -> int:
         """Give the time in epoch milliseconds; a subclass may stop it."""

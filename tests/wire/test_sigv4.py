@@ -26,6 +26,7 @@ from millpond.wire.sigv4 import (
     presign,
     sign,
 )
+from wire.known import Known, finding
 
 KEY_ID = "AKIDEXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -43,7 +44,7 @@ EMPTY_OBJECT_SHA256 = hashlib.sha256(b"{}").hexdigest().encode()
 def verify(request, *, now_s=NOW_S, service=SERVICE, secrets=None, **options):
     secrets = {KEY_ID: SECRET} if secrets is None else secrets
     options.setdefault("regions", frozenset({REGION}))
-    verifier = Verifier(find_secret=secrets.get, **options)
+    verifier = Verifier(find_credentials=finding(secrets), **options)
     return verifier.verify(request, service=service, now_s=now_s)
 
 
@@ -208,7 +209,7 @@ def test_published_vectors(request_, signature):
 
     verified = verify(replace(request_, headers=headers), service="service")
 
-    assert Verified(KEY_ID, "us-east-1", None) == verified
+    assert Verified(Known(KEY_ID, SECRET, None), "us-east-1") == verified
 
 
 class TestClients:
@@ -224,13 +225,15 @@ class TestClients:
         ]
         request = replace(request, headers=[*request.headers, *extra])
 
-        assert Verified(KEY_ID, REGION, "session+token/=") == verify(request)
+        assert Verified(Known(KEY_ID, SECRET, "session+token/="), REGION) == verify(
+            request
+        )
 
     def test_session_token_need_not_be_signed(self):
         """A session token that is added after signing is handed back all the same."""
         request = with_header(signed(plain()), b"x-amz-security-token", b"token")
 
-        assert verify(request).session_token == "token"
+        assert verify(request).credentials.session_token == "token"
 
     def test_ios_signs_the_host_without_its_port(self):
         """A signature over the bare host fits a Host header with a port."""
@@ -435,7 +438,7 @@ class TestPresigned:
             plain(raw_query=b"maxResults=3&lastSyncCount=0"), token="to/ken="
         )
 
-        assert Verified(KEY_ID, REGION, "to/ken=") == verify(request)
+        assert Verified(Known(KEY_ID, SECRET, "to/ken="), REGION) == verify(request)
 
     def test_parameters_in_another_order(self):
         """The signature may stand anywhere in the query string."""

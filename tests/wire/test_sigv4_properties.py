@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from millpond.errors import ServiceException
 from millpond.wire.sigv4 import SignedRequest, Verifier, normal_path, presign, sign
+from wire.known import Known, finding
 
 KEY_ID = "AKIDEXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -67,7 +68,7 @@ tokens = st.one_of(st.none(), st.text(UNRESERVED + "/+=", min_size=1, max_size=9
 
 def verify(request, *, service=SERVICE, now_s=NOW_S, region=REGION):
     verifier = Verifier(
-        find_secret={KEY_ID: SECRET, "AKIDOTHER": "other"}.get,
+        find_credentials=finding({KEY_ID: SECRET, "AKIDOTHER": "other"}),
         regions=frozenset({region}),
     )
     return verifier.verify(request, service=service, now_s=now_s)
@@ -146,7 +147,7 @@ class TestOracle:
 
         verified = verify(request)
 
-        assert verified == (KEY_ID, REGION, token)
+        assert verified == (Known(KEY_ID, SECRET, token), REGION)
 
     @given(methods, paths, queries, headers_, tokens)
     def test_verifies_what_botocore_presigns(self, method, path, query, headers, token):
@@ -157,7 +158,7 @@ class TestOracle:
 
         verified = verify(request)
 
-        assert verified == (KEY_ID, REGION, token)
+        assert verified == (Known(KEY_ID, SECRET, token), REGION)
 
     @given(methods, paths, queries, headers_, bodies, tokens)
     def test_signs_like_botocore(self, method, path, query, headers, body, token):

@@ -168,7 +168,8 @@ def _described(
         return {"type": "map", **parts, **_lengths(meta)}
     if core is int:
         assert isinstance(meta.le, int)
-        kind = "integer" if meta.le <= _INT_BITS_MAX else "long"
+        wide = (meta.extra_json_schema or {}).get("format") == "int64"
+        kind = "long" if wide or meta.le > _INT_BITS_MAX else "integer"
         bounds = {"max": meta.le, "min": meta.ge}
         return {
             "type": kind,

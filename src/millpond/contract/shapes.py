@@ -33,6 +33,13 @@ from millpond.errors import ServiceException, ValidationException
 
 _PATTERN_OPEN: Final = r"(?a)\A(?:"
 _PATTERN_CLOSE: Final = r")\Z"
+# Python's re has no classes by Unicode category. This one is letters, marks, symbols,
+# numbers and punctuation, written as what is none of them: spaces and controls.
+_VISIBLE_PUBLISHED: Final = r"[\p{L}\p{M}\p{S}\p{N}\p{P}]"
+_VISIBLE: Final = (
+    r"[^\x00-\x20\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000"
+    r"\ud800-\uf8ff\ufeff\ufff9-\ufffb\ufffe\uffff]"
+)
 
 
 class Shape(msgspec.Struct, rename="pascal", omit_defaults=True, gc=False):
@@ -82,7 +89,10 @@ def text(
         pattern: the API's pattern; it must match the whole value, and its classes mean
             ASCII, as they do on the service.
     """
-    anchored = f"{_PATTERN_OPEN}{pattern}{_PATTERN_CLOSE}" if pattern else None
+    anchored = None
+    if pattern is not None:
+        pattern = pattern.replace(_VISIBLE_PUBLISHED, _VISIBLE)
+        anchored = f"{_PATTERN_OPEN}{pattern}{_PATTERN_CLOSE}"
     return Meta(
         title=title,
         description=description,
@@ -94,7 +104,8 @@ def text(
 
 def published_pattern(anchored: str) -> str:
     """Give back the API's own spelling of a pattern that `text` anchored."""
-    return anchored.removeprefix(_PATTERN_OPEN).removesuffix(_PATTERN_CLOSE)
+    pattern = anchored.removeprefix(_PATTERN_OPEN).removesuffix(_PATTERN_CLOSE)
+    return pattern.replace(_VISIBLE, _VISIBLE_PUBLISHED)
 
 
 def about(description: str) -> Meta:
@@ -156,9 +167,10 @@ class Api:
     name: str  # signing name, CLI command
     title: str
     version: str
-    protocol: str  # "rest-json" or "json" (AWS JSON 1.1)
+    protocol: str  # "rest-json", "json" (AWS JSON 1.1) or "query" (AWS Query)
     operations: tuple[Operation, ...]
     target_prefix: str = ""  # of X-Amz-Target, protocol "json" only
+    xml_namespace: str = ""  # of answers and errors, protocol "query" only
     request_bytes_max: int = 0  # a body that must be taken, whatever the setting says
     constraint_error: type[ServiceException] = ValidationException
     by_name: Mapping[str, Operation] = field(init=False)

@@ -1,8 +1,9 @@
 """
-Identity pools: what is kept of one, and its configuration for push and streaming.
+Identity pools: what is kept of one, its roles, and its configuration for push and
+streaming.
 
-Source: IdentityPool of the Cognito Identity model; PushSync and CognitoStreams of the
-Cognito Sync model.
+Source: IdentityPool and RoleMapping of the Cognito Identity model; PushSync and
+CognitoStreams of the Cognito Sync model.
 """
 
 from __future__ import annotations
@@ -38,8 +39,31 @@ class StreamConfiguration(msgspec.Struct, frozen=True, kw_only=True):
         return self.stream_name is not None and self.streaming_status == "ENABLED"
 
 
+class MappingRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition on a claim, and the role that goes with it."""
+
+    claim: str
+    match_type: str  # Equals, Contains, StartsWith or NotEqual
+    value: str
+    role_arn: str
+
+
+class RulesConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules of a mapping, in the order in which they are tried."""
+
+    rules: list[MappingRule]
+
+
+class RoleMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """How the logins of one provider are given a role (`core.role_selection`)."""
+
+    type: str  # Token or Rules
+    ambiguous_role_resolution: str | None = None  # AuthenticatedRole or Deny
+    rules_configuration: RulesConfiguration | None = None
+
+
 class IdentityPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An identity pool: its description and its configuration."""
+    """An identity pool: its description, its configuration and its roles."""
 
     identity_pool_id: str
     identity_pool_name: str
@@ -53,3 +77,7 @@ class IdentityPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     identity_pool_tags: dict[str, str] | None = None
     push: PushConfiguration | None = None
     stream: StreamConfiguration | None = None
+    roles: dict[str, str] | None = None
+    """The ARN of the role of an `authenticated` and an `unauthenticated` identity."""
+    role_mappings: dict[str, RoleMapping] | None = None
+    """By login provider; for a user pool, by `<provider>:<client id>` too."""

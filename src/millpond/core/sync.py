@@ -58,6 +58,7 @@ class DatasetState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     last_modified_by: str
     num_records: int  # live ones
     data_storage: int  # bytes, UTF-8, keys and values of live records
+    root_dataset_name: str | None = None  # what a merge put it beside
 
 
 class StoredRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -103,7 +104,7 @@ class StoredDataset(msgspec.Struct, gc=False):
 
     dataset: DatasetState | None
     records: dict[str, StoredRecord]  # those named by the request, tombstones too
-    live_datasets: int  # of the identity
+    live_datasets: int  # of the identity, without what merges put beside others
     spent: SpentSession | None  # the mark of the request's session, if there is one
     streaming: bool  # whether the pool has an enabled stream
 
@@ -251,6 +252,7 @@ def apply_patches(
         last_modified_by=modified_by,
         num_records=num_records,
         data_storage=data_storage,
+        root_dataset_name=before.root_dataset_name if before else None,
     )
     if before is None:
         _check_limit(
@@ -334,19 +336,21 @@ def delete(stored: DatasetState | None, *, dataset_name: str, now_ms: int) -> Ch
     """
     if stored is None or not stored.exists:
         raise ResourceNotFoundException(f"Dataset '{dataset_name}' not found")
+    return Changes(dataset=gone(stored, now_ms=now_ms), clear_records=True)
+
+
+def gone(stored: DatasetState, *, now_ms: int) -> DatasetState:
+    """Give the row that a dataset leaves behind: its counter and its horizon."""
     horizon = stored.sync_count + 1
-    return Changes(
-        dataset=DatasetState(
-            sync_count=horizon,
-            exists=False,
-            horizon=horizon,
-            creation_date_ms=stored.creation_date_ms,
-            last_modified_date_ms=now_ms,
-            last_modified_by=stored.last_modified_by,
-            num_records=0,
-            data_storage=0,
-        ),
-        clear_records=True,
+    return DatasetState(
+        sync_count=horizon,
+        exists=False,
+        horizon=horizon,
+        creation_date_ms=stored.creation_date_ms,
+        last_modified_date_ms=now_ms,
+        last_modified_by=stored.last_modified_by,
+        num_records=0,
+        data_storage=0,
     )
 
 

@@ -27,14 +27,17 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from millpond import __version__
+from millpond.core.session_tokens import SessionTokens
 from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import SettingsError, StoreUnavailableError
+from millpond.login_providers.keys import ProviderKeys
 from millpond.metrics import Metrics
 from millpond.server import lock, secret_key
 from millpond.server.gateway import Gateway
 from millpond.server.pages import PATHS, make_pages
 from millpond.service.context import Context, system_now_ms
+from millpond.service.credentials import CredentialFinder
 from millpond.service.developer_keys import (
     KeyRing,
     NewKey,
@@ -42,6 +45,7 @@ from millpond.service.developer_keys import (
     create_developer_key,
 )
 from millpond.service.sync_sessions import SyncSessionCounter
+from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
 from millpond.sinks import SinkRegistry, sink_factories
 from millpond.stores.base import Store
@@ -127,6 +131,14 @@ def make_context(settings: Settings, store: Store) -> Context:
         ),
         pages=PageTokens(secret_key.derive(master, "page tokens")),
         sync_sessions=SyncSessionCounter(store),
+        session_tokens=SessionTokens(
+            secret_key.derive(master, "session tokens"),
+            random_bytes=secrets.token_bytes,
+        ),
+        token_keys=TokenKeyRing(
+            store, make_sealer(settings), region=settings.region, now_ms=system_now_ms
+        ),
+        provider_keys=ProviderKeys(settings.login_providers),
         limits=SyncLimits(
             datasets_per_identity=settings.datasets_per_identity_max,
             records_per_dataset=settings.records_per_dataset_max,
@@ -157,6 +169,8 @@ async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
             await keys.refresh()
             keys.check()
             context = make_context(settings, store)
+            await context.token_keys.refresh()
+            context.token_keys.check()
             await _run(
                 context, keys, lambda: started(Started(_endpoint(settings), first_key))
             )
@@ -172,10 +186,13 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    credentials = CredentialFinder(
+        keys, context.session_tokens, account_id=settings.account_id
+    )
     gateway = Gateway(
         context,
         Verifier(
-            find_secret=keys.find_secret,
+            find_credentials=credentials.find,
             regions=settings.regions,
             window_s=settings.signature_window_s,
             explain=settings.explain_signatures,
@@ -187,7 +204,8 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     workers = [
         asyncio.create_task(each)
         for each in (
-            housekeeping.watch_keys(keys),
+            housekeeping.watch_keys("key watch", keys),
+            housekeeping.watch_keys("token key watch", context.token_keys),
             housekeeping.save_sync_sessions(context),
             housekeeping.purge(context),
             OutboxRelay(context, sinks, metrics).run(),

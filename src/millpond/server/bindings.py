@@ -7,19 +7,25 @@ from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any, Final
 
-from millpond.contract import cognito_identity, cognito_sync, kinesis
+from millpond.contract import cognito_identity, cognito_sync, kinesis, sts
 from millpond.contract.shapes import Api, Operation, Shape
 from millpond.service import (
     access,
     bulk_publish,
     configuration,
     datasets,
+    developer_identities,
+    identities,
+    identity_pool_roles,
     identity_pools,
+    identity_tokens,
     kinesis_records,
     records,
+    tags,
     usage,
 )
 from millpond.service import kinesis as kinesis_streams
+from millpond.service import sts as sts_service
 from millpond.service.context import Caller, Context
 from millpond.service.refusals import not_built
 
@@ -27,8 +33,19 @@ ServiceFunction = Callable[[Context, Caller, Any], Awaitable[Shape | None]]
 
 APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
     (cognito_sync.API, (bulk_publish, configuration, datasets, records, usage)),
-    (cognito_identity.API, (identity_pools,)),
+    (
+        cognito_identity.API,
+        (
+            identity_pools,
+            identity_pool_roles,
+            tags,
+            identities,
+            identity_tokens,
+            developer_identities,
+        ),
+    ),
     (kinesis.API, (kinesis_streams, kinesis_records)),
+    (sts.API, (sts_service,)),
 )
 """Every API that the server publishes, and the modules that do its operations."""
 
@@ -52,14 +69,18 @@ def find(
 
 def bind(operation: Operation, modules: tuple[ModuleType, ...]) -> ServiceFunction:
     """Tie an operation to its function and to who may call it."""
-    function = find(operation, modules)
-
-    async def refuse(context: Context, caller: Caller, request: Any) -> Shape | None:
-        raise not_built(operation.name)  # to everybody, whoever may call it one day
+    check = access.make_check(operation)
+    function = find(operation, modules) or _not_built(operation)
 
     async def call(context: Context, caller: Caller, request: Any) -> Shape | None:
-        access.check(caller, operation)
-        assert function is not None
+        check(caller, request)
         return await function(context, caller, request)
 
-    return refuse if function is None else call
+    return call
+
+
+def _not_built(operation: Operation) -> ServiceFunction:
+    async def refuse(context: Context, caller: Caller, request: Any) -> Shape | None:
+        raise not_built(operation.name)
+
+    return refuse

@@ -4,6 +4,8 @@ The way of a request: an ASGI application with nothing between the socket and th
     route -> read the body, bounded -> verify the signature -> decode and validate
           -> may they -> service function -> encode
 
+The form of a request says which protocol it speaks: a path, an X-Amz-Target, or, for
+AWS Query, a form whose Action stands in the body and is read before the route is known.
 Every error leaves through one door (`wire.errors`), with a request id.
 """
 
@@ -20,6 +22,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import structlog
 
+from millpond.contract.shapes import Callers
 from millpond.errors import (
     InvalidSignatureException,
     RequestEntityTooLargeException,
@@ -29,8 +32,19 @@ from millpond.errors import (
 )
 from millpond.metrics import RequestMetrics
 from millpond.server.bindings import APIS, ServiceFunction, bind
-from millpond.service.context import Caller, Context
+from millpond.server.cors import Cors
+from millpond.service.context import ANYONE, Context
+from millpond.service.credentials import Credentials
+from millpond.wire import query
 from millpond.wire.errors import as_service_exception, encode_error
+from millpond.wire.query import (
+    CONTENT_TYPE,
+    FORM_BYTES_MAX,
+    QueryRoute,
+    QueryRouter,
+    encode_response,
+    read_form,
+)
 from millpond.wire.routing import Route, Router
 from millpond.wire.sigv4 import SignedRequest, Verifier, normal_path
 
@@ -46,13 +60,22 @@ _log = structlog.get_logger()
 _JSON: Final = (b"content-type", b"application/json")
 _JSON_1_1: Final = (b"content-type", b"application/x-amz-json-1.1")
 BODY_S_MAX: Final = 60.0  # a phone on a bad network is slow; an attacker has no end
+_FORM: Final = b"application/x-www-form-urlencoded"
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
 
 
 class _Request:
     """What the socket gave us, looked at once."""
 
-    __slots__ = ("headers", "id", "method", "raw_headers", "raw_path", "raw_query")
+    __slots__ = (
+        "body",
+        "headers",
+        "id",
+        "method",
+        "raw_headers",
+        "raw_path",
+        "raw_query",
+    )
 
     def __init__(self, scope: Scope) -> None:
         self.id = _new_request_id()
@@ -61,10 +84,21 @@ class _Request:
         self.raw_headers: Headers = scope["headers"]
         self.headers = dict(self.raw_headers)
         self.method: str = scope["method"]
+        self.body: bytes | None = None  # not read yet
         if self.method == "POST" and b"x-http-method-override" in self.headers:
             # Unity sends a POST and signs the method that it means.
             override = self.headers[b"x-http-method-override"]
             self.method = override.decode("latin-1")
+
+    @property
+    def is_form(self) -> bool:
+        """Whether the request speaks the AWS Query protocol."""
+        if self.raw_path != b"/" or b"x-amz-target" in self.headers:
+            return False
+        if self.method == "GET":
+            return b"Action=" in self.raw_query
+        content_type: bytes = self.headers.get(b"content-type", b"")
+        return content_type.startswith(_FORM)
 
 
 _process_id: Final = random.SystemRandom().randbytes(10).hex()
@@ -81,8 +115,9 @@ def _new_request_id() -> str:
 class _Found(NamedTuple):
     """A request whose operation is known."""
 
-    route: Route
-    labels: dict[str, str] | None
+    route: Route | QueryRoute
+    labels: dict[str, str] | None = None
+    form: dict[str, str] | None = None
 
 
 class Gateway:
@@ -91,7 +126,7 @@ class Gateway:
     def __init__(
         self,
         context: Context,
-        verifier: Verifier,
+        verifier: Verifier[Credentials],
         metrics: RequestMetrics,
         *,
         beside: AsgiApp,
@@ -102,7 +137,10 @@ class Gateway:
         self._metrics = metrics
         self._beside = beside
         self._beside_paths = tuple(beside_paths)
-        self._router = Router([api for api, _ in APIS])
+        apis = [api for api, _ in APIS]
+        self._router = Router([api for api in apis if api.protocol != "query"])
+        self._query_router = QueryRouter(apis)
+        self._cors = Cors(context.settings.cors_origins)
         self._functions: dict[int, ServiceFunction] = {
             id(operation): bind(operation, modules)
             for api, modules in APIS
@@ -110,7 +148,6 @@ class Gateway:
         }
         self._body_bytes_max = context.settings.request_body_bytes_max
         self._log_requests = context.settings.log_requests
-        self._account_id = context.settings.account_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -123,19 +160,26 @@ class Gateway:
         request = _Request(scope)
         found: _Found | None = None
         try:
-            found = self._find(request)
+            if request.method == "OPTIONS" and (
+                (allowed := self._cors.preflight(request.headers)) is not None
+            ):
+                await _send(send, 204, allowed, b"")
+                return
+            if request.is_form:
+                found = await self._find_by_form(request, receive)
+            else:
+                found = self._find(request)
             status, headers, body = await self._answer(found, request, receive)
         except Exception as error:
-            if found is None:
+            if found is None and request.body is None:
                 # What was sent to nowhere is still in the way of the next request.
                 with contextlib.suppress(Exception):
                     await _read_body(request, receive, self._body_bytes_max)
             status, headers, body = self._refuse(error, found, request)
         headers.append((b"x-amzn-requestid", request.id.encode()))
-        await send(
-            {"type": "http.response.start", "status": status, "headers": headers}
-        )
-        await send({"type": "http.response.body", "body": body})
+        if b"origin" in request.headers:
+            headers += self._cors.headers(request.headers[b"origin"])
+        await _send(send, status, headers, body)
         seconds = time.perf_counter() - started
         operation = found.route.operation.name if found else _UNKNOWN
         self._metrics.observe(operation, status, seconds)
@@ -157,13 +201,21 @@ class Gateway:
             route = self._router.by_target(target.decode("latin-1"))
             if route is None:
                 raise UnknownOperationException
-            return _Found(route, None)
+            return _Found(route)
         found = self._router.by_path(method, raw_path)
         if found is None:
             raise UnknownOperationException
         if b"/." in raw_path or b"//" in raw_path:
             self._refuse_ambiguous(method, raw_path)
         return _Found(*found)
+
+    async def _find_by_form(self, request: _Request, receive: Receive) -> _Found:
+        request.body = await _read_body(request, receive, FORM_BYTES_MAX)
+        form = read_form(request.body or request.raw_query)
+        route = self._query_router.by_action(
+            form.get("Action", ""), form.get("Version")
+        )
+        return _Found(route, form=form)
 
     def _refuse_ambiguous(self, method: str, raw_path: bytes) -> None:
         """
@@ -182,27 +234,36 @@ class Gateway:
         self, found: _Found, request: _Request, receive: Receive
     ) -> tuple[int, Headers, bytes]:
         route = found.route
-        body_bytes_max = max(self._body_bytes_max, route.api.request_bytes_max)
-        body = await _read_body(request, receive, body_bytes_max)
-        verified = self._verifier.verify(
-            SignedRequest(
+        api, operation = route.api, route.operation
+        body = request.body
+        if body is None:
+            body_bytes_max = max(self._body_bytes_max, api.request_bytes_max)
+            body = await _read_body(request, receive, body_bytes_max)
+        caller = ANYONE
+        # Some SDKs sign what need not be signed; such a signature is not looked at.
+        if operation.callers is not Callers.ANYONE:
+            signed = SignedRequest(
                 request.method,
                 request.raw_path,
                 request.raw_query,
                 request.raw_headers,
                 body,
-            ),
-            service=route.api.name,
-            now_s=self._context.now_ms() / 1000,
-        )
-        caller = Caller(verified.access_key_id, self._account_id)
-        decoded = route.decoder.decode(
-            body, found.labels, request.raw_query, request.headers
-        )
-        response = await self._functions[id(route.operation)](
-            self._context, caller, decoded
-        )
-        rest = route.api.protocol == "rest-json"
+            )
+            now_s = self._context.now_ms() / 1000
+            verified = self._verifier.verify(signed, service=api.name, now_s=now_s)
+            caller = verified.credentials.caller
+        if isinstance(route, QueryRoute):
+            assert found.form is not None
+            decoded = route.decoder.decode(found.form)
+        else:
+            decoded = route.decoder.decode(
+                body, found.labels, request.raw_query, request.headers
+            )
+        response = await self._functions[id(operation)](self._context, caller, decoded)
+        if api.protocol == "query":
+            encoded = encode_response(api, operation, response, request.id)
+            return 200, [CONTENT_TYPE], encoded
+        rest = api.protocol == "rest-json"
         if response is None:
             return 200, [_JSON if rest else _JSON_1_1], b"{}" if rest else b""
         return 200, [_JSON if rest else _JSON_1_1], _encode(response)
@@ -219,13 +280,23 @@ class Gateway:
                 error=str(error),
                 exc_info=error if exception.http_status == 500 else None,
             )
-        json = found is not None and found.route.api.protocol == "json"
-        status, headers, body = encode_error(exception, uniform_status=json)
-        headers.append(_JSON_1_1 if json else _JSON)
+        if request.is_form:
+            route = found.route if found else None
+            assert not isinstance(route, Route)
+            status, headers, body = query.encode_error(exception, request.id, route)
+        else:
+            json = found is not None and found.route.api.protocol == "json"
+            status, headers, body = encode_error(exception, uniform_status=json)
+            headers.append(_JSON_1_1 if json else _JSON)
         unread = RequestEntityTooLargeException | RequestTimeoutException
         if isinstance(exception, unread):
             headers.append((b"connection", b"close"))  # the rest is never read
         return status, headers, body
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _read_body(request: _Request, receive: Receive, bytes_max: int) -> bytes:

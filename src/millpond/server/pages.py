@@ -1,5 +1,6 @@
 """
-What the server offers beside the APIs: health, metrics, and large stream payloads.
+What the server offers beside the APIs: health, metrics, large stream payloads, and the
+keys that verify its OpenID tokens.
 
 These are not on the path of a sync, so a framework serves them.
 """
@@ -19,8 +20,16 @@ from millpond.errors import StoreError
 from millpond.metrics import Metrics
 from millpond.service.context import Context
 from millpond.service.stream_payloads import PAYLOAD_PATH
+from millpond.service.token_keys import ALGORITHM
 
-PATHS: Final = ("/healthz", "/readyz", "/metrics", PAYLOAD_PATH)
+DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
+JWKS_PATH: Final = "/.well-known/jwks_uri"  # AWS: so the real service has it
+PATHS: Final = (
+    *("/healthz", "/readyz", "/metrics", PAYLOAD_PATH),
+    *(DISCOVERY_PATH, JWKS_PATH),
+)
+# A key that leaked is not believed for longer than this by those who cache the keys.
+_CACHED: Final = {"cache-control": "public, max-age=300"}
 
 
 def make_pages(
@@ -54,11 +63,29 @@ def make_pages(
             return JSONResponse({"message": "No such payload, or expired."}, 404)
         return Response(data, media_type="application/json")
 
+    async def openid_configuration(request: Request) -> Response:
+        settings = context.settings
+        return JSONResponse(
+            {
+                "issuer": settings.token_issuer,
+                "jwks_uri": f"{settings.public_url.rstrip('/')}{JWKS_PATH}",
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": [ALGORITHM],
+            },
+            headers=_CACHED,
+        )
+
+    async def jwks(request: Request) -> Response:
+        return JSONResponse(context.token_keys.jwks(), headers=_CACHED)
+
     return Starlette(
         routes=[
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", show_metrics),
             Route(PAYLOAD_PATH + "{payload_id}", payload),
+            Route(DISCOVERY_PATH, openid_configuration),
+            Route(JWKS_PATH, jwks),
         ]
     )

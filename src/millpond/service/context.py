@@ -7,10 +7,14 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
+from millpond.core.session_tokens import SessionTokens, UserSession
 from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
+from millpond.login_providers.base import LoginProviderKeys
 from millpond.service.sync_sessions import SyncSessionCounter
+from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
 from millpond.stores.base import Store
 
@@ -45,6 +49,9 @@ class Context:
     sessions: SyncSessions
     pages: PageTokens
     sync_sessions: SyncSessionCounter
+    session_tokens: SessionTokens
+    token_keys: TokenKeyRing
+    provider_keys: LoginProviderKeys
     now_ms: Callable[[], int] = system_now_ms
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4
@@ -55,8 +62,18 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling."""
+    """Who is calling: a developer, an identity, or somebody unknown."""
 
     access_key_id: str
     account_id: str
-    """The name under which a developer's changes are kept."""
+    session: UserSession | None = None
+    """The session of an identity; None for a developer."""
+
+    @property
+    def name(self) -> str:
+        """The name under which the caller's changes are kept (ruling 10)."""
+        return self.account_id if self.session is None else self.session.identity_id
+
+
+ANYONE: Final = Caller("", "")
+"""Whoever calls an operation that is not signed."""

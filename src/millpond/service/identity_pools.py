@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from millpond import limits
 from millpond.contract import cognito_identity as contract
 from millpond.core.identity_pools import IdentityPool
-from millpond.errors import (
-    InvalidParameterException,
-    LimitExceededException,
-    ResourceNotFoundException,
-)
+from millpond.errors import InvalidParameterException, LimitExceededException
 from millpond.service.context import Caller, Context
+from millpond.service.refusals import identity_pool_not_found
 
 
 async def create_identity_pool(
@@ -32,16 +31,22 @@ async def create_identity_pool(
 async def update_identity_pool(
     context: Context, caller: Caller, request: contract.UpdateIdentityPoolRequest
 ) -> contract.IdentityPool:
-    """Replace the description of an identity pool; its configuration stays."""
+    """Replace the description of a pool; its configuration and its roles stay."""
     described = _described(request.identity_pool_id, request)
 
     def change(pool: IdentityPool) -> IdentityPool:
         _keep_developer_provider(pool, described.developer_provider_name)
-        return msgspec.structs.replace(described, push=pool.push, stream=pool.stream)
+        return msgspec.structs.replace(
+            described,
+            push=pool.push,
+            stream=pool.stream,
+            roles=pool.roles,
+            role_mappings=pool.role_mappings,
+        )
 
     pool = await context.store.update_identity_pool(request.identity_pool_id, change)
     if pool is None:
-        raise _not_found(request.identity_pool_id)
+        raise identity_pool_not_found(request.identity_pool_id)
     return _answer(pool)
 
 
@@ -61,7 +66,7 @@ async def describe_identity_pool(
     """Tell what is known about an identity pool."""
     pool = await context.store.find_identity_pool(request.identity_pool_id)
     if pool is None:
-        raise _not_found(request.identity_pool_id)
+        raise identity_pool_not_found(request.identity_pool_id)
     return _answer(pool)
 
 
@@ -95,12 +100,16 @@ async def delete_identity_pool(
 ) -> None:
     """Delete an identity pool for good, with all its data."""
     if not await context.store.delete_identity_pool(request.identity_pool_id):
-        raise _not_found(request.identity_pool_id)
+        raise identity_pool_not_found(request.identity_pool_id)
 
 
-def _not_found(identity_pool_id: str) -> ResourceNotFoundException:
-    # AWS: this text; that of Cognito Sync, in `refusals`, has no full stop.
-    return ResourceNotFoundException(f"IdentityPool '{identity_pool_id}' not found.")
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Refuse more tags than a pool may have."""
+    if len(tags) > limits.TAGS_MAX:
+        raise InvalidParameterException(
+            f"The identity pool would have {len(tags)} tags; the limit is "
+            f"{limits.TAGS_MAX}."
+        )
 
 
 def _described(
@@ -108,17 +117,12 @@ def _described(
     request: contract.CreateIdentityPoolRequest | contract.UpdateIdentityPoolRequest,
 ) -> IdentityPool:
     """Take the description out of a request."""
-    tags = request.identity_pool_tags
-    if tags is not None and len(tags) > limits.TAGS_MAX:
-        raise InvalidParameterException(
-            f"The identity pool would have {len(tags)} tags; the limit is "
-            f"{limits.TAGS_MAX}."
-        )
+    check_tags(request.identity_pool_tags or {})
     given = {**msgspec.structs.asdict(request), "identity_pool_id": identity_pool_id}
     return msgspec.convert(given, IdentityPool, from_attributes=True)
 
 
 def _answer(pool: IdentityPool) -> contract.IdentityPool:
-    """Show the description of a pool, without its configuration."""
+    """Show the description of a pool, without its configuration and its roles."""
     # The members have the same names on both sides.
     return msgspec.convert(pool, contract.IdentityPool, from_attributes=True)

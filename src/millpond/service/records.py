@@ -146,6 +146,7 @@ def _list_response(
         last_modified_by=(
             page.dataset.last_modified_by if page.dataset and listing.exists else None
         ),
+        merged_dataset_names=list(page.merged_dataset_names) or None,
         dataset_exists=listing.exists,
         dataset_deleted_after_requested_sync_count=listing.deleted,
         sync_session_token=session.token,
@@ -165,7 +166,7 @@ async def update_records(
     )
     patches = request.record_patches or []
     sync.check_patches(patches, limits=context.limits)
-    modified_by = request.device_id or caller.account_id
+    modified_by = request.device_id or caller.name
     # Ruling 12: tells a repeated request, whose answer was lost, from another one that
     # comes with the same session.
     body = _encode((request.device_id, patches))

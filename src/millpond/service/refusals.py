@@ -10,6 +10,11 @@ def pool_not_found(identity_pool_id: str) -> ResourceNotFoundException:
     return ResourceNotFoundException(f"IdentityPool '{identity_pool_id}' not found")
 
 
+def identity_pool_not_found(identity_pool_id: str) -> ResourceNotFoundException:
+    """Word the same for Cognito Identity, whose text ends in a full stop."""
+    return ResourceNotFoundException(f"IdentityPool '{identity_pool_id}' not found.")
+
+
 def not_built(operation: str) -> NotImplementedException:
     """Word the answer of an operation that this version does not have."""
     return NotImplementedException(

@@ -20,7 +20,7 @@ The suite in `millpond.testing.store_contract` checks these for any store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -31,6 +31,12 @@ from millpond.core.bulk_publish import (
     LeasedSlice,
     Position,
     Slice,
+)
+from millpond.core.identities import (
+    Identity,
+    IdentityChanges,
+    Login,
+    StoredIdentities,
 )
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.sync import (
@@ -52,6 +58,15 @@ class DeveloperKey(msgspec.Struct, frozen=True, kw_only=True):
     creation_date_ms: int
 
 
+class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that signs OpenID tokens; its private part is sealed before it comes."""
+
+    key_id: str
+    sealed_private_key: bytes
+    creation_date_ms: int
+    retire_date_ms: int | None = None  # None: it signs
+
+
 class RecordRange(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Which records of a dataset to read, in (sync count, key) order."""
 
@@ -66,6 +81,7 @@ class RecordPage(msgspec.Struct, frozen=True, gc=False):
 
     dataset: DatasetState | None
     records: list[StoredRecord]
+    merged_dataset_names: Sequence[str] = ()  # live ones that a merge put beside it
 
 
 class NamedDataset(msgspec.Struct, frozen=True, gc=False):
@@ -156,6 +172,24 @@ class DeveloperKeyStore(Protocol):
     async def delete_developer_key(self, access_key_id: str) -> bool: ...
 
 
+class TokenKeyStore(Protocol):
+    """Keys that sign OpenID tokens."""
+
+    async def put_token_key(self, key: TokenKey) -> bool:
+        """Keep a key; False when its id is taken."""
+        ...
+
+    async def list_token_keys(self) -> list[TokenKey]:
+        """List the keys, the oldest first."""
+        ...
+
+    async def retire_token_key(self, key_id: str, *, retire_date_ms: int) -> bool:
+        """
+        Give a key a date to retire, unless it has an earlier one. False: no such key.
+        """
+        ...
+
+
 class IdentityPoolStore(Protocol):
     """Identity pools, their configuration and their usage."""
 
@@ -197,6 +231,62 @@ class IdentityPoolStore(Protocol):
 
     async def add_sync_sessions(self, counts: Mapping[str, int]) -> None:
         """Add to the sync session counts of pools; unknown pools are passed over."""
+        ...
+
+
+class IdentityStore(Protocol):
+    """Identities and the logins that lead to them."""
+
+    async def find_identity(self, identity_id: str) -> Identity | None:
+        """Find an identity of a pool that was not deleted."""
+        ...
+
+    async def find_identities(
+        self,
+        identity_pool_id: str,
+        *,
+        identity_ids: Collection[str],
+        logins: Collection[Login],
+    ) -> StoredIdentities | None:
+        """
+        Find what `core.identities` needs to resolve a request. None: no such pool.
+
+        Identities of other pools are not found. `datasets` is filled when there are
+        several of them, those named and not found included.
+        """
+        ...
+
+    async def update_identities(
+        self,
+        identity_pool_id: str,
+        *,
+        identity_ids: Collection[str],
+        logins: Collection[Login],
+        decide: Callable[[StoredIdentities], IdentityChanges],
+    ) -> IdentityChanges | None:
+        """
+        Load the same, and write what `decide` returns: identities with their logins,
+        datasets that move, and, where the pool streams, the outbox rows that tell of
+        them (`core.dataset_moves.move_events`). None: no such pool.
+        """
+        ...
+
+    async def list_identities(
+        self, identity_pool_id: str, *, after: str | None, limit: int, enabled: bool
+    ) -> list[Identity] | None:
+        """
+        List identities of a pool by id, those behind `after`. None: no such pool.
+
+        Args:
+            enabled: leave out those that were merged into another one.
+        """
+        ...
+
+    async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:
+        """
+        Delete an identity, its logins and its datasets; where the pool streams, the
+        outbox gets a deletion for each live one.
+        """
         ...
 
 
@@ -426,7 +516,9 @@ class StreamStore(Protocol):
 
 class Store(
     DeveloperKeyStore,
+    TokenKeyStore,
     IdentityPoolStore,
+    IdentityStore,
     DatasetStore,
     OutboxStore,
     BulkPublishStore,
@@ -456,7 +548,8 @@ class Store(
     async def purge(self, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:
         """
         Drop what nobody can reach any more: data of deleted pools and streams, marks of
-        expired sessions, stream records beyond retention, expired payloads. At most
-        about `limit` rows; returns how many, so that a caller can go on until 0.
+        expired sessions, token keys that have retired, stream records beyond retention,
+        expired payloads. At most about `limit` rows; returns how many, so that a caller
+        can go on until 0.
         """
         ...

@@ -138,19 +138,24 @@ class RunningServer:
         }
 
     def client(self, service: str, **options: Any) -> Any:
-        """Make a boto3 client of this server; it needs boto3, which is not required."""
+        """
+        Make a boto3 client of this server; it needs boto3, which is not required.
+
+        Args:
+            options: of the client; they win over what points it at this server.
+        """
         import boto3
         from botocore.config import Config
 
         config = Config(retries={"total_max_attempts": 1}, max_pool_connections=64)
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-            **{"config": config, **options},
-        )
+        defaults = {
+            "endpoint_url": self.endpoint,
+            "region_name": self.region,
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+            "config": config,
+        }
+        return boto3.client(service, **{**defaults, **options})
 
     def _read_start(self, process: subprocess.Popen[str]) -> None:
         """Read until the server says that it has started."""

@@ -47,7 +47,7 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from operator import methodcaller
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
 from millpond import limits
@@ -114,12 +114,21 @@ class SignedRequest:
     body: bytes
 
 
-class Verified(NamedTuple):
-    """Who signed a request. The session token is as received and *not* checked."""
+class HasSecret(Protocol):
+    """Credentials, of which only the secret matters here."""
 
-    access_key_id: str
+    @property
+    def secret(self) -> str: ...
+
+
+C = TypeVar("C", bound=HasSecret)
+
+
+class Verified(NamedTuple, Generic[C]):
+    """Who signed a request."""
+
+    credentials: C
     region: str
-    session_token: str | None
 
 
 class _Claim(NamedTuple):
@@ -135,12 +144,14 @@ class _Claim(NamedTuple):
     query: bytes  # raw, without X-Amz-Signature
 
 
-class Verifier:
+class Verifier(Generic[C]):
     """
-    Checks signatures against the secrets that `find_secret` knows.
+    Checks signatures against the credentials that `find_credentials` knows.
 
     Args:
-        find_secret: the secret of an access key id, `None` if there is no such key.
+        find_credentials: those of an access key id and the session token that came
+            with it (None: there was none), at a time in epoch seconds; `None` if there
+            are none. It may raise what the caller of `verify` is to see.
         regions: the regions that a scope may name; `None` for any.
         window_s: how far the date of a request may be from now, either way.
         explain: have the message of a mismatch show the strings that were compared.
@@ -150,17 +161,19 @@ class Verifier:
     def __init__(
         self,
         *,
-        find_secret: Callable[[str], str | None],
+        find_credentials: Callable[[str, str | None, float], C | None],
         regions: frozenset[str] | None,
         window_s: int = limits.SIGNATURE_WINDOW_S,
         explain: bool = False,
     ) -> None:
-        self._find_secret = find_secret
+        self._find_credentials = find_credentials
         self._regions = regions
         self._window_s = window_s
         self._explain = explain
 
-    def verify(self, request: SignedRequest, *, service: str, now_s: float) -> Verified:
+    def verify(
+        self, request: SignedRequest, *, service: str, now_s: float
+    ) -> Verified[C]:
         """
         Say who signed a request.
 
@@ -171,6 +184,7 @@ class Verifier:
             IncompleteSignatureException: a part is missing or cannot be read.
             InvalidSignatureException: wrong clock, scope or signature.
             UnrecognizedClientException: there is no such access key.
+            ExpiredTokenException: its session is over.
         """
         headers = _join_headers(request.headers)
         claim = _read_claim(request.raw_query, headers)
@@ -183,10 +197,11 @@ class Verifier:
                 f"(only {ALGORITHM} for now). "
             )
         access_key_id, region = self._check_scope(claim, service)
-        secret = self._find_secret(access_key_id)
-        if not secret:
+        credentials = self._find_credentials(access_key_id, claim.session_token, now_s)
+        if credentials is None:
             raise UnrecognizedClientException
 
+        secret = credentials.secret
         scope = claim.credential[len(access_key_id) + 1 :]
         payload_hash = _check_payload_hash(request, headers)
         explanation = ""
@@ -194,7 +209,7 @@ class Verifier:
             canonical = _canonical_request(request, query, variant, names, payload_hash)
             signature = _signature(secret, scope, claim.date, canonical)
             if hmac.compare_digest(signature, claim.signature):
-                return Verified(access_key_id, region, claim.session_token)
+                return Verified(credentials, region)
             if self._explain and not explanation:
                 explanation = _explain(scope, claim.date, canonical)
         raise InvalidSignatureException(_MISMATCH + explanation)

@@ -112,9 +112,11 @@ class _Walk:
             self.faults.append(
                 f"Value{shown} at '{at}' failed to satisfy constraint: {constraint}"
             )
-        self._inside(kind, value, at)
+        self._inside(kind, value, at, sensitive=sensitive)
 
-    def _inside(self, kind: inspection.Type, value: Any, at: str) -> None:
+    def _inside(
+        self, kind: inspection.Type, value: Any, at: str, *, sensitive: bool
+    ) -> None:
         match kind:
             case inspection.StructType():
                 self.structure(kind.cls, value, f"{at}.")
@@ -124,13 +126,19 @@ class _Walk:
                     if each is None:
                         self.type_faults.append(f"A list holds null at '{at}.{number}'")
                     else:
-                        self.value(item, each, f"{at}.{number}.member")
+                        inside = f"{at}.{number}.member"
+                        self.value(item, each, inside, sensitive=sensitive)
             case inspection.DictType():
                 key_kind, _ = strip(kind.key_type)
                 value_kind, _ = strip(kind.value_type)
                 for key, each in value.items():
-                    self.value(key_kind, key, f"{at}.key")
-                    self.value(value_kind, each, f"{at}.{key[:VALUE_CHARS_MAX]}.member")
+                    self.value(key_kind, key, f"{at}.key", sensitive=sensitive)
+                    # A key that breaks a constraint may be a value put in its place.
+                    shown = key[:VALUE_CHARS_MAX]
+                    if sensitive and any(_broken(key_kind, key)):
+                        shown = "key"
+                    inside = f"{at}.{shown}.member"
+                    self.value(value_kind, each, inside, sensitive=sensitive)
 
     def _wrong_type(
         self, kind: inspection.Type, value: Any, wanted: str, at: str

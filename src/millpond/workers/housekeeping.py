@@ -1,12 +1,11 @@
-"""Housekeeping: learn of developer keys, save session counts, drop what is dead."""
+"""Housekeeping: learn of new keys, save session counts, drop what is dead."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 from millpond.service.context import Context
-from millpond.service.developer_keys import KeyRing
 from millpond.workers.loop import run_steps
 
 KEYS_PAUSE_S: Final = 0.4  # a new key works within a second
@@ -16,14 +15,20 @@ PURGE_ROWS_MAX: Final = 1000  # per transaction, so that writers hardly wait
 PURGE_REST_S: Final = 0.05  # between two transactions
 
 
-async def watch_keys(keys: KeyRing) -> None:
-    """Keep the developer keys up to date until cancelled."""
+class Ring(Protocol):
+    """Keys in memory, of which there may be others in the store by now."""
+
+    async def refresh(self) -> None: ...
+
+
+async def watch_keys(name: str, keys: Ring) -> None:
+    """Keep keys up to date until cancelled."""
 
     async def step() -> bool:
         await keys.refresh()
         return False
 
-    await run_steps("key watch", step, pause_s=KEYS_PAUSE_S)
+    await run_steps(name, step, pause_s=KEYS_PAUSE_S)
 
 
 async def save_sync_sessions(context: Context) -> None:

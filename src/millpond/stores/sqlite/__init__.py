@@ -17,11 +17,13 @@ from typing import Final
 from millpond.stores.sqlite.bulk_publish import BulkPublishes
 from millpond.stores.sqlite.database import Database
 from millpond.stores.sqlite.datasets import Datasets
+from millpond.stores.sqlite.identities import Identities
 from millpond.stores.sqlite.identity_pools import IdentityPools
 from millpond.stores.sqlite.keys import DeveloperKeys
 from millpond.stores.sqlite.outbox import Outbox
 from millpond.stores.sqlite.purge import purge_main, purge_streams
 from millpond.stores.sqlite.streams import Streams
+from millpond.stores.sqlite.token_keys import TokenKeys
 
 FILE_NAME: Final = "millpond.sqlite3"
 STREAMS_FILE_NAME: Final = "streams.sqlite3"
@@ -30,7 +32,14 @@ STREAMS_PAGE_BYTES: Final = 32_768  # a stream record is a few KiB; several fit
 
 
 class SqliteStore(
-    DeveloperKeys, IdentityPools, Datasets, Outbox, BulkPublishes, Streams
+    DeveloperKeys,
+    TokenKeys,
+    IdentityPools,
+    Identities,
+    Datasets,
+    Outbox,
+    BulkPublishes,
+    Streams,
 ):
     """The embedded store, in a folder that must exist."""
 

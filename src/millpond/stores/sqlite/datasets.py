@@ -38,6 +38,7 @@ _LOOK_AT_RECORDS: Final = SQL.look_at_records
 _PUT_RECORD: Final = SQL.put_record
 
 _encode = msgspec.json.Encoder().encode
+_decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_records = msgspec.json.Decoder(list[StoredRecord]).decode
 
 
@@ -94,9 +95,10 @@ class Datasets:
                 return None
             _, number, state = found
             chosen = select(state)
+            merged = _list_merged(cursor, dataset_id)
             if number is None or chosen is None:
-                return RecordPage(state, [])
-            return RecordPage(state, _list_records(cursor, number, chosen))
+                return RecordPage(state, [], merged)
+            return RecordPage(state, _list_records(cursor, number, chosen), merged)
 
     async def find_spent_session(self, session_id: bytes) -> SpentSession | None:
         with self.database.reading("find_spent_session") as cursor:
@@ -122,7 +124,7 @@ class Datasets:
                     -1 if limit is None else limit,
                 ),
             )
-            return [NamedDataset(name, _state(rest)) for name, *rest in rows]
+            return [NamedDataset(name, to_state(rest)) for name, *rest in rows]
 
     async def find_identity_usage(
         self, identity_pool_id: str, identity_id: str
@@ -151,11 +153,11 @@ def _find_dataset(
     if not rows:
         return None
     streaming, number, *columns = rows[0]
-    return bool(streaming), number, None if number is None else _state(columns)
+    return bool(streaming), number, None if number is None else to_state(columns)
 
 
-def _state(columns: Sequence[Any]) -> DatasetState:
-    count, live, horizon, created, modified, by, records, size = columns
+def to_state(columns: Sequence[Any]) -> DatasetState:
+    count, live, horizon, created, modified, by, records, size, root = columns
     return DatasetState(
         sync_count=count,
         exists=bool(live),
@@ -165,6 +167,7 @@ def _state(columns: Sequence[Any]) -> DatasetState:
         last_modified_by=by,
         num_records=records,
         data_storage=size,
+        root_dataset_name=root,
     )
 
 
@@ -184,21 +187,22 @@ def _expected_page(
     expected: RecordRange,
 ) -> RecordPage | None:
     """Give the page when it is what was expected; None when one has to look again."""
-    _, number, *columns, encoded = row
+    _, number, *columns, encoded_names, encoded = row
+    merged = _decode_names(encoded_names) if encoded_names else ()
     if number is None:
         select(None)
-        return RecordPage(None, [])
-    state = _state(columns)
+        return RecordPage(None, [], merged)
+    state = to_state(columns)
     chosen = select(state)
     if chosen is None:
-        return RecordPage(state, [])
+        return RecordPage(state, [], merged)
     if (
         chosen.position is not None
         or (chosen.after, chosen.limit) != (expected.after, expected.limit)
         or chosen.up_to < state.sync_count
     ):
         return None
-    return RecordPage(state, _decode_records(encoded))
+    return RecordPage(state, _decode_records(encoded), merged)
 
 
 def _find_records(
@@ -212,6 +216,11 @@ def _find_records(
     names = _encode(keys).decode()
     ((encoded,),) = cursor.execute(_FIND_RECORDS, (number, names)).fetchall()
     return {record.key: record for record in _decode_records(encoded)}
+
+
+def _list_merged(cursor: Reader, dataset_id: DatasetId) -> tuple[str, ...]:
+    names = msgspec.structs.astuple(dataset_id)
+    return tuple(name for (name,) in cursor.execute(SQL.list_merged_datasets, names))
 
 
 def _list_records(
@@ -258,7 +267,7 @@ def _save(
 ) -> None:
     after = changes.dataset
     if after is not None:
-        number = _save_dataset(db, dataset_id, number, after)
+        number = save_dataset(db, dataset_id, number, after)
         grown = after.data_storage - (before.data_storage if before else 0)
         db.execute(
             _POOL_SQL.add_data_storage,
@@ -301,7 +310,7 @@ def _save(
         )
 
 
-def _save_dataset(
+def save_dataset(
     db: Writer, dataset_id: DatasetId, number: int | None, state: DatasetState
 ) -> int:
     columns = (
@@ -313,6 +322,7 @@ def _save_dataset(
         state.last_modified_by,
         state.num_records,
         state.data_storage,
+        state.root_dataset_name,
     )
     if number is not None:
         db.execute(SQL.update_dataset, (number, *columns))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millpond.core.tokens import sessions_expired_by
-from millpond.stores.sqlite import datasets, streams
+from millpond.stores.sqlite import datasets, identities, streams, token_keys
 from millpond.stores.sqlite.database import Writer
 from millpond.stores.sqlite.identity_pools import SQL
 
@@ -12,6 +12,8 @@ def purge_main(db: Writer, *, now_ms: int, limit: int) -> int:
     """Drop at most about `limit` rows of the main file; return how many."""
     expired = (sessions_expired_by(now_ms), limit)
     dropped = len(db.execute(datasets.SQL.purge_spent_sessions, expired).fetchall())
+    retired = (now_ms, limit)
+    dropped += len(db.execute(token_keys.SQL.purge_token_keys, retired).fetchall())
     return dropped + _purge_deleted_pool(db, limit=limit)
 
 
@@ -31,7 +33,14 @@ def _purge_deleted_pool(db: Writer, *, limit: int) -> int:
     if not rows:
         return 0
     (pool,) = rows[0]
-    dropped = len(db.execute(SQL.purge_outbox, (pool, limit)).fetchall())
+    dropped = sum(
+        len(db.execute(sql, (pool, limit)).fetchall())
+        for sql in (
+            SQL.purge_outbox,
+            identities.SQL.purge_identities,
+            identities.SQL.purge_logins,
+        )
+    )
     # A dataset has up to about a thousand records; a few are enough for one go.
     numbers = db.execute(
         SQL.find_datasets_to_purge, (pool, max(1, limit // 100))

@@ -23,12 +23,14 @@ from millpond.testing.store_contract.outbox import OutboxContract
 from millpond.testing.store_contract.purging import PurgeContract
 from millpond.testing.store_contract.reading import ReadingContract
 from millpond.testing.store_contract.streams import StreamContract
+from millpond.testing.store_contract.token_keys import TokenKeyContract
 
 __all__ = ["StoreBench", "StoreContract"]
 
 
 class StoreContract(
     DeveloperKeyContract,
+    TokenKeyContract,
     IdentityPoolContract,
     DatasetContract,
     ReadingContract,

@@ -28,6 +28,7 @@ from millpond.testing.store_contract.bench import (
 from millpond.testing.store_contract.bulk_publish import lease, starting
 from millpond.testing.store_contract.keys import a_key
 from millpond.testing.store_contract.streams import a_stream, append, data_of
+from millpond.testing.store_contract.token_keys import a_token_key
 
 _LEASED: Final = LeasedSlice(
     identity_pool_id=POOL,
@@ -44,6 +45,9 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "put_developer_key": lambda s: s.put_developer_key(a_key()),
     "list_developer_keys": lambda s: s.list_developer_keys(),
     "delete_developer_key": lambda s: s.delete_developer_key("AKIA1"),
+    "put_token_key": lambda s: s.put_token_key(a_token_key()),
+    "list_token_keys": lambda s: s.list_token_keys(),
+    "retire_token_key": lambda s: s.retire_token_key("us-east-1-1", retire_date_ms=1),
     "create_identity_pool": lambda s: s.create_identity_pool(
         a_pool("us-east-1:9"), pools_max=9
     ),
@@ -203,6 +207,7 @@ class LifecycleContract(StoreBench):
 
         async def scene(store: Store) -> None:
             await store.put_developer_key(a_key())
+            await store.put_token_key(a_token_key())
             await store.add_sync_sessions({POOL: 3})
             await put(
                 store, PREFS, {"k": "v", "t": None}, event=b"x", session=b"s" * 16
@@ -241,6 +246,7 @@ class LifecycleContract(StoreBench):
     async def _everything(self, store: Store) -> list[object]:
         return [
             await store.list_developer_keys(),
+            await store.list_token_keys(),
             await store.list_identity_pools(after=None, limit=9),
             await store.list_identity_pool_usage(after=None, limit=9),
             await read_all(store, PREFS),

@@ -1,7 +1,8 @@
 -- name: find_dataset
 -- The pool and, in the same look, the dataset: nulls when there is none.
 SELECT streaming, dataset_number, sync_count, live, horizon, creation_date_ms,
-    last_modified_date_ms, last_modified_by, num_records, data_storage
+    last_modified_date_ms, last_modified_by, num_records, data_storage,
+    root_dataset_name
 FROM identity_pools AS pool LEFT JOIN datasets AS dataset
     ON dataset.identity_pool_id = pool.identity_pool_id
     AND dataset.identity_id = ?2 AND dataset.dataset_name = ?3
@@ -9,21 +10,22 @@ WHERE pool.identity_pool_id = ?1 AND pool.deleted = 0;
 
 -- name: count_live_datasets
 SELECT count(*) FROM datasets
-WHERE identity_pool_id = ? AND identity_id = ? AND live = 1;
+WHERE identity_pool_id = ? AND identity_id = ? AND live = 1
+    AND root_dataset_name IS NULL;
 
 -- name: create_dataset
 INSERT INTO datasets (
     identity_pool_id, identity_id, dataset_name, sync_count, live, horizon,
     creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
-    data_storage
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    data_storage, root_dataset_name
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 RETURNING dataset_number;
 
 -- name: update_dataset
 UPDATE datasets
 SET sync_count = ?2, live = ?3, horizon = ?4, creation_date_ms = ?5,
     last_modified_date_ms = ?6, last_modified_by = ?7, num_records = ?8,
-    data_storage = ?9
+    data_storage = ?9, root_dataset_name = ?10
 WHERE dataset_number = ?1;
 
 -- name: find_record
@@ -36,6 +38,16 @@ FROM records WHERE dataset_number = ? AND record_key = ?;
 -- run, and on a busy server that costs more than the step.
 SELECT streaming, dataset_number, dataset.sync_count, live, horizon, creation_date_ms,
     dataset.last_modified_date_ms, dataset.last_modified_by, num_records, data_storage,
+    root_dataset_name,
+    (
+        SELECT nullif(json_group_array(dataset_name), '[]')
+        FROM (
+            SELECT dataset_name FROM datasets AS merged
+            WHERE merged.identity_pool_id = ?1 AND merged.identity_id = ?2
+                AND merged.root_dataset_name = ?3 AND merged.live = 1
+            ORDER BY dataset_name
+        )
+    ),
     (
         SELECT CAST(json_group_array(json_array(
             record_key, value, sync_count, last_modified_date_ms, last_modified_by,
@@ -53,6 +65,11 @@ FROM identity_pools AS pool LEFT JOIN datasets AS dataset
     AND dataset.identity_id = ?2 AND dataset.dataset_name = ?3
 WHERE pool.identity_pool_id = ?1 AND pool.deleted = 0;
 
+-- name: list_merged_datasets
+SELECT dataset_name FROM datasets
+WHERE identity_pool_id = ? AND identity_id = ? AND root_dataset_name = ? AND live = 1
+ORDER BY dataset_name;
+
 -- name: find_records
 SELECT CAST(json_group_array(json_array(
     record_key, value, sync_count, last_modified_date_ms, last_modified_by,
@@ -68,6 +85,11 @@ FROM records
 WHERE dataset_number = ? AND sync_count > ? AND sync_count <= ?
     AND (sync_count, record_key) > (?, ?)
 ORDER BY sync_count, record_key LIMIT ?;
+
+-- name: list_live_records
+SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
+    device_last_modified_date_ms
+FROM records WHERE dataset_number = ? AND value IS NOT NULL ORDER BY record_key;
 
 -- name: put_record
 INSERT INTO records (
@@ -100,7 +122,8 @@ DELETE FROM spent_sessions WHERE session_id IN (
 
 -- name: list_datasets
 SELECT dataset_name, sync_count, live, horizon, creation_date_ms,
-    last_modified_date_ms, last_modified_by, num_records, data_storage
+    last_modified_date_ms, last_modified_by, num_records, data_storage,
+    root_dataset_name
 FROM datasets
 WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name > ? AND live = 1
 ORDER BY dataset_name LIMIT ?;

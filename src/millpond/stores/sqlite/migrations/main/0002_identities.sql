@@ -3,6 +3,7 @@ CREATE TABLE identities (
     identity_pool_id TEXT NOT NULL,
     creation_date_ms INTEGER NOT NULL,
     last_modified_date_ms INTEGER NOT NULL,
+    guest INTEGER NOT NULL, -- it never had a login
     merged_into TEXT -- the identity that took its place; with one it is disabled
 ) STRICT, WITHOUT ROWID;
 

@@ -1,29 +1,15 @@
-"""
-Amazon Cognito Identity, 2014-06-30: the part of it that manages identity pools.
-
-Source: names, constraints and error lists are those of the API's model. The texts are
-ours.
-"""
+"""Identity pools: the shapes of the operations that manage them and their tags."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from millpond import limits
 from millpond.contract.cognito_sync import IdentityPoolId
-from millpond.contract.shapes import Api, Operation, Shape, about, text
-from millpond.errors import (
-    InternalErrorException,
-    InvalidParameterException,
-    LimitExceededException,
-    NotAuthorizedException,
-    ResourceNotFoundException,
-    TooManyRequestsException,
-    ValidationException,
-)
+from millpond.contract.shapes import Shape, about, text
 
 # --- Strings and numbers ------------------------------------------------------------
 
@@ -274,48 +260,56 @@ class UpdateIdentityPoolRequest(IdentityPool, kw_only=True):
     """
 
 
-# --- The table ----------------------------------------------------------------------
+# --- Tags ---------------------------------------------------------------------------
 
-_COMMON: Final = (
-    InvalidParameterException,
-    NotAuthorizedException,
-    TooManyRequestsException,
-    InternalErrorException,
-)
-_NAMED: Final = (*_COMMON, ResourceNotFoundException)
-
-API: Final = Api(
-    name="cognito-identity",
-    title="Amazon Cognito Identity",
-    version="2014-06-30",
-    protocol="json",
-    target_prefix="AWSCognitoIdentityService",
-    constraint_error=ValidationException,
-    operations=(
-        Operation(
-            "CreateIdentityPool",
-            CreateIdentityPoolRequest,
-            IdentityPool,
-            errors=(*_COMMON, LimitExceededException),
-        ),
-        Operation("DeleteIdentityPool", DeleteIdentityPoolRequest, None, errors=_NAMED),
-        Operation(
-            "DescribeIdentityPool",
-            DescribeIdentityPoolRequest,
-            IdentityPool,
-            errors=_NAMED,
-        ),
-        Operation(
-            "ListIdentityPools",
-            ListIdentityPoolsRequest,
-            ListIdentityPoolsResponse,
-            errors=_COMMON,
-        ),
-        Operation(
-            "UpdateIdentityPool",
-            UpdateIdentityPoolRequest,
-            IdentityPool,
-            errors=(*_NAMED, LimitExceededException),
-        ),
+IdentityPoolTagsListType = Annotated[
+    list[TagKeysType],
+    Meta(title="IdentityPoolTagsListType", description="The keys of the tags."),
+]
+_resource_arn = Annotated[
+    ARNString,
+    about(
+        "The ARN of an identity pool: "
+        "arn:aws:cognito-identity:REGION:ACCOUNT:identitypool/IDENTITY_POOL_ID."
     ),
-)
+]
+
+
+class ListTagsForResourceRequest(Shape, kw_only=True):
+    """List the tags of an identity pool."""
+
+    resource_arn: _resource_arn
+
+
+class ListTagsForResourceResponse(Shape, kw_only=True):
+    """The tags."""
+
+    tags: IdentityPoolTagsType
+
+
+class TagResourceRequest(Shape, kw_only=True):
+    """
+    Add tags to an identity pool.
+
+    A tag whose key the pool has already gets the new value; the other tags stay.
+    """
+
+    resource_arn: _resource_arn
+    tags: Annotated[IdentityPoolTagsType, about("The tags to add or to change.")]
+
+
+class TagResourceResponse(Shape, kw_only=True):
+    """Nothing more to say."""
+
+
+class UntagResourceRequest(Shape, kw_only=True):
+    """Remove tags from an identity pool; keys that it does not have do no harm."""
+
+    resource_arn: _resource_arn
+    tag_keys: Annotated[
+        IdentityPoolTagsListType, about("The keys of the tags to remove.")
+    ]
+
+
+class UntagResourceResponse(Shape, kw_only=True):
+    """Nothing more to say."""

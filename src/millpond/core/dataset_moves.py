@@ -1,0 +1,171 @@
+"""
+What a merge does with datasets: those of the losing identity come to the survivor.
+
+A dataset keeps its name where the survivor has no live dataset of that name. Otherwise
+it is put beside it, as `<name>.<losing identity id>`; the dataset of that name, its
+*root*, reports it in `MergedDatasetNames` until the client has dealt with it and
+deletes it. Either way its records keep their counts, and so does the dataset.
+
+At the old place a deleted dataset stays behind: a client that comes there with the
+count it knew is told that the dataset was deleted, as it would be by any deletion.
+
+Source: developer guide, handling-callbacks; clients' `onDatasetsMerged`;
+aws-sdk-net#414; ruling 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from millpond import limits as api_limits
+from millpond.core import streaming
+from millpond.core.sync import (
+    DatasetId,
+    DatasetState,
+    StoredRecord,
+    SyncLimits,
+    gone,
+)
+from millpond.errors import LimitExceededException
+
+
+class DatasetMove(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A dataset that changes hands, with all its records."""
+
+    old: DatasetId
+    new: DatasetId
+    left: DatasetState  # what stays at the old place
+    moved: DatasetState  # what stands at the new place
+
+
+def move_events(
+    move: DatasetMove, records: Iterable[StoredRecord]
+) -> list[tuple[str, bytes]]:
+    """
+    Tell a consumer of the pool's stream of a move: a deletion and a new dataset.
+
+    Args:
+        records: those of the dataset.
+    Returns:
+        Identity id and encoded event, in the order to send.
+    """
+    modified_ms = move.left.last_modified_date_ms
+    return [
+        (
+            move.old.identity_id,
+            streaming.deletion_event(
+                move.old,
+                sync_count=move.left.sync_count,
+                last_modified_date_ms=modified_ms,
+            ),
+        ),
+        (
+            move.new.identity_id,
+            streaming.update_event(
+                move.new,
+                [record for record in records if record.value is not None],
+                sync_count=move.moved.sync_count,
+                last_modified_date_ms=modified_ms,
+            ),
+        ),
+    ]
+
+
+def plan_moves(
+    identity_pool_id: str,
+    survivor: str,
+    losers: Sequence[str],
+    datasets: Mapping[str, Mapping[str, DatasetState]],
+    *,
+    merged_before: Sequence[str] = (),
+    now_ms: int,
+    limits: SyncLimits,
+) -> list[DatasetMove]:
+    """
+    Say where each live dataset of the losing identities goes.
+
+    Args:
+        survivor, losers: identity ids.
+        datasets: by identity id and name; gone ones too, whose counters go on.
+        merged_before: ids of identities whose datasets came over in an earlier merge,
+            and that have been written to since. What does not fit stays with them: a
+            user who cannot reach them any more must not be locked out by it.
+    Raises:
+        LimitExceededException: the survivor would have too many datasets, or one with
+            too long a name.
+    """
+    there = dict(datasets.get(survivor, {}))
+
+    def candidates(identity_ids: Sequence[str]) -> Iterator[DatasetMove]:
+        """Yield one move at a time: each has to see what came before it."""
+        for identity_id in identity_ids:
+            for name, state in sorted(datasets.get(identity_id, {}).items()):
+                new_name = _new_name(name, identity_id, there)
+                if state.exists and new_name is not None:
+                    yield DatasetMove(
+                        old=DatasetId(identity_pool_id, identity_id, name),
+                        new=DatasetId(identity_pool_id, survivor, new_name),
+                        left=gone(state, now_ms=now_ms),
+                        moved=_moved(name, new_name, state, there.get(new_name)),
+                    )
+
+    moves: list[DatasetMove] = []
+    for move in candidates(losers):
+        there[move.new.dataset_name] = move.moved
+        moves.append(move)
+    if refusal := _misfit(there, moves, limits):
+        raise LimitExceededException(refusal)
+    for move in candidates(merged_before):
+        arrived = {move.new.dataset_name: move.moved}
+        if not _misfit({**there, **arrived}, [move], limits):
+            there.update(arrived)
+            moves.append(move)
+    return moves
+
+
+def _new_name(name: str, loser: str, there: Mapping[str, DatasetState]) -> str | None:
+    """Choose a name that is free; None when there is none, and the dataset stays."""
+    for candidate in (name, f"{name}.{loser}"):
+        taken = there.get(candidate)
+        if taken is None or not taken.exists:
+            return candidate
+    # It was merged before and written to since, and the first copy is still there.
+    # Nothing is overwritten; it comes over once the client has deleted that copy.
+    return None
+
+
+def _moved(
+    name: str, new_name: str, state: DatasetState, before: DatasetState | None
+) -> DatasetState:
+    """Give the dataset at its new place; a counter that was there does not fall."""
+    root = state.root_dataset_name if name == new_name else name
+    return msgspec.structs.replace(
+        state,
+        sync_count=max(state.sync_count, before.sync_count if before else 0),
+        horizon=max(state.horizon, before.horizon if before else 0),
+        root_dataset_name=root,
+    )
+
+
+def _misfit(
+    there: Mapping[str, DatasetState], moves: Sequence[DatasetMove], limits: SyncLimits
+) -> str | None:
+    """Say what is wrong with datasets that have come to where the others are."""
+    chars_max = api_limits.DATASET_NAME_CHARS_MAX
+    for move in moves:
+        name = move.new.dataset_name
+        if len(name) > chars_max:
+            return (
+                f"The merged dataset '{name}' would have a name of {len(name)} "
+                f"characters; the limit is {chars_max}."
+            )
+    own = [e for e in there.values() if e.exists and e.root_dataset_name is None]
+    arriving = [move for move in moves if move.moved.root_dataset_name is None]
+    if arriving and len(own) > limits.datasets_per_identity:
+        return (
+            f"The merged identity would hold {len(own)} datasets; the limit is "
+            f"{limits.datasets_per_identity}."
+        )
+    return None

@@ -1,0 +1,134 @@
+"""What an identity gets: temporary credentials, or a token to get them for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from millpond.contract import cognito_identity as contract
+from millpond.core import openid
+from millpond.core.identities import Identity, Login
+from millpond.core.identity_pools import IdentityPool
+from millpond.core.role_selection import select_role
+from millpond.core.session_tokens import UserSession
+from millpond.errors import InvalidParameterException
+from millpond.limits import OPEN_ID_TOKEN_LIFETIME_S
+from millpond.service import logins
+from millpond.service.context import Caller, Context
+
+ROLE_SESSION_NAME: Final = "CognitoIdentityCredentials"  # AWS: aws-sdk-java#1912
+
+
+async def get_credentials_for_identity(
+    context: Context,
+    caller: Caller,
+    request: contract.GetCredentialsForIdentityRequest,
+) -> contract.GetCredentialsForIdentityResponse:
+    """Give temporary credentials to who proves to be the identity's user."""
+    pool = await logins.find_pool(context, request.identity_id, request.logins)
+    verified = await logins.verify_logins(context, pool, request.logins)
+    identity = await logins.resolve(
+        context, pool.identity_pool_id, request.identity_id, verified.proofs
+    )
+    role_arn = select_role(
+        pool,
+        authenticated=not identity.guest,
+        provider_name=verified.provider_name,
+        claims=verified.claims,
+        custom_role_arn=request.custom_role_arn,
+    )
+    lifetime_ms = context.settings.user_credentials_lifetime_s * 1000
+    expires_ms = context.now_ms() + lifetime_ms
+    credentials = context.session_tokens.issue(
+        UserSession(
+            pool.identity_pool_id,
+            identity.identity_id,
+            expires_ms,
+            role_arn or _default_role_arn(context, identity),
+            ROLE_SESSION_NAME,
+        )
+    )
+    return contract.GetCredentialsForIdentityResponse(
+        identity_id=identity.identity_id,
+        credentials=contract.Credentials(
+            access_key_id=credentials.access_key_id,
+            secret_key=credentials.secret_access_key,
+            session_token=credentials.session_token,
+            expiration=expires_ms / 1000,
+        ),
+    )
+
+
+async def get_open_id_token(
+    context: Context, caller: Caller, request: contract.GetOpenIdTokenRequest
+) -> contract.GetOpenIdTokenResponse:
+    """Give a token for the basic (classic) flow."""
+    pool = await logins.find_pool(context, request.identity_id, request.logins)
+    _check_classic_flow(pool)
+    verified = await logins.verify_logins(context, pool, request.logins)
+    identity = await logins.resolve(
+        context, pool.identity_pool_id, request.identity_id, verified.proofs
+    )
+    token = issue_token(
+        context,
+        pool,
+        identity,
+        verified.proofs.logins or identity.logins,
+        lifetime_s=OPEN_ID_TOKEN_LIFETIME_S,
+    )
+    return contract.GetOpenIdTokenResponse(
+        identity_id=identity.identity_id, token=token
+    )
+
+
+def issue_token(
+    context: Context,
+    pool: IdentityPool,
+    identity: Identity,
+    used: Sequence[Login],
+    *,
+    lifetime_s: int,
+    principal_tags: Mapping[str, str] | None = None,
+) -> str:
+    """
+    Issue an OpenID token that vouches for an identity.
+
+    Args:
+        used: the logins that the user has signed in with; none for a guest.
+    """
+    return context.token_keys.sign(
+        openid.claims(
+            pool,
+            identity.identity_id,
+            used,
+            issuer=context.settings.token_issuer,
+            account_id=context.settings.account_id,
+            now_s=context.now_ms() // 1000,
+            lifetime_s=lifetime_s,
+            principal_tags=principal_tags,
+        )
+    )
+
+
+def role_kind(identity: Identity) -> str:
+    """Give the key of an identity's role in the roles of its pool."""
+    return "unauthenticated" if identity.guest else "authenticated"
+
+
+def _default_role_arn(context: Context, identity: Identity) -> str:
+    """Name a role where the pool has none: whoever asks "who am I" gets an answer."""
+    return f"arn:aws:iam::{context.settings.account_id}:role/{role_kind(identity)}"
+
+
+def _check_classic_flow(pool: IdentityPool) -> None:
+    # AWS: these texts (aws-cli#7652, aws-rum-web#172). A pool that was made without
+    # the flag has the flow.
+    if pool.allow_classic_flow is False:
+        raise InvalidParameterException(
+            "Basic (classic) flow is not enabled, please use enhanced flow."
+        )
+    if pool.role_mappings:
+        raise InvalidParameterException(
+            "Basic (classic) flow is not supported with RoleMappings, please use "
+            "enhanced flow."
+        )

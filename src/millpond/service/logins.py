@@ -1,0 +1,275 @@
+"""
+Logins: from the tokens of a request to what they prove, and to the identity.
+
+A token is good when its provider is one of the pool's, its signature is the provider's
+and its audience is the app's (`core.login_tokens`). A token of this service, which a
+developer's backend asked for, vouches for an identity. So does one of Amazon Cognito
+Identity when its keys are configured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from jwt import PyJWK
+
+from millpond.contract.cognito_sync import IdentityId
+from millpond.core import identities, openid
+from millpond.core.identities import (
+    Identity,
+    IdentityChanges,
+    Login,
+    Proofs,
+    StoredIdentities,
+    identity_not_found,
+)
+from millpond.core.identity_pools import IdentityPool
+from millpond.core.login_tokens import (
+    LoginToken,
+    check_token,
+    read_token,
+    verify_token,
+)
+from millpond.errors import (
+    ExternalServiceException,
+    LoginProviderError,
+    NotAuthorizedException,
+)
+from millpond.service.context import Context
+from millpond.service.refusals import identity_pool_not_found
+
+COGNITO_PROVIDERS: Final = frozenset(
+    {
+        "cognito-identity.amazonaws.com",
+        "cognito-identity.cn-north-1.amazonaws.com.cn",
+    }
+)
+"""What `Logins` calls a token of this service; the SDKs spell it out themselves."""
+_OIDC_MARK: Final = ":oidc-provider/"
+_AMAZON: Final = "cognito-identity.amazonaws.com"
+
+
+class VerifiedLogins(NamedTuple):
+    """What the logins of a request prove, and what the first public one says."""
+
+    proofs: Proofs
+    provider_name: str | None = None
+    claims: Mapping[str, Any] | None = None
+
+
+async def verify_logins(
+    context: Context, pool: IdentityPool, logins: Mapping[str, str] | None
+) -> VerifiedLogins:
+    """
+    Verify every login token of a request; one that is not good refuses them all.
+
+    Raises:
+        NotAuthorizedException: a token is not good, or not from one of the pool's
+            providers.
+        ExternalServiceException: a provider cannot be asked for its keys.
+    """
+    found = VerifiedLogins(Proofs())
+    for provider_name, token in (logins or {}).items():
+        if provider_name in COGNITO_PROVIDERS:
+            vouched = await _verify_own(context, pool, token)
+            found = found._replace(proofs=_both(found.proofs, vouched))
+            continue
+        claims = await _verify_public(context, pool, provider_name, token)
+        login = Login(provider_name, claims["sub"])
+        found = VerifiedLogins(
+            _both(found.proofs, Proofs(logins=[login])),
+            found.provider_name or provider_name,
+            found.claims or claims,
+        )
+    return found
+
+
+async def verify_own_token(context: Context, token: str) -> tuple[IdentityPool, Proofs]:
+    """
+    Verify a token of this service by itself, and find the pool that it is for.
+
+    Raises:
+        NotAuthorizedException: it is not good.
+    """
+    pool = await context.store.find_identity_pool(_audience(read_token(token)))
+    if pool is None:
+        raise NotAuthorizedException("Invalid login token. Incorrect token audience.")
+    return pool, await _verify_own(context, pool, token)
+
+
+async def find_pool(
+    context: Context, identity_id: str, logins: Mapping[str, str] | None
+) -> IdentityPool:
+    """
+    Find the pool of an identity, which may be one that only its token knows yet.
+
+    Raises:
+        ResourceNotFoundException: there is no such identity.
+    """
+    identity = await context.store.find_identity(identity_id)
+    pool_id = "" if identity is None else identity.identity_pool_id
+    if identity is None and _AMAZON in context.settings.login_providers:
+        token = (logins or {}).get(_AMAZON)
+        pool_id = _audience(read_token(token)) if token else ""
+    pool = await context.store.find_identity_pool(pool_id)
+    if pool is None:
+        raise identity_not_found(identity_id)
+    return pool
+
+
+async def resolve(
+    context: Context, identity_pool_id: str, presented: str | None, proofs: Proofs
+) -> Identity:
+    """
+    Find the identity that a request leads to; link and merge on the way.
+
+    Raises:
+        ServiceException: as `core.identities.resolve` does.
+    """
+    new_id = f"{context.settings.region}:{context.new_uuid()}"
+    now_ms = context.now_ms()
+
+    def decide(stored: StoredIdentities) -> IdentityChanges:
+        return identities.resolve(
+            stored,
+            presented,
+            proofs,
+            new_id=new_id,
+            now_ms=now_ms,
+            limits=context.limits,
+        )
+
+    ids = {*proofs.vouched_ids, *([presented] if presented else [])}
+    logins = proofs.all_logins
+    stored = await context.store.find_identities(
+        identity_pool_id, identity_ids=ids, logins=logins
+    )
+    changes = None if stored is None else decide(stored)
+    if changes is not None and (changes.written or changes.moves):
+        changes = await context.store.update_identities(
+            identity_pool_id, identity_ids=ids, logins=logins, decide=decide
+        )
+    if changes is None:
+        raise identity_pool_not_found(identity_pool_id)
+    if changes.moves:
+        context.outbox_changed.send()
+    return changes.identity
+
+
+async def _verify_public(
+    context: Context, pool: IdentityPool, provider_name: str, token: str
+) -> Mapping[str, Any]:
+    if not _has_providers(pool):
+        # AWS: this text.
+        raise NotAuthorizedException(
+            f"Identity pool - {pool.identity_pool_id} does not have identity providers "
+            "configured."
+        )
+    audiences = _audiences(context, pool, provider_name)
+    if audiences is None:
+        # AWS: this text (amplify-js#2067).
+        raise NotAuthorizedException(
+            "Token is not from a supported provider of this identity pool."
+        )
+    given = read_token(token)
+    check_token(given, provider_name=provider_name)
+    return verify_token(
+        given,
+        await _find_keys(context, provider_name, given),
+        provider_name=provider_name,
+        audiences=audiences,
+        now_s=context.now_ms() // 1000,
+    )
+
+
+def _has_providers(pool: IdentityPool) -> bool:
+    return bool(
+        pool.supported_login_providers
+        or pool.open_id_connect_provider_arns
+        or pool.cognito_identity_providers
+    )
+
+
+def _audiences(
+    context: Context, pool: IdentityPool, provider_name: str
+) -> frozenset[str] | None:
+    """Collect the app's ids at a provider; None when the pool does not have it."""
+    found: list[str] = []
+    known = False
+    client_id = (pool.supported_login_providers or {}).get(provider_name)
+    if client_id is not None:
+        known = True
+        found.append(client_id)
+    for arn in pool.open_id_connect_provider_arns or ():
+        known |= arn.partition(_OIDC_MARK)[2] == provider_name
+    for each in pool.cognito_identity_providers or ():
+        if each.provider_name == provider_name:
+            known = True
+            found += [each.client_id] if each.client_id else []
+    if not known:
+        return None
+    configured = context.settings.login_providers.get(provider_name)
+    return frozenset([*found, *(configured.client_ids if configured else ())])
+
+
+async def _verify_own(context: Context, pool: IdentityPool, token: str) -> Proofs:
+    """Verify a token of this service, or of the one whose place it takes."""
+    given = read_token(token)
+    audiences, now_s = {pool.identity_pool_id}, context.now_ms() // 1000
+    foreign_keys: Sequence[PyJWK] = ()
+    if _AMAZON in context.settings.login_providers:
+        check_token(given, provider_name=_AMAZON)
+        foreign_keys = await _find_keys(context, _AMAZON, given)
+    try:
+        claims = verify_token(
+            given,
+            context.token_keys.find_keys(given.key_id),
+            provider_name=context.settings.token_issuer.removeprefix("https://"),
+            audiences=audiences,
+            now_s=now_s,
+        )
+    except NotAuthorizedException:
+        if not foreign_keys:
+            raise
+    else:
+        return Proofs(identity_ids=[claims["sub"]])
+    claims = verify_token(
+        given, foreign_keys, provider_name=_AMAZON, audiences=audiences, now_s=now_s
+    )
+    _, logins = openid.read_amr(claims.get("amr"))
+    return Proofs(logins=logins, foreign_ids=[_foreign_id(claims)])
+
+
+def _foreign_id(claims: Mapping[str, Any]) -> str:
+    """Take an identity id from a token that was not made here."""
+    try:
+        return msgspec.convert(claims["sub"], IdentityId)
+    except msgspec.ValidationError as error:
+        raise NotAuthorizedException(
+            "Invalid login token. The claim sub is not an identity id."
+        ) from error
+
+
+async def _find_keys(
+    context: Context, provider_name: str, token: LoginToken
+) -> Sequence[PyJWK]:
+    try:
+        return await context.provider_keys.find_keys(provider_name, token.key_id)
+    except LoginProviderError as error:
+        raise ExternalServiceException(str(error)) from error
+
+
+def _audience(token: LoginToken) -> str:
+    audience = token.claims.get("aud")
+    return audience if isinstance(audience, str) and "\0" not in audience else ""
+
+
+def _both(one: Proofs, other: Proofs) -> Proofs:
+    return msgspec.structs.replace(
+        one,
+        logins=[*one.logins, *other.logins],
+        identity_ids=[*one.identity_ids, *other.identity_ids],
+        foreign_ids=[*one.foreign_ids, *other.foreign_ids],
+    )

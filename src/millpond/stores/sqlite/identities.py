@@ -1,0 +1,211 @@
+"""Identities and their logins in the embedded store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from millpond.core import streaming
+from millpond.core.dataset_moves import DatasetMove, move_events
+from millpond.core.identities import (
+    Identity,
+    IdentityChanges,
+    Login,
+    StoredIdentities,
+)
+from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
+from millpond.errors import StoreError
+from millpond.stores.sqlite import datasets, identity_pools
+from millpond.stores.sqlite.database import Database, Reader, Writer
+from millpond.stores.sqlite.queries import Queries
+
+SQL: Final = Queries("identities.sql")
+_DATASET_SQL: Final = datasets.SQL
+_POOL_SQL: Final = identity_pools.SQL
+
+
+class Identities:
+    """The `IdentityStore` part of the port."""
+
+    database: Database
+
+    async def find_identity(self, identity_id: str) -> Identity | None:
+        with self.database.reading("find_identity") as cursor:
+            return _find(cursor, identity_id)
+
+    async def find_identities(
+        self,
+        identity_pool_id: str,
+        *,
+        identity_ids: Collection[str],
+        logins: Collection[Login],
+    ) -> StoredIdentities | None:
+        with self.database.reading("find_identities") as cursor:
+            return _load(cursor, identity_pool_id, identity_ids, logins)
+
+    async def update_identities(
+        self,
+        identity_pool_id: str,
+        *,
+        identity_ids: Collection[str],
+        logins: Collection[Login],
+        decide: Callable[[StoredIdentities], IdentityChanges],
+    ) -> IdentityChanges | None:
+        def job(db: Writer) -> IdentityChanges | None:
+            stored = _load(db, identity_pool_id, identity_ids, logins)
+            if stored is None:
+                return None
+            changes = decide(stored)
+            _save(db, changes)
+            streams = identity_pools.is_streaming(stored.pool)
+            for move in changes.moves:
+                _move(db, move, streams=streams)
+            return changes
+
+        return await self.database.write(job)
+
+    async def list_identities(
+        self, identity_pool_id: str, *, after: str | None, limit: int, enabled: bool
+    ) -> list[Identity] | None:
+        with self.database.reading("list_identities") as cursor:
+            if identity_pools.find(cursor, identity_pool_id) is None:
+                return None
+            rows = cursor.execute(
+                SQL.list_identities, (identity_pool_id, after or "", enabled, limit)
+            ).fetchall()
+            return [_identity(cursor, row) for row in rows]
+
+    async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:
+        def job(db: Writer) -> bool:
+            identity = _find(db, identity_id)
+            if identity is None:
+                return False
+            _delete_datasets(db, identity, now_ms)
+            db.execute(SQL.clear_logins, (identity_id,))
+            db.execute(SQL.delete_identity, (identity_id,))
+            return True
+
+        return await self.database.write(job)
+
+
+def _find(db: Reader, identity_id: str) -> Identity | None:
+    rows = db.execute(SQL.find_identity, (identity_id,)).fetchall()
+    return _identity(db, rows[0]) if rows else None
+
+
+def _identity(db: Reader, row: Any) -> Identity:
+    identity_id, identity_pool_id, created, modified, guest, merged_into = row
+    return Identity(
+        identity_pool_id=identity_pool_id,
+        identity_id=identity_id,
+        creation_date_ms=created,
+        last_modified_date_ms=modified,
+        guest=bool(guest),
+        merged_into=merged_into,
+        logins=tuple(Login(*each) for each in db.execute(SQL.list_logins, row[:1])),
+    )
+
+
+def _load(
+    db: Reader,
+    identity_pool_id: str,
+    identity_ids: Collection[str],
+    logins: Collection[Login],
+) -> StoredIdentities | None:
+    pool = identity_pools.find(db, identity_pool_id)
+    if pool is None:
+        return None
+    todo = list(identity_ids)
+    for login in logins:
+        row = (identity_pool_id, login.provider_name, login.subject)
+        todo += [owner for (owner,) in db.execute(SQL.find_owner, row)]
+    found: dict[str, Identity] = {}
+    while todo:
+        identity_id = todo.pop()
+        identity = None if identity_id in found else _find(db, identity_id)
+        if identity is None or identity.identity_pool_id != identity_pool_id:
+            continue
+        found[identity_id] = identity
+        if identity.merged_into is not None:
+            todo.append(identity.merged_into)
+    # One that is not there yet may have datasets: its data came first.
+    involved = {*found, *identity_ids}
+    several = len(involved) > 1
+    return StoredIdentities(
+        pool,
+        found,
+        {each: _datasets(db, identity_pool_id, each) for each in involved if several},
+    )
+
+
+def _datasets(
+    db: Reader, identity_pool_id: str, identity_id: str
+) -> dict[str, DatasetState]:
+    rows = db.execute(SQL.list_all_datasets, (identity_pool_id, identity_id))
+    return {name: datasets.to_state(rest) for _, name, *rest in rows}
+
+
+def _save(db: Writer, changes: IdentityChanges) -> None:
+    # All leave their logins before anybody takes one: a login has one owner at a time.
+    for each in changes.written:
+        db.execute(SQL.clear_logins, (each.identity_id,))
+    for each in changes.written:
+        _put(db, each)
+
+
+def _put(db: Writer, identity: Identity) -> None:
+    columns = (
+        identity.identity_id,
+        identity.identity_pool_id,
+        identity.creation_date_ms,
+        identity.last_modified_date_ms,
+        identity.guest,
+        identity.merged_into,
+    )
+    if not db.execute(SQL.put_identity, columns).fetchall():
+        raise StoreError(
+            f"Identity '{identity.identity_id}' belongs to another identity pool.",
+            op="update_identities",
+        )
+    owner = (identity.identity_pool_id, identity.identity_id)
+    for login in identity.logins:
+        db.execute(SQL.put_login, (*owner, login.provider_name, login.subject))
+
+
+def _move(db: Writer, move: DatasetMove, *, streams: bool) -> None:
+    old, new = move.old, move.new
+    pool = old.identity_pool_id
+    # A dataset that is gone from the new place has no records, only a counter.
+    db.execute(SQL.delete_dataset, (pool, new.identity_id, new.dataset_name))
+    ((number,),) = db.execute(
+        SQL.rename_dataset,
+        (pool, old.identity_id, old.dataset_name, new.identity_id, new.dataset_name),
+    ).fetchall()
+    datasets.save_dataset(db, new, number, move.moved)
+    datasets.save_dataset(db, old, None, move.left)
+    if streams:
+        for identity_id, event in move_events(move, _records(db, number)):
+            db.execute(_DATASET_SQL.put_outbox, (pool, identity_id, event))
+
+
+def _records(db: Writer, number: int) -> list[StoredRecord]:
+    rows = db.execute(_DATASET_SQL.list_live_records, (number,))
+    return [StoredRecord(*row) for row in rows]
+
+
+def _delete_datasets(db: Writer, identity: Identity, now_ms: int) -> None:
+    pool = identity_pools.find(db, identity.identity_pool_id)
+    streams = pool is not None and identity_pools.is_streaming(pool)
+    names = (identity.identity_pool_id, identity.identity_id)
+    for number, name, *columns in db.execute(SQL.list_all_datasets, names).fetchall():
+        state = datasets.to_state(columns)
+        if streams and state.exists:
+            event = streaming.deletion_event(
+                DatasetId(*names, name),
+                sync_count=gone(state, now_ms=now_ms).sync_count,
+                last_modified_date_ms=now_ms,
+            )
+            db.execute(_DATASET_SQL.put_outbox, (*names, event))
+        db.execute(_DATASET_SQL.clear_records, (number,))
+        db.execute(_POOL_SQL.purge_dataset, (number,))
+        db.execute(_POOL_SQL.add_data_storage, (names[0], -state.data_storage, now_ms))

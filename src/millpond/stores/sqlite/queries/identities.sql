@@ -1,0 +1,71 @@
+-- name: find_identity
+SELECT identity_id, identity.identity_pool_id, creation_date_ms, last_modified_date_ms,
+    guest, merged_into
+FROM identities AS identity JOIN identity_pools AS pool
+    ON pool.identity_pool_id = identity.identity_pool_id AND pool.deleted = 0
+WHERE identity_id = ?;
+
+-- name: list_logins
+SELECT provider_name, subject FROM logins
+WHERE identity_id = ? ORDER BY provider_name, subject;
+
+-- name: find_owner
+SELECT identity_id FROM logins
+WHERE identity_pool_id = ? AND provider_name = ? AND subject = ?;
+
+-- name: list_identities
+SELECT identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms,
+    guest, merged_into
+FROM identities
+WHERE identity_pool_id = ? AND identity_id > ? AND (NOT ? OR merged_into IS NULL)
+ORDER BY identity_id LIMIT ?;
+
+-- name: put_identity
+INSERT INTO identities (
+    identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms, guest,
+    merged_into
+) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (identity_id) DO UPDATE
+SET creation_date_ms = excluded.creation_date_ms,
+    last_modified_date_ms = excluded.last_modified_date_ms, guest = excluded.guest,
+    merged_into = excluded.merged_into
+WHERE identity_pool_id = excluded.identity_pool_id
+RETURNING 1;
+
+-- name: put_login
+INSERT INTO logins (identity_pool_id, identity_id, provider_name, subject)
+VALUES (?, ?, ?, ?);
+
+-- name: clear_logins
+DELETE FROM logins WHERE identity_id = ?;
+
+-- name: delete_identity
+DELETE FROM identities WHERE identity_id = ?;
+
+-- name: list_all_datasets
+-- Gone ones too: their counters go on.
+SELECT dataset_number, dataset_name, sync_count, live, horizon, creation_date_ms,
+    last_modified_date_ms, last_modified_by, num_records, data_storage,
+    root_dataset_name
+FROM datasets WHERE identity_pool_id = ? AND identity_id = ?
+ORDER BY dataset_name;
+
+-- name: delete_dataset
+DELETE FROM datasets
+WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name = ?;
+
+-- name: rename_dataset
+UPDATE datasets SET identity_id = ?4, dataset_name = ?5
+WHERE identity_pool_id = ?1 AND identity_id = ?2 AND dataset_name = ?3
+RETURNING dataset_number;
+
+-- name: purge_identities
+DELETE FROM identities WHERE identity_id IN (
+    SELECT identity_id FROM identities WHERE identity_pool_id = ? LIMIT ?
+) RETURNING 1;
+
+-- name: purge_logins
+DELETE FROM logins WHERE (identity_pool_id, provider_name, subject) IN (
+    SELECT identity_pool_id, provider_name, subject FROM logins
+    WHERE identity_pool_id = ? LIMIT ?
+) RETURNING 1;
