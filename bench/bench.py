@@ -141,14 +141,17 @@ def _measure_reads(
     peer_reads: list[scenarios.Scenario],
     rounds: int,
 ) -> None:
-    ours = service.reads()
+    ours = [*service.reads(), *service.signing_in()]
     scenarios.interleave([*ours, *peer_reads], rounds=rounds, seconds=1)
-    constant, one, twenty, details = (each.throughput for each in ours)
-    results.throughputs += [constant, one, twenty, details]
+    results.throughputs += [each.throughput for each in ours]
+    constant, one, by_users, twenty, details, guests, users = results.throughputs
     results.comparisons += [
         _compare(one, constant, least=0.30),
+        _compare(by_users, one, least=0.90),
         _compare(twenty, constant),
         _compare(details, constant, least=0.35),
+        _compare(guests, constant, least=0.10),
+        _compare(users, constant, least=0.10),
     ]
     for each in peer_reads:
         results.throughputs.append(each.throughput)
@@ -165,7 +168,10 @@ def _measure_writes(
     ours = service.writes()
     scenarios.interleave([*ours, *peer_writes], rounds=min(rounds, 3), seconds=2)
     results.throughputs += [each.throughput for each in ours]
-    one = next(s.throughput for s in ours if s.throughput.connections == 32)
+    one, by_users = (
+        each.throughput for each in ours[:3] if each.throughput.connections == 32
+    )
+    results.comparisons.append(_compare(by_users, one, least=0.90))
     for each in peer_writes:
         results.throughputs.append(each.throughput)
         least = peers.WRITE_BUDGETS.get(each.throughput.name.partition(",")[0])

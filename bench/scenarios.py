@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -23,11 +24,12 @@ from millpond.core.tokens import SyncSessions
 from millpond.server import secret_key
 from millpond.testing.server import RunningServer
 from results import Throughput
-from signed import Signer
+from signed import Signer, Users, get_credentials_for_identity
 
 READ_CONNECTIONS: Final = 32
 WRITE_REQUESTS_FIRST: Final = 400  # a short round tells how many a full one takes
 WRITE_REQUESTS_MAX: Final = 20_000
+SIGNING_IN: Final = 100  # guests, and users
 LIFETIME_MS: Final = 3_600_000
 
 
@@ -102,10 +104,16 @@ class Updates:
     """
 
     def __init__(
-        self, folder: Path, signer: Signer, data: seed.SyncData, *, patches: int
+        self,
+        folder: Path,
+        signer: Signer,
+        data: seed.SyncData,
+        *,
+        dataset: str,
+        patches: int,
     ) -> None:
         self._signer = signer
-        self._dataset = f"updated-{patches}"
+        self._dataset = dataset
         self._patches = patches
         # The first record is one update ahead of the others.
         self._counts = {
@@ -117,7 +125,7 @@ class Updates:
         self._sessions = SyncSessions(
             secret_key.derive(master, "sync sessions"),
             lifetime_ms=LIFETIME_MS,
-            random_bytes=random_bytes,
+            random_bytes=seed.random_bytes,
         )
 
     def make(self, count: int) -> tuple[bytes, list[bytes]]:
@@ -152,11 +160,6 @@ class Updates:
         return self._signer.update_records(identity_id, self._dataset, encoded)
 
 
-def random_bytes(count: int) -> bytes:
-    """Give random bytes, of which nobody needs to be surprised."""
-    return seed.SOURCE.randbytes(count)
-
-
 class Service:
     """A seeded Millpond under load, with the constant server beside it."""
 
@@ -170,6 +173,7 @@ class Service:
     ) -> None:
         self.target = target_of(server)
         self._signer = Signer(server, self.target)
+        self._user_signer = Signer(server, self.target, Users(server))
         self._server = server
         self._constant = constant
         self._data = data
@@ -178,41 +182,88 @@ class Service:
 
     def reads(self) -> list[Scenario]:
         """Make the constant answer, the listings and the bulk publish details."""
-        one = self._listings(self._data.sync_count - 1, expected=1)
-        all_of_them = self._listings(0, expected=seed.RECORDS_PER_DATASET)
+        last = self._data.sync_count - 1
+        one = self._listings(self._signer, last, expected=1)
+        users = self._listings(self._user_signer, last, expected=1)
+        all_of_them = self._listings(self._signer, 0, expected=seed.RECORDS_PER_DATASET)
         details = [self._signer.get_bulk_publish_details()]
         load.probe(self.target, details[0])
         return [
             # The same bytes as the listing, so that what arrives costs the same.
             self._reads("constant answer", self._constant, one),
             self._reads("ListRecords, 1 record", self.target, one),
+            self._reads("ListRecords, 1 record, by users", self.target, users),
             self._reads("ListRecords, 20 records", self.target, all_of_them),
             self._reads("GetBulkPublishDetails", self.target, details),
         ]
 
-    def writes(self) -> list[Scenario]:
-        """Make the updates."""
-        found: list[Scenario] = []
-        for patches in (1, seed.RECORDS_PER_DATASET):
-            updates = Updates(
-                self._server.data, self._signer, self._data, patches=patches
-            )
-            name = f"UpdateRecords, {patches} record{'s' * (patches > 1)}"
-            found += [
-                Writes(
-                    Throughput(name, connections),
-                    self.target,
-                    self._folder / f"updates-{patches}",
-                    self._cores,
-                    updates.make,
-                )
-                for connections in (1, 32)
+    def signing_in(self) -> list[Scenario]:
+        """Make requests for credentials: of guests, and of a developer's users."""
+        with contextlib.closing(self._server.client("cognito-identity")) as client:
+            guests = [
+                client.get_id(IdentityPoolId=seed.POOL)["IdentityId"]
+                for _ in range(SIGNING_IN)
             ]
-        return found
+            users = [
+                client.get_open_id_token_for_developer_identity(
+                    IdentityPoolId=seed.POOL,
+                    Logins={seed.PROVIDER: str(number)},
+                    TokenDuration=3600,
+                )
+                for number in range(SIGNING_IN)
+            ]
+        by_guests = [get_credentials_for_identity(self.target, e) for e in guests]
+        by_users = [
+            get_credentials_for_identity(self.target, e["IdentityId"], e["Token"])
+            for e in users
+        ]
+        load.probe(self.target, by_guests[0])
+        load.probe(self.target, by_users[0])
+        name = "GetCredentialsForIdentity"
+        return [
+            self._reads(f"{name}, guests", self.target, by_guests),
+            self._reads(f"{name}, users", self.target, by_users),
+        ]
 
-    def _listings(self, sync_count: int, *, expected: int) -> list[bytes]:
+    def writes(self) -> list[Scenario]:
+        """Make the updates: by a developer with 1 and 32 connections, and by users."""
+        one, twenty = 1, seed.RECORDS_PER_DATASET
+        name, many = "UpdateRecords, 1 record", f"UpdateRecords, {twenty} records"
+        return [
+            *self._updates(self._signer, name, "updated-1", one, (1, 32)),
+            *self._updates(
+                self._user_signer, f"{name}, by users", "updated-by-users", one, (32,)
+            ),
+            *self._updates(self._signer, many, "updated-20", twenty, (1, 32)),
+        ]
+
+    def _updates(
+        self,
+        signer: Signer,
+        name: str,
+        dataset: str,
+        patches: int,
+        connections: tuple[int, ...],
+    ) -> list[Scenario]:
+        updates = Updates(
+            self._server.data, signer, self._data, dataset=dataset, patches=patches
+        )
+        return [
+            Writes(
+                Throughput(name, each),
+                self.target,
+                self._folder / dataset,
+                self._cores,
+                updates.make,
+            )
+            for each in connections
+        ]
+
+    def _listings(
+        self, signer: Signer, sync_count: int, *, expected: int
+    ) -> list[bytes]:
         requests = [
-            self._signer.list_records(each, "listed", sync_count)
+            signer.list_records(each, "listed", sync_count)
             for each in self._data.identity_ids
         ]
         answer = json.loads(load.probe(self.target, requests[0]))

@@ -18,6 +18,7 @@ from millpond.stores.sqlite import SqliteStore
 NOW_MS: Final = 1_750_000_000_000
 POOL: Final = "us-east-1:11111111-1111-4111-8111-111111111111"
 STREAM: Final = "bench"
+PROVIDER: Final = "login.bench"
 STREAM_SHARDS: Final = 4
 RECORDS_PER_DATASET: Final = 20
 VALUE_CHARS: Final = 64
@@ -28,12 +29,20 @@ SOURCE: Final = random.Random()  # random, but for no secret
 _LIMITS: Final = SyncLimits()
 
 
+def random_bytes(count: int) -> bytes:
+    """Give random bytes, of which nobody needs to be surprised."""
+    return SOURCE.randbytes(count)
+
+
 @dataclass(frozen=True)
 class SyncData:
     """What is seeded for reads and writes: the same datasets for each identity."""
 
     identity_ids: list[str]
-    datasets: tuple[str, ...] = ("listed", "updated-1", "updated-20")
+    datasets: tuple[str, ...] = (
+        *("listed", "updated-1", "updated-20"),
+        "updated-by-users",
+    )
 
     sync_count = 2  # of each dataset; the last update touched one record
 
@@ -106,7 +115,8 @@ async def _create_pool(store: SqliteStore, *, streaming: bool) -> None:
     pool = IdentityPool(
         identity_pool_id=POOL,
         identity_pool_name="bench",
-        allow_unauthenticated_identities=False,
+        allow_unauthenticated_identities=True,
+        developer_provider_name=PROVIDER,
         stream=stream,
     )
     await store.create_identity_pool(pool, pools_max=1)

@@ -1,9 +1,9 @@
 """
 A small world of identities and datasets, in plain dictionaries.
 
-It loads and writes what a store would (`millpond.stores.base`), so that the rules can be
-tried step after step. The content of a dataset is the set of the marks that were written
-to it: what is lost or overwritten is seen at once.
+It loads and writes what a store would (`millpond.stores.base`), so that the rules can
+be tried step after step. The content of a dataset is the set of the marks that were
+written to it: what is lost or overwritten is seen at once.
 """
 
 from __future__ import annotations

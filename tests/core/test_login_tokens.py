@@ -477,7 +477,7 @@ def test_no_forged_token_is_believed(
 @given(changes=st.dictionaries(st.sampled_from([*claims(), "nbf", "azp"]), JSON))
 def test_no_claims_break_verification(changes: dict[str, Any]) -> None:
     """A provider may sign what it likes: it is believed or refused, never a fault."""
-    token = LoginToken("", "RS256", None, {**claims(), **changes})
+    token = LoginToken("", "RS256", None, {**claims(), **changes}, b"")
 
     try:
         check_token(token, provider_name=PROVIDER)

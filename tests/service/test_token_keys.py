@@ -14,6 +14,9 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from millpond.core import openid
+from millpond.core.identity_pools import IdentityPool
+from millpond.core.login_tokens import read_token, verify_token
 from millpond.errors import SettingsError
 from millpond.service.developer_keys import SecretSealer
 from millpond.service.token_keys import (
@@ -135,6 +138,41 @@ def test_a_token_looks_like_those_of_the_real_service(tmp_path: Path) -> None:
             "typ": "JWS",
             "alg": "RS512",
         }
+
+    play(tmp_path, scene)
+
+
+def test_our_own_tokens_pass_the_checks_of_login_tokens(tmp_path: Path) -> None:
+    """What the ring signs is verified with the keys it finds, as any login is."""
+    now_s = NOW_MS // 1000
+    pool = IdentityPool(
+        identity_pool_id="us-east-1:pool",
+        identity_pool_name="Players",
+        allow_unauthenticated_identities=True,
+    )
+    claims = openid.claims(
+        pool,
+        "us-east-1:alice",
+        [],
+        issuer="https://cognito-identity.amazonaws.com",
+        account_id="123456789012",
+        now_s=now_s,
+        lifetime_s=600,
+    )
+
+    async def scene(stage: Stage) -> None:
+        ring = stage.ring()
+        await ring.refresh()
+        token = read_token(ring.sign(claims))
+        verified = verify_token(
+            token,
+            ring.find_keys(token.key_id),
+            provider_name="cognito-identity.amazonaws.com",
+            audiences={pool.identity_pool_id},
+            now_s=now_s,
+        )
+
+        assert verified == claims
 
     play(tmp_path, scene)
 

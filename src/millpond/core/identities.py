@@ -301,21 +301,43 @@ def _logins_do_not_match() -> NotAuthorizedException:
 def _is_proven(stored: StoredIdentities, current: Identity, proofs: Proofs) -> bool:
     if any(login in current.logins for login in proofs.all_logins):
         return True
-    vouched = (stored.follow(each) for each in proofs.vouched_ids)
-    return any(each and each.identity_id == current.identity_id for each in vouched)
+    return any(
+        stored.follow(each) == current
+        for each in proofs.vouched_ids
+        if not _is_former_guest(stored, each)
+    )
+
+
+def _is_former_guest(stored: StoredIdentities, identity_id: str) -> bool:
+    """
+    Whether an identity was merged while it was a guest.
+
+    Its token was to be had for its id alone. Who brings that token later has not proven
+    to be the user who has signed in since.
+    """
+    identity = stored.identities.get(identity_id)
+    return identity is not None and identity.guest and identity.merged_into is not None
 
 
 def _owners(
     stored: StoredIdentities, proofs: Proofs, now_ms: int
 ) -> Iterator[Identity]:
-    """Yield who the proofs lead to, those that a token vouches for first."""
+    """
+    Yield who the proofs lead to, those that a token vouches for first.
+
+    Raises:
+        ResourceNotFoundException: a token vouches for an identity that is deleted.
+        NotAuthorizedException: a token vouches for a former guest, and for no more.
+    """
     for identity_id in proofs.vouched_ids:
         identity = stored.follow(identity_id)
-        if identity is None and identity_id in proofs.foreign_ids:
+        if identity is None:
+            if identity_id not in proofs.foreign_ids:
+                raise identity_not_found(identity_id)
             pool_id = stored.pool.identity_pool_id
             identity = new_identity(pool_id, identity_id, now_ms)
-        if identity is None:
-            raise identity_not_found(identity_id)
+        elif not _is_proven(stored, identity, proofs):
+            raise access_forbidden(identity_id)
         yield identity
     owners = [owner for e in proofs.logins if (owner := stored.owner(e)) is not None]
     if proofs.developer_login is not None:

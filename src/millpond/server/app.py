@@ -87,9 +87,18 @@ def prepare_data_folder(directory: Path) -> None:
 
 def make_sealer(settings: Settings) -> SecretSealer:
     """Make what seals developer secrets, from the master secret."""
+    return _sealer(settings, "developer secrets")
+
+
+def make_token_key_sealer(settings: Settings) -> SecretSealer:
+    """Make what seals the keys of OpenID tokens, from the master secret."""
+    return _sealer(settings, "token keys")
+
+
+def _sealer(settings: Settings, purpose: str) -> SecretSealer:
     master = secret_key.load(settings.data, settings.secret_key)
     return SecretSealer(
-        secret_key.derive(master, "developer secrets"), random_bytes=secrets.token_bytes
+        secret_key.derive(master, purpose), random_bytes=secrets.token_bytes
     )
 
 
@@ -136,7 +145,10 @@ def make_context(settings: Settings, store: Store) -> Context:
             random_bytes=secrets.token_bytes,
         ),
         token_keys=TokenKeyRing(
-            store, make_sealer(settings), region=settings.region, now_ms=system_now_ms
+            store,
+            make_token_key_sealer(settings),
+            region=settings.region,
+            now_ms=system_now_ms,
         ),
         provider_keys=ProviderKeys(settings.login_providers),
         limits=SyncLimits(

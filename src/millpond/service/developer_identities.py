@@ -40,9 +40,7 @@ async def get_open_id_token_for_developer_identity(
     public = {k: v for k, v in request.logins.items() if k != name}
     verified = await logins.verify_logins(context, pool, public)
     proofs = verified.proofs.with_developer(Login(name, user))
-    identity = await logins.resolve(
-        context, pool.identity_pool_id, request.identity_id, proofs
-    )
+    identity = await logins.resolve(context, pool, request.identity_id, proofs)
     token = issue_token(
         context,
         pool,

@@ -24,9 +24,7 @@ async def get_id(
     if pool is None:
         raise identity_pool_not_found(request.identity_pool_id)
     verified = await logins.verify_logins(context, pool, request.logins)
-    identity = await logins.resolve(
-        context, pool.identity_pool_id, None, verified.proofs
-    )
+    identity = await logins.resolve(context, pool, None, verified.proofs)
     return contract.GetIdResponse(identity_id=identity.identity_id)
 
 
@@ -85,7 +83,7 @@ async def unlink_identity(
     context: Context, caller: Caller, request: contract.UnlinkIdentityRequest
 ) -> None:
     """Take logins from an identity, for who proves to be its user."""
-    pool = await logins.find_pool(context, request.identity_id, request.logins)
+    pool = (await logins.find(context, request.identity_id, request.logins)).pool
     if not request.logins_to_remove:
         raise InvalidParameterException("LoginsToRemove must name a login provider.")
     verified = await logins.verify_logins(context, pool, request.logins)

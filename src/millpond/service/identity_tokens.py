@@ -25,10 +25,11 @@ async def get_credentials_for_identity(
     request: contract.GetCredentialsForIdentityRequest,
 ) -> contract.GetCredentialsForIdentityResponse:
     """Give temporary credentials to who proves to be the identity's user."""
-    pool = await logins.find_pool(context, request.identity_id, request.logins)
+    found = await logins.find(context, request.identity_id, request.logins)
+    pool = found.pool
     verified = await logins.verify_logins(context, pool, request.logins)
     identity = await logins.resolve(
-        context, pool.identity_pool_id, request.identity_id, verified.proofs
+        context, pool, request.identity_id, verified.proofs, found=found
     )
     role_arn = select_role(
         pool,
@@ -63,11 +64,12 @@ async def get_open_id_token(
     context: Context, caller: Caller, request: contract.GetOpenIdTokenRequest
 ) -> contract.GetOpenIdTokenResponse:
     """Give a token for the basic (classic) flow."""
-    pool = await logins.find_pool(context, request.identity_id, request.logins)
+    found = await logins.find(context, request.identity_id, request.logins)
+    pool = found.pool
     _check_classic_flow(pool)
     verified = await logins.verify_logins(context, pool, request.logins)
     identity = await logins.resolve(
-        context, pool.identity_pool_id, request.identity_id, verified.proofs
+        context, pool, request.identity_id, verified.proofs, found=found
     )
     token = issue_token(
         context,

@@ -99,35 +99,44 @@ async def verify_own_token(context: Context, token: str) -> tuple[IdentityPool, 
     return pool, await _verify_own(context, pool, token)
 
 
-async def find_pool(
+async def find(
     context: Context, identity_id: str, logins: Mapping[str, str] | None
-) -> IdentityPool:
+) -> StoredIdentities:
     """
-    Find the pool of an identity, which may be one that only its token knows yet.
+    Find an identity and its pool, also one that only its token knows yet.
 
     Raises:
         ResourceNotFoundException: there is no such identity.
     """
-    identity = await context.store.find_identity(identity_id)
-    pool_id = "" if identity is None else identity.identity_pool_id
-    if identity is None and _AMAZON in context.settings.login_providers:
+    find_identities = context.store.find_identities
+    found = await find_identities(None, identity_ids=[identity_id], logins=())
+    if found is None and _AMAZON in context.settings.login_providers:
         token = (logins or {}).get(_AMAZON)
         pool_id = _audience(read_token(token)) if token else ""
-    pool = await context.store.find_identity_pool(pool_id)
-    if pool is None:
+        found = await find_identities(pool_id, identity_ids=[identity_id], logins=())
+    if found is None:
         raise identity_not_found(identity_id)
-    return pool
+    return found
 
 
 async def resolve(
-    context: Context, identity_pool_id: str, presented: str | None, proofs: Proofs
+    context: Context,
+    pool: IdentityPool,
+    presented: str | None,
+    proofs: Proofs,
+    *,
+    found: StoredIdentities | None = None,
 ) -> Identity:
     """
     Find the identity that a request leads to; link and merge on the way.
 
+    Args:
+        found: what `find` gave for the identity that is presented; it is enough where
+            the proofs lead to no other one.
     Raises:
         ServiceException: as `core.identities.resolve` does.
     """
+    identity_pool_id = pool.identity_pool_id
     new_id = f"{context.settings.region}:{context.new_uuid()}"
     now_ms = context.now_ms()
 
@@ -143,9 +152,11 @@ async def resolve(
 
     ids = {*proofs.vouched_ids, *([presented] if presented else [])}
     logins = proofs.all_logins
-    stored = await context.store.find_identities(
-        identity_pool_id, identity_ids=ids, logins=logins
-    )
+    stored = found
+    if found is None or logins or ids != {presented}:
+        stored = await context.store.find_identities(
+            identity_pool_id, identity_ids=ids, logins=logins
+        )
     changes = None if stored is None else decide(stored)
     if changes is not None and (changes.written or changes.moves):
         changes = await context.store.update_identities(

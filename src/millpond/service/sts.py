@@ -113,9 +113,7 @@ async def _verify(context: Context, token: LoginToken) -> tuple[IdentityPool, Id
     try:
         pool, proofs = await logins.verify_own_token(context, token.text)
         presented = proofs.vouched_ids[0]
-        identity = await logins.resolve(
-            context, pool.identity_pool_id, presented, proofs
-        )
+        identity = await logins.resolve(context, pool, presented, proofs)
         if identity.guest and not pool.allow_unauthenticated_identities:
             raise access_forbidden(presented)
     except (NotAuthorizedException, ResourceNotFoundException) as error:

@@ -243,7 +243,7 @@ class IdentityStore(Protocol):
 
     async def find_identities(
         self,
-        identity_pool_id: str,
+        identity_pool_id: str | None,
         *,
         identity_ids: Collection[str],
         logins: Collection[Login],
@@ -253,6 +253,10 @@ class IdentityStore(Protocol):
 
         Identities of other pools are not found. `datasets` is filled when there are
         several of them, those named and not found included.
+
+        Args:
+            identity_pool_id: None stands for the pool of the one identity named; it is
+                no pool when there is no such identity.
         """
         ...
 

@@ -35,7 +35,7 @@ class Identities:
 
     async def find_identities(
         self,
-        identity_pool_id: str,
+        identity_pool_id: str | None,
         *,
         identity_ids: Collection[str],
         logins: Collection[Login],
@@ -108,10 +108,16 @@ def _identity(db: Reader, row: Any) -> Identity:
 
 def _load(
     db: Reader,
-    identity_pool_id: str,
+    identity_pool_id: str | None,
     identity_ids: Collection[str],
     logins: Collection[Login],
 ) -> StoredIdentities | None:
+    if identity_pool_id is None:
+        (named,) = identity_ids
+        rows = db.execute(SQL.find_pool_of_identity, (named,)).fetchall()
+        if not rows:
+            return None
+        ((identity_pool_id,),) = rows
     pool = identity_pools.find(db, identity_pool_id)
     if pool is None:
         return None

@@ -5,6 +5,9 @@ FROM identities AS identity JOIN identity_pools AS pool
     ON pool.identity_pool_id = identity.identity_pool_id AND pool.deleted = 0
 WHERE identity_id = ?;
 
+-- name: find_pool_of_identity
+SELECT identity_pool_id FROM identities WHERE identity_id = ?;
+
 -- name: list_logins
 SELECT provider_name, subject FROM logins
 WHERE identity_id = ? ORDER BY provider_name, subject;
