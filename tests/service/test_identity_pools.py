@@ -185,6 +185,39 @@ def test_an_update_keeps_the_configuration_of_push_and_stream(play):
     play(scene)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "accounts.google.com",
+        "a",
+        "login.example",
+        "cognito-identity.amazonaws.com",
+    ],
+)
+def test_a_developer_provider_is_no_login_provider(play, name):
+    """The developer's provider has a name of its own, in any pool."""
+    providers = [contract.CognitoIdentityProvider(provider_name="login.example")]
+    described = {
+        **FULL,
+        "developer_provider_name": name,
+        "cognito_identity_providers": providers,
+    }
+
+    async def scene(server: Server) -> None:
+        pool = await server.call("create_identity_pool", **PLAIN)
+        await server.refused(
+            InvalidParameterException, "create_identity_pool", **described
+        )
+        await server.refused(
+            InvalidParameterException,
+            "update_identity_pool",
+            identity_pool_id=pool.identity_pool_id,
+            **described,
+        )
+
+    play(scene)
+
+
 @pytest.mark.parametrize("name", ["login.other", None])
 def test_a_developer_provider_name_stays_once_it_is_set(play, name):
     """It can be added, but neither changed nor left out; a refusal changes nothing."""

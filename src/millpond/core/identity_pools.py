@@ -8,7 +8,17 @@ CognitoStreams of the Cognito Sync model.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+COGNITO_PROVIDERS: Final = frozenset(
+    {
+        "cognito-identity.amazonaws.com",
+        "cognito-identity.cn-north-1.amazonaws.com.cn",
+    }
+)
+"""What `Logins` calls a token of this service; the SDKs spell it out themselves."""
 
 
 class CognitoIdentityProvider(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,3 +91,19 @@ class IdentityPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The ARN of the role of an `authenticated` and an `unauthenticated` identity."""
     role_mappings: dict[str, RoleMapping] | None = None
     """By login provider; for a user pool, by `<provider>:<client id>` too."""
+
+    @property
+    def login_providers(self) -> frozenset[str]:
+        """The names of all login providers, the developer's own aside."""
+        return frozenset(
+            [
+                *(self.supported_login_providers or ()),
+                *map(provider_of, self.open_id_connect_provider_arns or ()),
+                *(e.provider_name or "" for e in self.cognito_identity_providers or ()),
+            ]
+        )
+
+
+def provider_of(arn: str) -> str:
+    """Give the name of the login provider that an ARN is of; empty for another ARN."""
+    return arn.partition(":oidc-provider/")[2]

@@ -8,10 +8,11 @@ import msgspec
 
 from millpond import limits
 from millpond.contract import cognito_identity as contract
-from millpond.core.identity_pools import IdentityPool
+from millpond.core.identity_pools import COGNITO_PROVIDERS, IdentityPool
 from millpond.errors import InvalidParameterException, LimitExceededException
 from millpond.service.context import Caller, Context
 from millpond.service.refusals import identity_pool_not_found
+from millpond.stores.base import IdentityPoolStore
 
 
 async def create_identity_pool(
@@ -26,6 +27,37 @@ async def create_identity_pool(
             f"There would be {pools_max + 1} identity pools; the limit is {pools_max}."
         )
     return _answer(pool)
+
+
+async def adopt_identity_pool(
+    store: IdentityPoolStore,
+    identity_pool_id: str,
+    *,
+    name: str,
+    allow_guests: bool,
+    pools_max: int,
+) -> str | None:
+    """
+    Create an identity pool under an id that it has elsewhere, for an administrator.
+
+    Returns:
+        Why it was refused; None when it was created.
+    """
+    given = {
+        "IdentityPoolId": identity_pool_id,
+        "IdentityPoolName": name,
+        "AllowUnauthenticatedIdentities": allow_guests,
+    }
+    try:
+        request = msgspec.convert(given, contract.UpdateIdentityPoolRequest)
+    except msgspec.ValidationError as error:
+        return f"it cannot be created: {error}."
+    if await store.find_identity_pool(identity_pool_id) is not None:
+        return f"identity pool '{identity_pool_id}' exists already."
+    pool = _described(identity_pool_id, request)
+    if not await store.create_identity_pool(pool, pools_max=pools_max):
+        return f"there are {pools_max} identity pools already; that is the limit."
+    return None
 
 
 async def update_identity_pool(
@@ -119,7 +151,15 @@ def _described(
     """Take the description out of a request."""
     check_tags(request.identity_pool_tags or {})
     given = {**msgspec.structs.asdict(request), "identity_pool_id": identity_pool_id}
-    return msgspec.convert(given, IdentityPool, from_attributes=True)
+    pool = msgspec.convert(given, IdentityPool, from_attributes=True)
+    name = pool.developer_provider_name
+    if name in pool.login_providers | COGNITO_PROVIDERS:
+        # Ours: a login is known by its provider's name, so the developer's word for a
+        # user could pass for that of the provider.
+        raise InvalidParameterException(
+            f"DeveloperProviderName '{name}' is the name of a login provider."
+        )
+    return pool
 
 
 def _answer(pool: IdentityPool) -> contract.IdentityPool:

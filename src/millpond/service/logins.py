@@ -25,7 +25,7 @@ from millpond.core.identities import (
     StoredIdentities,
     identity_not_found,
 )
-from millpond.core.identity_pools import IdentityPool
+from millpond.core.identity_pools import COGNITO_PROVIDERS, IdentityPool
 from millpond.core.login_tokens import (
     LoginToken,
     check_token,
@@ -40,14 +40,6 @@ from millpond.errors import (
 from millpond.service.context import Context
 from millpond.service.refusals import identity_pool_not_found
 
-COGNITO_PROVIDERS: Final = frozenset(
-    {
-        "cognito-identity.amazonaws.com",
-        "cognito-identity.cn-north-1.amazonaws.com.cn",
-    }
-)
-"""What `Logins` calls a token of this service; the SDKs spell it out themselves."""
-_OIDC_MARK: Final = ":oidc-provider/"
 _AMAZON: Final = "cognito-identity.amazonaws.com"
 
 
@@ -172,7 +164,7 @@ async def resolve(
 async def _verify_public(
     context: Context, pool: IdentityPool, provider_name: str, token: str
 ) -> Mapping[str, Any]:
-    if not _has_providers(pool):
+    if not pool.login_providers:
         # AWS: this text.
         raise NotAuthorizedException(
             f"Identity pool - {pool.identity_pool_id} does not have identity providers "
@@ -195,34 +187,21 @@ async def _verify_public(
     )
 
 
-def _has_providers(pool: IdentityPool) -> bool:
-    return bool(
-        pool.supported_login_providers
-        or pool.open_id_connect_provider_arns
-        or pool.cognito_identity_providers
-    )
-
-
 def _audiences(
     context: Context, pool: IdentityPool, provider_name: str
 ) -> frozenset[str] | None:
     """Collect the app's ids at a provider; None when the pool does not have it."""
-    found: list[str] = []
-    known = False
-    client_id = (pool.supported_login_providers or {}).get(provider_name)
-    if client_id is not None:
-        known = True
-        found.append(client_id)
-    for arn in pool.open_id_connect_provider_arns or ():
-        known |= arn.partition(_OIDC_MARK)[2] == provider_name
-    for each in pool.cognito_identity_providers or ():
-        if each.provider_name == provider_name:
-            known = True
-            found += [each.client_id] if each.client_id else []
-    if not known:
+    if provider_name not in pool.login_providers:
         return None
+    found = [(pool.supported_login_providers or {}).get(provider_name)]
+    found += [
+        each.client_id
+        for each in pool.cognito_identity_providers or ()
+        if each.provider_name == provider_name
+    ]
     configured = context.settings.login_providers.get(provider_name)
-    return frozenset([*found, *(configured.client_ids if configured else ())])
+    found += configured.client_ids if configured else ()
+    return frozenset(each for each in found if each)
 
 
 async def _verify_own(context: Context, pool: IdentityPool, token: str) -> Proofs:
