@@ -25,6 +25,7 @@ def test_the_demonstration_succeeds() -> None:
     assert demo.returncode == 0, demo.stderr
     assert '"BulkPublishStatus": "SUCCEEDED"' in demo.stdout
     assert "All of it arrived. 200 identities, 400 datasets" in demo.stdout
+    assert "A guest has credentials of its own" in demo.stdout
     assert "aws cognito-sync get-bulk-publish-details" in demo.stdout
     assert "boto3.client" in demo.stdout
 

@@ -36,6 +36,8 @@ CONCURRENCY: Final = 16
 STREAM_NAME: Final = "demo-stream"
 SHARDS: Final = 4
 TIMEOUT_S: Final = 60.0
+# Pages on this machine may call the server.
+SETTINGS: Final = {"cors_origins": '["http://localhost:*", "http://127.0.0.1:*"]'}
 
 
 class DemoError(Exception):
@@ -44,18 +46,12 @@ class DemoError(Exception):
 
 def main(argv: list[str]) -> int:
     """Run `millpond demo`."""
-    argparse.ArgumentParser(
-        prog="millpond demo",
-        description="Start a server in a temporary folder, write the data of "
-        f"{IDENTITIES} identities, publish it in bulk, read the stream back and "
-        "compare.",
-        allow_abbrev=False,
-    ).parse_args(argv)
+    _parser().parse_args(argv)
     console = Console(highlight=False)
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="millpond-demo-") as folder:
-            with RunningServer(Path(folder)) as server:
+            with RunningServer(Path(folder), settings=SETTINGS) as server:
                 summary = _run(console, server)
             seconds = time.monotonic() - started
     except (DemoError, BotoCoreError, ClientError, RuntimeError, OSError) as error:
@@ -67,6 +63,16 @@ def main(argv: list[str]) -> int:
     )
     print(_next_steps())
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog="millpond demo",
+        description="Start a server in a temporary folder, write the data of "
+        f"{IDENTITIES} identities, publish it in bulk, read the stream back and "
+        "compare.",
+        allow_abbrev=False,
+    )
 
 
 def _run(console: Console, server: RunningServer) -> str:
@@ -92,6 +98,7 @@ def _run(console: Console, server: RunningServer) -> str:
         )
         sync.bulk_publish(IdentityPoolId=pool_id)
         reader = _follow(sync, kinesis, pool_id, progress)
+    _check_guest(console, server, pool_id, next(iter(written))[0])
     _show_details(console, server, pool_id)
     _compare(written, reader.content())
     records = sum(len(each) for each in written.values())
@@ -101,14 +108,18 @@ def _run(console: Console, server: RunningServer) -> str:
     )
 
 
-def _client(server: RunningServer, service: str) -> Any:
+def _client(server: RunningServer, service: str, **credentials: str) -> Any:
+    """Make a client, with developer credentials unless others are given."""
+    developer = {
+        "aws_access_key_id": server.access_key_id,
+        "aws_secret_access_key": server.secret_access_key,
+    }
     return botocore.session.Session().create_client(
         service,
         endpoint_url=server.endpoint,
         region_name=server.region,
-        aws_access_key_id=server.access_key_id,
-        aws_secret_access_key=server.secret_access_key,
         config=Config(max_pool_connections=CONCURRENCY, proxies={}),
+        **(credentials or developer),
     )
 
 
@@ -176,6 +187,29 @@ def _follow(sync: Any, kinesis: Any, pool_id: str, progress: Progress) -> Stream
         message = status.get("FailureMessage", "")
         raise DemoError(f"The bulk publish is {status['BulkPublishStatus']}. {message}")
     return reader
+
+
+def _check_guest(
+    console: Console, server: RunningServer, pool_id: str, other_id: str
+) -> None:
+    """Get a guest's credentials as an app does; they open the guest's data alone."""
+    identities = _client(server, "cognito-identity")
+    guest_id = identities.get_id(IdentityPoolId=pool_id)["IdentityId"]
+    given = identities.get_credentials_for_identity(IdentityId=guest_id)["Credentials"]
+    guest = _client(
+        server,
+        "cognito-sync",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    guest.list_datasets(IdentityPoolId=pool_id, IdentityId=guest_id)
+    try:
+        guest.list_datasets(IdentityPoolId=pool_id, IdentityId=other_id)
+    except guest.exceptions.NotAuthorizedException:
+        console.print("\nA guest has credentials of its own, for its own data alone.")
+    else:
+        raise DemoError("A guest could read the data of somebody else.")
 
 
 def _show_details(console: Console, server: RunningServer, pool_id: str) -> None:

@@ -608,7 +608,7 @@ def _signature(secret: str, scope: str, date: str, canonical: bytes) -> str:
     return hmac.digest(_signing_key(secret, scope), to_sign, "sha256").hex()
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)  # every user has a secret; an entry has some 300 bytes
 def _signing_key(secret: str, scope: str) -> bytes:
     # The secret is a part of the cache's key, so a changed secret counts at once.
     key = f"AWS4{secret}".encode()
