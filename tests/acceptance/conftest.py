@@ -16,7 +16,7 @@ from botocore.config import Config
 from acceptance.command_line import AWS, CommandLine
 from acceptance.raw_http import RawClient
 from acceptance.sync_client import Dataset, create_pool, new_identity
-from clients.identities import UserCredentials, get_credentials
+from acceptance.users import UserCredentials, get_credentials
 from millpond.testing.server import RunningServer
 
 

@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from acceptance.raw_http import Answer, RawClient, Request, Scope
 from acceptance.sync_client import new_identity
-from clients.identities import Backend, UserCredentials, get_credentials
+from acceptance.users import Backend, UserCredentials, client_of, get_credentials
 from millpond.core.session_tokens import SessionTokens, UserSession
 from millpond.server import secret_key
 from millpond.testing.server import RunningServer
@@ -342,7 +342,7 @@ class TestSessionTokens:
         server.kill()
         server.start()
 
-        client = server.client("cognito-sync", **guest.options())
+        client = client_of(server, guest)
 
         assert (
             client.list_datasets(

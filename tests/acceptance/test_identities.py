@@ -20,7 +20,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from acceptance.oidc_provider import KEY_ID, OidcProvider
 from acceptance.streams import read_stream
 from acceptance.sync_client import Dataset, refused
-from clients.identities import OPENID_PROVIDER, PROVIDER, Backend
+from acceptance.users import (
+    OPENID_PROVIDER,
+    PROVIDER,
+    Backend,
+    client_of,
+    get_credentials,
+)
 from login_providers.provider import KEYS
 from login_providers.signing import private_key, public_jwk, sign, spell
 from millpond.testing.server import RunningServer, wait_until
@@ -658,20 +664,11 @@ class TestDeveloperProvider:
     def test_the_token_gives_credentials(self, server, device, backend):
         """The device trades the token for credentials, and syncs with them."""
         user = backend.sign_in()
-        answer = device.get_credentials_for_identity(
-            IdentityId=user.identity_id, Logins=user.logins
-        )
-        assert answer["IdentityId"] == user.identity_id
-        given = answer["Credentials"]
-        assert given["AccessKeyId"].startswith("ASIA")
-        client = server.client(
-            "cognito-sync",
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretKey"],
-            aws_session_token=given["SessionToken"],
-        )
+        given = get_credentials(device, backend.pool, user)
+        assert given.identity_id == user.identity_id
+        assert given.access_key_id.startswith("ASIA")
 
-        with contextlib.closing(client):
+        with contextlib.closing(client_of(server, given)) as client:
             dataset = Dataset(client, backend.pool, user.identity_id)
             dataset.put(a="1")
 
@@ -913,19 +910,11 @@ class TestManagement:
     ):
         """Credentials that were given out go on; new ones are not given."""
         user = backend.sign_in()
-        given = device.get_credentials_for_identity(
-            IdentityId=user.identity_id, Logins=user.logins
-        )["Credentials"]
+        given = get_credentials(device, backend.pool, user)
 
         developer.delete_identities(IdentityIdsToDelete=[user.identity_id])
 
-        client = server.client(
-            "cognito-sync",
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretKey"],
-            aws_session_token=given["SessionToken"],
-        )
-        with contextlib.closing(client):
+        with contextlib.closing(client_of(server, given)) as client:
             assert Dataset(client, backend.pool, user.identity_id).values() == {}
         with refused(400, "ResourceNotFoundException"):
             device.get_credentials_for_identity(

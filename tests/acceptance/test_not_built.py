@@ -8,6 +8,7 @@ import pytest
 from botocore import xform_name
 
 from acceptance.sync_client import refused
+from acceptance.users import client_of
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_operation_of_users_says_that_it_is_missing(
 ):
     """The operations of users alone say it to users."""
     with (
-        contextlib.closing(server.client("cognito-sync", **guest.options())) as client,
+        contextlib.closing(client_of(server, guest)) as client,
         refused(501, "NotImplementedException") as refusal,
     ):
         getattr(client, xform_name(operation))(

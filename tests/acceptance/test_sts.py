@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from acceptance.raw_http import Request, presigned
 from acceptance.sync_client import Dataset, refused
-from clients.identities import Backend, get_credentials
+from acceptance.users import Backend, get_credentials
 from millpond.testing.server import RunningServer
 
 ROLE = "arn:aws:iam::000000000000:role/path/of/AppUsers"

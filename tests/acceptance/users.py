@@ -11,9 +11,6 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
-import boto3
-from botocore.config import Config
-
 from millpond.testing.server import RunningServer
 
 PROVIDER: Final = "login.example"
@@ -113,10 +110,4 @@ def get_credentials(
 
 def client_of(server: RunningServer, user: UserCredentials, **options: Any) -> Any:
     """Make a boto3 client of Cognito Sync that has a user's credentials."""
-    return boto3.client(
-        "cognito-sync",
-        endpoint_url=server.endpoint,
-        region_name=server.region,
-        config=Config(retries={"total_max_attempts": 1}),
-        **{**user.options(), **options},
-    )
+    return server.client("cognito-sync", **{**user.options(), **options})
