@@ -57,7 +57,9 @@ DEVELOPER_TOKEN_LIFETIME_S_MAX: Final = 86_400  # AWS: model, TokenDuration
 USER_CREDENTIALS_LIFETIME_S: Final = 3600  # AWS: one hour
 USER_CREDENTIALS_LIFETIME_S_MIN: Final = 900  # AWS: STS model, DurationSeconds
 USER_CREDENTIALS_LIFETIME_S_MAX: Final = 43_200  # AWS: STS model, DurationSeconds
-SESSION_TOKEN_CHARS_MAX: Final = 2048  # Ours: one of ours has about 400
+SESSION_TOKEN_CHARS_MAX: Final = 12_288  # Ours: 276, or with the longest role ARN more
+UNSIGNED_BODY_BYTES_MAX: Final = 1_048_576  # Ours: ten tokens of 50,000 characters fit
+ORIGIN_BYTES_MAX: Final = 300  # Ours: a host name has at most 253
 
 # --- Kinesis ------------------------------------------------------------------------
 

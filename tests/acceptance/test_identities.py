@@ -427,9 +427,12 @@ class TestBadTokens:
 
     def test_not_yet_valid(self, presented, provider):
         """A token of the future is refused."""
-        said = presented(provider.name, provider.token(nbf=int(time.time()) + 900))
+        begins = int(time.time()) + 900
 
-        assert said.startswith("Invalid login token. ")
+        said = presented(provider.name, provider.token(nbf=begins))
+
+        assert said.startswith("Invalid login token. Token not valid yet: ")
+        assert said.endswith(f" < {begins}")
 
     @pytest.mark.parametrize(
         "token", ["x", "a.b.c", "ey" * 40, "..", "\u00e9.\u00e9.x"]
@@ -825,8 +828,22 @@ class TestDeveloperProvider:
 
         again = developer.get_open_id_token_for_developer_identity(**call)
         assert again["IdentityId"] != user["IdentityId"]
-        with refused(400, "NotAuthorizedException"):
-            device.get_credentials_for_identity(IdentityId=user["IdentityId"])
+        for logins in ({}, {"Logins": {OPENID_PROVIDER: user["Token"]}}):
+            with refused(400, "NotAuthorizedException") as refusal:
+                device.get_credentials_for_identity(
+                    IdentityId=user["IdentityId"], **logins
+                )
+            assert refusal.message == (
+                f"Access to Identity '{user['IdentityId']}' is forbidden."
+            )
+
+    @pytest.mark.parametrize("user", ["u" * 1025, "u" * 40_000])
+    def test_a_users_name_that_is_too_long(self, developer, backend, user):
+        """A name that the other operations would not take is not linked."""
+        with refused(400, "InvalidParameterException"):
+            developer.get_open_id_token_for_developer_identity(
+                IdentityPoolId=backend.pool, Logins={PROVIDER: user}
+            )
 
     def test_token_duration(self, developer, backend):
         """A token lasts 15 minutes, or as long as the developer says, up to a day."""
@@ -1004,6 +1021,94 @@ class TestTokens:
             )
 
 
+class TestTakingOver:
+    """Tokens open no more than they were issued for."""
+
+    def test_a_guests_token_after_the_guest_signed_in(self, device, pool, provider):
+        """Whoever knew the guest's id could have it; it does not open the account."""
+        guest = get_id(device, pool)
+        token = device.get_open_id_token(IdentityId=guest)["Token"]
+        logins = {OPENID_PROVIDER: token}
+        assert device.get_credentials_for_identity(IdentityId=guest, Logins=logins)
+        device.get_credentials_for_identity(
+            IdentityId=guest, Logins=provider.logins("gus")
+        )
+
+        calls: dict[str, dict[str, Any]] = {
+            "get_credentials_for_identity": {"IdentityId": guest, "Logins": logins},
+            "get_open_id_token": {"IdentityId": guest, "Logins": logins},
+            "get_id": {"IdentityPoolId": pool, "Logins": logins},
+            "unlink_identity": {
+                "IdentityId": guest,
+                "Logins": logins,
+                "LoginsToRemove": [provider.name],
+            },
+        }
+        for operation, members in calls.items():
+            with refused(400, "NotAuthorizedException"):
+                getattr(device, operation)(**members)
+        assert get_id(device, pool, provider.logins("gus")) == guest
+
+    def test_a_token_is_not_exchanged_for_a_longer_one(self, device, backend):
+        """By itself a token gives none that lasts longer: nobody goes on for ever."""
+        user = backend.sign_in(TokenDuration=60)
+
+        claims = _claims(
+            device.get_open_id_token(IdentityId=user.identity_id, Logins=user.logins)
+        )
+
+        first = jwt.decode(user.token, options={"verify_signature": False})
+        assert claims["exp"] == first["exp"]
+        assert claims["amr"] == first["amr"]
+
+    def test_a_guests_token_where_there_are_no_guests_any_more(
+        self, device, developer, pool
+    ):
+        """A pool that was closed to guests is closed to those with a token, too."""
+        guest = get_id(device, pool)
+        token = device.get_open_id_token(IdentityId=guest)["Token"]
+        described = developer.describe_identity_pool(IdentityPoolId=pool)
+        del described["ResponseMetadata"]
+        developer.update_identity_pool(
+            **described | {"AllowUnauthenticatedIdentities": False}
+        )
+
+        for operation in ("get_credentials_for_identity", "get_open_id_token"):
+            with refused(400, "NotAuthorizedException"):
+                getattr(device, operation)(
+                    IdentityId=guest, Logins={OPENID_PROVIDER: token}
+                )
+
+    def test_a_refused_role_links_nothing(self, device, developer, pool, provider):
+        """Who asks for a role that is not his gets nothing, and nothing is merged."""
+        account = get_id(device, pool, provider.logins("ron"))
+        guest = get_id(device, pool)
+
+        with refused(400, "NotAuthorizedException"):
+            device.get_credentials_for_identity(
+                IdentityId=guest,
+                Logins=provider.logins("ron"),
+                CustomRoleArn="arn:aws:iam::000000000000:role/Admin",
+            )
+
+        assert _listed(developer, pool, hide_disabled=True) == {account, guest}
+
+    def test_what_stands_in_the_network_is_not_told(self, device, developer, provider):
+        """A provider that cannot be asked is named; why, is for the log."""
+        backend = Backend(
+            developer,
+            OpenIdConnectProviderARNs=["arn:aws:iam::0:oidc-provider/127.0.0.1:9"],
+        )
+        token = provider.token(iss="https://127.0.0.1:9")
+
+        with refused(400, "ExternalServiceException") as refusal:
+            get_id(device, backend.pool, {"127.0.0.1:9": token})
+
+        assert refusal.message == (
+            "The keys of login provider '127.0.0.1:9' cannot be read."
+        )
+
+
 class TestAmazonTokens:
     """An app moves its data first and its identities later."""
 
@@ -1056,6 +1161,34 @@ class TestAmazonTokens:
         )
 
         assert get_id(device, pool, provider.logins("greta")) == identity
+
+    def test_a_user_whose_login_is_not_known_here(self, device, pool):
+        """A user who signed in by SAML is no guest: the id alone opens nothing."""
+        identity = f"us-east-1:{uuid.uuid4()}"
+        arn = "arn:aws:iam::123456789012:saml-provider/Corp"
+        token = self.token(pool, identity, ["authenticated", arn, f"{arn}:alice"])
+        device.get_credentials_for_identity(
+            IdentityId=identity, Logins={OPENID_PROVIDER: token}
+        )
+
+        with refused(400, "NotAuthorizedException"):
+            device.get_credentials_for_identity(IdentityId=identity)
+
+    def test_an_identity_of_another_pool_here(self, device, developer, pool):
+        """An identity belongs to one pool, whatever a token says."""
+        elsewhere = get_id(device, Backend(developer).pool)
+        token = self.token(pool, elsewhere, ["unauthenticated"])
+
+        with refused(400, "NotAuthorizedException"):
+            get_id(device, pool, {OPENID_PROVIDER: token})
+
+    def test_our_own_tokens_are_good_beside_them(self, device, backend):
+        """A token of this server is checked with this server's keys."""
+        user = backend.sign_in()
+
+        assert device.get_credentials_for_identity(
+            IdentityId=user.identity_id, Logins=user.logins
+        )
 
     def test_a_forged_one(self, device, pool):
         """A token that Amazon's key did not sign opens nothing and makes nothing."""

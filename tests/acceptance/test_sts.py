@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +18,8 @@ from botocore.config import Config
 from acceptance.raw_http import Request, presigned
 from acceptance.sync_client import Dataset, refused
 from acceptance.users import Backend, get_credentials
+from millpond.server import app
+from millpond.settings import Settings
 from millpond.testing.server import RunningServer
 
 ROLE = "arn:aws:iam::000000000000:role/path/of/AppUsers"
@@ -33,6 +37,19 @@ def sts(server: RunningServer) -> Iterator[Any]:
 @pytest.fixture
 def backend(identity_pools: Any) -> Backend:
     return Backend(identity_pools)
+
+
+def signed_by(server: RunningServer, claims: dict[str, Any]) -> str:
+    """Sign claims with the key of a server, as it would itself."""
+
+    async def sign() -> str:
+        settings = Settings(data=server.data)
+        async with app.open_store(settings) as store:
+            ring = app.make_context(settings, store).token_keys
+            await ring.refresh()
+            return ring.sign(claims)
+
+    return asyncio.run(sign())
 
 
 def assume(sts: Any, token: str, **options: Any) -> Any:
@@ -98,6 +115,32 @@ class TestClassicFlow:
         assert answer.headers["content-type"] == "text/xml"
         assert b"<AssumeRoleWithWebIdentityResponse xmlns=" in answer.body
 
+    @pytest.mark.parametrize(
+        ("role", "arn"),
+        [
+            (
+                "arn:aws-cn:iam::123456789012:role/Users",
+                "arn:aws-cn:sts::123456789012:assumed-role/Users/ProviderSession",
+            ),
+            (
+                f"arn:aws:iam::123456789012:role/{'p' * 1900}/{'n' * 64}",
+                f"arn:aws:sts::123456789012:assumed-role/{'n' * 64}/ProviderSession",
+            ),
+        ],
+        ids=["another partition", "the longest"],
+    )
+    def test_credentials_of_any_role_are_good(self, server, sts, backend, role, arn):
+        """Whatever a role's ARN is, the credentials that name it work."""
+        credentials = assume(sts, backend.sign_in().token, RoleArn=role)["Credentials"]
+        client = server.client(
+            "sts",
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+        with contextlib.closing(client):
+            assert client.get_caller_identity()["Arn"] == arn
+
     def test_roles_of_the_pool(self, sts, identity_pools, backend):
         """A pool with roles gives those, each to its own kind of identity."""
         guest_role = "arn:aws:iam::000000000000:role/Guests"
@@ -139,15 +182,18 @@ class TestBadInput:
         with refused(400, "InvalidIdentityToken"):
             assume(sts, forged)
 
-    def test_an_expired_token(self, sts, backend):
+    def test_an_expired_token(self, server, sts, backend):
         """A token that has expired is told apart, so that apps ask for a new one."""
-        user = backend.sign_in(TokenDuration=1)
+        user = backend.sign_in()
         claims = jwt.decode(user.token, options={"verify_signature": False})
         claims |= {"exp": int(time.time()) - 400}
-        expired = jwt.encode(claims, "a secret of thirty-two characters", "HS256")
+        expired = signed_by(server, claims)
+        forged = jwt.encode(claims, "a secret of thirty-two characters", "HS256")
 
         with refused(400, "ExpiredTokenException"):
             assume(sts, expired)
+        with refused(400, "InvalidIdentityToken"):
+            assume(sts, forged)
 
     def test_a_deleted_identity(self, sts, identity_pools, backend):
         """The token of an identity that was deleted meanwhile gives nothing."""
@@ -190,6 +236,12 @@ class TestBadInput:
         assert b"<Type>Sender</Type><Code>InvalidAction</Code>" in answer.body
         assert answer.headers["x-amzn-requestid"].encode() in answer.body
 
+    @pytest.mark.parametrize("role", ["x" * 20, "arn:aws:s3:::a-bucket-of-mine"])
+    def test_what_is_no_role(self, sts, backend, role):
+        """A role is named by the ARN of a role."""
+        with refused(400, "ValidationError"):
+            assume(sts, backend.sign_in().token, RoleArn=role)
+
     def test_a_form_without_end(self, raw):
         """A form that is too large is refused before it is read."""
         answer = _form(raw, Action="A" * 200_000)
@@ -207,6 +259,34 @@ class TestBadInput:
             answer = raw.send(request)
             assert answer.status == 400
             assert answer.body.startswith(b"<ErrorResponse")
+
+
+def test_an_operators_issuer_and_lifetime(start_server, tmp_path):
+    """
+    Tokens name the operator's issuer, and credentials last as long as the setting says.
+
+    The server would take tokens of Amazon's too, but has lost the file with their keys;
+    its own depend on nobody else.
+    """
+    lost = {"cognito-identity.amazonaws.com": {"keys": str(tmp_path / "lost.json")}}
+    server = start_server(
+        settings={
+            "token_issuer": "https://tokens.example",
+            "user_credentials_lifetime_s": "900",
+            "login_providers": json.dumps(lost),
+        }
+    )
+    device = server.client("cognito-identity", config=UNSIGNED_CONFIG)
+    sts = server.client("sts", config=UNSIGNED_CONFIG)
+    backend = Backend(server.client("cognito-identity"))
+    user = backend.sign_in()
+
+    assert get_credentials(device, backend.pool, user)
+    given = assume(sts, user.token, DurationSeconds=3600)
+
+    assert given["Provider"] == "https://tokens.example"
+    left_s = given["Credentials"]["Expiration"].timestamp() - time.time()
+    assert 890 <= left_s <= 901
 
 
 class TestCallerIdentity:

@@ -51,6 +51,8 @@ SAMPLES: Final[dict[str, Any]] = {
     "Data": "AAAA",
     "LambdaFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:f",
     "CognitoEventType": "SyncTrigger",
+    "AccountId": "000000000000",
+    "RoleType": "authenticated",
 }
 
 Body = dict[str, Any]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+import pytest
 
 from millpond.contract.cognito_sync import RecordPatch
 from millpond.core import identities, sync
@@ -24,9 +25,11 @@ from millpond.core.identities import (
     Login,
     Proofs,
     StoredIdentities,
+    Voucher,
 )
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.sync import DatasetState, StoredDataset, SyncLimits
+from millpond.errors import ServiceException
 
 NOW_MS: Final = 1_750_000_000_000
 GOOGLE: Final = "accounts.google.com"
@@ -42,6 +45,12 @@ CLOSED_POOL: Final = msgspec.structs.replace(
     POOL, allow_unauthenticated_identities=False
 )
 """The same pool without guests."""
+# AWS: these texts (aws-sdk-android#700, amazon-cognito-identity-js#68).
+NO_GUESTS: Final = "Unauthenticated access is not supported for this identity pool."
+NO_MATCH: Final = (
+    "Logins don't match. Please include at least one valid login for this identity or "
+    "identity pool."
+)
 
 
 def google(user: str) -> Login:
@@ -97,13 +106,23 @@ class World:
         presented: str | None = None,
         *logins: Login,
         user: Login | None = None,
-        vouched: Sequence[str] = (),
+        vouched: Sequence[str | Voucher] = (),
         foreign: Sequence[str] = (),
     ) -> IdentityChanges:
-        """Ask for the identity that all this leads to, and write what comes of it."""
+        """
+        Ask for the identity that all this leads to, and write what comes of it.
+
+        Args:
+            vouched: tokens, or the ids of identities whose tokens are good.
+            foreign: identities that Amazon vouches for, with the logins of the request.
+        """
         self.now_ms += 1
         self.made += 1
-        proofs = Proofs(logins, vouched, foreign, user)
+        vouchers = [self.token(e) if isinstance(e, str) else e for e in vouched]
+        vouchers += [
+            Voucher(each, bool(logins), tuple(logins), foreign=True) for each in foreign
+        ]
+        proofs = Proofs(logins, vouchers, user)
         ids = {*proofs.vouched_ids, *([presented] if presented else [])}
         return self._update(
             ids,
@@ -117,6 +136,17 @@ class World:
                 limits=self.limits,
             ),
         )
+
+    def token(self, identity_id: str) -> Voucher:
+        """Give the token that an identity has got, for all the logins it had then."""
+        identity = self.identities.get(identity_id)
+        if identity is None:
+            return Voucher(identity_id, authenticated=True)
+        survivor: Identity | None = identity
+        while survivor is not None and survivor.merged_into is not None:
+            survivor = self.identities.get(survivor.merged_into)
+        logins = survivor.logins if survivor else ()
+        return Voucher(identity_id, authenticated=not identity.guest, logins=logins)
 
     def merge(self, survivor: str, loser: str) -> IdentityChanges:
         """Merge one identity into another one, as the developer may."""
@@ -231,3 +261,60 @@ class World:
         arrived[new.dataset_name] = move.moved
         content = self.contents.pop((old.identity_id, old.dataset_name))
         self.contents[new.identity_id, new.dataset_name] = content
+
+
+# --- Questions ------------------------------------------------------------------------
+
+
+def forbidden(identity_id: str) -> str:
+    # AWS: this text (aws-sdk-android#175).
+    return f"Access to Identity '{identity_id}' is forbidden."
+
+
+def refused(
+    world: World,
+    kind: type[ServiceException],
+    presented: str | None = None,
+    *logins: Login,
+    user: str | None = None,
+    vouched: str | Voucher | None = None,
+) -> str:
+    """Ask, be refused with that very error, and give its message."""
+    with pytest.raises(kind) as caught:
+        world.ask(
+            presented,
+            *logins,
+            user=developer(user) if user else None,
+            vouched=[vouched] if vouched else [],
+        )
+    assert type(caught.value) is kind
+    return caught.value.message
+
+
+def leads_to(
+    world: World,
+    presented: str | None = None,
+    *logins: Login,
+    user: str | None = None,
+    vouched: str | Voucher | None = None,
+) -> str:
+    """Ask for an identity that is there; nothing is to be written any more."""
+    changes = world.ask(
+        presented,
+        *logins,
+        user=developer(user) if user else None,
+        vouched=[vouched] if vouched else [],
+    )
+    assert not changes.written
+    assert not changes.moves
+    assert changes.identity == world.identities[changes.identity.identity_id]
+    return changes.identity.identity_id
+
+
+def ann_bob_and_a_guest() -> World:
+    """Two users, the first one with two logins, and a guest."""
+    return World().add(
+        an_identity("ann", google("ann"), facebook("ann")),
+        an_identity("bob", google("bob")),
+        an_identity("guest", guest=True, created=3),
+    )

@@ -6,84 +6,29 @@ import pytest
 
 from core.identity_world import (
     CLOSED_POOL,
+    NO_GUESTS,
+    NO_MATCH,
     NOW_MS,
     POOL,
     World,
     an_identity,
+    ann_bob_and_a_guest,
     developer,
     facebook,
+    forbidden,
     google,
+    leads_to,
+    refused,
 )
 from millpond.core import identities
-from millpond.core.identities import Identity, Login, Proofs
+from millpond.core.identities import Identity, Login
 from millpond.errors import (
     DeveloperUserAlreadyRegisteredException,
     LimitExceededException,
     NotAuthorizedException,
     ResourceConflictException,
     ResourceNotFoundException,
-    ServiceException,
 )
-
-NO_GUESTS = "Unauthenticated access is not supported for this identity pool."
-NO_MATCH = (
-    "Logins don't match. Please include at least one valid login for this identity or "
-    "identity pool."
-)
-
-
-def forbidden(identity_id: str) -> str:
-    return f"Access to Identity '{identity_id}' is forbidden."
-
-
-def refused(
-    world: World,
-    kind: type[ServiceException],
-    presented: str | None = None,
-    *logins: Login,
-    user: str | None = None,
-    vouched: str | None = None,
-) -> str:
-    """Ask, be refused, and give the message."""
-    with pytest.raises(kind) as caught:
-        world.ask(
-            presented,
-            *logins,
-            user=developer(user) if user else None,
-            vouched=[vouched] if vouched else [],
-        )
-    assert type(caught.value) is kind
-    return caught.value.message
-
-
-def leads_to(
-    world: World,
-    presented: str | None = None,
-    *logins: Login,
-    user: str | None = None,
-    vouched: str | None = None,
-) -> str:
-    """Ask for an identity that is there; nothing is to be written any more."""
-    changes = world.ask(
-        presented,
-        *logins,
-        user=developer(user) if user else None,
-        vouched=[vouched] if vouched else [],
-    )
-    assert not changes.written
-    assert not changes.moves
-    assert changes.identity == world.identities[changes.identity.identity_id]
-    return changes.identity.identity_id
-
-
-def ann_bob_and_a_guest() -> World:
-    """Two users, the first one with two logins, and a guest."""
-    return World().add(
-        an_identity("ann", google("ann"), facebook("ann")),
-        an_identity("bob", google("bob")),
-        an_identity("guest", guest=True, created=3),
-    )
-
 
 # --- Guests ---------------------------------------------------------------------------
 
@@ -391,134 +336,3 @@ def test_a_developer_user_is_linked_beside_a_public_login() -> None:
 
     assert linked.identity_id == "bob"
     assert linked.logins == (google("bob"), developer("bob"))
-
-
-# --- Identities that a token vouches for ----------------------------------------------
-
-
-def test_a_token_of_an_identity_opens_it() -> None:
-    """Who brings one needs no login, with the id or without it."""
-    world = ann_bob_and_a_guest()
-
-    assert leads_to(world, "ann", vouched="ann") == "ann"
-    assert leads_to(world, None, vouched="ann") == "ann"
-
-
-def test_a_token_and_a_new_login_link_it() -> None:
-    """What the token's identity does not have yet, it gets."""
-    world = ann_bob_and_a_guest()
-    world.ask("bob", facebook("bob"), vouched=["bob"])
-
-    assert leads_to(world, None, facebook("bob")) == "bob"
-
-
-def test_a_token_opens_no_other_identity() -> None:
-    """A user with a token of their own does not get at another user's identity."""
-    world = ann_bob_and_a_guest()
-
-    for logins in ((), (google("bob"),)):
-        message = refused(world, NotAuthorizedException, "ann", *logins, vouched="bob")
-        assert message == forbidden("ann")
-
-
-def test_a_token_of_a_deleted_identity_leads_nowhere() -> None:
-    """A token outlives what it stands for."""
-    world = ann_bob_and_a_guest()
-
-    for presented in (None, "guest"):
-        message = refused(world, ResourceNotFoundException, presented, vouched="nobody")
-        assert message == "Identity 'nobody' not found."
-
-
-@pytest.mark.parametrize("presented", [None, "theirs"])
-def test_an_identity_of_amazons_is_adopted(presented: str | None) -> None:
-    """Its token makes it an identity here, under its id and with its logins."""
-    world = World()
-    ask = (presented, google("ann"))
-    adopted = world.ask(*ask, foreign=["theirs"]).identity
-
-    assert (adopted.identity_id, adopted.logins) == ("theirs", (google("ann"),))
-    assert not adopted.guest
-    assert world.identities["theirs"] == adopted
-    assert not world.ask(*ask, foreign=["theirs"]).written
-    assert leads_to(world, None, google("ann")) == "theirs"
-
-
-def test_a_guest_of_amazons_is_adopted_as_a_guest() -> None:
-    """A token without a login vouches for a guest."""
-    world = World()
-    adopted = world.ask("theirs", foreign=["theirs"]).identity
-
-    assert (adopted.identity_id, adopted.guest) == ("theirs", True)
-    assert leads_to(world, "theirs") == "theirs"
-
-
-def test_a_token_of_amazons_vouches_for_its_identity_alone() -> None:
-    """Another id is as unknown, or as closed, as it was."""
-    world = ann_bob_and_a_guest()
-    for presented, kind in (
-        ("nobody", ResourceNotFoundException),
-        ("ann", NotAuthorizedException),
-    ):
-        with pytest.raises(kind):
-            world.ask(presented, foreign=["theirs"])
-
-    assert "theirs" not in world.identities
-
-
-def test_an_adopted_identity_may_be_deleted_and_adopted_again() -> None:
-    """After the one that it was merged into was deleted, it begins anew."""
-    world = ann_bob_and_a_guest()
-    world.ask(None, google("bob"), foreign=["theirs"])
-    assert world.identities["theirs"].merged_into == "bob"
-    del world.identities["bob"]
-    adopted = world.ask("theirs", foreign=["theirs"]).identity
-
-    assert (adopted.identity_id, adopted.guest) == ("theirs", True)
-    assert adopted.merged_into is None
-    assert world.identities["theirs"] == adopted
-
-
-# --- Who proves what ------------------------------------------------------------------
-
-
-def proven(world: World, presented: str, proofs: Proofs) -> str:
-    ids = [presented, *proofs.vouched_ids]
-    stored = world.load(ids, proofs.all_logins)
-    return identities.prove(stored, presented, proofs).identity_id
-
-
-@pytest.mark.parametrize(
-    "proofs",
-    [Proofs(logins=[google("eve"), facebook("ann")]), Proofs(identity_ids=["ann"])],
-)
-def test_a_login_or_a_token_proves_a_user(proofs: Proofs) -> None:
-    """One good proof of the identity is enough."""
-    assert proven(ann_bob_and_a_guest(), "ann", proofs) == "ann"
-
-
-def test_a_disabled_identity_is_proven_by_its_survivors_user() -> None:
-    """What is proven then is the survivor."""
-    world = ann_bob_and_a_guest().add(an_identity("former", merged_into="ann"))
-
-    assert proven(world, "former", Proofs(logins=[google("ann")])) == "ann"
-
-
-@pytest.mark.parametrize("presented", ["ann", "guest", "former"])
-@pytest.mark.parametrize(
-    "proofs",
-    [Proofs(), Proofs(logins=[google("bob")]), Proofs(identity_ids=["bob"])],
-)
-def test_nothing_else_proves_a_user(presented: str, proofs: Proofs) -> None:
-    """Not the id, which is all that a guest has, and no proof of another identity."""
-    world = ann_bob_and_a_guest().add(an_identity("former", merged_into="ann"))
-    with pytest.raises(NotAuthorizedException) as caught:
-        proven(world, presented, proofs)
-
-    assert caught.value.message == forbidden(presented)
-
-
-def test_nobody_is_proven_to_be_the_user_of_nothing() -> None:
-    """An identity that does not exist is not found, whatever is shown."""
-    with pytest.raises(ResourceNotFoundException):
-        proven(ann_bob_and_a_guest(), "nobody", Proofs(logins=[google("ann")]))

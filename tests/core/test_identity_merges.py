@@ -11,7 +11,7 @@ from core.identity_world import (
     facebook,
     google,
 )
-from millpond.core.identities import Login
+from millpond.core.identities import Login, Voucher
 from millpond.core.sync import SyncLimits
 from millpond.errors import (
     LimitExceededException,
@@ -93,6 +93,14 @@ def test_two_guests_make_a_guest() -> None:
     assert world.identities["one"].merged_into == "two"
 
 
+def test_a_merge_makes_nobody_a_guest_again() -> None:
+    """Whoever had a login once is none, even when none of the two has any left."""
+    for survivor, loser in (("guest", "former"), ("former", "guest")):
+        world = World().add(an_identity("former"), an_identity("guest", guest=True))
+
+        assert not world.merge(survivor, loser).identity.guest
+
+
 def test_a_guests_identity_joins_the_one_that_a_token_vouches_for() -> None:
     """A token of an account is as good as one of its logins."""
     world = three_users_and_a_guest()
@@ -166,6 +174,14 @@ def test_a_disabled_identity_opens_only_with_the_survivors_logins(
         world.ask("guest", *logins)
 
     assert caught.value.message.startswith(text)
+
+
+def test_a_disabled_guest_does_not_open_a_guest_either() -> None:
+    """The id of one guest is not the id of the other one."""
+    world = World().add(an_identity("one", guest=True), an_identity("two", guest=True))
+    world.ask("one", vouched=["two"])
+    with pytest.raises(NotAuthorizedException, match=r"^Access to Identity 'one'"):
+        world.ask("one")
 
 
 def test_a_disabled_identity_without_a_survivor_is_not_found() -> None:
@@ -369,7 +385,8 @@ def test_data_that_came_before_its_identity_is_merged_too() -> None:
     """An app may move its data here first; a token of Amazon's brings the identity."""
     world = three_users_and_a_guest()
     world.write("theirs", "prefs")
-    world.ask(None, google("ann"), foreign=["theirs"])
+    guest = Voucher("theirs", authenticated=False, foreign=True)
+    world.ask(None, google("ann"), vouched=[guest])
 
     assert names(world, "ann") == {"prefs"}
     assert names(world, "theirs") == set()

@@ -9,6 +9,7 @@ credentials work on until they expire. After every step the promises of a merge 
 from __future__ import annotations
 
 import copy
+import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,13 +31,12 @@ from millpond.errors import ServiceException
 DATASETS_MAX = 2
 # Amazon's own; and names of data that is here before its identity is.
 FOREIGN = ("theirs 1", "theirs 2")
-NAMES = ("prefs", "saves", "a")
+NAMES = ("prefs", "prefs", "saves", "a")
 
-logins_drawn = st.lists(
-    st.sampled_from([make(user) for make in (google, facebook) for user in "ab"]),
-    max_size=2,
-    unique_by=lambda login: login.provider_name,
-)
+logins_drawn = st.tuples(
+    st.sampled_from([None, google("a"), google("b")]),
+    st.sampled_from([None, facebook("a"), facebook("b")]),
+).map(lambda pair: [login for login in pair if login is not None])
 users_drawn = st.sampled_from([None, None, *map(developer, "abc")])
 people = st.integers(0, 10**6)  # one of those that there are
 some = st.one_of(st.none(), people)
@@ -140,7 +140,7 @@ class Life(RuleBasedStateMachine):
             if set(each.logins).intersection(logins):
                 self.world.unlink(each.identity_id, *logins[choice % 2 :])
 
-    @rule(choices=st.lists(people, min_size=1, max_size=4), name=st.sampled_from(NAMES))
+    @rule(choices=st.lists(people, min_size=2, max_size=6), name=st.sampled_from(NAMES))
     def devices_write(self, choices: list[int], name: str) -> None:
         """To a dataset of anybody, or to one that a merge has put beside it."""
         for each in choices:
@@ -148,7 +148,7 @@ class Life(RuleBasedStateMachine):
             assert who is not None
             beside = [n for n in self.world.datasets.get(who, {}) if "." in n]
             place = who, [name, name, *beside][each % (len(beside) + 2)]
-            self._try(lambda place=place: self.world.write(*place))
+            self._try(functools.partial(self.world.write, *place))
             self.alive |= self.world.contents.get(place, frozenset())
 
     @rule(choice=people)
@@ -163,11 +163,15 @@ class Life(RuleBasedStateMachine):
     # --- Promises ---------------------------------------------------------------------
 
     def _check_merge(self, before: World) -> None:
-        """Each dataset is whole, at its place or with who its owner has become."""
+        """Each dataset is whole, and it and each login are with whom they belong to."""
         places = {content: owner for (owner, _), content in before.contents.items()}
         assert set(places) == set(self.world.contents.values())
         for (owner, _), content in self.world.contents.items():
             assert owner in (places[content], self._end_of(places[content]))
+        for each in before.identities.values():
+            end = self._end_of(each.identity_id)
+            assert end is not None
+            assert set(each.logins) <= set(self.world.identities[end].logins)
 
     def _end_of(self, identity_id: str) -> str | None:
         """Follow the merges; somebody who is nobody yet leads to themselves."""
@@ -251,21 +255,34 @@ def _may_open(
     if identity is None:
         return True  # it was nobody's
     public = [each for each in identity.logins if each.provider_name != DEVELOPER]
-    tokens = [*vouched, *foreign]
     return (
         any(login in identity.logins for login in [user, *logins])
         or (identity.guest and presented == found)
         # The developer may name any identity that has no public login.
         or (user is not None and presented is not None and not public)
-        or any(_stands_for(before, each, identity) for each in tokens)
+        or any(_stands_for(before, each, identity) for each in vouched)
+        or (bool(logins) and found in foreign)
+        or (bool(logins) and any(_leads(before, each, identity) for each in foreign))
     )
 
 
 def _stands_for(before: World, vouched: str, identity: Identity) -> bool:
-    """Say whether a token leads to an identity: a former guest's leads nowhere."""
+    """
+    Say whether a token leads to an identity.
+
+    A former guest's leads nowhere, nor does that of an identity without logins.
+    """
     each = before.identities.get(vouched)
     if each is None or (each.guest and each.merged_into is not None):
         return False
+    return _leads(before, vouched, identity) and (
+        identity.guest or identity.logins != ()
+    )
+
+
+def _leads(before: World, identity_id: str, identity: Identity) -> bool:
+    """Say whether an identity is another one, or was merged into it."""
+    each = before.identities.get(identity_id)
     while each is not None and each.merged_into is not None:
         each = before.identities.get(each.merged_into)
     return each == identity

@@ -8,15 +8,17 @@ name for a user. One that never had any is a guest; whoever holds its id may use
 other opens only to who proves one of its logins; without any left, to nobody.
 
 A request presents an identity, or none, and proofs: logins whose tokens were verified,
-and identities vouched for by a token of this service. `resolve` finds the identity they
-lead to. A proven login that nobody has is linked to it. One that another identity has
-says that both are the same person: they are merged. The survivor takes the logins and
-the datasets of the other, which is disabled and from then on points to the survivor, so
-that a client that still presents it is told its new identity, again and again the same.
+and vouchers, tokens of this service that name an identity. `resolve` finds the identity
+they lead to. A proven login that nobody has is linked to it. One that another identity
+has says that both are the same person: they are merged. The survivor takes the logins
+and the datasets of the other, which is disabled and from then on points to the
+survivor, so that a client that still presents it is told its new identity, again and
+again the same.
 
-Who survives: the identity presented unless it is a guest, else the owner of a login
-(the oldest, of several), else the guest that was presented. A guest's data thus comes
-to the account that the user signs in to.
+Who survives: the identity presented unless it is a guest, else whom a token of this
+service names, else the developer's user, else the owner of a login (the oldest, of
+several), else the guest that was presented. A guest's data thus comes to the account
+that the user signs in to.
 
 Rules of this module: it decides on what it is given and returns what is to be written;
 it may run twice for one request, and it does no I/O. A refusal leaves everything as it
@@ -33,7 +35,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
-from millpond import limits
+from millpond import limits as api_limits
 from millpond.core.dataset_moves import DatasetMove, plan_moves
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.sync import DatasetState, SyncLimits
@@ -109,32 +111,56 @@ class IdentityChanges(msgspec.Struct, gc=False):
     moves: Sequence[DatasetMove] = ()
 
 
+class Voucher(msgspec.Struct, frozen=True, gc=False):
+    """
+    A token that names an identity: one of this service, or of Amazon Cognito Identity.
+
+    A guest's token is to be had for the guest's id and proves no more than that. A
+    user's proves the logins that it was issued for, as long as the identity has them:
+    it outlives neither their being unlinked nor, by itself, its own expiry. Amazon's
+    word is taken for its users: an identity that is not here yet is made, so that an
+    app can move its data first and its identities later.
+
+    Args:
+        authenticated: the user had signed in when the token was issued.
+        logins: those it was issued for.
+        foreign: it is a token of Amazon Cognito Identity.
+        expires_s: when, in epoch seconds.
+    """
+
+    identity_id: str
+    authenticated: bool
+    logins: tuple[Login, ...] = ()
+    foreign: bool = False
+    expires_s: int = 0
+
+
 class Proofs(msgspec.Struct, frozen=True, gc=False):
     """
     What a request has proven.
 
     Args:
         logins: their tokens were verified.
-        identity_ids: a token of this service vouches for them.
-        foreign_ids: a token of Amazon Cognito Identity vouches for them; they become
-            identities here when they are none yet, so that an app can move its data
-            first and its identities later.
         developer_login: the developer says so.
     """
 
     logins: Sequence[Login] = ()
-    identity_ids: Sequence[str] = ()
-    foreign_ids: Sequence[str] = ()
+    vouchers: Sequence[Voucher] = ()
     developer_login: Login | None = None
 
     @property
     def vouched_ids(self) -> list[str]:
-        """The identities that some token vouches for."""
-        return [*self.identity_ids, *self.foreign_ids]
+        """The identities that some token names."""
+        return [each.identity_id for each in self.vouchers]
 
     def with_developer(self, login: Login) -> Proofs:
         """Add what the developer says."""
         return msgspec.structs.replace(self, developer_login=login)
+
+    def used_by(self, identity: Identity) -> list[Login]:
+        """The logins with which the user of an identity has signed in."""
+        vouched = [login for each in self.vouchers for login in each.logins]
+        return self.all_logins or [each for each in vouched if each in identity.logins]
 
     @property
     def is_empty(self) -> bool:
@@ -148,13 +174,16 @@ class Proofs(msgspec.Struct, frozen=True, gc=False):
         return [*developer, *self.logins]
 
 
-def new_identity(identity_pool_id: str, identity_id: str, now_ms: int) -> Identity:
-    """Make an identity that nobody has signed in to yet."""
+def new_identity(
+    identity_pool_id: str, identity_id: str, now_ms: int, *, guest: bool = True
+) -> Identity:
+    """Make an identity without logins."""
     return Identity(
         identity_pool_id=identity_pool_id,
         identity_id=identity_id,
         creation_date_ms=now_ms,
         last_modified_date_ms=now_ms,
+        guest=guest,
     )
 
 
@@ -191,23 +220,26 @@ def resolve(
         ResourceConflictException: it would have two logins of one provider.
         LimitExceededException: it would have too many logins or datasets.
     """
-    pool_id = stored.pool.identity_pool_id
-    current = None if presented is None else stored.follow(presented)
-    if presented is None:
-        if proofs.is_empty:
-            check_guests(stored.pool)
-    elif current is not None:
-        _check_access(stored, presented, current, proofs)
-    elif presented not in proofs.foreign_ids:
-        raise identity_not_found(presented)
+    current = None
+    if presented is not None:
+        current = stored.follow(presented)
+        if current is not None:
+            _check_access(stored, presented, current, proofs)
+        elif not any(e.foreign and e.identity_id == presented for e in proofs.vouchers):
+            raise identity_not_found(presented)
     owners = list(_owners(stored, proofs, now_ms))
-    survivor = _survivor(current, owners) or new_identity(pool_id, new_id, now_ms)
+    survivor = _survivor(current, owners) or new_identity(
+        stored.pool.identity_pool_id, new_id, now_ms
+    )
     losers = [
         each
         for each in dict.fromkeys([*owners, *([current] if current else [])])
         if each.identity_id != survivor.identity_id
     ]
-    return _join(stored, survivor, losers, proofs.all_logins, now_ms, limits)
+    changes = _join(stored, survivor, losers, proofs.all_logins, now_ms, limits)
+    if changes.identity.guest:
+        _check_guests(stored.pool)
+    return changes
 
 
 def merge(
@@ -251,14 +283,9 @@ def unlink(identity: Identity, gone: Iterable[Login], *, now_ms: int) -> Identit
     return msgspec.structs.replace(identity, logins=rest, last_modified_date_ms=now_ms)
 
 
-def check_guests(pool: IdentityPool) -> None:
-    """
-    Refuse a guest where the pool has none.
-
-    Raises:
-        NotAuthorizedException: it gives identities only to users who sign in.
-    """
+def _check_guests(pool: IdentityPool) -> None:
     if not pool.allow_unauthenticated_identities:
+        # AWS: this text (aws-sdk-android#700).
         raise NotAuthorizedException(
             "Unauthenticated access is not supported for this identity pool."
         )
@@ -286,8 +313,6 @@ def _check_access(
         if any(stored.owner(login) is None for login in proofs.logins):
             raise _logins_do_not_match()
         raise access_forbidden(presented)
-    elif proofs.is_empty:
-        check_guests(stored.pool)
 
 
 def _logins_do_not_match() -> NotAuthorizedException:
@@ -301,43 +326,42 @@ def _logins_do_not_match() -> NotAuthorizedException:
 def _is_proven(stored: StoredIdentities, current: Identity, proofs: Proofs) -> bool:
     if any(login in current.logins for login in proofs.all_logins):
         return True
-    return any(
-        stored.follow(each) == current
-        for each in proofs.vouched_ids
-        if not _is_former_guest(stored, each)
-    )
+    return any(_opens(stored, each, current) for each in proofs.vouchers)
 
 
-def _is_former_guest(stored: StoredIdentities, identity_id: str) -> bool:
-    """
-    Whether an identity was merged while it was a guest.
-
-    Its token was to be had for its id alone. Who brings that token later has not proven
-    to be the user who has signed in since.
-    """
-    identity = stored.identities.get(identity_id)
-    return identity is not None and identity.guest and identity.merged_into is not None
+def _opens(stored: StoredIdentities, voucher: Voucher, identity: Identity) -> bool:
+    """Say whether a token still proves to be the user of an identity."""
+    if stored.follow(voucher.identity_id) != identity:
+        return False
+    if not voucher.authenticated:
+        # Whoever had the id could have it, also before its user signed in.
+        return identity.guest and identity.identity_id == voucher.identity_id
+    return voucher.foreign or any(e in identity.logins for e in voucher.logins)
 
 
 def _owners(
     stored: StoredIdentities, proofs: Proofs, now_ms: int
 ) -> Iterator[Identity]:
     """
-    Yield who the proofs lead to, those that a token vouches for first.
+    Yield who the proofs lead to: first whom a token names, then the developer's user.
 
     Raises:
-        ResourceNotFoundException: a token vouches for an identity that is deleted.
-        NotAuthorizedException: a token vouches for a former guest, and for no more.
+        ResourceNotFoundException: a token names an identity that is deleted.
+        NotAuthorizedException: a token does not open the identity any more.
     """
-    for identity_id in proofs.vouched_ids:
-        identity = stored.follow(identity_id)
+    for voucher in proofs.vouchers:
+        identity = stored.follow(voucher.identity_id)
         if identity is None:
-            if identity_id not in proofs.foreign_ids:
-                raise identity_not_found(identity_id)
-            pool_id = stored.pool.identity_pool_id
-            identity = new_identity(pool_id, identity_id, now_ms)
+            if not voucher.foreign:
+                raise identity_not_found(voucher.identity_id)
+            identity = new_identity(
+                stored.pool.identity_pool_id,
+                voucher.identity_id,
+                now_ms,
+                guest=not voucher.authenticated,
+            )
         elif not _is_proven(stored, identity, proofs):
-            raise access_forbidden(identity_id)
+            raise access_forbidden(voucher.identity_id)
         yield identity
     owners = [owner for e in proofs.logins if (owner := stored.owner(e)) is not None]
     if proofs.developer_login is not None:
@@ -417,8 +441,8 @@ def _check_logins(pool: IdentityPool, logins: Collection[Login]) -> None:
                 f"The identity would have {count} logins of '{provider_name}'; unlink "
                 "one of them first."
             )
-    if len(logins) > limits.LOGINS_PER_IDENTITY_MAX:
+    if len(logins) > api_limits.LOGINS_PER_IDENTITY_MAX:
         raise LimitExceededException(
             f"The identity would have {len(logins)} logins; the limit is "
-            f"{limits.LOGINS_PER_IDENTITY_MAX}."
+            f"{api_limits.LOGINS_PER_IDENTITY_MAX}."
         )

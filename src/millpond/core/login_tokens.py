@@ -32,7 +32,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from millpond import limits
-from millpond.errors import NotAuthorizedException
+from millpond.errors import NotAuthorizedException, ServiceException
 
 ALGORITHMS: Final = frozenset(
     {
@@ -46,6 +46,8 @@ RSA_BITS_MIN: Final = 2048  # RFC 7518, section 3.3
 SUBJECT_CHARS_MAX: Final = limits.DEVELOPER_USER_CHARS_MAX  # both name a user
 USER_POOL_PREFIX: Final = "cognito-idp."
 
+_INVALID: Final = "Invalid login token. "
+_EXPIRED: Final = "Token expired: "
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _decode_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -238,8 +240,7 @@ def _is_signed_with(token: LoginToken, key: jwt.PyJWK) -> bool:
 
 def _check_times(claims: Mapping[str, Any], now_s: int) -> None:
     if is_expired(claims, now_s=now_s):
-        # AWS: this text (aws-sdk-ios#2570).
-        raise _invalid(f"Token expired: {now_s} >= {int(claims['exp'])}")
+        raise token_expired(now_s, claims["exp"])
     for name in ("nbf", "iat"):
         begins = claims.get(name, 0)
         if begins is not None and begins > now_s + limits.LOGIN_CLOCK_SKEW_S:
@@ -262,10 +263,21 @@ def _check_audience(
     raise _invalid("Incorrect token audience.")
 
 
+def token_expired(now_s: int, expires_s: float) -> NotAuthorizedException:
+    """Word the refusal of a good token that has expired."""
+    # AWS: this text (aws-sdk-ios#2570).
+    return _invalid(f"{_EXPIRED}{now_s} >= {int(expires_s)}")
+
+
+def says_expired(refusal: ServiceException) -> bool:
+    """Say whether a refusal is that of a good token that has expired."""
+    return refusal.message.startswith(f"{_INVALID}{_EXPIRED}")
+
+
 def _not_verified() -> NotAuthorizedException:
     # AWS: this text (amazon-cognito-identity-js#91).
     return _invalid("Couldn't verify signed token.")
 
 
 def _invalid(reason: str) -> NotAuthorizedException:
-    return NotAuthorizedException(f"Invalid login token. {reason}")
+    return NotAuthorizedException(f"{_INVALID}{reason}")

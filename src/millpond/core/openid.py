@@ -45,6 +45,7 @@ def claims(
     account_id: str,
     now_s: int,
     lifetime_s: int,
+    authenticated: bool | None = None,
     principal_tags: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """
@@ -53,6 +54,7 @@ def claims(
     Args:
         logins: all that were used, in the order in which they are to be told; none for
             a guest.
+        authenticated: the user has signed in; by default, if there are logins.
         principal_tags: what the developer's backend adds for those who read the token.
     """
     pool_id = pool.identity_pool_id
@@ -61,7 +63,12 @@ def claims(
     return {
         "sub": identity_id,
         "aud": pool_id,
-        "amr": _amr(pool, logins, account_id),
+        "amr": _amr(
+            pool,
+            logins,
+            account_id,
+            authenticated=bool(logins) if authenticated is None else authenticated,
+        ),
         "iss": issuer,
         POOL_ARN_CLAIM: (
             f"arn:aws:cognito-identity:{region}:{account_id}:identitypool/{pool_id}"
@@ -92,8 +99,10 @@ def read_amr(amr: object) -> tuple[bool, list[Login]]:
     return True, logins
 
 
-def _amr(pool: IdentityPool, logins: Sequence[Login], account_id: str) -> list[str]:
-    if not logins:
+def _amr(
+    pool: IdentityPool, logins: Sequence[Login], account_id: str, *, authenticated: bool
+) -> list[str]:
+    if not authenticated:
         return [UNAUTHENTICATED]
     words = [AUTHENTICATED]
     for login in logins:

@@ -18,6 +18,7 @@ Source: developer guide, role-based-access-control.md; RoleMapping of the model.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ from millpond.errors import (
 AUTHENTICATED: Final = "authenticated"
 UNAUTHENTICATED: Final = "unauthenticated"
 
+# Partition, account id, and the name with its path.
+ROLE_ARN: Final = re.compile(r"(?a)arn:(aws[\w-]*):iam::(\d+):role/(\S+)")
 _ROLES_CLAIM: Final = "cognito:roles"
 _PREFERRED_CLAIM: Final = "cognito:preferred_role"
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
+from millpond.limits import ORIGIN_BYTES_MAX
+
 Headers = list[tuple[bytes, bytes]]
 
 MAX_AGE_S: Final = 7200  # longer is not honoured by Chromium
@@ -39,14 +41,13 @@ class Cors:
                 '*' alone is any origin.
         """
         patterns = [_pattern(each) for each in origins]
-        self.enabled = bool(patterns)
         self._allowed = re.compile("|".join(patterns) or r"(?!)")
         self._is_allowed = lru_cache(1024)(self._match)
 
     def headers(self, origin: bytes) -> Headers:
         """Give the headers to add to the answer of a request from an origin."""
         vary = (b"vary", b"origin")
-        if not self._is_allowed(origin):
+        if len(origin) > ORIGIN_BYTES_MAX or not self._is_allowed(origin):
             return [vary]
         return [
             (b"access-control-allow-origin", origin),
@@ -59,7 +60,7 @@ class Cors:
         origin = headers.get(b"origin")
         if origin is None or b"access-control-request-method" not in headers:
             return None
-        if not self._is_allowed(origin):
+        if len(origin) > ORIGIN_BYTES_MAX or not self._is_allowed(origin):
             return [(b"vary", b"origin")]
         return [
             (b"access-control-allow-origin", origin),

@@ -30,6 +30,7 @@ from millpond.errors import (
     SerializationException,
     UnknownOperationException,
 )
+from millpond.limits import UNSIGNED_BODY_BYTES_MAX
 from millpond.metrics import RequestMetrics
 from millpond.server.bindings import APIS, ServiceFunction, bind
 from millpond.server.cors import Cors
@@ -96,9 +97,9 @@ class _Request:
         if self.raw_path != b"/" or b"x-amz-target" in self.headers:
             return False
         if self.method == "GET":
-            return b"Action=" in self.raw_query
+            return b"&Action=" in b"&" + self.raw_query
         content_type: bytes = self.headers.get(b"content-type", b"")
-        return content_type.startswith(_FORM)
+        return content_type.lower().startswith(_FORM)
 
 
 _process_id: Final = random.SystemRandom().randbytes(10).hex()
@@ -238,6 +239,8 @@ class Gateway:
         body = request.body
         if body is None:
             body_bytes_max = max(self._body_bytes_max, api.request_bytes_max)
+            if operation.callers is Callers.ANYONE:
+                body_bytes_max = min(body_bytes_max, UNSIGNED_BODY_BYTES_MAX)
             body = await _read_body(request, receive, body_bytes_max)
         caller = ANYONE
         # Some SDKs sign what need not be signed; such a signature is not looked at.

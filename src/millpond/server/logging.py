@@ -4,10 +4,10 @@ Logs: structured, with constant event names; no secret, value or token is ever i
 Events: server.started, server.stopping, server.stopped, request.answered,
 request.failed, outbox.failed, outbox.stream_disabled, bulk_publish.retry,
 bulk_publish.complete, bulk_publish.failed, bulk_publish.error, bulk_publish.lease_lost,
-worker.failed, keys.unreadable.
+worker.failed, keys.unreadable, token_keys.unreadable, login_provider.unreadable.
 
 Keys: request_id, operation, status, duration_ms, identity_pool_id, stream_name, slice,
-failures, worker, endpoint, version, drain_s, error.
+failures, worker, endpoint, version, drain_s, provider_name, error.
 """
 
 from __future__ import annotations

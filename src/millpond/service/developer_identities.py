@@ -17,7 +17,11 @@ from millpond.errors import (
     ResourceConflictException,
     ResourceNotFoundException,
 )
-from millpond.limits import DEVELOPER_TOKEN_LIFETIME_S, PAGE_POOLS_MAX
+from millpond.limits import (
+    DEVELOPER_TOKEN_LIFETIME_S,
+    DEVELOPER_USER_CHARS_MAX,
+    PAGE_POOLS_MAX,
+)
 from millpond.service import logins
 from millpond.service.context import Caller, Context
 from millpond.service.identity_tokens import issue_token
@@ -36,6 +40,11 @@ async def get_open_id_token_for_developer_identity(
     if user is None:
         raise InvalidParameterException(
             f"Logins must name the developer provider '{name}' of the identity pool."
+        )
+    if len(user) > DEVELOPER_USER_CHARS_MAX:
+        raise InvalidParameterException(
+            f"The developer user identifier has {len(user)} characters; the limit is "
+            f"{DEVELOPER_USER_CHARS_MAX}."
         )
     public = {k: v for k, v in request.logins.items() if k != name}
     verified = await logins.verify_logins(context, pool, public)
@@ -172,12 +181,14 @@ async def unlink_developer_identity(
         unlinked = identities.unlink(identity, [login], now_ms=now_ms)
         return IdentityChanges(unlinked, [unlinked])
 
-    await context.store.update_identities(
+    changes = await context.store.update_identities(
         pool.identity_pool_id,
         identity_ids=[request.identity_id],
         logins=[login],
         decide=decide,
     )
+    if changes is None:
+        raise identity_pool_not_found(pool.identity_pool_id)
 
 
 async def _find_pool(context: Context, identity_pool_id: str) -> IdentityPool:

@@ -93,10 +93,12 @@ async def unlink_identity(
 
     def decide(stored: StoredIdentities) -> IdentityChanges:
         identity = identities.prove(stored, request.identity_id, verified.proofs)
+        # The developer's users are the developer's to unlink.
         gone = [
             each
             for each in identity.logins
             if each.provider_name in request.logins_to_remove
+            and each.provider_name != pool.developer_provider_name
         ]
         if not gone:
             raise NotAuthorizedException(
@@ -105,12 +107,14 @@ async def unlink_identity(
         unlinked = identities.unlink(identity, gone, now_ms=now_ms)
         return IdentityChanges(unlinked, [unlinked])
 
-    await context.store.update_identities(
+    changes = await context.store.update_identities(
         pool.identity_pool_id,
         identity_ids=[request.identity_id, *verified.proofs.vouched_ids],
         logins=verified.proofs.logins,
         decide=decide,
     )
+    if changes is None:
+        raise identity_pool_not_found(pool.identity_pool_id)
 
 
 def _described(identity: Identity) -> contract.IdentityDescription:

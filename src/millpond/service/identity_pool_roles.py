@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 import msgspec
 
 from millpond.contract import cognito_identity as contract
 from millpond.core.identity_pools import IdentityPool, RoleMapping
+from millpond.core.role_selection import ROLE_ARN
 from millpond.errors import InvalidParameterException
 from millpond.service.context import Caller, Context
 from millpond.service.refusals import identity_pool_not_found
-
-_ROLE_ARN: Final = re.compile(r"(?a)arn:aws[\w-]*:iam::\d+:role/\S+")
 
 
 async def set_identity_pool_roles(
@@ -72,7 +68,7 @@ def _check_mapping(provider_name: str, mapping: contract.RoleMapping) -> None:
 def _check_role(at: str, role_arn: str) -> None:
     """Refuse what is not the ARN of a role; which roles there are is not known here."""
     # Ours: AWS answers NotAuthorizedException, which hides the slip (aws-sdk-js#908).
-    if not _ROLE_ARN.fullmatch(role_arn):
+    if not ROLE_ARN.fullmatch(role_arn):
         raise InvalidParameterException(
             f"'{role_arn}' at '{at}' is not the ARN of a role, which has the form "
             "arn:aws:iam::ACCOUNT:role/NAME."

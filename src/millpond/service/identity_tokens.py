@@ -7,8 +7,9 @@ from typing import Final
 
 from millpond.contract import cognito_identity as contract
 from millpond.core import openid
-from millpond.core.identities import Identity, Login
+from millpond.core.identities import Identity, Login, Proofs
 from millpond.core.identity_pools import IdentityPool
+from millpond.core.login_tokens import token_expired
 from millpond.core.role_selection import select_role
 from millpond.core.session_tokens import UserSession
 from millpond.errors import InvalidParameterException
@@ -28,16 +29,25 @@ async def get_credentials_for_identity(
     found = await logins.find(context, request.identity_id, request.logins)
     pool = found.pool
     verified = await logins.verify_logins(context, pool, request.logins)
+
+    def role_of(identity: Identity) -> str | None:
+        return select_role(
+            pool,
+            authenticated=not identity.guest,
+            provider_name=verified.provider_name,
+            claims=verified.claims,
+            custom_role_arn=request.custom_role_arn,
+        )
+
     identity = await logins.resolve(
-        context, pool, request.identity_id, verified.proofs, found=found
-    )
-    role_arn = select_role(
+        context,
         pool,
-        authenticated=not identity.guest,
-        provider_name=verified.provider_name,
-        claims=verified.claims,
-        custom_role_arn=request.custom_role_arn,
+        request.identity_id,
+        verified.proofs,
+        found=found,
+        accept=role_of,
     )
+    role_arn = role_of(identity)
     lifetime_ms = context.settings.user_credentials_lifetime_s * 1000
     expires_ms = context.now_ms() + lifetime_ms
     credentials = context.session_tokens.issue(
@@ -75,8 +85,8 @@ async def get_open_id_token(
         context,
         pool,
         identity,
-        verified.proofs.logins or identity.logins,
-        lifetime_s=OPEN_ID_TOKEN_LIFETIME_S,
+        verified.proofs.used_by(identity),
+        lifetime_s=_lifetime_s(context, verified.proofs),
     )
     return contract.GetOpenIdTokenResponse(
         identity_id=identity.identity_id, token=token
@@ -107,9 +117,26 @@ def issue_token(
             account_id=context.settings.account_id,
             now_s=context.now_ms() // 1000,
             lifetime_s=lifetime_s,
+            authenticated=not identity.guest,
             principal_tags=principal_tags,
         )
     )
+
+
+def _lifetime_s(context: Context, proofs: Proofs) -> int:
+    """
+    Say how long a token may last: by itself it is not exchanged for a longer one.
+
+    Raises:
+        NotAuthorizedException: the one that was shown has just expired.
+    """
+    if proofs.logins or not proofs.vouchers:
+        return OPEN_ID_TOKEN_LIFETIME_S
+    now_s = context.now_ms() // 1000
+    expires_s = min(each.expires_s for each in proofs.vouchers)
+    if expires_s <= now_s:
+        raise token_expired(now_s, expires_s)
+    return min(OPEN_ID_TOKEN_LIFETIME_S, expires_s - now_s)
 
 
 def role_kind(identity: Identity) -> str:

@@ -9,7 +9,7 @@ Identity when its keys are configured.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -23,12 +23,14 @@ from millpond.core.identities import (
     Login,
     Proofs,
     StoredIdentities,
+    Voucher,
     identity_not_found,
 )
 from millpond.core.identity_pools import COGNITO_PROVIDERS, IdentityPool
 from millpond.core.login_tokens import (
     LoginToken,
     check_token,
+    is_issuer,
     read_token,
     verify_token,
 )
@@ -36,6 +38,7 @@ from millpond.errors import (
     ExternalServiceException,
     LoginProviderError,
     NotAuthorizedException,
+    ServiceException,
 )
 from millpond.service.context import Context
 from millpond.service.refusals import identity_pool_not_found
@@ -111,6 +114,10 @@ async def find(
     return found
 
 
+def _accept_any(identity: Identity) -> None:
+    pass
+
+
 async def resolve(
     context: Context,
     pool: IdentityPool,
@@ -118,6 +125,7 @@ async def resolve(
     proofs: Proofs,
     *,
     found: StoredIdentities | None = None,
+    accept: Callable[[Identity], object] = _accept_any,
 ) -> Identity:
     """
     Find the identity that a request leads to; link and merge on the way.
@@ -125,6 +133,8 @@ async def resolve(
     Args:
         found: what `find` gave for the identity that is presented; it is enough where
             the proofs lead to no other one.
+        accept: raises where the identity is refused what it came for; then nothing was
+            linked. It is pure, and may run twice.
     Raises:
         ServiceException: as `core.identities.resolve` does.
     """
@@ -133,7 +143,7 @@ async def resolve(
     now_ms = context.now_ms()
 
     def decide(stored: StoredIdentities) -> IdentityChanges:
-        return identities.resolve(
+        changes = identities.resolve(
             stored,
             presented,
             proofs,
@@ -141,6 +151,8 @@ async def resolve(
             now_ms=now_ms,
             limits=context.limits,
         )
+        accept(changes.identity)
+        return changes
 
     ids = {*proofs.vouched_ids, *([presented] if presented else [])}
     logins = proofs.all_logins
@@ -204,42 +216,77 @@ def _audiences(
     return frozenset(each for each in found if each)
 
 
-async def _verify_own(context: Context, pool: IdentityPool, token: str) -> Proofs:
+async def _verify_own(context: Context, pool: IdentityPool, text: str) -> Proofs:
     """Verify a token of this service, or of the one whose place it takes."""
-    given = read_token(token)
+    token = read_token(text)
     audiences, now_s = {pool.identity_pool_id}, context.now_ms() // 1000
-    foreign_keys: Sequence[PyJWK] = ()
-    if _AMAZON in context.settings.login_providers:
-        check_token(given, provider_name=_AMAZON)
-        foreign_keys = await _find_keys(context, _AMAZON, given)
     try:
         claims = verify_token(
-            given,
-            context.token_keys.find_keys(given.key_id),
+            token,
+            context.token_keys.find_keys(token.key_id),
             provider_name=context.settings.token_issuer.removeprefix("https://"),
             audiences=audiences,
             now_s=now_s,
         )
-    except NotAuthorizedException:
-        if not foreign_keys:
+    except NotAuthorizedException as refusal:
+        if _AMAZON not in context.settings.login_providers:
             raise
-    else:
-        return Proofs(identity_ids=[claims["sub"]])
-    claims = verify_token(
-        given, foreign_keys, provider_name=_AMAZON, audiences=audiences, now_s=now_s
+        return await _verify_amazons(context, pool, token, refusal)
+    authenticated, logins = openid.read_amr(claims.get("amr"))
+    voucher = Voucher(
+        claims["sub"], authenticated, tuple(logins), expires_s=claims["exp"]
     )
-    _, logins = openid.read_amr(claims.get("amr"))
-    return Proofs(logins=logins, foreign_ids=[_foreign_id(claims)])
+    return Proofs(vouchers=[voucher])
 
 
-def _foreign_id(claims: Mapping[str, Any]) -> str:
-    """Take an identity id from a token that was not made here."""
+async def _verify_amazons(
+    context: Context, pool: IdentityPool, token: LoginToken, refusal: ServiceException
+) -> Proofs:
+    """
+    Verify a token of Amazon Cognito Identity; its logins come along.
+
+    Args:
+        refusal: why it is none of ours; it stands when the issuer is not Amazon.
+    """
+    if not is_issuer(token.claims.get("iss"), _AMAZON):
+        raise refusal
+    claims = verify_token(
+        token,
+        await _find_keys(context, _AMAZON, token),
+        provider_name=_AMAZON,
+        audiences={pool.identity_pool_id},
+        now_s=context.now_ms() // 1000,
+    )
+    authenticated, named = openid.read_amr(claims.get("amr"))
+    known = pool.login_providers | {pool.developer_provider_name}
+    logins = [each for each in named if each.provider_name in known]
+    identity_id = await _check_foreign_id(context, pool, claims["sub"])
+    voucher = Voucher(
+        identity_id,
+        authenticated,
+        tuple(logins),
+        foreign=True,
+        expires_s=int(claims["exp"]),
+    )
+    return Proofs(logins=logins, vouchers=[voucher])
+
+
+async def _check_foreign_id(context: Context, pool: IdentityPool, sub: str) -> str:
+    """Refuse a subject that is no identity id, or an identity of another pool here."""
     try:
-        return msgspec.convert(claims["sub"], IdentityId)
+        identity_id = msgspec.convert(sub, IdentityId)
     except msgspec.ValidationError as error:
-        raise NotAuthorizedException(
-            "Invalid login token. The claim sub is not an identity id."
-        ) from error
+        raise _invalid_subject() from error
+    identity = await context.store.find_identity(identity_id)
+    if identity is not None and identity.identity_pool_id != pool.identity_pool_id:
+        raise _invalid_subject()
+    return identity_id
+
+
+def _invalid_subject() -> NotAuthorizedException:
+    return NotAuthorizedException(
+        "Invalid login token. The claim sub is not an identity of the pool."
+    )
 
 
 async def _find_keys(
@@ -248,7 +295,10 @@ async def _find_keys(
     try:
         return await context.provider_keys.find_keys(provider_name, token.key_id)
     except LoginProviderError as error:
-        raise ExternalServiceException(str(error)) from error
+        # The caller may be anybody; what stands where in this network is for the log.
+        raise ExternalServiceException(
+            f"The keys of login provider '{provider_name}' cannot be read."
+        ) from error
 
 
 def _audience(token: LoginToken) -> str:
@@ -260,6 +310,5 @@ def _both(one: Proofs, other: Proofs) -> Proofs:
     return msgspec.structs.replace(
         one,
         logins=[*one.logins, *other.logins],
-        identity_ids=[*one.identity_ids, *other.identity_ids],
-        foreign_ids=[*one.foreign_ids, *other.foreign_ids],
+        vouchers=[*one.vouchers, *other.vouchers],
     )

@@ -6,9 +6,10 @@ import base64
 import hashlib
 
 from millpond.contract import sts as contract
-from millpond.core.identities import Identity, access_forbidden
+from millpond.core.identities import Identity
 from millpond.core.identity_pools import IdentityPool
-from millpond.core.login_tokens import LoginToken, is_expired, read_token
+from millpond.core.login_tokens import LoginToken, read_token, says_expired
+from millpond.core.role_selection import ROLE_ARN
 from millpond.core.session_tokens import UserSession
 from millpond.errors import (
     AccessDeniedException,
@@ -36,13 +37,9 @@ async def assume_role_with_web_identity(
             "Session policies are not supported; leave out Policy and PolicyArns."
         )
     lifetime_s = _lifetime_s(context, request.duration_seconds)
+    _check_role_arn(request.role_arn)
     token = _read(request.web_identity_token)
-    pool, identity = await _verify(context, token)
-    if not _may_assume(context, pool, identity, request.role_arn):
-        # AWS: this text (developer guide, role trust and permissions).
-        raise AccessDeniedException(
-            "Not authorized to perform sts:AssumeRoleWithWebIdentity"
-        )
+    pool, identity = await _verify(context, token, request.role_arn)
     session = UserSession(
         pool.identity_pool_id,
         identity.identity_id,
@@ -86,16 +83,21 @@ async def get_caller_identity(
 
 
 def _lifetime_s(context: Context, wanted_s: int | None) -> int:
-    most_s = max(
-        context.settings.user_credentials_lifetime_s, USER_CREDENTIALS_LIFETIME_S
-    )
-    if wanted_s is not None and wanted_s > most_s:
+    """Say how long the credentials last: at most as long as the operator lets them."""
+    most_s = context.settings.user_credentials_lifetime_s
+    if wanted_s is not None and wanted_s > max(most_s, USER_CREDENTIALS_LIFETIME_S):
         # AWS: this text.
         raise ValidationException(
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this "
             "role."
         )
-    return wanted_s or USER_CREDENTIALS_LIFETIME_S
+    # Ours: the SDKs ask for an hour unasked, so where it is less they get less.
+    return min(wanted_s or USER_CREDENTIALS_LIFETIME_S, most_s)
+
+
+def _check_role_arn(role_arn: str) -> None:
+    if ROLE_ARN.fullmatch(role_arn) is None:
+        raise ValidationException(f"{role_arn} is invalid")  # AWS: this text
 
 
 def _read(text: str) -> LoginToken:
@@ -109,27 +111,31 @@ def _read(text: str) -> LoginToken:
         ) from error
 
 
-async def _verify(context: Context, token: LoginToken) -> tuple[IdentityPool, Identity]:
+async def _verify(
+    context: Context, token: LoginToken, role_arn: str
+) -> tuple[IdentityPool, Identity]:
     try:
         pool, proofs = await logins.verify_own_token(context, token.text)
-        presented = proofs.vouched_ids[0]
-        identity = await logins.resolve(context, pool, presented, proofs)
-        if identity.guest and not pool.allow_unauthenticated_identities:
-            raise access_forbidden(presented)
+
+        def check_role(identity: Identity) -> None:
+            if not _may_assume(pool, identity, role_arn):
+                # AWS: this text (developer guide, role trust and permissions).
+                raise AccessDeniedException(
+                    "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+                )
+
+        (presented,) = proofs.vouched_ids
+        identity = await logins.resolve(
+            context, pool, presented, proofs, accept=check_role
+        )
     except (NotAuthorizedException, ResourceNotFoundException) as error:
-        expires_s = token.claims.get("exp")
-        now_s = context.now_ms() // 1000
-        if isinstance(expires_s, int) and is_expired(token.claims, now_s=now_s):
-            raise ExpiredTokenException(
-                "Token expired: the web identity token is no longer valid."
-            ) from error
+        if says_expired(error):
+            raise ExpiredTokenException(error.message) from error
         raise InvalidIdentityTokenException(error.message) from error
     return pool, identity
 
 
-def _may_assume(
-    context: Context, pool: IdentityPool, identity: Identity, role_arn: str
-) -> bool:
+def _may_assume(pool: IdentityPool, identity: Identity, role_arn: str) -> bool:
     """
     Say whether a role is one of the identity's.
 
@@ -142,10 +148,14 @@ def _may_assume(
 
 
 def _arn(session: UserSession) -> str:
-    _, _, rest = session.role_arn.partition("arn:aws:iam::")
-    account_id, _, role = rest.partition(":role/")
+    match = ROLE_ARN.fullmatch(session.role_arn)
+    assert match is not None
+    partition, account_id, role = match.groups()
     name = role.rpartition("/")[2]  # AWS: a role's path is not in the ARN of a session
-    return f"arn:aws:sts::{account_id}:assumed-role/{name}/{session.role_session_name}"
+    return (
+        f"arn:{partition}:sts::{account_id}:assumed-role/{name}"
+        f"/{session.role_session_name}"
+    )
 
 
 def _user_id(session: UserSession) -> str:

@@ -289,7 +289,8 @@ class IdentityStore(Protocol):
     async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:
         """
         Delete an identity, its logins and its datasets; where the pool streams, the
-        outbox gets a deletion for each live one.
+        outbox gets a deletion for each live one. Where no identity of that id is kept,
+        what was written under the id goes, in any pool. False: there was nothing.
         """
         ...
 

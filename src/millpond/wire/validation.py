@@ -60,14 +60,20 @@ def refusal(
         return SerializationException(walk.type_faults[0])
     if not walk.faults:
         return SerializationException(fallback)
-    count = len(walk.faults)
+    faults = walk.faults[:FAULTS_MAX]
+    count = len(faults)
     noun = "error" if count == 1 else "errors"
-    listed = "; ".join(walk.faults[:FAULTS_MAX])
+    listed = "; ".join(faults)
     return api.constraint_error(f"{count} validation {noun} detected: {listed}")
 
 
 class _Walk:
-    """Collects faults while it walks a request beside its shape."""
+    """
+    Collects faults while it walks a request beside its shape.
+
+    It stops when it has enough of them, and does not walk through what is too long: a
+    stranger may send a megabyte of faults, and everybody waits while they are told.
+    """
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -106,13 +112,20 @@ class _Walk:
         if not fits:
             self._wrong_type(kind, value, wanted, f"{at}{of}")
             return
+        if self._is_full:
+            return
         for constraint in _broken(kind, value):
             plain = isinstance(value, str | int | float) and not sensitive
             shown = f" '{_show(value)}'" if plain else ""
             self.faults.append(
                 f"Value{shown} at '{at}' failed to satisfy constraint: {constraint}"
             )
-        self._inside(kind, value, at, sensitive=sensitive)
+        if not _is_too_long(kind, value):
+            self._inside(kind, value, at, sensitive=sensitive)
+
+    @property
+    def _is_full(self) -> bool:
+        return max(len(self.faults), len(self.type_faults)) >= FAULTS_MAX
 
     def _inside(
         self, kind: inspection.Type, value: Any, at: str, *, sensitive: bool
@@ -123,6 +136,8 @@ class _Walk:
             case inspection.ListType():
                 item, _ = strip(kind.item_type)
                 for number, each in enumerate(value, 1):
+                    if self._is_full:
+                        break
                     if each is None:
                         self.type_faults.append(f"A list holds null at '{at}.{number}'")
                     else:
@@ -132,6 +147,8 @@ class _Walk:
                 key_kind, _ = strip(kind.key_type)
                 value_kind, _ = strip(kind.value_type)
                 for key, each in value.items():
+                    if self._is_full:
+                        break
                     self.value(key_kind, key, f"{at}.key", sensitive=sensitive)
                     # A key that breaks a constraint may be a value put in its place.
                     shown = key[:VALUE_CHARS_MAX]
@@ -153,6 +170,13 @@ class _Walk:
         if value is False:
             name = "FALSE_VALUE"
         self.type_faults.append(f"{name} can not be converted to {wanted} at '{at}'")
+
+
+def _is_too_long(kind: inspection.Type, value: Any) -> bool:
+    """Say whether a list or a map has more items than it may."""
+    if not isinstance(kind, inspection.ListType | inspection.DictType):
+        return False
+    return kind.max_length is not None and len(value) > kind.max_length
 
 
 def _broken(kind: inspection.Type, value: Any) -> Iterator[str]:

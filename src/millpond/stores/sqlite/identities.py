@@ -78,12 +78,19 @@ class Identities:
     async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:
         def job(db: Writer) -> bool:
             identity = _find(db, identity_id)
-            if identity is None:
-                return False
-            _delete_datasets(db, identity, now_ms)
+            pools = (
+                [
+                    pool
+                    for (pool,) in db.execute(SQL.list_pools_with_data, (identity_id,))
+                ]
+                if identity is None
+                else [identity.identity_pool_id]
+            )
+            for pool in pools:
+                _delete_datasets(db, pool, identity_id, now_ms)
             db.execute(SQL.clear_logins, (identity_id,))
             db.execute(SQL.delete_identity, (identity_id,))
-            return True
+            return bool(pools)
 
         return await self.database.write(job)
 
@@ -181,8 +188,9 @@ def _put(db: Writer, identity: Identity) -> None:
 def _move(db: Writer, move: DatasetMove, *, streams: bool) -> None:
     old, new = move.old, move.new
     pool = old.identity_pool_id
-    # A dataset that is gone from the new place has no records, only a counter.
-    db.execute(SQL.delete_dataset, (pool, new.identity_id, new.dataset_name))
+    # A dataset that is gone from the new place has no records, only a counter. A live
+    # one is not overwritten: the names are unique, and all is rolled back.
+    db.execute(SQL.delete_dead_dataset, (pool, new.identity_id, new.dataset_name))
     ((number,),) = db.execute(
         SQL.rename_dataset,
         (pool, old.identity_id, old.dataset_name, new.identity_id, new.dataset_name),
@@ -199,10 +207,12 @@ def _records(db: Writer, number: int) -> list[StoredRecord]:
     return [StoredRecord(*row) for row in rows]
 
 
-def _delete_datasets(db: Writer, identity: Identity, now_ms: int) -> None:
-    pool = identity_pools.find(db, identity.identity_pool_id)
+def _delete_datasets(
+    db: Writer, identity_pool_id: str, identity_id: str, now_ms: int
+) -> None:
+    pool = identity_pools.find(db, identity_pool_id)
     streams = pool is not None and identity_pools.is_streaming(pool)
-    names = (identity.identity_pool_id, identity.identity_id)
+    names = (identity_pool_id, identity_id)
     for number, name, *columns in db.execute(SQL.list_all_datasets, names).fetchall():
         state = datasets.to_state(columns)
         if streams and state.exists:

@@ -16,9 +16,14 @@ from millpond.testing.store_contract.bench import StoreBench
 from millpond.testing.store_contract.bulk_publish import BulkPublishContract
 from millpond.testing.store_contract.concurrency import ConcurrencyContract
 from millpond.testing.store_contract.datasets import DatasetContract
+from millpond.testing.store_contract.identities import IdentityContract
+from millpond.testing.store_contract.identity_deletion import IdentityDeletionContract
 from millpond.testing.store_contract.identity_pools import IdentityPoolContract
+from millpond.testing.store_contract.identity_updates import IdentityUpdateContract
 from millpond.testing.store_contract.keys import DeveloperKeyContract
 from millpond.testing.store_contract.lifecycle import LifecycleContract
+from millpond.testing.store_contract.merged_datasets import MergedDatasetContract
+from millpond.testing.store_contract.merges import MergeContract
 from millpond.testing.store_contract.outbox import OutboxContract
 from millpond.testing.store_contract.purging import PurgeContract
 from millpond.testing.store_contract.reading import ReadingContract
@@ -32,6 +37,11 @@ class StoreContract(
     DeveloperKeyContract,
     TokenKeyContract,
     IdentityPoolContract,
+    IdentityContract,
+    IdentityUpdateContract,
+    MergeContract,
+    MergedDatasetContract,
+    IdentityDeletionContract,
     DatasetContract,
     ReadingContract,
     ConcurrencyContract,

@@ -16,6 +16,7 @@ from millpond.stores import base
 from millpond.stores.base import NewStreamRecord, Store
 from millpond.testing.store_contract.bench import (
     ALICE,
+    BOB,
     NOW_MS,
     POOL,
     PREFS,
@@ -26,6 +27,12 @@ from millpond.testing.store_contract.bench import (
     read_all,
 )
 from millpond.testing.store_contract.bulk_publish import lease, starting
+from millpond.testing.store_contract.identities import (
+    GOOGLE,
+    an_identity,
+    deciding_to_keep,
+    keep,
+)
 from millpond.testing.store_contract.keys import a_key
 from millpond.testing.store_contract.streams import a_stream, append, data_of
 from millpond.testing.store_contract.token_keys import a_token_key
@@ -60,6 +67,20 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
         after=None, limit=9
     ),
     "add_sync_sessions": lambda s: s.add_sync_sessions({POOL: 1}),
+    "find_identity": lambda s: s.find_identity(ALICE),
+    "find_identities": lambda s: s.find_identities(
+        POOL, identity_ids=[ALICE, BOB], logins=[GOOGLE]
+    ),
+    "update_identities": lambda s: s.update_identities(
+        POOL,
+        identity_ids=[],
+        logins=[GOOGLE],
+        decide=deciding_to_keep(an_identity(BOB, GOOGLE)),
+    ),
+    "list_identities": lambda s: s.list_identities(
+        POOL, after=None, limit=9, enabled=True
+    ),
+    "delete_identity": lambda s: s.delete_identity(BOB, now_ms=NOW_MS),
     "update_dataset": lambda s: s.update_dataset(
         PREFS, keys=["k"], session_id=b"s" * 16, decide=lambda stored: Changes()
     ),
@@ -208,6 +229,7 @@ class LifecycleContract(StoreBench):
         async def scene(store: Store) -> None:
             await store.put_developer_key(a_key())
             await store.put_token_key(a_token_key())
+            await keep(store, an_identity(ALICE, GOOGLE), an_identity(BOB, guest=True))
             await store.add_sync_sessions({POOL: 3})
             await put(
                 store, PREFS, {"k": "v", "t": None}, event=b"x", session=b"s" * 16
@@ -247,6 +269,7 @@ class LifecycleContract(StoreBench):
         return [
             await store.list_developer_keys(),
             await store.list_token_keys(),
+            await store.list_identities(POOL, after=None, limit=9, enabled=True),
             await store.list_identity_pools(after=None, limit=9),
             await store.list_identity_pool_usage(after=None, limit=9),
             await read_all(store, PREFS),

@@ -22,6 +22,14 @@ from millpond.testing.store_contract.bench import (
     read_all,
 )
 from millpond.testing.store_contract.bulk_publish import lease, starting
+from millpond.testing.store_contract.identities import (
+    CAROL,
+    FACEBOOK,
+    GOOGLE,
+    an_identity,
+    keep,
+    load,
+)
 from millpond.testing.store_contract.streams import a_stream, append, data_of
 
 RETENTION_MS = 1000
@@ -57,6 +65,8 @@ class PurgeContract(StoreBench):
 
         async def scene(store: Store) -> None:
             session = a_session(expires_ms=NOW_MS + 1)
+            people = [an_identity(ALICE, GOOGLE), an_identity(BOB, merged_into=ALICE)]
+            await keep(store, *people)
             await put(store, PREFS, {"k": "v"}, event=b"waiting", session=session)
             await put(store, tombstone, {"k": None})
             await put(store, gone, {"k": "v"})
@@ -75,6 +85,8 @@ class PurgeContract(StoreBench):
             after = [await read_all(store, each) for each in (PREFS, tombstone, gone)]
             assert before == after
             assert usage == await store.find_identity_pool_usage(POOL)
+            found = await load(store, [ALICE, BOB], [GOOGLE])
+            assert found.identities == {each.identity_id: each for each in people}
             assert await store.find_spent_session(session) is not None
             assert await data_of(store, stream) == [b"young"]
             assert await store.find_stream_payload("p", now_ms=NOW_MS) == b"x"
@@ -166,9 +178,12 @@ class PurgeContract(StoreBench):
     def test_a_deleted_pool_is_dropped(self, tmp_path: Path) -> None:
         """Nothing of it comes back when its id does; other pools keep everything."""
         other = DatasetId(OTHER_POOL, ALICE, "prefs")
+        carol = an_identity(CAROL, GOOGLE, pool=OTHER_POOL)
 
         async def scene(store: Store) -> None:
             await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            await keep(store, carol, an_identity(ALICE, GOOGLE, FACEBOOK))
+            await keep(store, *(an_identity(f"us-east-1:{n}") for n in range(9)))
             await put(store, other, {"k": "v"}, event=b"other")
             for identity_id in (ALICE, BOB):
                 for name in ("a", "prefs"):
@@ -189,8 +204,13 @@ class PurgeContract(StoreBench):
             assert usage == await store.find_identity_pool_usage(OTHER_POOL)
             assert run == await store.find_bulk_publish(OTHER_POOL)
             assert (await lease(store)).identity_pool_id == OTHER_POOL
+            assert carol == await store.find_identity(CAROL)
 
             assert await store.create_identity_pool(a_pool(), pools_max=9)
+            assert (await load(store, [ALICE], [GOOGLE, FACEBOOK])).identities == {}
+            listed = store.list_identities(POOL, after=None, limit=9, enabled=False)
+            assert await listed == []
+            await keep(store, an_identity(BOB, GOOGLE, FACEBOOK))
             assert RecordPage(None, []) == await read_all(store, PREFS)
             assert await store.find_identity_usage(POOL, ALICE) is None
             empty = IdentityPoolUsage(POOL, 0, 0, None)

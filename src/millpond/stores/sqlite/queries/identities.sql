@@ -53,9 +53,15 @@ SELECT dataset_number, dataset_name, sync_count, live, horizon, creation_date_ms
 FROM datasets WHERE identity_pool_id = ? AND identity_id = ?
 ORDER BY dataset_name;
 
--- name: delete_dataset
+-- name: list_pools_with_data
+-- Pool by pool: there are few of them, and datasets are found by pool and identity.
+SELECT DISTINCT identity_pool_id
+FROM identity_pools AS pool CROSS JOIN datasets USING (identity_pool_id)
+WHERE identity_id = ? AND pool.deleted = 0;
+
+-- name: delete_dead_dataset
 DELETE FROM datasets
-WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name = ?;
+WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name = ? AND live = 0;
 
 -- name: rename_dataset
 UPDATE datasets SET identity_id = ?4, dataset_name = ?5
