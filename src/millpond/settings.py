@@ -13,6 +13,7 @@ end in `_max`.
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from millpond import limits
 from millpond.errors import SettingsError
 
 PREFIX: Final = "MILLPOND_"
+_ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?")
 
 
 class LoginProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -311,6 +313,12 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "Settings 'tls_certificate' and 'tls_key' must be given together."
         )
+    for origin in settings.cors_origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f"Setting 'cors_origins' has '{origin}'; an origin is a scheme, a host "
+                "and perhaps a port, such as https://app.example.com."
+            )
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(
             "Setting 'log_level' must be debug, info, warning or error."

@@ -24,6 +24,7 @@ from millpond.limits import (
 )
 from millpond.service import logins
 from millpond.service.context import Caller, Context
+from millpond.service.identity_pools import get_pool
 from millpond.service.identity_tokens import issue_token
 from millpond.service.refusals import identity_pool_not_found
 
@@ -34,7 +35,7 @@ async def get_open_id_token_for_developer_identity(
     request: contract.GetOpenIdTokenForDeveloperIdentityRequest,
 ) -> contract.GetOpenIdTokenForDeveloperIdentityResponse:
     """Give a token for the identity of a developer's user, which is made or linked."""
-    pool = await _find_pool(context, request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     name = _provider_of(pool, None)
     user = request.logins.get(name)
     if user is None:
@@ -69,7 +70,7 @@ async def lookup_developer_identity(
     request: contract.LookupDeveloperIdentityRequest,
 ) -> contract.LookupDeveloperIdentityResponse:
     """Find an identity by a developer's user, or the users of an identity."""
-    pool = await _find_pool(context, request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     name = _provider_of(pool, None)
     user, identity_id = request.developer_user_identifier, request.identity_id
     if user is None and identity_id is None:
@@ -129,7 +130,7 @@ async def merge_developer_identities(
     request: contract.MergeDeveloperIdentitiesRequest,
 ) -> contract.MergeDeveloperIdentitiesResponse:
     """Merge the identity of one of the developer's users into that of another one."""
-    pool = await _find_pool(context, request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     name = _provider_of(pool, request.developer_provider_name)
     source = Login(name, request.source_user_identifier)
     destination = Login(name, request.destination_user_identifier)
@@ -164,7 +165,7 @@ async def unlink_developer_identity(
     request: contract.UnlinkDeveloperIdentityRequest,
 ) -> None:
     """Take one of the developer's users from an identity."""
-    pool = await _find_pool(context, request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     name = _provider_of(pool, request.developer_provider_name)
     login = Login(name, request.developer_user_identifier)
     now_ms = context.now_ms()
@@ -189,13 +190,6 @@ async def unlink_developer_identity(
     )
     if changes is None:
         raise identity_pool_not_found(pool.identity_pool_id)
-
-
-async def _find_pool(context: Context, identity_pool_id: str) -> IdentityPool:
-    pool = await context.store.find_identity_pool(identity_pool_id)
-    if pool is None:
-        raise identity_pool_not_found(identity_pool_id)
-    return pool
 
 
 def _provider_of(pool: IdentityPool, given: str | None) -> str:

@@ -13,6 +13,7 @@ from millpond.core.identities import (
 from millpond.errors import InvalidParameterException, NotAuthorizedException
 from millpond.service import logins
 from millpond.service.context import Caller, Context
+from millpond.service.identity_pools import get_pool
 from millpond.service.refusals import identity_pool_not_found
 
 
@@ -20,9 +21,7 @@ async def get_id(
     context: Context, caller: Caller, request: contract.GetIdRequest
 ) -> contract.GetIdResponse:
     """Get the identity that logins lead to; without any, a new guest each time."""
-    pool = await context.store.find_identity_pool(request.identity_pool_id)
-    if pool is None:
-        raise identity_pool_not_found(request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     verified = await logins.verify_logins(context, pool, request.logins)
     identity = await logins.resolve(context, pool, None, verified.proofs)
     return contract.GetIdResponse(identity_id=identity.identity_id)

@@ -9,6 +9,7 @@ from millpond.core.identity_pools import IdentityPool, RoleMapping
 from millpond.core.role_selection import ROLE_ARN
 from millpond.errors import InvalidParameterException
 from millpond.service.context import Caller, Context
+from millpond.service.identity_pools import get_pool
 from millpond.service.refusals import identity_pool_not_found
 
 
@@ -39,9 +40,7 @@ async def get_identity_pool_roles(
     context: Context, caller: Caller, request: contract.GetIdentityPoolRolesRequest
 ) -> contract.GetIdentityPoolRolesResponse:
     """Tell the roles and the mappings of a pool."""
-    pool = await context.store.find_identity_pool(request.identity_pool_id)
-    if pool is None:
-        raise identity_pool_not_found(request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     return msgspec.convert(
         pool, contract.GetIdentityPoolRolesResponse, from_attributes=True
     )

@@ -96,10 +96,7 @@ async def describe_identity_pool(
     context: Context, caller: Caller, request: contract.DescribeIdentityPoolRequest
 ) -> contract.IdentityPool:
     """Tell what is known about an identity pool."""
-    pool = await context.store.find_identity_pool(request.identity_pool_id)
-    if pool is None:
-        raise identity_pool_not_found(request.identity_pool_id)
-    return _answer(pool)
+    return _answer(await get_pool(context, request.identity_pool_id))
 
 
 async def list_identity_pools(
@@ -133,6 +130,19 @@ async def delete_identity_pool(
     """Delete an identity pool for good, with all its data."""
     if not await context.store.delete_identity_pool(request.identity_pool_id):
         raise identity_pool_not_found(request.identity_pool_id)
+
+
+async def get_pool(context: Context, identity_pool_id: str) -> IdentityPool:
+    """
+    Get an identity pool.
+
+    Raises:
+        ResourceNotFoundException: there is no such pool.
+    """
+    pool = await context.store.find_identity_pool(identity_pool_id)
+    if pool is None:
+        raise identity_pool_not_found(identity_pool_id)
+    return pool
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

@@ -118,7 +118,7 @@ class RequestDecoder:
                 )
             value = percent_decode(raw_value)
             if isinstance(member.type, inspection.IntType):
-                given[member.name] = _read_integer(value, member.wire_name)
+                given[member.name] = read_integer(value, member.wire_name)
             else:
                 given[member.name] = value
 
@@ -163,7 +163,8 @@ def _read_body(body: bytes) -> dict[str, Any]:
     return given
 
 
-def _read_integer(text: str, name: str) -> int:
+def read_integer(text: str, name: str) -> int:
+    """Read a parameter that is an integer, in decimal digits and nothing else."""
     # int() alone would take '1_0', ' 1' and digits of other scripts.
     digits = text[1:] if text.startswith(("-", "+")) else text
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):

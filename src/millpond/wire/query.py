@@ -60,6 +60,7 @@ from millpond.errors import (
     UnrecognizedClientException,
     ValidationException,
 )
+from millpond.wire.decoding import read_integer
 from millpond.wire.validation import VALUE_CHARS_MAX, lower_first, refusal
 
 FORM_BYTES_MAX: Final = 131_072  # a token of 20,000 characters, escaped, fits twice
@@ -226,7 +227,7 @@ def _read_value(kind: inspection.Type, form: Mapping[str, str], name: str) -> An
         case inspection.StrType() | inspection.LiteralType():
             return form.get(name)
         case inspection.IntType():
-            return _read_integer(form[name], name) if name in form else None
+            return read_integer(form[name], name) if name in form else None
         case inspection.ListType():
             return _read_list(strip(kind.item_type)[0], form, name)
         case inspection.StructType(cls=shape):
@@ -257,14 +258,6 @@ def _read_list(
         return [] if name in form else None
     items = (_read_value(item, form, f"{name}.member.{n}") for n in sorted(numbers))
     return [{} if each is None else each for each in items]
-
-
-def _read_integer(text: str, name: str) -> int:
-    # int() alone would take '1_0', ' 1' and digits of other scripts.
-    digits = text[1:] if text.startswith(("-", "+")) else text
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
-        raise SerializationException(f"Parameter '{name}' must be an integer.")
-    return int(text)
 
 
 def encode_response(
