@@ -49,9 +49,15 @@ MAY_KNOW: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 """What each part of the package may import, besides itself."""
-MAY_KNOW_EVERYTHING = {"server", "testing", "cli.serve", "cli.key", "cli.demo"}
+MAY_KNOW_EVERYTHING = {
+    *("server", "testing"),
+    *("cli.administration", "cli.demo", "cli.key", "cli.pool"),
+    *("cli.serve", "cli.token_key"),
+}
 # Modules that the commands of the API load only with an administration command.
-ADMINISTRATION = {"cli.serve", "cli.key", "cli.demo"}
+ADMINISTRATION = {each for each in MAY_KNOW_EVERYTHING if each.startswith("cli.")} - {
+    "cli.administration"
+}
 PURE = {"core", "contract", "wire", "errors", "limits"}
 """Parts without I/O, threads or a clock."""
 IMPURE = {

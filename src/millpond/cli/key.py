@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import datetime
-import json
-import sys
-from typing import Any
 
-from millpond.cli.serve import add_settings_options, load_settings
-from millpond.errors import MillpondError
+from millpond.cli.administration import (
+    CommandError,
+    add_store_options,
+    iso,
+    run,
+    show,
+)
 from millpond.settings import Settings
 
 
 def main(argv: list[str]) -> int:
     """Run `millpond key`."""
-    options = _parser().parse_args(argv)
     commands = {"create": _create, "list": _list, "delete": _delete}
-    try:
-        settings = load_settings(options)
-        return asyncio.run(commands[options.command](settings, options))
-    except MillpondError as error:
-        print(f"millpond key: {error}", file=sys.stderr)
-        return 1
+    return run(make_parser(), argv, commands)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="millpond key",
         description="Make, list and delete developer keys. A running server honours "
@@ -39,9 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="list the keys, without their secrets")
     delete = commands.add_parser("delete", help="delete a key")
     delete.add_argument("access_key_id", metavar="ACCESS_KEY_ID")
-    for each in (create, listing, delete):
-        add_settings_options(each)
-        each.add_argument("--output", choices=("text", "json"), default="text")
+    add_store_options(create, listing, delete)
     return parser
 
 
@@ -64,7 +57,7 @@ async def _create(settings: Settings, options: argparse.Namespace) -> int:
         "AccessKeyId": key.access_key_id,
         "SecretAccessKey": key.secret_access_key,
     }
-    _show(options, shown, [f"{name}: {value}" for name, value in shown.items()])
+    show(options, shown, [f"{name}: {value}" for name, value in shown.items()])
     return 0
 
 
@@ -77,11 +70,11 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
         {
             "AccessKeyId": key.access_key_id,
             "Name": key.name,
-            "CreationDate": _iso(key.creation_date_ms),
+            "CreationDate": iso(key.creation_date_ms),
         }
         for key in keys
     ]
-    _show(options, {"Keys": rows}, ["\t".join(row.values()) for row in rows])
+    show(options, {"Keys": rows}, ["\t".join(row.values()) for row in rows])
     return 0
 
 
@@ -90,27 +83,10 @@ async def _delete(settings: Settings, options: argparse.Namespace) -> int:
 
     async with app.open_store(settings) as store:
         if not await store.delete_developer_key(options.access_key_id):
-            print(
-                f"millpond key: there is no key '{options.access_key_id}'.",
-                file=sys.stderr,
-            )
-            return 1
-    _show(
+            raise CommandError(f"there is no key '{options.access_key_id}'.")
+    show(
         options,
         {"AccessKeyId": options.access_key_id},
         [f"Deleted {options.access_key_id}."],
     )
     return 0
-
-
-def _iso(time_ms: int) -> str:
-    moment = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
-    return moment.isoformat(timespec="seconds")
-
-
-def _show(options: argparse.Namespace, document: Any, lines: list[str]) -> None:
-    if options.output == "json":
-        print(json.dumps(document, indent=4))
-    else:
-        for line in lines:
-            print(line)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> int:
     """Run `millpond serve`."""
-    options = _parser().parse_args(argv)
+    options = make_parser().parse_args(argv)
     try:
         settings = load_settings(options)
         _run(settings)
@@ -52,7 +52,8 @@ def load_settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="millpond serve",
         description="Run the server until SIGTERM or Ctrl-C.",

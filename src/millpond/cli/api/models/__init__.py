@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # command -> the module that holds its contract
 CONTRACTS: Final[Mapping[str, str]] = {
     "cognito-sync": "millpond.contract.cognito_sync",
+    "cognito-identity": "millpond.contract.cognito_identity",
 }
 
 

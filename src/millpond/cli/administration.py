@@ -1,0 +1,60 @@
+"""What the commands that work on a store share: how they run, and how they show."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from millpond.cli.serve import add_settings_options, load_settings
+from millpond.errors import MillpondError
+from millpond.settings import Settings
+
+Command = Callable[[Settings, argparse.Namespace], Awaitable[int]]
+
+
+class CommandError(MillpondError):
+    """What was asked for cannot be done; the message says why."""
+
+
+def run(
+    parser: argparse.ArgumentParser, argv: list[str], commands: Mapping[str, Command]
+) -> int:
+    """Parse a command line, run the command that it names, and return its status."""
+    options = parser.parse_args(argv)
+    try:
+        settings = load_settings(options)
+        return asyncio.run(_await(commands[options.command](settings, options)))
+    except MillpondError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+
+
+async def _await(command: Awaitable[int]) -> int:
+    return await command
+
+
+def add_store_options(*parsers: argparse.ArgumentParser) -> None:
+    """Add the options of a store, and of the form of the output."""
+    for each in parsers:
+        add_settings_options(each)
+        each.add_argument("--output", choices=("text", "json"), default="text")
+
+
+def show(options: argparse.Namespace, document: Any, lines: list[str]) -> None:
+    """Print the document for programs, or the lines for people."""
+    if options.output == "json":
+        print(json.dumps(document, indent=4))
+    else:
+        for line in lines:
+            print(line)
+
+
+def iso(time_ms: int) -> str:
+    """Write a time for people, to the second."""
+    moment = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,102 @@
+"""`millpond token-key list|rotate|retire`: the keys that sign OpenID tokens."""
+
+from __future__ import annotations
+
+import argparse
+
+from millpond.cli.administration import (
+    CommandError,
+    add_store_options,
+    iso,
+    run,
+    show,
+)
+from millpond.settings import Settings
+
+
+def main(argv: list[str]) -> int:
+    """Run `millpond token-key`."""
+    commands = {"list": _list, "rotate": _rotate, "retire": _retire}
+    return run(make_parser(), argv, commands)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog="millpond token-key",
+        description="List, rotate and retire the keys that sign OpenID tokens. A "
+        "running server honours a change within a second.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="list the keys, the newest first")
+    rotate = commands.add_parser(
+        "rotate",
+        help="make a new key, which signs from now on; tokens of the one before stay "
+        "good until they expire",
+    )
+    retire = commands.add_parser(
+        "retire",
+        help="retire a key that leaked, at once: no token that it signed is good any "
+        "more",
+    )
+    retire.add_argument("key_id", metavar="KEY_ID")
+    add_store_options(listing, rotate, retire)
+    return parser
+
+
+async def _list(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import app
+    from millpond.service.context import system_now_ms
+    from millpond.service.token_keys import newest_first
+
+    async with app.open_store(settings) as store:
+        keys = newest_first(await store.list_token_keys())
+    now_ms = system_now_ms()
+    rows = []
+    for key in keys:
+        row = {"KeyId": key.key_id, "CreationDate": iso(key.creation_date_ms)}
+        if key.retire_date_ms is None:
+            row["Status"] = "SIGNS"
+        else:
+            retired = key.retire_date_ms <= now_ms
+            row["Status"] = "RETIRED" if retired else "PUBLISHED"
+            row["RetireDate"] = iso(key.retire_date_ms)
+        rows.append(row)
+    show(options, {"Keys": rows}, ["\t".join(row.values()) for row in rows])
+    return 0
+
+
+async def _rotate(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import app
+    from millpond.service.context import system_now_ms
+    from millpond.service.token_keys import rotate_token_key
+
+    async with app.open_store(settings) as store:
+        key_id = await rotate_token_key(
+            store,
+            app.make_token_key_sealer(settings),
+            region=settings.region,
+            now_ms=system_now_ms(),
+        )
+    show(options, {"KeyId": key_id}, [f"{key_id} signs from now on."])
+    return 0
+
+
+async def _retire(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import app
+    from millpond.service.context import system_now_ms
+    from millpond.service.token_keys import retire_token_key
+
+    async with app.open_store(settings) as store:
+        retired = await retire_token_key(
+            store,
+            app.make_token_key_sealer(settings),
+            options.key_id,
+            region=settings.region,
+            now_ms=system_now_ms(),
+        )
+    if not retired:
+        raise CommandError(f"there is no key '{options.key_id}'.")
+    show(options, {"KeyId": options.key_id}, [f"Retired {options.key_id}."])
+    return 0

@@ -1,0 +1,50 @@
+"""`millpond pool adopt`: pools under ids that apps have built in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+POOL = "eu-west-1:0f0e0d0c-0b0a-4908-8706-050403020100"
+
+
+@pytest.fixture
+def adopt(run, home):
+    """Run `millpond pool adopt` on a store of its own."""
+
+    def run_command(*words: str) -> Any:
+        return run("pool", "adopt", *words, "--data", str(home / "data"))
+
+    return run_command
+
+
+def test_a_pool_gets_the_id_that_is_given(adopt):
+    """The pool is created under its id, once."""
+    first = adopt(POOL, "--name", "Players", "--output", "json")
+    again = adopt(POOL, "--name", "Players")
+
+    assert (first.code, json.loads(first.out)) == (0, {"IdentityPoolId": POOL})
+    assert again.code == 1
+    assert again.err == f"millpond pool: identity pool '{POOL}' exists already.\n"
+
+
+@pytest.mark.parametrize("words", [("no-id", "--name", "x"), (POOL, "--name", "a/b")])
+def test_what_the_api_would_refuse_is_refused(adopt, words):
+    """Ids and names have the form that the API gives them."""
+    result = adopt(*words)
+
+    assert result.code == 1
+    assert result.err.startswith("millpond pool: it cannot be created: ")
+
+
+def test_the_limit_of_pools_counts(adopt, monkeypatch):
+    """The setting that bounds the number of pools bounds these, too."""
+    monkeypatch.setenv("MILLPOND_IDENTITY_POOLS_MAX", "1")
+    adopt(POOL, "--name", "one")
+
+    result = adopt(f"{POOL[:-1]}1", "--name", "two")
+
+    assert result.code == 1
+    assert "1 identity pools already" in result.err
