@@ -2,103 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from dataclasses import dataclass
 
 import pytest
 
+from cli.stub import Stub
 from millpond.cli.main import main
+from millpond.testing.server import RunningServer
 
 POOL = "us-east-1:7c4f5e0a-2f0b-4b9e-9d8c-0a1b2c3d4e5f"
-
-
-@dataclass
-class Received:
-    """One request as the stub saw it."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Answer:
-    """What the stub answers."""
-
-    body: Any = field(default_factory=dict)
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    drop: bool = False  # close the connection instead
-
-
-class Stub:
-    """A server on the loopback that answers from a list and keeps what it got."""
-
-    def __init__(self) -> None:
-        self.received: list[Received] = []
-        self.answers: list[Answer] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def will_answer(self, body: Any = None, status: int = 200, **options: Any) -> None:
-        """Queue an answer; the last one queued is given from then on."""
-        self.answers.append(Answer({} if body is None else body, status, **options))
-
-    def next_answer(self) -> Answer:
-        """The answer whose turn it is."""
-        if len(self.answers) > 1:
-            return self.answers.pop(0)
-        return self.answers[0] if self.answers else Answer()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            names = {name.lower(): value for name, value in self.headers.items()}
-            stub.received.append(
-                Received(self.command, self.path, names, self.rfile.read(length))
-            )
-            answer = stub.next_answer()
-            self.close_connection = True
-            if answer.drop:
-                return
-            body = answer.body
-            if not isinstance(body, (bytes, str)):
-                body = json.dumps(body)
-            if isinstance(body, str):
-                body = body.encode()
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = do_DELETE = do_CONNECT = _answer  # noqa: N815
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    return Handler
 
 
 @pytest.fixture
@@ -171,6 +85,13 @@ def details(sync) -> Callable[..., Result]:
         return result
 
     return run_details
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[RunningServer]:
+    """A real server, one for each process of the test run."""
+    with RunningServer(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
 
 
 @pytest.fixture

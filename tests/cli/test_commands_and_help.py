@@ -45,6 +45,7 @@ def test_a_help_page_has_every_section_option_and_member(run, operation):
     assert headings == [
         *("NAME", "DESCRIPTION", "SYNOPSIS", "OPTIONS", "GLOBAL OPTIONS", "OUTPUT")
     ]
+    assert re.findall(r"(?m)^[A-Z][a-z]+$", result.out) == ["Errors", "Examples"]
     synopsis, _, rest = result.out.partition("\nOPTIONS\n")
     own = [command_name(each.name) for each in members(operation.request)]
     shared = [
@@ -56,8 +57,9 @@ def test_a_help_page_has_every_section_option_and_member(run, operation):
         assert re.search(rf"(?m)^\s+--{option} \(", rest)
     for member in members(operation.response) if operation.response else ():
         assert f"{member.name} -> (" in rest
+    errors = rest.partition("\nErrors\n")[2].partition("\nExamples\n")[0]
     for error in operation.errors:
-        assert error.__name__ in rest
+        assert f"       {error.__name__} ({error.http_status})\n" in errors
     assert operation.callers.value in " ".join(result.out.split())
 
 
@@ -135,10 +137,11 @@ def test_a_page_on_a_terminal_goes_through_the_pager(run, monkeypatch):
     """On a terminal, MANPAGER gets the page, before PAGER."""
     pages = []
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("MANPAGER", "show --all")
     monkeypatch.setenv("PAGER", "other")
     monkeypatch.setattr(
-        "subprocess.run", lambda words, input, check: pages.append((words, input))
+        "subprocess.run", lambda words, input, **_: pages.append((words, input))
     )
 
     run("cognito-sync", "help")
@@ -147,9 +150,38 @@ def test_a_page_on_a_terminal_goes_through_the_pager(run, monkeypatch):
     assert pages[0][1].startswith(b"NAME\n")
 
 
+def test_a_terminal_shows_headings_and_options_bold(run, monkeypatch):
+    """Headings and options stand out where a terminal can show it."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("PAGER", "no-such-pager-anywhere")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    words = ("cognito-sync", "bulk-publish", "help")
+
+    monkeypatch.setenv("TERM", "xterm")
+    bold = run(*words).out
+    monkeypatch.setenv("TERM", "dumb")
+    plain = run(*words).out
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert "\x1b[1mNAME\x1b[m\n" in bold
+    assert "\n       \x1b[1m--identity-pool-id\x1b[m (string)\n" in bold
+    assert plain == re.sub(r"\x1b\[1?m", "", bold) == run(*words).out
+
+
+def test_a_page_on_a_pipe_is_plain_text(run):
+    """No control characters, and nothing wider than a terminal but what is copied."""
+    page = run("cognito-sync", "list-records", "help").out
+
+    assert not re.search(r"[^\n\x20-\x7e]", page)
+    described = page.partition("\nExamples\n")[0]
+    assert max(map(len, described.splitlines())) <= 80
+
+
 def test_a_pager_that_is_missing_does_no_harm(run, monkeypatch):
     """Without the pager, the page is printed."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("MANPAGER", "no-such-pager-anywhere")
 
     assert run("cognito-sync", "help").out.startswith("NAME\n")

@@ -314,13 +314,14 @@ def test_the_server_speaks_no_tls(run, stub):
 
 
 def test_a_bundle_that_cannot_be_read(run):
-    """A CA bundle that is not there is told by name."""
+    """A CA bundle that is not there fails as the connection would."""
     result = run(
         *(SYNC, DETAILS, "--identity-pool-id", "a:1", "--ca-bundle", "none.pem"),
         *("--endpoint-url", "https://127.0.0.1:1"),
     )
 
-    assert result.err.startswith("\nThe CA bundle none.pem cannot be read: ")
+    assert result.err.startswith("\nSSL validation failed for https://127.0.0.1")
+    assert result.err.endswith(" [Errno 2] No such file or directory\n")
 
 
 def test_a_proxy_is_used(run, stub, monkeypatch):

@@ -134,10 +134,12 @@ def test_a_reader_that_goes_away(home):
         (*DETAILS, "help"),
         ("--version",),
         ("nonsense",),
+        ("completion", "--words", "cognito-sync", "update-records", "--"),
+        ("completion", "--line", "=:", "millpond cognito-sync get-"),
     ],
 )
 def test_commands_that_send_nothing_load_no_network(loaded, words):
-    """Skeletons, help and usage errors load neither sockets nor anything heavy."""
+    """Skeletons, help, usage errors, completion: nothing heavy, no sockets."""
     modules = loaded(*words)
 
     assert not modules & {*HEAVY, "socket", "ssl", "http.client", "configparser"}

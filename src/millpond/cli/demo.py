@@ -46,7 +46,7 @@ class DemoError(Exception):
 
 def main(argv: list[str]) -> int:
     """Run `millpond demo`."""
-    _parser().parse_args(argv)
+    make_parser().parse_args(argv)
     console = Console(highlight=False)
     started = time.monotonic()
     try:
@@ -65,7 +65,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
     return argparse.ArgumentParser(
         prog="millpond demo",
         description="Start a server in a temporary folder, write the data of "

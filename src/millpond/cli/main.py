@@ -18,13 +18,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-# name -> module with `main(argv) -> int`, one line of help
+# name -> module with `main(argv) -> int` and `make_parser()`, one line of help
 LOCAL_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("millpond.cli.serve", "Run a server."),
     "key": ("millpond.cli.key", "Create, list and remove developer access keys."),
+    "token-key": ("millpond.cli.token_key", "Rotate the keys that sign tokens."),
+    "pool": ("millpond.cli.pool", "Create a pool under the id that it has at AWS."),
     "demo": ("millpond.cli.demo", "Run a server with sample data, to try things out."),
+    "doctor": ("millpond.cli.doctor", "Find out why calls fail, and what to do."),
+    "get-bulk-publish-details": (
+        "millpond.cli.bulk_publish_details",
+        "Say how a bulk publish goes, and watch it to its end.",
+    ),
+    "install-model": (
+        "millpond.cli.install_model",
+        "Make the AWS CLI and boto3 know the API without AWS.",
+    ),
+    "completion": (
+        "millpond.cli.completion",
+        "Print what makes a shell complete our commands.",
+    ),
 }
 
+_USAGE_ERROR: Final = 2
 _INTERRUPTED: Final = 130  # 128 and the number of the signal, as shells have it
 
 
@@ -53,11 +69,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     if words and words[0] in LOCAL_COMMANDS:
-        import importlib
-
-        module = importlib.import_module(LOCAL_COMMANDS[words[0]][0])
-        status: int = module.main(words[1:])
-        return status
+        return _run_local(words[0], words[1:])
     from millpond.cli.api import command
 
     try:
@@ -69,6 +81,21 @@ def _dispatch(words: list[str]) -> int:
         if "--debug" in words:
             raise
         raise Fault(str(error)) from error
+
+
+def _run_local(name: str, words: list[str]) -> int:
+    import importlib
+
+    module = importlib.import_module(LOCAL_COMMANDS[name][0])
+    try:
+        status: int = module.main(words)
+    except SystemExit as done:  # argparse has printed help, or what is wrong
+        if done.code == _USAGE_ERROR:
+            from millpond.cli import near
+
+            _complain(near.proposals(module.make_parser(), words).removeprefix("\n\n"))
+        return int(done.code or 0)
+    return status
 
 
 def _complain(text: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 
-from millpond.cli.api.faults import PROGRAM, USAGE, UsageFault
+from millpond.cli.api.faults import PROGRAM, USAGE, Fault, UsageFault
 from millpond.cli.api.model import command_name
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _CHOICES_PER_LINE: Final = 2
 _CHOICE_WIDTH: Final = 40
 _SIMILARITY_MIN: Final = 0.8
+_TIMEOUT_S_DEFAULT: Final = 60
 
 INPUT_JSON: Final = "cli-input-json"
 SKELETON: Final = "generate-cli-skeleton"
@@ -53,12 +54,12 @@ class Option:
         """Whether a value follows the option."""
         return self.kind != "boolean"
 
-    def add_to(self, parser: argparse.ArgumentParser) -> None:
+    def add_to(self, parser: argparse._ActionsContainer) -> None:
         """Make a parser know the option."""
         settings = dict(self._settings)
         if self.choices:
             settings["choices"] = self.choices
-        parser.add_argument(f"--{self.name}", **settings)
+        parser.add_argument(f"--{self.name}", help=self.help, **settings)
 
 
 # AWS: in this order on every help page; awscli/data/cli.json.
@@ -79,7 +80,7 @@ GLOBAL_OPTIONS: Final = (
     ),
     Option(
         "no-paginate",
-        "Accepted for the sake of scripts: one call is one page here.",
+        "Make one call, and do not put pages together, where an operation has them.",
         kind="boolean",
         action="store_false",
         dest="paginate",
@@ -133,6 +134,24 @@ GLOBAL_OPTIONS: Final = (
     ),
 )
 
+_CONNECTION_NAMES: Final = frozenset(
+    (
+        "debug",
+        "endpoint-url",
+        "no-verify-ssl",
+        "profile",
+        "region",
+        "ca-bundle",
+        "cli-read-timeout",
+        "cli-connect-timeout",
+    )
+)
+
+# Those that say where to, as whom and how to connect; our own commands have them too.
+CONNECTION_OPTIONS: Final = tuple(
+    option for option in GLOBAL_OPTIONS if option.name in _CONNECTION_NAMES
+)
+
 # The options that every operation has, beside those of its input.
 COMMON_OPTIONS: Final = (
     Option(
@@ -149,6 +168,24 @@ COMMON_OPTIONS: Final = (
         choices=("input", "output"),
         nargs="?",
         const="input",
+    ),
+)
+
+
+# The options of operations whose pages are put together; see paging.
+PAGING_OPTIONS: Final = (
+    Option("starting-token", "Where to begin: the NextToken of an earlier result."),
+    Option(
+        "page-size",
+        "The size of the pages that are asked for.",
+        kind="integer",
+        type=int,
+    ),
+    Option(
+        "max-items",
+        "The most items to give back; NextToken says where to go on.",
+        kind="integer",
+        type=int,
     ),
 )
 
@@ -173,17 +210,22 @@ class Parser(argparse.ArgumentParser):
 
 def invalid_choice(value: str, choices: Sequence[str]) -> str:
     """List the choices, and those that come close. AWS: awscli/argparser.py."""
-    from difflib import get_close_matches
-
     lines = ["Invalid choice, valid choices are:\n"]
     for start in range(0, len(choices), _CHOICES_PER_LINE):
         row = choices[start : start + _CHOICES_PER_LINE]
         lines.append(" | ".join(each.ljust(_CHOICE_WIDTH) for each in row))
+    return "\n".join(lines) + proposal(value, choices).removesuffix("\n")
+
+
+def proposal(value: str, choices: Sequence[str]) -> str:
+    """Propose the choices that come close to a wrong one; empty when none does."""
+    from difflib import get_close_matches
+
     close = get_close_matches(value, choices, cutoff=_SIMILARITY_MIN)
-    if close:
-        lines.append(f"\n\nInvalid choice: {value!r}, maybe you meant:\n")
-        lines.extend(f"  * {each}" for each in close)
-    return "\n".join(lines)
+    if not close:
+        return ""
+    listed = "".join(f"  * {each}\n" for each in close)
+    return f"\n\n\nInvalid choice: {value!r}, maybe you meant:\n\n{listed}"
 
 
 def parse_globals(
@@ -197,6 +239,38 @@ def parse_globals(
     parser.add_argument("--version", action="version", version=version)
     parser.add_argument("command", choices=[*commands, "help"])
     return parser.parse_known_args(words)
+
+
+def settle_connection(options: argparse.Namespace) -> None:
+    """
+    Read the values of the options that say where and how to connect.
+
+    Raises:
+        Fault: the URL has no scheme, or a timeout is no number.
+    """
+    if options.endpoint_url is not None:
+        _check_scheme(options.endpoint_url)
+    options.read_timeout = _seconds(options.read_timeout)
+    options.connect_timeout = _seconds(options.connect_timeout)
+
+
+def _check_scheme(url: str) -> None:
+    from urllib.parse import urlsplit
+
+    if not urlsplit(url).scheme:
+        raise Fault(
+            f'Bad value for --endpoint-url "{url}": scheme is missing.  Must be of the '
+            "form http://<hostname>/ or https://<hostname>/"
+        )
+
+
+def _seconds(value: str | None) -> int | None:
+    """Read a timeout: 0 means none at all."""
+    try:
+        seconds = _TIMEOUT_S_DEFAULT if value is None else int(value)
+    except ValueError as error:
+        raise Fault(str(error)) from None
+    return seconds or None
 
 
 def parse_operation(
@@ -221,13 +295,40 @@ def parse_options(
     for name, shape in operation.input.members.items():
         required = name in operation.input.required and not lenient
         _add_member(parser, command_name(name), shape, required=required)
-    for option in COMMON_OPTIONS:
+    for option in options_beside(operation):
         option.add_to(parser)
     parser.add_argument("help", nargs="?")
     parsed, rest = parser.parse_known_args(words)
     if parsed.help and parsed.help != "help":
         rest.append(parsed.help)
     return parsed, rest
+
+
+def options_beside(operation: OperationModel) -> tuple[Option, ...]:
+    """The options of an operation that do not come from its input."""
+    return COMMON_OPTIONS + (PAGING_OPTIONS if operation.paged_items else ())
+
+
+def near_options(
+    unknown: Sequence[str], operation: OperationModel, given: argparse.Namespace
+) -> str:
+    """
+    Propose options for those that are unknown.
+
+    Ours: the AWS CLI proposes commands alone. One that is on the line already is not
+    what was meant.
+    """
+    missing = [
+        f"--{name}"
+        for name in map(command_name, operation.input.members)
+        if getattr(given, attribute(name)) is None
+    ]
+    known = [*missing, *(f"--{each.name}" for each in GLOBAL_OPTIONS)]
+    known += [f"--{each.name}" for each in options_beside(operation)]
+    words = [each.partition("=")[0] for each in unknown if each.startswith("--")]
+    # A name that is right stands in the wrong place, such as after a bare '--'.
+    wrong = [word for word in words if word not in known]
+    return "".join(proposal(word, known) for word in wrong).removeprefix("\n")
 
 
 def attribute(option: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from millpond.cli.api import endpoints, validation
 from millpond.cli.api.credentials import Elsewhere, NoCredentialsFault, find
 from millpond.cli.api.faults import Fault, PlainFault
-from millpond.cli.api.retries import Policy
+from millpond.cli.api.retries import Policy, check_defaults_mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 
 
 _PATH_UNTOUCHED: Final = "/%:@!$&'()*+,;=-._~"
+
+
+class RefusedFault(Fault):
+    """The service answered with an error."""
+
+    def __init__(self, message: str, error: ServiceError) -> None:
+        super().__init__(message)
+        self.error = error
 
 
 class Call:
@@ -69,23 +77,25 @@ def prepare(
     endpoints.check_region(region)
     signed = options.sign_request and operation.signed
     credentials = find(configuration, region) if signed else None
+    check_defaults_mode(configuration)
     if region is None:
         raise PlainFault(
             "You must specify a region. You can also configure your region by running "
             '"aws configure".'
         )
+    region, is_fips = endpoints.settle_region(region)
     service = operation.service
     url = options.endpoint_url or configuration.endpoint_url(service.snake_name)
     if url is None:
         url = endpoints.default_url(
             service.metadata["endpointPrefix"],
             region,
-            fips=configuration.is_on("use_fips_endpoint"),
+            fips=is_fips or configuration.is_on("use_fips_endpoint"),
             dual_stack=configuration.is_on("use_dualstack_endpoint"),
         )
     policy = Policy.configured(configuration)
     endpoints.check_url(url)
-    ca_bundle = _ca_bundle(options, configuration)
+    ca_bundle = find_ca_bundle(options, configuration)
     if configuration.is_on("parameter_validation", default=True):
         validation.check(parameters, operation.input)
     return Call(
@@ -105,7 +115,8 @@ def make(call: Call, options: Namespace) -> Response:
     Make a call, as often as the policy says.
 
     Raises:
-        Fault: the service refused it, or could not be reached.
+        RefusedFault: the service answered with an error.
+        ConnectionFault: it could not be reached.
     """
     from millpond.cli.api import answers, transport
 
@@ -136,11 +147,12 @@ def make(call: Call, options: Namespace) -> Response:
         _sleep(call.policy.pause_s(attempts))
 
 
-def _refusal(call: Call, error: ServiceError, *, retried: int | None) -> Fault:
+def _refusal(call: Call, error: ServiceError, *, retried: int | None) -> RefusedFault:
     retries = "" if retried is None else f" (reached max retries: {retried})"
-    return Fault(
+    return RefusedFault(
         f"An error occurred ({error.code}) when calling the {call.operation.name} "
-        f"operation{retries}: {error.message}"
+        f"operation{retries}: {error.message}",
+        error,
     )
 
 
@@ -174,7 +186,7 @@ def _build_request(call: Call) -> Request:
     return transport.Request(call.operation.method, url, headers, parts.body)
 
 
-def _ca_bundle(options: Namespace, configuration: Configuration) -> str | None:
+def find_ca_bundle(options: Namespace, configuration: Configuration) -> str | None:
     """Find the file of certificates to trust, where one is named."""
     bundle: str | None = options.ca_bundle
     if bundle is None:

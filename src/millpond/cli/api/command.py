@@ -18,13 +18,13 @@ from millpond.cli.api.faults import Fault, UsageFault
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Final
 
     from millpond.cli.api.configuration import Configuration
     from millpond.cli.api.model import OperationModel
+    from millpond.cli.api.paging import Fetch, Pages
 
-_TIMEOUT_S_DEFAULT: Final = 60
 _TIME_FORMATS: Final = ("none", "wire", "iso8601")
 
 
@@ -55,10 +55,7 @@ def _version() -> str:
 def _settle_globals(options: Namespace) -> Any:
     """Read the values of the global options; give back the compiled query."""
     query = None if options.query is None else _compile_query(options.query)
-    if options.endpoint_url is not None:
-        _check_scheme(options.endpoint_url)
-    options.read_timeout = _seconds(options.read_timeout)
-    options.connect_timeout = _seconds(options.connect_timeout)
+    arguments.settle_connection(options)
     return query
 
 
@@ -69,25 +66,6 @@ def _compile_query(expression: str) -> Any:
         return jmespath.compile(expression)
     except Exception as error:
         raise Fault(f"Bad value for --query {expression}: {error}") from None
-
-
-def _check_scheme(url: str) -> None:
-    from urllib.parse import urlsplit
-
-    if not urlsplit(url).scheme:
-        raise Fault(
-            f'Bad value for --endpoint-url "{url}": scheme is missing.  Must be of the '
-            "form http://<hostname>/ or https://<hostname>/"
-        )
-
-
-def _seconds(value: str | None) -> int | None:
-    """Read a timeout: 0 means none at all."""
-    try:
-        seconds = _TIMEOUT_S_DEFAULT if value is None else int(value)
-    except ValueError as error:
-        raise Fault(str(error)) from None
-    return seconds or None
 
 
 def _run_api(options: Namespace, words: Sequence[str], query: Any) -> int:
@@ -105,7 +83,9 @@ def _run_api(options: Namespace, words: Sequence[str], query: Any) -> int:
     if given.help == "help":
         return _show(lambda page: page.operation_page(operation, name))
     if unknown:
-        raise UsageFault.unknown_options(unknown)
+        near = arguments.near_options(unknown, operation, given)
+        raise UsageFault.unknown_options(unknown, near)
+    read_pages = _page_reader(given, operation, options)
     parameters = _read_parameters(given, operation, configuration)
     if given.generate_cli_skeleton == "input":
         _print_input_skeleton(operation)
@@ -113,9 +93,29 @@ def _run_api(options: Namespace, words: Sequence[str], query: Any) -> int:
     if given.generate_cli_skeleton == "output":
         result = _sample_result(operation, parameters, options, configuration)
     else:
-        result = _call(operation, parameters, options, configuration, read_time)
+
+        def fetch(parameters: dict[str, Any]) -> dict[str, Any]:
+            return _call(operation, parameters, options, configuration, read_time)
+
+        result = (
+            fetch(parameters) if read_pages is None else read_pages(fetch, parameters)
+        )
     _print_result(result, operation.name, query, options, configuration)
     return 0
+
+
+def _page_reader(
+    given: Namespace, operation: OperationModel, options: Namespace
+) -> Callable[[Fetch, dict[str, Any]], Pages] | None:
+    """What puts the pages of an operation together; `None` when one call is all."""
+    items = operation.paged_items
+    if items is None:
+        return None
+    from millpond.cli.api import paging
+
+    if not paging.is_wanted(given, operation, paginate=options.paginate):
+        return None
+    return lambda fetch, parameters: paging.Pages(fetch, parameters, given, items)
 
 
 def _time_reader(configuration: Configuration) -> Callable[[Any], Any]:
@@ -195,24 +195,31 @@ def _print_result(
         output = configuration.get("output")
     if output is None:
         output = "json"
-    if query is not None:
-        result = _search(query, result)
-    if output == "json":
-        from millpond.cli.api import formatting
+    for part in _parts(result, output):
+        shown = part if query is None else _search(query, part)
+        sys.stdout.write(_formatted(shown, output, title, color=options.color))
+    sys.stdout.flush()
 
-        text = formatting.as_json(result)
-    elif output == "text":
-        from millpond.cli.api import formatting
 
-        text = formatting.as_text(result)
-    elif output == "table":
+def _parts(result: Any, output: str) -> Iterable[Any]:
+    """Part pages, where there are some. AWS: text alone is written page by page."""
+    if isinstance(result, dict):
+        return [result]
+    return result.parts() if output == "text" else [result.whole()]
+
+
+def _formatted(result: Any, output: str, title: str, *, color: str) -> str:
+    if output == "table":
         from millpond.cli.api import table
 
-        text = table.as_table(title, result, color=options.color)
-    else:
-        raise Fault(f"Unknown output type: {output}")
-    sys.stdout.write(text)
-    sys.stdout.flush()
+        return table.as_table(title, result, color=color)
+    from millpond.cli.api import formatting
+
+    if output == "json":
+        return formatting.as_json(result)
+    if output == "text":
+        return formatting.as_text(result)
+    raise Fault(f"Unknown output type: {output}")
 
 
 def _search(query: Any, result: Any) -> Any:

@@ -33,6 +33,7 @@ _SETTINGS: Final = {
     "ca_bundle": ("ca_bundle", "AWS_CA_BUNDLE"),
     "max_attempts": ("max_attempts", "AWS_MAX_ATTEMPTS"),
     "retry_mode": ("retry_mode", "AWS_RETRY_MODE"),
+    "defaults_mode": ("defaults_mode", "AWS_DEFAULTS_MODE"),
     "use_fips_endpoint": ("use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"),
     "use_dualstack_endpoint": (
         "use_dualstack_endpoint",
@@ -97,6 +98,11 @@ class Configuration:
         return _DEFAULT_PROFILE if self._named_profile is None else self._named_profile
 
     @property
+    def profile_names(self) -> list[str]:
+        """The profiles that there are."""
+        return sorted(self._profiles)
+
+    @property
     def profile(self) -> Section:
         """
         The section of the profile in use.
@@ -127,9 +133,20 @@ class Configuration:
         value = self.get(setting)
         return default if value is None else value.lower() == "true"
 
+    def source_of(self, setting: str) -> str:
+        """Say where a setting was found, for people."""
+        _, variable = _SETTINGS[setting]
+        if variable is not None and variable in self.environment:
+            return variable
+        return f"profile {self.profile_name}"
+
     def endpoint_url(self, service: str) -> str | None:
+        """Look up where a service is, if that is configured."""
+        return self.endpoint(service)[0]
+
+    def endpoint(self, service: str) -> tuple[str | None, str]:
         """
-        Look up where a service is, if that is configured.
+        Look up where a service is, and where that is said.
 
         AWS: the variable of the service, the variable for all, the services section of
         the profile, the profile. An empty value is passed over.
@@ -138,16 +155,16 @@ class Configuration:
             service: the name in snake case, such as 'cognito_sync'.
         """
         if self.is_on("ignore_configured_endpoint_urls"):
-            return None
+            return None, "ignore_configured_endpoint_urls"
         for variable in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
             if url := self.environment.get(variable):
-                return url
+                return url, variable
         section = self._services_section().get(service, {})
         for place in (section, self.profile):
             url_found = place.get("endpoint_url") if isinstance(place, dict) else None
             if isinstance(url_found, str) and url_found:
-                return url_found
-        return None
+                return url_found, f"profile {self.profile_name}"
+        return None, "nowhere"
 
     def _services_section(self) -> Section:
         name = self.profile.get("services")

@@ -49,14 +49,22 @@ class NoCredentialsFault(PlainFault):
 
 
 class Credentials:
-    """An access key, its secret and perhaps a session token."""
+    """
+    An access key, its secret and perhaps a session token.
 
-    __slots__ = ("access_key", "secret_key", "token")
+    Args:
+        source: where they were found, for people.
+    """
 
-    def __init__(self, access_key: str, secret_key: str, token: str | None) -> None:
+    __slots__ = ("access_key", "secret_key", "source", "token")
+
+    def __init__(
+        self, access_key: str, secret_key: str, token: str | None, source: str = ""
+    ) -> None:
         self.access_key = access_key
         self.secret_key = secret_key
         self.token = token
+        self.source = source
 
     def __repr__(self) -> str:
         return f"<Credentials {self.access_key}>"
@@ -68,6 +76,7 @@ class Elsewhere:
     def __init__(self, configuration: Configuration, region: str | None) -> None:
         self._configuration = configuration
         self._region = region
+        self._found: Any = None  # botocore's own, which renews what runs out
 
     def fetch(self) -> Credentials:
         """
@@ -78,19 +87,29 @@ class Elsewhere:
             Fault: it fails; the text is botocore's.
         """
         from botocore.exceptions import BotoCoreError
+
+        try:
+            if self._found is None:
+                self._found = self._open_session().get_credentials()
+            if self._found is None:
+                raise NoCredentialsFault
+            frozen = self._found.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise Fault(str(error)) from None
+        return Credentials(
+            frozen.access_key,
+            frozen.secret_key,
+            frozen.token,
+            source=self._found.method,
+        )
+
+    def _open_session(self) -> Any:
         from botocore.session import Session
 
         session = Session(profile=self._configuration.explicit_profile)
         if self._region:
             session.set_config_variable("region", self._region)
-        try:
-            found = session.get_credentials()
-            frozen = found.get_frozen_credentials() if found is not None else None
-        except BotoCoreError as error:
-            raise Fault(str(error)) from None
-        if frozen is None:
-            raise NoCredentialsFault
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        return session
 
 
 def find(
@@ -127,7 +146,10 @@ def _from_environment(environment: Mapping[str, str]) -> Credentials:
         raise _partial("env", _SECRET_VARIABLE)
     tokens = (environment.get(name) for name in _TOKEN_VARIABLES)
     return Credentials(
-        environment[_KEY_VARIABLE], secret, next(filter(None, tokens), None)
+        environment[_KEY_VARIABLE],
+        secret,
+        next(filter(None, tokens), None),
+        source="environment",
     )
 
 
@@ -135,7 +157,9 @@ def _from_section(section: Mapping[str, Any], provider: str) -> Credentials:
     if _SECRET not in section:
         raise _partial(provider, _SECRET)
     tokens = (section[name] for name in _TOKENS if name in section)
-    return Credentials(section[_KEY], section[_SECRET], next(tokens, None))
+    return Credentials(
+        section[_KEY], section[_SECRET], next(tokens, None), source=provider
+    )
 
 
 def _partial(provider: str, missing: str) -> Fault:

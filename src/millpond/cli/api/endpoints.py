@@ -21,14 +21,14 @@ _HOST: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _REGION: Final = re.compile(r"(?![0-9]+$)(?!-)[a-zA-Z0-9-]{,63}(?<!-)")
 _UNSAFE: Final = frozenset("\t\r\n")
 
-# start of the region's name -> domain, domain of the dual-stack endpoints
-_DOMAINS: Final = (
+# start of the region's name -> domain, domain of the dual-stack endpoints, if any
+_DOMAINS: Final[tuple[tuple[str, str, str | None], ...]] = (
     ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
     ("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
     ("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
-    ("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-    ("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk", None),
+    ("us-isof-", "csp.hci.ic.gov", None),
     ("", "amazonaws.com", "api.aws"),
 )
 
@@ -36,12 +36,23 @@ _DOMAINS: Final = (
 def default_url(
     service: str, region: str, *, fips: bool = False, dual_stack: bool = False
 ) -> str:
-    """Name the endpoint that AWS has for a service in a region."""
+    """
+    Name the endpoint that AWS has for a service in a region.
+
+    Raises:
+        Fault: there is none of this kind there.
+    """
     _, domain, dual_stack_domain = next(
         row for row in _DOMAINS if region.startswith(row[0])
     )
     variant = "-fips" if fips else ""
     suffix = dual_stack_domain if dual_stack else domain
+    if suffix is None:
+        kinds = ["dualstack", "fips"] if fips else ["dualstack"]
+        raise Fault(
+            "Unable to construct a modeled endpoint with the following variant(s) "
+            f"{kinds}: "
+        )
     return f"https://{service}{variant}.{region}.{suffix}"
 
 
@@ -51,6 +62,17 @@ def check_region(region: str | None) -> None:
         raise Fault(
             f"Provided region_name '{region}' doesn't match a supported format."
         )
+
+
+def settle_region(region: str) -> tuple[str, bool]:
+    """
+    Part a region from the mark of FIPS that its name may have.
+
+    AWS: fips-us-east-1 and us-east-1-fips are us-east-1 with the endpoints of FIPS
+    (botocore/client.py, `_normalize_fips_region`).
+    """
+    settled = region.replace("fips-", "").replace("-fips", "")
+    return settled, settled != region
 
 
 def check_url(url: str) -> None:

@@ -49,9 +49,10 @@ class UsageFault(Fault):
         self.exit_code = exit_code
 
     @classmethod
-    def unknown_options(cls, words: list[str]) -> UsageFault:
+    def unknown_options(cls, words: list[str], proposals: str = "") -> UsageFault:
         """Refuse words that no parser knows. AWS: 255, not the parser's 2."""
-        return cls(f"\nUnknown options: {', '.join(words)}\n", exit_code=255)
+        listed = ", ".join(words)
+        return cls(f"\nUnknown options: {listed}\n{proposals}", exit_code=255)
 
     @classmethod
     def from_parser(cls, message: str) -> UsageFault:

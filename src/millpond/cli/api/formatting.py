@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 
+from millpond.cli.api.faults import Fault
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +40,10 @@ def _encode(value: Any) -> Any:
         from base64 import b64encode
 
         return b64encode(value).decode()
-    return value.isoformat()
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    # Such as the expression that --query '&Count' stands for.
+    raise Fault("Encountered unrecognized type in JSON encoder.")
 
 
 def _lines(value: Any, name: str | None, columns: Names) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """
 Help pages, written from the model.
 
-The sections are those of the AWS CLI's pages: name, description, synopsis, options,
-global options, output. The text is plain, without a manual-page renderer; on a terminal
-it goes through the pager that the environment names.
+The sections in capitals are those of the AWS CLI's pages: name, description with who
+may call, synopsis, options, global options, output. Ours: the errors and the examples.
+The text is plain, without a manual-page renderer; on a terminal its headings are bold,
+and it goes through the pager that the environment names.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import sys
 import textwrap
 
-from millpond.cli.api.arguments import COMMON_OPTIONS, GLOBAL_OPTIONS
+from millpond.cli.api.arguments import GLOBAL_OPTIONS, options_beside
 from millpond.cli.api.faults import PROGRAM
 from millpond.cli.api.model import command_name
 
@@ -31,6 +32,7 @@ _WIDTH: Final = 78
 _INDENT: Final = 7
 _STEP: Final = 4
 _DEPTH_MAX: Final = 8
+_PROMINENT: Final = re.compile(r"(?m)^[A-Z][A-Za-z ]*$|(?<=^ {7})--[a-z0-9-]+")
 _TAG: Final = re.compile(r"<[^>]*>")
 
 
@@ -64,7 +66,7 @@ def service_page(service: ServiceModel) -> str:
 
 
 def operation_page(operation: OperationModel, name: str) -> str:
-    """Describe an operation: what it takes, answers and may refuse."""
+    """Describe an operation: what it takes, answers and may refuse, and examples."""
     return _page(
         _section("NAME", _prose(name)),
         _section("DESCRIPTION", _prose(operation.documentation)),
@@ -72,6 +74,8 @@ def operation_page(operation: OperationModel, name: str) -> str:
         _section("OPTIONS", _options(operation)),
         _section("GLOBAL OPTIONS", _global_options()),
         _section("OUTPUT", _output(operation)),
+        _section("Errors", _errors(operation)),
+        _section("Examples", _examples(operation)),
     )
 
 
@@ -84,11 +88,23 @@ def show(page: str) -> None:
     import shlex
     import subprocess
 
-    pager = os.environ.get("MANPAGER") or os.environ.get("PAGER") or "less -R"
+    shown = _embolden(page)
+    pager = os.environ.get("MANPAGER") or os.environ.get("PAGER") or "less"
+    # less shows bold letters as such with R, and a short page without waiting with F.
+    environment = {"LESS": "FRX", **os.environ}
     try:
-        subprocess.run(shlex.split(pager), input=page.encode(), check=False)
+        subprocess.run(
+            shlex.split(pager), input=shown.encode(), env=environment, check=False
+        )
     except OSError:
-        sys.stdout.write(page)
+        sys.stdout.write(shown)
+
+
+def _embolden(page: str) -> str:
+    """Make headings and the names of options bold, where a terminal can."""
+    if os.environ.get("TERM", "dumb") == "dumb" or os.environ.get("NO_COLOR"):
+        return page
+    return _PROMINENT.sub("\x1b[1m\\g<0>\x1b[m", page)
 
 
 def _synopsis(operation: OperationModel, name: str) -> Iterator[str]:
@@ -101,18 +117,17 @@ def _synopsis(operation: OperationModel, name: str) -> Iterator[str]:
             usage = f"{option} <value>"
         required = member in operation.input.required
         yield f"{'':3}{usage}" if required else f"{'':3}[{usage}]"
-    for each in (*COMMON_OPTIONS, *GLOBAL_OPTIONS):
+    for each in (*options_beside(operation), *GLOBAL_OPTIONS):
         value = " <value>" if each.takes_value else ""
         yield f"{'':3}[--{each.name}{value}]"
 
 
 def _options(operation: OperationModel) -> Iterator[str]:
     for name, shape in operation.input.members.items():
-        yield f"--{command_name(name)} ({shape.type})"
-        yield from _prose(shape.documentation, _STEP)
+        yield from _described(f"--{command_name(name)} ({shape.type})", shape, 0)
         yield from _nested(shape, _STEP)
         yield from _syntax(shape)
-    for option in COMMON_OPTIONS:
+    for option in options_beside(operation):
         yield from _option(option)
 
 
@@ -135,17 +150,27 @@ def _output(operation: OperationModel) -> Iterator[str]:
         yield ""
     else:
         yield from _members(operation.output, 0)
-    yield "Errors:"
-    yield ""
+
+
+def _errors(operation: OperationModel) -> Iterator[str]:
     for error in operation.errors:
-        yield f"{'':{_STEP}}{error}"
-        yield from _prose(operation.service.error_documentation(error), 2 * _STEP)
+        yield f"{error} ({operation.service.error_status(error)})"
+        yield from _prose(operation.service.error_documentation(error), _STEP)
+
+
+def _examples(operation: OperationModel) -> Iterator[str]:
+    from millpond.cli.api.examples import examples
+
+    for example in examples(operation):
+        yield example.caption
+        yield ""
+        yield from (f"{'':{_STEP}}{line}" for line in example.text.splitlines())
+        yield ""
 
 
 def _members(shape: Shape, indent: int) -> Iterator[str]:
     for name, member in shape.members.items():
-        yield f"{'':{indent}}{name} -> ({member.type})"
-        yield from _prose(member.documentation, indent + _STEP)
+        yield from _described(f"{name} -> ({member.type})", member, indent)
         yield from _nested(member, indent + _STEP)
 
 
@@ -156,14 +181,19 @@ def _nested(shape: Shape, indent: int) -> Iterator[str]:
     if shape.type == "structure":
         yield from _members(shape, indent)
     elif shape.type == "list":
-        yield f"{'':{indent}}({shape.member.type})"
-        yield from _prose(shape.member.documentation, indent + _STEP)
+        yield from _described(f"({shape.member.type})", shape.member, indent)
         yield from _nested(shape.member, indent + _STEP)
     elif shape.type == "map":
-        yield f"{'':{indent}}key -> ({shape.key.type})"
-        yield from _prose(shape.key.documentation, indent + _STEP)
-        yield f"{'':{indent}}value -> ({shape.value.type})"
-        yield from _prose(shape.value.documentation, indent + _STEP)
+        yield from _described(f"key -> ({shape.key.type})", shape.key, indent)
+        yield from _described(f"value -> ({shape.value.type})", shape.value, indent)
+        yield from _nested(shape.value, indent + _STEP)
+
+
+def _described(title: str, shape: Shape, indent: int) -> Iterator[str]:
+    """Name something, and say what it is, if that is known."""
+    yield f"{'':{indent}}{title}"
+    prose = [*_prose(shape.documentation, indent + _STEP)]
+    yield from prose or [""]
 
 
 def _syntax(shape: Shape) -> Iterator[str]:

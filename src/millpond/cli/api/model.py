@@ -13,10 +13,18 @@ from millpond.cli.api import models
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Final
 
 _INTEGERS: Final = ("integer", "long")
 _CONTAINERS: Final = ("structure", "list", "map")
+
+# Operations whose pages are put together: (API, operation) -> the member of the answer
+# that holds the items. AWS: botocore/data/*/paginators-1.json. Cognito Sync has none;
+# its NextToken is for the caller.
+PAGED: Final[Mapping[tuple[str, str], str]] = {
+    ("cognito-identity", "ListIdentityPools"): "IdentityPools",
+}
 
 
 class Shape:
@@ -82,6 +90,11 @@ class OperationModel:
         self.errors: list[str] = [each["shape"] for each in described["errors"]]
         self._described = described
 
+    @property
+    def paged_items(self) -> str | None:
+        """The member of the answer whose pages are put together, if there is one."""
+        return PAGED.get((self.service.name, self.name))
+
     @cached_property
     def input(self) -> Shape:
         """What the operation takes."""
@@ -130,6 +143,11 @@ class ServiceModel:
         """The operation behind a name on the command line."""
         return OperationModel(self, self._operations[command])
 
+    def error_status(self, name: str) -> int:
+        """The HTTP status of an error."""
+        status: int = self.shapes[name]["error"]["httpStatusCode"]
+        return status
+
     def error_documentation(self, name: str) -> str:
         """What an error means."""
         text: str = self.shapes[name].get("documentation", "")
@@ -138,10 +156,13 @@ class ServiceModel:
 
 def command_name(name: str) -> str:
     """Write GetBulkPublishDetails as get-bulk-publish-details."""
+    # AWS: the "s" of a plural goes with its capitals, ProviderARNs is provider-arns.
+    plural = "s" if name.endswith("s") and name[-3:-1].isupper() else ""
+    name = name.removesuffix(plural)
     parts = []
     for index, letter in enumerate(name):
         starts_word = letter.isupper() and index > 0
         follows_small = starts_word and not name[index - 1].isupper()
         before_small = starts_word and name[index + 1 : index + 2].islower()
         parts.append(f"-{letter}" if follows_small or before_small else letter)
-    return "".join(parts).lower()
+    return "".join(parts).lower() + plural

@@ -130,6 +130,9 @@ def _read_list(option: str, value: Any, shape: Shape) -> Any:
     words = value if isinstance(value, list) else [_plain(value)]
     if len(words) == 1 and words[0].lstrip().startswith("["):
         return _parse_json(option, words[0])
+    if shape.member.is_container:
+        # AWS: when the first word is JSON, all of them are.
+        return [_read_object(option, each) for each in words]
     return [_read(option, each, shape.member) for each in words]
 
 

@@ -3,7 +3,9 @@ When to try again, and after how long.
 
 AWS: two modes. "legacy", the default: up to 5 attempts in all, a random part of 1, 2,
 4, ... seconds between them. "standard" (and "adaptive"): up to 3, at most 20 seconds.
-botocore/retryhandler.py, data/_retry.json, retries/standard.py.
+botocore/retryhandler.py, data/_retry.json, retries/standard.py. A defaults_mode other
+than "legacy" makes "standard" the default (data/sdk-default-configuration.json); of
+what else it sets, nothing concerns us.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from millpond.cli.api.configuration import Configuration
 
 _MODES: Final = ("legacy", "standard", "adaptive")
+_DEFAULTS_MODES: Final = (
+    *("legacy", "auto", "standard"),
+    *("in-region", "cross-region", "mobile"),
+)
 _ATTEMPTS_DEFAULT: Final = {"legacy": 5, "standard": 3, "adaptive": 3}
 _BACKOFF_S_MAX: Final = 20.0
 _LEGACY_STATUSES: Final = frozenset((429, 500, 502, 503, 504, 509))
@@ -70,7 +76,7 @@ class Policy:
                 "greater than or equal to 1."
             )
         if mode is None:
-            mode = "legacy"
+            mode = _default_mode(configuration)
         if mode not in _MODES:
             raise Fault(
                 f'Invalid value provided to "mode": "{mode}" must be one of: {_MODES}'
@@ -91,3 +97,23 @@ class Policy:
 
         pause_s: float = random.random() * 2 ** (attempts - 1)
         return pause_s if self.mode == "legacy" else min(pause_s, _BACKOFF_S_MAX)
+
+
+def check_defaults_mode(configuration: Configuration) -> None:
+    """
+    Refuse a defaults_mode that there is not.
+
+    Raises:
+        Fault: it is none of the known ones.
+    """
+    mode = configuration.get("defaults_mode")
+    if mode is not None and mode.lower() not in _DEFAULTS_MODES:
+        raise Fault(
+            f"Client configured with invalid defaults mode: {mode}. Valid defaults "
+            f"modes include: {', '.join(_DEFAULTS_MODES)}."
+        )
+
+
+def _default_mode(configuration: Configuration) -> str:
+    mode = configuration.get("defaults_mode") or "legacy"
+    return "legacy" if mode.lower() == "legacy" else "standard"

@@ -87,12 +87,7 @@ def send(request: Request, settings: Settings) -> Response:
         ConnectionFault: which step failed, in the words of the AWS CLI.
         Fault: the URL is none that can be called.
     """
-    parts = urlsplit(request.url)
-    if parts.scheme not in _DEFAULT_PORTS:
-        raise Fault(
-            "An HTTP Client raised an unhandled exception: "
-            f"Not supported URL scheme {parts.scheme}"
-        )
+    parts = _parse_url(request.url)
     proxy = _proxy_for(parts)
     connection, target = _prepare(parts, proxy, settings)
     headers = {"Host": request.host, "Accept-Encoding": "identity", **request.headers}
@@ -103,6 +98,19 @@ def send(request: Request, settings: Settings) -> Response:
         return _exchange(connection, request, target, headers, settings)
     finally:
         connection.close()
+
+
+def _parse_url(url: str) -> SplitResult:
+    unhandled = "An HTTP Client raised an unhandled exception"
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # such as a bracket that is not closed
+        raise Fault(f"{unhandled}: {error}") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise Fault(f"{unhandled}: Not supported URL scheme {parts.scheme}")
+    if not parts.hostname:
+        raise Fault(f"{unhandled}: No host specified.")
+    return parts
 
 
 def _prepare(
@@ -125,7 +133,7 @@ def _prepare(
             ),
             f"http://{address}{target}",
         )
-    context = _tls_context(settings)
+    context = _tls_context(parts.geturl(), settings)
     if proxy is None:
         return (
             http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context),
@@ -148,16 +156,22 @@ def _connect(
         raise ConnectionFault(f"SSL validation failed for {url} {error}") from None
     except OSError as error:
         if proxy is not None:
-            raise ConnectionFault(
-                f'Failed to connect to proxy URL: "{proxy}"'
-            ) from None
+            raise _proxy_fault(proxy) from None
         if isinstance(error, TimeoutError):
             raise ConnectionFault(f'Connect timeout on endpoint URL: "{url}"') from None
         raise ConnectionFault(
             f'Could not connect to the endpoint URL: "{url}"'
         ) from None
     except http.client.HTTPException:
-        raise ConnectionFault(f'Failed to connect to proxy URL: "{proxy}"') from None
+        raise _proxy_fault(proxy or "") from None
+
+
+def _proxy_fault(proxy: str) -> ConnectionFault:
+    """Say which proxy it is, but not how one gets in."""
+    parts = urlsplit(proxy)
+    _, at, address = parts.netloc.rpartition("@")
+    shown = parts._replace(netloc=f"***:***@{address}") if at else parts
+    return ConnectionFault(f'Failed to connect to proxy URL: "{shown.geturl()}"')
 
 
 def _exchange(
@@ -209,7 +223,7 @@ def _decode(headers: dict[str, str], body: bytes) -> bytes:
         raise Fault(f"The answer cannot be decompressed: {error}") from None
 
 
-def _tls_context(settings: Settings) -> ssl.SSLContext:
+def _tls_context(url: str, settings: Settings) -> ssl.SSLContext:
     """
     Ours: the certificates of the system are trusted unless a bundle is named, so that a
     company's own authority works here as it does elsewhere on the machine.
@@ -218,7 +232,7 @@ def _tls_context(settings: Settings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=bundle)
     except (OSError, ssl.SSLError) as error:
-        raise Fault(f"The CA bundle {bundle} cannot be read: {error}") from None
+        raise Fault(f"SSL validation failed for {url} {error}") from None
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -1,0 +1,89 @@
+"""
+Calls for commands of our own, which look at what comes back.
+
+A command of the API makes one call and prints it. `doctor` and a watched bulk publish
+make several, so a client is settled once (endpoint, region, credentials, certificates),
+makes each call as often as it is told to, and never tries again by itself.
+"""
+
+from __future__ import annotations
+
+from millpond.cli.api import answers, arguments, call
+from millpond.cli.api.configuration import Configuration
+from millpond.cli.api.retries import Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any, Final
+
+    from millpond.cli.api.model import ServiceModel
+    from millpond.cli.api.transport import Response
+
+_ONCE: Final = Policy("legacy", attempts_max=1)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the AWS CLI that say where to, as whom and how to connect."""
+    group = parser.add_argument_group("connection")
+    for option in arguments.CONNECTION_OPTIONS:
+        option.add_to(group)
+
+
+def settle(options: Namespace) -> Configuration:
+    """
+    Read the options of `add_options`, and the settings that they do not give.
+
+    Raises:
+        Fault: an option or a settings file cannot be read.
+    """
+    arguments.settle_connection(options)
+    options.sign_request = True
+    return Configuration(options.profile)
+
+
+class Answer:
+    """What came back: the result, and the response that carried it."""
+
+    def __init__(self, result: dict[str, Any], response: Response) -> None:
+        self.result = result
+        self.response = response
+
+
+class Client:
+    """
+    Calls operations of one API as the command line says.
+
+    Args:
+        options: those of `add_options`, parsed and settled.
+    """
+
+    def __init__(
+        self, options: Namespace, configuration: Configuration, service: ServiceModel
+    ) -> None:
+        self._options = options
+        self._configuration = configuration
+        self._service = service
+        self._prepared: dict[str, call.Call] = {}
+
+    def call(self, operation: str, **parameters: Any) -> Answer:
+        """
+        Make one call of an operation, by its name on the command line.
+
+        Raises:
+            RefusedFault: the service answered with an error.
+            ConnectionFault: it could not be reached.
+            Fault: the call cannot be made at all.
+        """
+        model = self._service.operation(operation)
+        prepared = self._prepared.get(operation)
+        if prepared is None or prepared.parameters != parameters:
+            prepared = call.prepare(
+                model, parameters, self._options, self._configuration
+            )
+            prepared.policy = _ONCE
+            self._prepared[operation] = prepared
+        response = call.make(prepared, self._options)
+        return Answer(
+            answers.parse_result(response, model, lambda value: value), response
+        )

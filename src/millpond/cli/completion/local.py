@@ -1,0 +1,100 @@
+"""
+Our own commands, as far as completion must know them.
+
+A table, although each command has a parser that knows more: loading the server's
+settings for the sake of an option's name takes longer than a key press should. A test
+compares the two.
+"""
+
+from __future__ import annotations
+
+from millpond.cli.api.arguments import CONNECTION_OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+    Value = str | tuple[str, ...]
+
+# What follows an option: nothing, something, a path, or one of some words.
+FLAG: Final = "flag"
+TEXT: Final = "text"
+PATH: Final = "path"
+
+_OUTPUT: Final = ("text", "json")
+
+
+class Command:
+    """
+    A command, or one of the commands that a command has.
+
+    Args:
+        options: by name; what follows each.
+        words: those that may stand alone, and what each goes on with.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Value] | None = None,
+        words: Mapping[str, Command | None] | None = None,
+    ) -> None:
+        self.options: dict[str, Value] = {"--help": FLAG, **(options or {})}
+        self.words: dict[str, Command | None] = dict(words or {})
+
+
+_SETTINGS: Final[dict[str, Value]] = {"--data": PATH, "--settings": PATH}
+_STORE: Final[dict[str, Value]] = {**_SETTINGS, "--output": _OUTPUT}
+_CONNECTION: Final[dict[str, Value]] = {
+    f"--{option.name}": TEXT if option.takes_value else FLAG
+    for option in CONNECTION_OPTIONS
+}
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "serve": Command({**_SETTINGS, "--host": TEXT, "--port": TEXT}),
+    "key": Command(
+        words={
+            "create": Command({**_STORE, "--name": TEXT}),
+            "list": Command(_STORE),
+            "delete": Command(_STORE),
+        }
+    ),
+    "token-key": Command(
+        words={
+            "list": Command(_STORE),
+            "rotate": Command(_STORE),
+            "retire": Command(_STORE),
+        }
+    ),
+    "pool": Command(
+        words={
+            "adopt": Command(
+                {
+                    **_STORE,
+                    "--name": TEXT,
+                    "--allow-unauthenticated-identities": FLAG,
+                }
+            ),
+        }
+    ),
+    "demo": Command(),
+    "doctor": Command({"--identity-pool-id": TEXT, "--output": _OUTPUT, **_CONNECTION}),
+    "get-bulk-publish-details": Command(
+        {
+            "--identity-pool-id": TEXT,
+            "--watch": FLAG,
+            "--interval": TEXT,
+            "--patience": TEXT,
+            **_CONNECTION,
+        }
+    ),
+    "install-model": Command(
+        {
+            "--api": ("cognito-sync", "cognito-identity"),
+            "--folder": PATH,
+            "--undo": FLAG,
+            "--force": FLAG,
+        }
+    ),
+    "completion": Command(words=dict.fromkeys(("bash", "zsh", "fish"))),
+}

@@ -1,0 +1,120 @@
+"""
+`millpond doctor`: find out why calls fail, and say what to do about it.
+
+It goes the way of a call, step by step, with the same options, variables and files:
+where to, as whom, does anybody answer, is it Millpond, do the clocks agree, is the
+signature accepted, and, with `--identity-pool-id`, what about the pool, its stream and
+its last bulk publish. Each step is one line: `ok`, `warn` or `fail`, what is so, and
+how to mend it. Nothing is changed. A step after which the others would mean nothing is
+the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from millpond.cli.api import client
+from millpond.cli.api.client import Client
+from millpond.cli.api.configuration import Configuration
+from millpond.cli.api.faults import PROGRAM, Fault
+from millpond.cli.api.model import ServiceModel
+from millpond.cli.doctor import caller, pool, server
+from millpond.cli.doctor.check import Check, Status, fail
+
+_NAME_WIDTH: Final = len("identity pool")
+_STATUS_WIDTH: Final = max(map(len, Status))
+
+
+def main(argv: list[str]) -> int:
+    """Run `millpond doctor`."""
+    options = make_parser().parse_args(argv)
+    checks = []
+    for check in examine(options):
+        checks.append(check)
+        if options.output == "text":
+            print(_line(check), flush=True)
+    healthy = all(check.status is not Status.FAIL for check in checks)
+    if options.output == "json":
+        found = [_as_json(check) for check in checks]
+        print(json.dumps({"Healthy": healthy, "Checks": found}, indent=4))
+    return 0 if healthy else 1
+
+
+def examine(options: argparse.Namespace) -> Iterator[Check]:
+    """Go through all steps, as far as one leads to the next."""
+    try:
+        configuration = client.settle(options)
+        _ = configuration.profile  # one that was named and is not there
+    except Fault as fault:
+        yield fail("settings", str(fault), "Correct the option or the file.")
+        return
+    try:
+        yield from _steps(options, configuration)
+    except Fault as fault:  # such as a server that goes away in the middle
+        yield fail("server", str(fault), "Try again; look into the log of the server.")
+
+
+def _steps(
+    options: argparse.Namespace, configuration: Configuration
+) -> Iterator[Check]:
+    url = yield from caller.find_endpoint(options, configuration)
+    region = yield from caller.find_region(options, configuration)
+    credentials = yield from caller.find_credentials(configuration, region)
+    if url is None:
+        return
+    answer = yield from server.examine(url, options, configuration)
+    if answer is None:
+        return
+    yield server.compare_clocks(answer)
+    if region is None or credentials is None:
+        return
+    sync = Client(options, configuration, ServiceModel.load("cognito-sync"))
+    accepted = yield from pool.examine_signature(sync, credentials, region)
+    if accepted and options.identity_pool_id is not None:
+        kinesis = _kinesis_client(options, configuration, url)
+        yield from pool.examine_pool(sync, kinesis, options.identity_pool_id)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} doctor",
+        description="Find out why calls fail, and say what to do about it. The exit "
+        "status is 1 when a check fails.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--identity-pool-id", metavar="ID", help="look at this pool and its stream too"
+    )
+    parser.add_argument("--output", choices=("text", "json"), default="text")
+    client.add_options(parser)
+    # Who asks a doctor does not want to wait for the usual minute.
+    parser.set_defaults(connect_timeout="5", read_timeout="10")
+    return parser
+
+
+def _kinesis_client(
+    options: argparse.Namespace, configuration: Configuration, url: str
+) -> Client:
+    """Ask the same server, wherever other calls of Kinesis go."""
+    from millpond.contract import botocore_model, kinesis
+
+    there = copy.copy(options)
+    there.endpoint_url = url
+    model = botocore_model.service_model(kinesis.API)
+    return Client(there, configuration, ServiceModel("kinesis", model))
+
+
+def _line(check: Check) -> str:
+    text = f"{check.text} To mend: {check.mend}" if check.mend else check.text
+    one_line = " ".join(text.split())
+    return f"{check.status:{_STATUS_WIDTH}}  {check.name:{_NAME_WIDTH}}  {one_line}"
+
+
+def _as_json(check: Check) -> dict[str, str]:
+    shown = {"Name": check.name, "Status": str(check.status), "Text": check.text}
+    return {**shown, "Mend": check.mend} if check.mend else shown

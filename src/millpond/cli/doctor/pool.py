@@ -1,0 +1,163 @@
+"""What only signed calls can tell: the signature, the pool, its stream, its runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from millpond.cli.api.call import RefusedFault
+from millpond.cli.api.client import Client
+from millpond.cli.api.credentials import Credentials
+from millpond.cli.api.faults import PROGRAM, Fault
+from millpond.cli.doctor.check import Check, Steps, fail, ok, warn
+
+_KEYS: Final = (
+    f"On the server, `{PROGRAM} key list` lists the keys and `{PROGRAM} key create` "
+    "makes one."
+)
+_TOKEN_CODES: Final = (
+    *("ExpiredTokenException", "UnrecognizedClientException"),
+    "InvalidClientTokenId",
+)
+_API: Final = f"{PROGRAM} cognito-sync"
+
+
+def examine_signature(
+    sync: Client, credentials: Credentials, region: str
+) -> Steps[bool | None]:
+    """Make a signed call that reads a little."""
+    try:
+        sync.call("list-identity-pool-usage", MaxResults=1)
+    except RefusedFault as refusal:
+        yield _explain_refusal(refusal, credentials, region)
+        return None
+    except Fault as fault:
+        yield fail("signature", str(fault), "Try again; look into the server's log.")
+        return None
+    yield ok("signature", "Accepted, as a developer's.")
+    return True
+
+
+def _explain_refusal(
+    refusal: RefusedFault, credentials: Credentials, region: str
+) -> Check:
+    code, message = refusal.error.code, refusal.error.message
+    if credentials.token and code in _TOKEN_CODES:
+        text = f"The session token is not good: {message}"
+        return fail("signature", text, "Fetch new credentials; a session runs out.")
+    if code == "UnrecognizedClientException":
+        text = f"The server does not know the access key {credentials.access_key}."
+        return fail("signature", text, _KEYS)
+    if code == "InvalidSignatureException" and "valid region" in message:
+        return fail(
+            "region",
+            f"The server takes no signatures for {region}.",
+            "Use its own (setting `region`; ids of its pools begin with it), or let "
+            "it take this one too (setting `accepted_regions`).",
+        )
+    if code == "InvalidSignatureException" and "Signature" in message[:10]:
+        return fail("clock", message, "Set both clocks by NTP.")
+    if code == "InvalidSignatureException":
+        return fail(
+            "signature",
+            f"The secret is not that of {credentials.access_key}, or somebody on the "
+            "way changes requests.",
+            _KEYS,
+        )
+    if code in ("NotAuthorizedException", "AccessDeniedException"):
+        return warn(
+            "signature",
+            "Accepted, but these are not a developer's credentials; the pool cannot be "
+            "looked at.",
+            _KEYS,
+        )
+    return fail("signature", f"Refused: {code}: {message}", _KEYS)
+
+
+def examine_pool(sync: Client, kinesis: Client, pool_id: str) -> Steps[None]:
+    """Look at a pool, at where it streams to, and at its last bulk publish."""
+    try:
+        answer = sync.call("get-identity-pool-configuration", IdentityPoolId=pool_id)
+    except RefusedFault as refusal:
+        yield _explain_pool(refusal, pool_id)
+        return
+    yield ok("identity pool", f"{pool_id} exists.")
+    stream = answer.result.get("CognitoStreams") or {}
+    if stream.get("StreamName"):
+        yield from _examine_stream(kinesis, pool_id, stream)
+    else:
+        yield warn(
+            "stream",
+            "None is configured: changes go nowhere, and a bulk publish is refused.",
+            f"{_API} set-identity-pool-configuration --identity-pool-id {pool_id} "
+            "--cognito-streams StreamName=NAME,StreamingStatus=ENABLED",
+        )
+    details = sync.call("get-bulk-publish-details", IdentityPoolId=pool_id)
+    yield _explain_run(details.result, pool_id)
+
+
+def _explain_pool(refusal: RefusedFault, pool_id: str) -> Check:
+    if refusal.error.code == "ResourceNotFoundException":
+        return fail(
+            "identity pool",
+            f"There is no pool {pool_id}.",
+            f"{_API} list-identity-pool-usage lists those that there are.",
+        )
+    return fail("identity pool", refusal.error.message, "Correct --identity-pool-id.")
+
+
+def _examine_stream(
+    kinesis: Client, pool_id: str, stream: dict[str, Any]
+) -> Steps[None]:
+    name = stream["StreamName"]
+    if stream.get("StreamingStatus") != "ENABLED":
+        yield warn(
+            "stream",
+            f"{name} is configured, but disabled: changes go nowhere, and a bulk "
+            "publish is refused.",
+            f"{_API} set-identity-pool-configuration --identity-pool-id {pool_id} "
+            "--cognito-streams StreamingStatus=ENABLED",
+        )
+    try:
+        answer = kinesis.call("describe-stream-summary", StreamName=name)
+    except RefusedFault as refusal:
+        if refusal.error.code == "ResourceNotFoundException":
+            yield fail(
+                "stream",
+                f"The server has no stream {name}.",
+                f"aws kinesis create-stream --stream-name {name} --shard-count 1; not "
+                "if the server's setting `streams` sends it elsewhere.",
+            )
+        else:
+            yield warn(
+                "stream",
+                f"{name} cannot be looked at: {refusal.error.message}",
+                "Look into the log of the server.",
+            )
+        return
+    summary = answer.result.get("StreamDescriptionSummary", {})
+    status = summary.get("StreamStatus", "there")
+    yield ok("stream", f"{name} is {status}, shards: {summary.get('OpenShardCount')}.")
+
+
+def _explain_run(details: dict[str, Any], pool_id: str) -> Check:
+    status = details.get("BulkPublishStatus")
+    start = _iso(details.get("BulkPublishStartTime"))
+    if status == "FAILED":
+        return warn(
+            "bulk publish",
+            f"The last one, of {start}, failed: {details.get('FailureMessage', '')}",
+            f"Mend that, then {_API} bulk-publish --identity-pool-id {pool_id}",
+        )
+    if status == "IN_PROGRESS":
+        return ok("bulk publish", f"In progress since {start}.")
+    if status == "SUCCEEDED":
+        complete = _iso(details.get("BulkPublishCompleteTime"))
+        return ok("bulk publish", f"The last one succeeded, {complete}.")
+    return ok("bulk publish", "None was ever asked for.")
+
+
+def _iso(epoch_s: float | None) -> str:
+    if epoch_s is None:
+        return "unknown time"
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(" ", "seconds")

@@ -1,0 +1,56 @@
+"""
+What somebody may have meant who wrote an option or a command that there is not.
+
+The commands of the APIs propose names while they parse, as the AWS CLI does. Our own
+commands use plain parsers; what those refused is looked at here, afterwards.
+"""
+
+from __future__ import annotations
+
+from millpond.cli.api.arguments import proposal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Sequence
+
+
+def proposals(parser: ArgumentParser, words: Sequence[str]) -> str:
+    """
+    Propose names for the words that a parser does not know; empty when none is near.
+
+    Args:
+        parser: the one that refused the words; those of its commands are followed.
+    """
+    found = []
+    rest = iter(words)
+    for word in rest:
+        if word.startswith("-"):
+            name, equals, value = word.partition("=")
+            action = parser._option_string_actions.get(name)
+            if action is None:
+                found.append(proposal(name, list(parser._option_string_actions)))
+            elif action.nargs != 0:
+                value = value if equals else next(rest, "")
+                if action.choices is not None and value not in action.choices:
+                    found.append(proposal(value, list(action.choices)))
+            continue
+        choices = _choices(parser)
+        if word not in choices:
+            found.append(proposal(word, list(choices)))
+        else:
+            parser = choices[word] or parser
+    return "".join(found)
+
+
+def _choices(parser: ArgumentParser) -> dict[str, ArgumentParser | None]:
+    """The words that may stand alone, with the parser of those that are commands."""
+    found: dict[str, ArgumentParser | None] = {}
+    for action in parser._actions:
+        if action.choices is None or action.option_strings:
+            continue
+        if isinstance(action.choices, dict):
+            found.update(action.choices)
+        else:
+            found.update(dict.fromkeys(action.choices))
+    return found

@@ -1,0 +1,98 @@
+"""A wrong word has the near one proposed, in the form of the AWS CLI."""
+
+from __future__ import annotations
+
+import pytest
+
+PROPOSAL = "Invalid choice: {!r}, maybe you meant:\n\n  * {}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong", "near"),
+    [
+        (("serv",), "serv", "serve"),
+        (("cognito-synk", "help"), "cognito-synk", "cognito-sync"),
+        (("cognito-sync", "bulk-publsh"), "bulk-publsh", "bulk-publish"),
+        (("cognito-sync", "list-records", "--output", "jsn"), "jsn", "json"),
+        (("serve", "--prot", "8"), "--prot", "--port"),
+        (("serve", "--dta=x"), "--dta", "--data"),
+        (("key", "creat"), "creat", "create"),
+        (("key", "create", "--nmae", "x"), "--nmae", "--name"),
+        (("key", "list", "--output", "jason"), "jason", "json"),
+        (("doctor", "--output=txt"), "txt", "text"),
+        (("install-model", "--undoo"), "--undoo", "--undo"),
+        (("completion", "bsh"), "bsh", "bash"),
+    ],
+)
+def test_the_near_word_is_proposed(run, words, wrong, near):
+    """Commands, operations, options and choices; the exit status is the parser's."""
+    result = run(*words)
+
+    assert (result.code, result.out) == (2, "")
+    assert PROPOSAL.format(wrong, near) in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong", "near"),
+    [
+        (("--max-reslts", "3"), "--max-reslts", "--max-results"),
+        (("--nxt-token=3",), "--nxt-token", "--next-token"),
+        (("--reigon", "x"), "--reigon", "--region"),
+        (("--cli-input-jsn", "{}"), "--cli-input-jsn", "--cli-input-json"),
+    ],
+)
+def test_the_near_option_of_an_operation_is_proposed(run, pool, words, wrong, near):
+    """Behind the line of the AWS CLI, which has no proposal for options."""
+    result = run(
+        *("cognito-sync", "list-identity-pool-usage"),
+        *words,
+    )
+
+    assert result.code == 255
+    assert f"\nUnknown options: {words[0]}" in result.err
+    assert PROPOSAL.format(wrong, near) in result.err
+
+
+def test_an_option_that_is_given_is_not_what_was_meant(run, pool):
+    """The option of another operation is not taken for a given one."""
+    result = run(
+        *("cognito-sync", "get-bulk-publish-details"),
+        *("--identity-pool-id", pool, "--identity-id", "x"),
+    )
+
+    assert result.code == 255
+    assert result.err.endswith("\nUnknown options: --identity-id, x\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nonsense",),
+        ("serve", "--nonsense"),
+        ("key", "nonsense"),
+        ("serve", "--port"),
+        ("key",),
+    ],
+)
+def test_nothing_is_proposed_for_what_is_like_nothing(run, words):
+    """Without a near word the message is as it was."""
+    result = run(*words)
+
+    assert result.code == 2
+    assert "maybe you meant" not in result.err
+
+
+def test_the_value_of_an_option_is_no_command(run):
+    """What follows an option is not looked at as a word of its own."""
+    result = run("key", "create", "--data", "lst", "--nmae")
+
+    assert PROPOSAL.format("--nmae", "--name") in result.err
+    assert "'lst'" not in result.err
+
+
+def test_help_of_our_own_commands_is_no_error(run):
+    """--help prints to standard output and exits with 0."""
+    result = run("key", "--help")
+
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("usage: millpond key")
