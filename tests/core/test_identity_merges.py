@@ -206,6 +206,16 @@ def test_the_token_of_a_former_guest_does_not_open_the_account() -> None:
             world.ask(presented, vouched=["guest"])
 
 
+def test_the_token_of_a_former_guest_does_not_open_another_guest() -> None:
+    """It is good for one id, and not for the one that this leads to."""
+    world = World().add(an_identity("one", guest=True), an_identity("two", guest=True))
+    world.ask("one", vouched=["two"])
+
+    for presented in (None, "one"):
+        with pytest.raises(NotAuthorizedException, match=r"^Access to Identity 'one'"):
+            world.ask(presented, vouched=["one"])
+
+
 def test_the_token_of_a_former_guest_does_no_harm_beside_a_login() -> None:
     """The request that merged them leads to the account whenever it is repeated."""
     world = three_users_and_a_guest()

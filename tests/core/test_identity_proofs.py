@@ -10,6 +10,7 @@ from core.identity_world import (
     World,
     an_identity,
     ann_bob_and_a_guest,
+    developer,
     facebook,
     forbidden,
     google,
@@ -17,7 +18,7 @@ from core.identity_world import (
     refused,
 )
 from millpond.core import identities
-from millpond.core.identities import Proofs, Voucher
+from millpond.core.identities import Login, Proofs, Voucher
 from millpond.errors import NotAuthorizedException, ResourceNotFoundException
 
 # --- Identities that a token vouches for ----------------------------------------------
@@ -147,15 +148,18 @@ def test_a_guest_of_amazons_is_adopted_as_a_guest() -> None:
     assert leads_to(world, "theirs") == "theirs"
 
 
-def test_a_token_of_amazons_vouches_for_its_identity_alone() -> None:
-    """Another id is as unknown, or as closed, as it was."""
+@pytest.mark.parametrize("logins", [(), (google("eve"),)])
+def test_a_token_of_amazons_vouches_for_its_identity_alone(
+    logins: tuple[Login, ...],
+) -> None:
+    """Another id is as unknown, or as closed, as it was, to guests and to users."""
     world = ann_bob_and_a_guest()
     for presented, kind in (
         ("nobody", ResourceNotFoundException),
         ("ann", NotAuthorizedException),
     ):
         with pytest.raises(kind):
-            world.ask(presented, foreign=["theirs"])
+            world.ask(presented, *logins, foreign=["theirs"])
 
     assert "theirs" not in world.identities
 
@@ -172,6 +176,27 @@ def test_an_adopted_identity_may_be_deleted_and_adopted_again() -> None:
     assert (adopted.identity_id, adopted.guest) == ("theirs", True)
     assert adopted.merged_into is None
     assert world.identities["theirs"] == adopted
+
+
+# --- Which logins were used -----------------------------------------------------------
+
+
+def test_the_logins_of_a_request_are_those_that_were_used() -> None:
+    """The developer's user comes first; what a token says adds nothing to them."""
+    ann = ann_bob_and_a_guest().identities["ann"]
+    token = Voucher("ann", True, (facebook("ann"),))
+    proofs = Proofs([google("ann")], [token]).with_developer(developer("ann"))
+
+    assert proofs.used_by(ann) == [developer("ann"), google("ann")]
+
+
+def test_a_token_tells_which_logins_were_used() -> None:
+    """Those that it was issued for, as far as they are the identity's still."""
+    ann = ann_bob_and_a_guest().identities["ann"]
+    token = Voucher("ann", True, (google("former"), facebook("ann")))
+
+    assert Proofs(vouchers=[token]).used_by(ann) == [facebook("ann")]
+    assert Proofs().used_by(ann) == []
 
 
 # --- Who proves what ------------------------------------------------------------------
