@@ -269,8 +269,9 @@ class IdentityStore(Protocol):
         decide: Callable[[StoredIdentities], IdentityChanges],
     ) -> IdentityChanges | None:
         """
-        Load the same, and write what `decide` returns: identities with their logins,
-        datasets that move, and, where the pool streams, the outbox rows that tell of
+        Load the same, and write what `decide` returns: identities with their logins
+        (an id stays in its pool: one of another pool is a StoreError), datasets that
+        move, and, where the pool streams, the outbox rows that tell of
         them (`core.dataset_moves.move_events`). None: no such pool.
         """
         ...
