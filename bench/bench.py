@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import command_line
+import live
 import load
 import machine
 import peers
@@ -27,11 +28,12 @@ import publish
 import report
 import scenarios
 import seed
+import triggered
 from millpond.testing.server import RunningServer
 from results import Comparison, Results, Throughput, processor_ratio, ratio
 
 RESULTS: Final = Path(__file__).with_name("results")
-PARTS: Final = ("reads", "writes", "publish", "cli")
+PARTS: Final = ("reads", "writes", "trigger", "publish", "live", "cli")
 IDENTITIES: Final = 1000
 
 
@@ -94,10 +96,16 @@ def _measure(
     rounds = 3 if options.quick else 5
     if not {"reads", "writes", "cli"}.isdisjoint(options.only):
         _measure_service(results, folder, cores, options, rounds)
+    if "trigger" in options.only:
+        _say("sync trigger")
+        triggered.measure(results, folder, cores, identities=IDENTITIES, rounds=3)
     if "publish" in options.only:
         _say("bulk publish")
         records = 50_000 if options.quick else 500_000
         publish.measure(results, folder, cores, records=records, rounds=3)
+    if "live" in options.only:
+        _say("live updates")
+        live.measure(results, folder, cores, seconds=5 if options.quick else 10)
 
 
 def _measure_service(

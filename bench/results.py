@@ -65,7 +65,7 @@ class Figure:
 @dataclass(frozen=True)
 class Comparison:
     """
-    A ratio, or a bound in MiB, and its budget if it has one.
+    A ratio, or a bound in MiB or ms, and its budget if it has one.
 
     A ratio of requests is taken twice: by rate, and by the processor time that the
     servers used. On a quiet machine they agree. On a busy one the rate of a cheap

@@ -77,6 +77,11 @@ class Signer:
         path = _dataset_path(identity_id, dataset)
         return self._request(self._who(identity_id), "POST", path, body=body)
 
+    def get_live_updates(self, identity_id: str) -> bytes:
+        """Listen to an identity."""
+        path = f"{_identity_path(identity_id)}/live"
+        return self._request(self._who(identity_id), "GET", path)
+
     def get_bulk_publish_details(self) -> bytes:
         """Ask how the last bulk publish went."""
         path = f"/identitypools/{quote(POOL, safe='')}/getBulkPublishDetails"
@@ -140,5 +145,9 @@ def encode(
 
 
 def _dataset_path(identity_id: str, dataset: str) -> str:
+    return f"{_identity_path(identity_id)}/datasets/{dataset}"
+
+
+def _identity_path(identity_id: str) -> str:
     pool, identity = quote(POOL, safe=""), quote(identity_id, safe="")
-    return f"/identitypools/{pool}/identities/{identity}/datasets/{dataset}"
+    return f"/identitypools/{pool}/identities/{identity}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import inspect as inspection
 
 from millpond import errors, settings
-from millpond.contract import cognito_identity, cognito_sync, kinesis, sts
+from millpond.contract import cognito_identity, cognito_sync, kinesis, live, sts
 from millpond.contract.shapes import (
     Api,
     Member,
@@ -39,6 +39,7 @@ def pages() -> dict[str, str]:
         "cognito-sync.md": cognito_sync.API,
         "cognito-identity.md": cognito_identity.API,
         "kinesis.md": kinesis.API,
+        "live.md": live.API,
         "sts.md": sts.API,
     }
     made = {name: "\n".join(api_page(api)) for name, api in apis.items()}
@@ -67,7 +68,8 @@ def api_page(api: Api) -> Iterator[str]:
     for operation in api.operations:
         built = find(operation, modules) is not None
         yield from operation_section(api, operation, built=built, seen=seen)
-    yield from ("", "## Structures")
+    if seen:
+        yield from ("", "## Structures")
     done: set[str] = set()
     while todo := [name for name in sorted(seen) if name not in done]:
         for name in todo:
@@ -90,7 +92,10 @@ def operation_section(
         yield from (f"    {operation.method} {operation.uri}", "")
     yield from (f"Who may call: {operation.callers.value}.", "", "Request:", "")
     yield from member_list(operation.request, seen)
-    yield from ("", "Answer:", "")
+    answer = (
+        "Server-sent events; the data of each" if operation.event_stream else "Answer"
+    )
+    yield from ("", f"{answer}:", "")
     if operation.response is None:
         yield "* nothing"
     else:

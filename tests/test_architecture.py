@@ -3,7 +3,8 @@ The packages know each other in one direction.
 
     errors, limits, metrics  <-  settings
     errors, limits           <-  core, contract  <-  wire
-                                 core            <-  stores, sinks, login_providers
+                                 core            <-  stores, sinks, hooks, push,
+                                                     login_providers
                                  core + ports    <-  service  <-  workers
     everything               <-  server, testing, and the administration commands
 
@@ -24,7 +25,13 @@ import millpond
 
 SOURCE = Path(millpond.__file__).parent
 GROUND = {"millpond", "errors", "limits"}
-PORTS = {"stores.base", "sinks.base", "login_providers.base"}
+PORTS = {
+    "stores.base",
+    "sinks.base",
+    "hooks.base",
+    "push.base",
+    "login_providers.base",
+}
 MAY_KNOW: dict[str, set[str]] = {
     "millpond": set(),
     "errors": set(),
@@ -39,6 +46,10 @@ MAY_KNOW: dict[str, set[str]] = {
     "sinks.base": GROUND | {"core"},
     # The embedded sink puts into the store, whichever that is.
     "sinks": GROUND | {"core", "sinks.base", "stores.base"},
+    "hooks.base": GROUND | {"core"},
+    "hooks": GROUND | {"core", "hooks.base", "settings"},
+    "push.base": GROUND | {"core"},
+    "push": GROUND | {"core", "push.base", "settings"},
     "login_providers.base": GROUND | {"core"},
     "login_providers": GROUND | {"core", "login_providers.base", "settings"},
     "service": GROUND | {"core", "contract", "settings", "metrics"} | PORTS,
@@ -51,8 +62,8 @@ MAY_KNOW: dict[str, set[str]] = {
 """What each part of the package may import, besides itself."""
 MAY_KNOW_EVERYTHING = {
     *("server", "testing"),
-    *("cli.administration", "cli.demo", "cli.key", "cli.pool"),
-    *("cli.serve", "cli.token_key"),
+    *("cli.administration", "cli.demo", "cli.hook_secret", "cli.key"),
+    *("cli.pool", "cli.serve", "cli.token_key"),
 }
 # Modules that the commands of the API load only with an administration command.
 ADMINISTRATION = {each for each in MAY_KNOW_EVERYTHING if each.startswith("cli.")} - {
@@ -205,6 +216,7 @@ def test_the_ports_know_no_driver() -> None:
 def test_only_the_standard_library_and_what_is_declared_is_imported() -> None:
     """No module leans on a package that an installation need not have."""
     declared = {
+        "aiohttp",
         "apsw",
         "botocore",
         "cryptography",
@@ -218,6 +230,7 @@ def test_only_the_standard_library_and_what_is_declared_is_imported() -> None:
         "starlette",
         "structlog",
         "uvloop",
+        "yarl",
     }
     for module, path in modules():
         allowed = (

@@ -220,6 +220,7 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"account_id": "abc"}, "account_id"),
         ({"account_id": ""}, "account_id"),
         ({"account_id": "\u0661"}, "account_id"),
+        ({"sns_endpoint": "localhost:4566"}, "sns_endpoint"),
         ({"tls_certificate": "c"}, "together"),
         ({"tls_key": "k"}, "together"),
         ({"log_level": "loud"}, "log_level"),
@@ -228,6 +229,8 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"cors_origins": ["app.example"]}, "cors_origins"),
         ({"cors_origins": ["https://*.example"]}, "cors_origins"),
         ({"log_format": "xml"}, "log_format"),
+        ({"hook_secret": "too short"}, "hook_secret"),
+        ({"lambda_endpoint": "localhost:9000"}, "lambda_endpoint"),
         ({"nonsense": 1}, "no setting 'nonsense'"),
     ],
 )

@@ -3,7 +3,7 @@ Both error families, told apart by their suffix.
 
 `...Exception`: the caller sees it. The class name *is* the API's error code, so there
 is no table between the two that could rot; `http_status` is the API's. `...Error`:
-ours (store, sink, settings). It never reaches the wire as itself.
+ours (store, sink, hook, settings). It never reaches the wire as itself.
 
     ServiceException
     |-- AccessDeniedException                 403  these credentials may not do this
@@ -24,6 +24,7 @@ ours (store, sink, settings). It never reaches the wire as itself.
     |-- InvalidLambdaFunctionOutputException  400  the sync trigger answered badly
     |-- InvalidParameterException             400  a value is wrong
     |-- InvalidSignatureException             403  wrong signature, scope or clock
+    |-- LambdaSocketTimeoutException          400  the sync trigger did not answer
     |-- LambdaThrottledException              429  the sync trigger is over its rate
     |-- LimitExceededException                400  a limit would be passed
     |-- MalformedPolicyDocumentException      400  STS: a policy that is not applied
@@ -49,8 +50,13 @@ ours (store, sink, settings). It never reaches the wire as itself.
     |   |-- StoreInUseError      another server holds the embedded store
     |   |-- StoreUnavailableError  busy, full or gone for now (retryable)
     |   `-- StoreVersionError    the schema is newer than this program
+    |-- HookError                a hook fails, or does not answer as one
+    |   |-- HookThrottledError     it is over its rate
+    |   `-- HookTimeoutError       it did not answer in time
     |-- LeaseLostError           another worker took the bulk-publish slice over
     |-- LoginProviderError       the keys of a login provider cannot be read
+    |-- PushError                a push service cannot take a message now
+    |   `-- EndpointGoneError    the device must register again first
     `-- SinkError                op, hint, retryable
         |-- SinkUnavailableError   the stream cannot be reached for now (retryable)
         `-- StreamGoneError        the stream does not exist
@@ -160,6 +166,10 @@ class InvalidSignatureException(ServiceException):
     """The request signature is not valid."""
 
     http_status = 403
+
+
+class LambdaSocketTimeoutException(ServiceException):
+    """SyncTrigger failed due to error Socket timeout while invoking Lambda function."""
 
 
 class LambdaThrottledException(ServiceException):
@@ -303,12 +313,32 @@ class StoreVersionError(StoreError):
     """The store was written by a newer version of the program."""
 
 
+class HookError(MillpondError):
+    """A hook fails, cannot be reached, or does not answer as a hook does."""
+
+
+class HookThrottledError(HookError):
+    """The hook is over its rate."""
+
+
+class HookTimeoutError(HookError):
+    """The hook did not answer in time."""
+
+
 class LeaseLostError(MillpondError):
     """The slice of a bulk publish belongs to another worker by now."""
 
 
 class LoginProviderError(MillpondError):
     """The keys of a login provider cannot be read."""
+
+
+class PushError(MillpondError):
+    """A push service cannot take a message for now, or as it is set up."""
+
+
+class EndpointGoneError(PushError):
+    """The push service has given a device up; it must register again first."""
 
 
 class SinkError(_HintedError):

@@ -22,7 +22,12 @@ DEVICE_ID_CHARS_MAX: Final = 256  # AWS: model, DeviceId
 STREAM_NAME_CHARS_MAX: Final = 128  # AWS: model, StreamName
 ARN_CHARS_MIN: Final = 20  # AWS: model, AssumeRoleArn
 ARN_CHARS_MAX: Final = 2048  # AWS: model, AssumeRoleArn
+PUSH_TOKEN_CHARS_MAX: Final = 4096  # Ours: FCM, which has the longest, promises that
+DEVICES_PER_IDENTITY_MAX: Final = 100  # Ours: reinstalled apps come with new tokens
 COGNITO_EVENTS_MAX: Final = 1  # AWS: model, Events
+SYNC_TRIGGER_CHARS_MAX: Final = 2048  # Ours: the model gives LambdaFunctionArn none
+SYNC_TRIGGER_S_MAX: Final = 5.0  # AWS: developer guide, Cognito Events
+SYNC_TRIGGER_ANSWER_BYTES_MAX: Final = 16 * 1_048_576  # two full datasets, as \uXXXX
 PAGE_RECORDS_MAX: Final = 1024  # AWS: clients ask for 1024; larger values are clamped
 SYNC_SESSION_TOKEN_CHARS_MAX: Final = 512  # Ours: it travels in a query string
 LONG_MIN: Final = -(2**63)  # the API's Long
@@ -74,6 +79,11 @@ SHARDS_PER_STREAM_MAX: Final = 500  # AWS: service quotas, shards per account
 SHARD_ITERATOR_LIFETIME_S: Final = 300  # AWS: GetShardIterator, five minutes
 STREAM_RETENTION_S: Final = 24 * 3600  # AWS: default retention of a stream
 STREAM_PAYLOAD_LIFETIME_S: Final = 24 * 3600  # Ours: as long as the stream's default
+
+# --- Live updates -------------------------------------------------------------------
+
+EVENT_ID_CHARS_MAX: Final = 8192  # Ours: 256 cells of at most 28 characters
+LIVE_DEVELOPER_LIFETIME_S: Final = 3600  # Ours: then the key is looked at again
 
 # --- HTTP and signatures ------------------------------------------------------------
 

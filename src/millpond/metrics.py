@@ -97,9 +97,31 @@ class Metrics:
             "Pools whose streaming was switched off because the stream is gone.",
             registry=self.registry,
         )
+        self.pushes_waiting = Gauge(
+            "millpond_pushes_waiting",
+            "Pushes that the push service has not taken yet.",
+            registry=self.registry,
+        )
+        self.pushes = Counter(
+            "millpond_pushes",
+            "Pushes that were tried, by outcome: sent, failed (and tried again), "
+            "disabled (with their device), dropped (no push application).",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.bulk_publishes = Counter(
             "millpond_bulk_publishes",
             "Bulk publishes that ended, by status.",
             ("status",),
+            registry=self.registry,
+        )
+        self.live_listeners = Gauge(
+            "millpond_live_listeners",
+            "Listeners to live updates at the moment.",
+            registry=self.registry,
+        )
+        self.live_cut_offs = Counter(
+            "millpond_live_cut_offs",
+            "Listeners that were cut off because they did not read.",
             registry=self.registry,
         )

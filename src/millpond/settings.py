@@ -26,6 +26,7 @@ from millpond import limits
 from millpond.errors import SettingsError
 
 PREFIX: Final = "MILLPOND_"
+HOOK_SECRET_CHARS_MIN: Final = 16
 _ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?")
 
 
@@ -164,6 +165,20 @@ class Settings:
         "Stream names and the URL of the sink behind each. A name that is not in the "
         "table is an embedded stream.",
     )
+    hook_secret: str = setting(
+        "",
+        "Signs what is sent to sync triggers behind a URL. Empty: made from the master "
+        "secret; `millpond hook-secret` prints it.",
+    )
+    hook_private_networks: bool = setting(
+        False,
+        "Let sync triggers be at private, loopback and link-local addresses.",
+    )
+    lambda_endpoint: str = setting(
+        "",
+        "URL of the Lambda API for sync triggers, or of one function's invocations. "
+        "Empty: that of AWS in the region of the function.",
+    )
     stream_retention_s: int = setting(
         limits.STREAM_RETENTION_S,
         "How long an embedded stream keeps its records.",
@@ -188,6 +203,36 @@ class Settings:
         "How often in a row a batch is tried again before the run fails.",
         least=0,
         most=100,
+    )
+    sns_endpoint: str = setting(
+        "", "URL of the SNS API that pushes go to. Empty: that of AWS in each region."
+    )
+    push_assume_roles: bool = setting(
+        False,
+        "Assume the RoleArn of a pool's PushSync for its pushes; otherwise they go out "
+        "with the server's own AWS credentials.",
+    )
+    live_listeners_max: int = setting(
+        2500,
+        "Listeners to live updates at a time; 0 switches them off.",
+        least=0,
+        most=100_000,
+    )
+    live_listeners_per_identity_max: int = setting(
+        32, "Listeners of one identity among them.", least=1, most=10_000
+    )
+    live_comment_s: int = setting(
+        15,
+        "After how long without an event a listener is sent a comment, so that its "
+        "connection is not taken for dead.",
+        least=1,
+        most=3600,
+    )
+    live_send_timeout_s: int = setting(
+        30,
+        "How long the connection of a listener may take no bytes before it is cut off.",
+        least=1,
+        most=3600,
     )
     drain_s: int = setting(
         20, "How long requests under way may take at shutdown.", least=0, most=3600
@@ -313,6 +358,18 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "Settings 'tls_certificate' and 'tls_key' must be given together."
         )
+    if settings.sns_endpoint and not settings.sns_endpoint.startswith(
+        ("http://", "https://")
+    ):
+        raise SettingsError("Setting 'sns_endpoint' must be an http or https URL.")
+    if 0 < len(settings.hook_secret) < HOOK_SECRET_CHARS_MIN:
+        raise SettingsError(
+            f"Setting 'hook_secret' must have at least {HOOK_SECRET_CHARS_MIN} "
+            "characters."
+        )
+    endpoint = settings.lambda_endpoint
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        raise SettingsError("Setting 'lambda_endpoint' must be an http or https URL.")
     for origin in settings.cors_origins:
         if not _ORIGIN.fullmatch(origin):
             raise SettingsError(

@@ -14,6 +14,7 @@ import pytest
 from millpond.core.session_tokens import SessionTokens
 from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import ServiceException
+from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
 from millpond.service.context import Caller, Context, system_now_ms
 from millpond.service.developer_keys import SecretSealer
@@ -40,6 +41,7 @@ def make_context(
             now_ms=now_ms,
         ),
         "provider_keys": ProviderKeys(settings.login_providers),
+        "hooks": Hooks(settings, secret=key),
     }
     return Context(store=store, settings=settings, now_ms=now_ms, **(parts | others))
 

@@ -604,7 +604,8 @@ def _schema(connection: apsw.Connection) -> dict[str, str]:
 
 
 def _normalised(sql: str) -> str:
-    return " ".join(re.sub(r"--[^\n]*", "", sql).split())
+    words = " ".join(re.sub(r"--[^\n]*", "", sql).split())
+    return re.sub(r" ?([(),]) ?", r"\1", words)  # ALTER TABLE spaces them otherwise
 
 
 def _statements() -> Iterator[tuple[str, str, str]]:
@@ -646,8 +647,10 @@ def test_every_query_is_used() -> None:
 @pytest.mark.parametrize("schema", FILES)
 def test_no_statement_reads_a_whole_table_that_grows(schema: str) -> None:
     """Every statement finds its rows by an index."""
-    grow = ("datasets", "records", "spent_sessions", "outbox", "stream_records")
-    on_purpose = {"count_outbox", "find_last_arrival"}  # a figure; the last row
+    grow = {"datasets", "records", "spent_sessions", "outbox", "stream_records"}
+    grow |= {"devices", "subscriptions", "pushes"}
+    # Figures; the last row.
+    on_purpose = {"count_outbox", "count_pushes", "find_last_arrival"}
     scans = []
     with _migrated(schema) as connection:
         for name, sql in _statements_of(schema):

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 LOCAL_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("millpond.cli.serve", "Run a server."),
     "key": ("millpond.cli.key", "Create, list and remove developer access keys."),
+    "hook-secret": (
+        "millpond.cli.hook_secret",
+        "Print the secret that signs what sync triggers are sent.",
+    ),
     "token-key": ("millpond.cli.token_key", "Rotate the keys that sign tokens."),
     "pool": ("millpond.cli.pool", "Create a pool under the id that it has at AWS."),
     "demo": ("millpond.cli.demo", "Run a server with sample data, to try things out."),

@@ -148,6 +148,7 @@ class Operation:
     callers: Callers = Callers.DEVELOPER
     method: str = "POST"
     uri: str = "/"
+    event_stream: bool = False  # answers events, each with a response as its data
 
     @property
     def summary(self) -> str:

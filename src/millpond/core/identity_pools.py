@@ -1,9 +1,9 @@
 """
-Identity pools: what is kept of one, its roles, and its configuration for push and
-streaming.
+Identity pools: what is kept of one, its roles, its sync trigger, and its configuration
+for push and streaming.
 
-Source: IdentityPool and RoleMapping of the Cognito Identity model; PushSync and
-CognitoStreams of the Cognito Sync model.
+Source: IdentityPool and RoleMapping of the Cognito Identity model; PushSync,
+CognitoStreams and Events of the Cognito Sync model.
 """
 
 from __future__ import annotations
@@ -91,6 +91,8 @@ class IdentityPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The ARN of the role of an `authenticated` and an `unauthenticated` identity."""
     role_mappings: dict[str, RoleMapping] | None = None
     """By login provider; for a user pool, by `<provider>:<client id>` too."""
+    sync_trigger: str | None = None
+    """What is called before a user's update: a function's ARN or a URL."""
 
     @property
     def login_providers(self) -> frozenset[str]:

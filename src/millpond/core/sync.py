@@ -89,6 +89,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     sync_count: int
     last_modified_date_ms: int
     last_modified_by: str
+    amended: tuple[StoredRecord, ...] = ()
+    """What a sync trigger left other than the patches say, record by record."""
 
 
 class SpentSession(msgspec.Struct, frozen=True, gc=False):
@@ -107,6 +109,14 @@ class StoredDataset(msgspec.Struct, gc=False):
     live_datasets: int  # of the identity, without what merges put beside others
     spent: SpentSession | None  # the mark of the request's session, if there is one
     streaming: bool  # whether the pool has an enabled stream
+    sync_trigger: str | None = None  # what the pool has called for updates by users
+    subscribed: bool = False  # whether devices want to be told of changes
+
+
+class Notice(msgspec.Struct, frozen=True, gc=False):
+    """The devices that are subscribed are to be told of the new sync count."""
+
+    writer: str | None = None  # the device that made the change; it knows
 
 
 class Changes(msgspec.Struct, gc=False):
@@ -117,6 +127,7 @@ class Changes(msgspec.Struct, gc=False):
     clear_records: bool = False  # drop every record, tombstones too
     spent: SpentSession | None = None
     event: bytes | None = None  # a stream record for the outbox
+    notice: Notice | None = None  # pushes for devices
     outcome: Outcome | None = None  # what to answer; None where nothing was stamped
 
 

@@ -5,8 +5,8 @@ The composition root: the one place that knows everything and ties it together.
                                                      -> workers
 
 Shutdown goes the other way: stop listening, let requests under way finish, stop the
-workers, save the counts, close the sinks, close the store (which finishes what it has
-accepted). What was acknowledged is on disk already.
+workers, save the counts, close hooks and sinks, close the store (which finishes what it
+has accepted). What was acknowledged is on disk already.
 """
 
 from __future__ import annotations
@@ -31,11 +31,15 @@ from millpond.core.session_tokens import SessionTokens
 from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import SettingsError, StoreUnavailableError
+from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
 from millpond.metrics import Metrics
-from millpond.server import lock, secret_key
+from millpond.push.sns import SnsPush
+from millpond.server import connections, lock, secret_key
 from millpond.server.gateway import Gateway
+from millpond.server.live import LiveStreams
 from millpond.server.pages import PATHS, make_pages
+from millpond.service.changes import Changes
 from millpond.service.context import Context, system_now_ms
 from millpond.service.credentials import CredentialFinder
 from millpond.service.developer_keys import (
@@ -54,6 +58,7 @@ from millpond.wire.sigv4 import Verifier
 from millpond.workers import housekeeping
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
 from millpond.workers.outbox_relay import OutboxRelay
+from millpond.workers.push_sender import PushSender
 
 _log = structlog.get_logger()
 
@@ -127,6 +132,14 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         await store.aclose()
 
 
+def hook_secret(settings: Settings) -> str:
+    """Give the text that signs what is sent to hooks."""
+    if settings.hook_secret:
+        return settings.hook_secret
+    master = secret_key.load(settings.data, settings.secret_key)
+    return secret_key.derive(master, "hooks").hex()
+
+
 def make_context(settings: Settings, store: Store) -> Context:
     """Put together what the service works with."""
     master = secret_key.load(settings.data, settings.secret_key)
@@ -151,12 +164,17 @@ def make_context(settings: Settings, store: Store) -> Context:
             now_ms=system_now_ms,
         ),
         provider_keys=ProviderKeys(settings.login_providers),
+        hooks=Hooks(settings, secret=hook_secret(settings).encode()),
         limits=SyncLimits(
             datasets_per_identity=settings.datasets_per_identity_max,
             records_per_dataset=settings.records_per_dataset_max,
             dataset_bytes=settings.dataset_bytes_max,
             record_key_chars=settings.record_key_chars_max,
             record_value_chars=settings.record_value_chars_max,
+        ),
+        changes=Changes(
+            listeners_max=settings.live_listeners_max,
+            listeners_per_identity_max=settings.live_listeners_per_identity_max,
         ),
     )
 
@@ -195,12 +213,14 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     sinks = SinkRegistry(
         settings.streams, sink_factories(store=context.store, now_ms=context.now_ms)
     )
+    push = SnsPush(settings)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     credentials = CredentialFinder(
         keys, context.session_tokens, account_id=settings.account_id
     )
+    live = LiveStreams(settings, context.changes, metrics)
     gateway = Gateway(
         context,
         Verifier(
@@ -210,6 +230,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             explain=settings.explain_signatures,
         ),
         metrics.requests,
+        live,
         beside=make_pages(context, metrics, is_draining=stopping.is_set),
         beside_paths=PATHS,
     )
@@ -221,6 +242,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             housekeeping.save_sync_sessions(context),
             housekeeping.purge(context),
             OutboxRelay(context, sinks, metrics).run(),
+            PushSender(context, push, metrics).run(),
             *(
                 BulkPublishRunner(context, sinks, metrics, worker=f"local-{n}").run()
                 for n in range(settings.bulk_publish_workers)
@@ -230,13 +252,15 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     for worker in workers:
         worker.add_done_callback(_note_end)
     try:
-        await _listen(gateway, settings, stopping, started)
+        await _listen(gateway, live, settings, stopping, started)
     finally:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
         await context.sync_sessions.save()
+        await context.hooks.aclose()
         await sinks.aclose()
+        await push.aclose()
 
 
 def _note_end(worker: asyncio.Task[None]) -> None:
@@ -247,19 +271,21 @@ def _note_end(worker: asyncio.Task[None]) -> None:
 
 async def _listen(
     gateway: Gateway,
+    live: LiveStreams,
     settings: Settings,
     stopping: asyncio.Event,
     started: Callable[[], None],
 ) -> None:
     """Serve until `stopping` is set, then let what is under way finish."""
     _check_tls(settings)
+    connections.allow_many()
     server = Server(
         gateway,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGINL,
         backlog=BACKLOG,
-        backpressure=REQUESTS_MAX,
+        backpressure=REQUESTS_MAX + settings.live_listeners_max,
         http=HTTPModes.http1,  # every client speaks it
         websockets=False,
         log_enabled=False,
@@ -275,6 +301,7 @@ async def _listen(
     await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
     _log.info("server.stopping", drain_s=settings.drain_s)
+    live.close()  # listeners would stay for as long as they are let
     server.stop()  # type: ignore[no-untyped-call]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(serving, settings.drain_s)

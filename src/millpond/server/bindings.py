@@ -8,18 +8,22 @@ from types import ModuleType
 from typing import Any, Final
 
 from millpond.contract import cognito_identity, cognito_sync, kinesis, sts
+from millpond.contract import live as live_contract
 from millpond.contract.shapes import Api, Operation, Shape
 from millpond.service import (
     access,
     bulk_publish,
+    cognito_events,
     configuration,
     datasets,
     developer_identities,
+    devices,
     identities,
     identity_pool_roles,
     identity_pools,
     identity_tokens,
     kinesis_records,
+    live,
     records,
     tags,
     usage,
@@ -27,12 +31,25 @@ from millpond.service import (
 from millpond.service import kinesis as kinesis_streams
 from millpond.service import sts as sts_service
 from millpond.service.context import Caller, Context
+from millpond.service.live import LiveUpdates
 from millpond.service.refusals import not_built
 
-ServiceFunction = Callable[[Context, Caller, Any], Awaitable[Shape | None]]
+Response = Shape | LiveUpdates | None
+ServiceFunction = Callable[[Context, Caller, Any], Awaitable[Response]]
 
 APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
-    (cognito_sync.API, (bulk_publish, configuration, datasets, records, usage)),
+    (
+        cognito_sync.API,
+        (
+            bulk_publish,
+            cognito_events,
+            configuration,
+            datasets,
+            devices,
+            records,
+            usage,
+        ),
+    ),
     (
         cognito_identity.API,
         (
@@ -44,6 +61,7 @@ APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
             developer_identities,
         ),
     ),
+    (live_contract.API, (live,)),
     (kinesis.API, (kinesis_streams, kinesis_records)),
     (sts.API, (sts_service,)),
 )
@@ -72,7 +90,7 @@ def bind(operation: Operation, modules: tuple[ModuleType, ...]) -> ServiceFuncti
     check = access.make_check(operation)
     function = find(operation, modules) or _not_built(operation)
 
-    async def call(context: Context, caller: Caller, request: Any) -> Shape | None:
+    async def call(context: Context, caller: Caller, request: Any) -> Response:
         check(caller, request)
         return await function(context, caller, request)
 

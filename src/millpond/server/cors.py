@@ -25,8 +25,9 @@ MAX_AGE_S: Final = 7200  # longer is not honoured by Chromium
 _METHODS: Final = b"GET, POST, DELETE"
 _REQUEST_HEADERS: Final = (
     b"amz-sdk-invocation-id, amz-sdk-request, authorization, cache-control, "
-    b"content-type, x-amz-client-context, x-amz-content-sha256, x-amz-date, "
-    b"x-amz-security-token, x-amz-target, x-amz-user-agent, x-http-method-override"
+    b"content-type, last-event-id, x-amz-client-context, x-amz-content-sha256, "
+    b"x-amz-date, x-amz-security-token, x-amz-target, x-amz-user-agent, "
+    b"x-http-method-override"
 )
 _EXPOSED: Final = b"x-amzn-RequestId, x-amzn-ErrorType, x-amzn-ErrorMessage, Date"
 

@@ -4,6 +4,7 @@ The way of a request: an ASGI application with nothing between the socket and th
     route -> read the body, bounded -> verify the signature -> decode and validate
           -> may they -> service function -> encode
 
+An answer is encoded and sent whole; only live updates are a stream (`server.live`).
 The form of a request says which protocol it speaks: a path, an X-Amz-Target, or, for
 AWS Query, a form whose Action stands in the body and is read before the route is known.
 Every error leaves through one door (`wire.errors`), with a request id.
@@ -34,8 +35,11 @@ from millpond.limits import UNSIGNED_BODY_BYTES_MAX
 from millpond.metrics import RequestMetrics
 from millpond.server.bindings import APIS, ServiceFunction, bind
 from millpond.server.cors import Cors
+from millpond.server.live import HEADERS as EVENT_STREAM
+from millpond.server.live import LiveStreams
 from millpond.service.context import ANYONE, Context
 from millpond.service.credentials import Credentials
+from millpond.service.live import LiveUpdates
 from millpond.wire import query
 from millpond.wire.errors import as_service_exception, encode_error
 from millpond.wire.query import (
@@ -129,6 +133,7 @@ class Gateway:
         context: Context,
         verifier: Verifier[Credentials],
         metrics: RequestMetrics,
+        live: LiveStreams,
         *,
         beside: AsgiApp,
         beside_paths: Iterable[str],
@@ -136,6 +141,7 @@ class Gateway:
         self._context = context
         self._verifier = verifier
         self._metrics = metrics
+        self._live = live
         self._beside = beside
         self._beside_paths = tuple(beside_paths)
         apis = [api for api, _ in APIS]
@@ -160,6 +166,7 @@ class Gateway:
         started = time.perf_counter()
         request = _Request(scope)
         found: _Found | None = None
+        body: bytes | LiveUpdates
         try:
             if request.method == "OPTIONS" and (
                 (allowed := self._cors.preflight(request.headers)) is not None
@@ -180,7 +187,18 @@ class Gateway:
         headers.append((b"x-amzn-requestid", request.id.encode()))
         if b"origin" in request.headers:
             headers += self._cors.headers(request.headers[b"origin"])
-        await _send(send, status, headers, body)
+        if isinstance(body, bytes):
+            await _send(send, status, headers, body)
+            self._note(found, request, status, started)
+        else:
+            self._note(found, request, status, started)
+            client = scope.get("client")
+            await self._live.stream(body, headers, client, receive, send)
+
+    def _note(
+        self, found: _Found | None, request: _Request, status: int, started: float
+    ) -> None:
+        """Count an answer, and log it if that is wanted."""
         seconds = time.perf_counter() - started
         operation = found.route.operation.name if found else _UNKNOWN
         self._metrics.observe(operation, status, seconds)
@@ -233,7 +251,7 @@ class Gateway:
 
     async def _answer(
         self, found: _Found, request: _Request, receive: Receive
-    ) -> tuple[int, Headers, bytes]:
+    ) -> tuple[int, Headers, bytes | LiveUpdates]:
         route = found.route
         api, operation = route.api, route.operation
         body = request.body
@@ -263,6 +281,8 @@ class Gateway:
                 body, found.labels, request.raw_query, request.headers
             )
         response = await self._functions[id(operation)](self._context, caller, decoded)
+        if isinstance(response, LiveUpdates):
+            return 200, [*EVENT_STREAM], response
         if api.protocol == "query":
             encoded = encode_response(api, operation, response, request.id)
             return 200, [CONTENT_TYPE], encoded

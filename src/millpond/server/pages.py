@@ -51,6 +51,7 @@ def make_pages(
 
     async def show_metrics(request: Request) -> Response:
         metrics.outbox_entries.set(await context.store.count_outbox())
+        metrics.pushes_waiting.set(await context.store.count_pushes())
         return Response(
             generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST
         )

@@ -12,7 +12,9 @@ from typing import Final
 from millpond.core.session_tokens import SessionTokens, UserSession
 from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
+from millpond.hooks.base import Hook
 from millpond.login_providers.base import LoginProviderKeys
+from millpond.service.changes import Changes
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
@@ -52,11 +54,16 @@ class Context:
     session_tokens: SessionTokens
     token_keys: TokenKeyRing
     provider_keys: LoginProviderKeys
+    hooks: Hook
     now_ms: Callable[[], int] = system_now_ms
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4
     limits: SyncLimits = field(default_factory=SyncLimits)
+    changes: Changes = field(default_factory=Changes)
+    triggered_pools: set[str] = field(default_factory=set)
+    """Pools that are known to have a sync trigger; what counts is the store."""
     outbox_changed: Signal = field(default_factory=Signal)
+    pushes_changed: Signal = field(default_factory=Signal)
     bulk_publish_started: Signal = field(default_factory=Signal)
 
 

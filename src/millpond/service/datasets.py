@@ -13,7 +13,7 @@ from millpond.contract.cognito_sync import (
     ListDatasetsResponse,
 )
 from millpond.core import streaming, sync
-from millpond.core.sync import Changes, DatasetId, DatasetState, StoredDataset
+from millpond.core.sync import Changes, DatasetId, DatasetState, Notice, StoredDataset
 from millpond.errors import ResourceNotFoundException
 from millpond.service.context import Caller, Context
 from millpond.service.paging import page_size
@@ -84,6 +84,8 @@ async def delete_dataset(
         assert stored.dataset is not None
         assert changes.dataset is not None
         before.append(stored.dataset)
+        if stored.subscribed:
+            changes.notice = Notice()
         if stored.streaming:
             changes.event = streaming.deletion_event(
                 dataset_id,
@@ -99,6 +101,9 @@ async def delete_dataset(
         raise pool_not_found(request.identity_pool_id)
     if changes.event is not None:
         context.outbox_changed.send()
+    if changes.notice is not None:
+        context.pushes_changed.send()
+    context.changes.publish(dataset_id, changes.dataset)
     return DeleteDatasetResponse(
         dataset=_dataset(request.identity_id, request.dataset_name, before[-1])
     )

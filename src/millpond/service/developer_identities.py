@@ -154,6 +154,7 @@ async def merge_developer_identities(
     if changes is None:
         raise identity_pool_not_found(pool.identity_pool_id)
     context.outbox_changed.send()
+    context.changes.publish_moves(changes.moves)
     return contract.MergeDeveloperIdentitiesResponse(
         identity_id=changes.identity.identity_id
     )

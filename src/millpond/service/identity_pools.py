@@ -63,7 +63,7 @@ async def adopt_identity_pool(
 async def update_identity_pool(
     context: Context, caller: Caller, request: contract.UpdateIdentityPoolRequest
 ) -> contract.IdentityPool:
-    """Replace the description of a pool; its configuration and its roles stay."""
+    """Replace the description of a pool; configuration, roles and trigger stay."""
     described = _described(request.identity_pool_id, request)
 
     def change(pool: IdentityPool) -> IdentityPool:
@@ -74,6 +74,7 @@ async def update_identity_pool(
             stream=pool.stream,
             roles=pool.roles,
             role_mappings=pool.role_mappings,
+            sync_trigger=pool.sync_trigger,
         )
 
     pool = await context.store.update_identity_pool(request.identity_pool_id, change)

@@ -170,6 +170,7 @@ async def resolve(
         raise identity_pool_not_found(identity_pool_id)
     if changes.moves:
         context.outbox_changed.send()
+        context.changes.publish_moves(changes.moves)
     return changes.identity
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 
@@ -22,16 +23,20 @@ from millpond.core.sync import (
     DatasetId,
     DatasetState,
     Listing,
+    Notice,
     Outcome,
     SpentSession,
     StoredDataset,
     StoredRecord,
 )
+from millpond.core.sync_trigger import Verdict
 from millpond.core.tokens import SyncSession
 from millpond.errors import InvalidParameterException
+from millpond.service import sync_triggers
 from millpond.service.context import Caller, Context
 from millpond.service.paging import page_size
 from millpond.service.refusals import pool_not_found
+from millpond.service.sync_triggers import Update, VerdictMissingError
 from millpond.stores.base import RecordPage, RecordRange
 
 _encode = msgspec.json.Encoder().encode
@@ -160,71 +165,108 @@ async def update_records(
     dataset_id = DatasetId(
         request.identity_pool_id, request.identity_id, request.dataset_name
     )
-    now_ms = context.now_ms()
     session = context.sessions.read(
-        request.sync_session_token, dataset_id, now_ms=now_ms
+        request.sync_session_token, dataset_id, now_ms=context.now_ms()
     )
     patches = request.record_patches or []
     sync.check_patches(patches, limits=context.limits)
-    modified_by = request.device_id or caller.name
     # Ruling 12: tells a repeated request, whose answer was lost, from another one that
     # comes with the same session.
     body = _encode((request.device_id, patches))
-    request_sha256 = hashlib.sha256(body).digest()
-
-    def decide(stored: StoredDataset) -> Changes:
-        known = sync.spend_session(stored, session.session_id, request_sha256)
-        if known is not None:
-            return Changes(outcome=known)
-        changes = _apply(context, dataset_id, stored, patches, now_ms, modified_by)
-        assert changes.outcome is not None
-        changes.spent = SpentSession(
-            session.session_id, request_sha256, changes.outcome
-        )
-        return changes
-
-    changes = await context.store.update_dataset(
-        dataset_id,
-        keys=[patch.key for patch in patches],
+    update = Update(
+        dataset_id=dataset_id,
+        patches=patches,
         session_id=session.session_id,
-        decide=decide,
+        request_sha256=hashlib.sha256(body).digest(),
+        device_id=request.device_id,
+        modified_by=request.device_id or caller.name,
+        # AWS: not for developer credentials (developer guide, Cognito Events).
+        by_trigger=caller.session is not None and bool(patches),
     )
+    changes = await _update(context, update)
     if changes is None:
         raise pool_not_found(request.identity_pool_id)
     if changes.event is not None:
         context.outbox_changed.send()
+    if changes.notice is not None:
+        context.pushes_changed.send()
+    context.changes.publish(dataset_id, changes.dataset)
     assert changes.outcome is not None
-    return UpdateRecordsResponse(
-        records=[_patched_record(patch, changes.outcome) for patch in patches]
+    return UpdateRecordsResponse(records=_updated_records(patches, changes.outcome))
+
+
+async def _update(context: Context, update: Update) -> Changes | None:
+    """Write an update, through the sync trigger where there is one for it."""
+    if update.dataset_id.identity_pool_id not in context.triggered_pools:
+        with contextlib.suppress(VerdictMissingError):
+            return await _write(context, update)
+    elif not update.by_trigger:
+        return await _write(context, update)
+    for _ in range(sync_triggers.ATTEMPTS_MAX):
+        verdict = await sync_triggers.ask(context, update)
+        with contextlib.suppress(VerdictMissingError):
+            return await _write(context, update, verdict)
+    raise sync_triggers.too_many_changes(update.dataset_id)
+
+
+async def _write(
+    context: Context, update: Update, verdict: Verdict | None = None
+) -> Changes | None:
+    """
+    Write an update as its session, its patches and the verdict on them have it.
+
+    Raises:
+        VerdictMissingError: a sync trigger has to be asked first.
+    """
+    now_ms = context.now_ms()
+
+    def decide(stored: StoredDataset) -> Changes:
+        known = sync.spend_session(stored, update.session_id, update.request_sha256)
+        if known is not None:
+            return Changes(outcome=known)
+        changes = _apply(context, update, verdict, stored, now_ms)
+        assert changes.outcome is not None
+        if stored.streaming and changes.records:
+            changes.event = streaming.update_event(
+                update.dataset_id,
+                changes.records,
+                sync_count=changes.outcome.sync_count,
+                last_modified_date_ms=now_ms,
+            )
+        if stored.subscribed and changes.records:
+            changes.notice = Notice(writer=update.device_id)
+        changes.spent = SpentSession(
+            update.session_id, update.request_sha256, changes.outcome
+        )
+        return changes
+
+    return await context.store.update_dataset(
+        update.dataset_id,
+        keys=update.keys if verdict is None else update.keys_with(verdict),
+        session_id=update.session_id,
+        decide=decide,
     )
 
 
 def _apply(
     context: Context,
-    dataset_id: DatasetId,
+    update: Update,
+    verdict: Verdict | None,
     stored: StoredDataset,
-    patches: Sequence[RecordPatch],
     now_ms: int,
-    modified_by: str,
 ) -> Changes:
-    if not patches:  # ruling 1: no patches, no new count
-        return Changes(outcome=Outcome(0, now_ms, modified_by))
-    changes = sync.apply_patches(
+    if update.by_trigger and stored.sync_trigger is not None:
+        return sync_triggers.apply(context, update, verdict, stored, now_ms)
+    if not update.patches:  # ruling 1: no patches, no new count
+        return Changes(outcome=Outcome(0, now_ms, update.modified_by))
+    return sync.apply_patches(
         stored,
-        patches,
-        dataset_name=dataset_id.dataset_name,
+        update.patches,
+        dataset_name=update.dataset_id.dataset_name,
         now_ms=now_ms,
-        modified_by=modified_by,
+        modified_by=update.modified_by,
         limits=context.limits,
     )
-    if stored.streaming and changes.outcome is not None:
-        changes.event = streaming.update_event(
-            dataset_id,
-            changes.records,
-            sync_count=changes.outcome.sync_count,
-            last_modified_date_ms=now_ms,
-        )
-    return changes
 
 
 def _record(stored: StoredRecord) -> Record:
@@ -239,6 +281,18 @@ def _record(stored: StoredRecord) -> Record:
             None if device_date_ms is None else device_date_ms / 1000
         ),
     )
+
+
+def _updated_records(patches: Sequence[RecordPatch], outcome: Outcome) -> list[Record]:
+    """Answer a record for each patch, then those that a sync trigger wrote besides."""
+    if not outcome.amended:
+        return [_patched_record(patch, outcome) for patch in patches]
+    amended = {record.key: record for record in outcome.amended}
+    records = []
+    for patch in patches:
+        record = amended.pop(patch.key, None)
+        records.append(_record(record) if record else _patched_record(patch, outcome))
+    return [*records, *map(_record, amended.values())]
 
 
 def _patched_record(patch: RecordPatch, outcome: Outcome) -> Record:

@@ -39,6 +39,7 @@ from millpond.core.identities import (
     StoredIdentities,
 )
 from millpond.core.identity_pools import IdentityPool
+from millpond.core.push import Device, Push
 from millpond.core.sync import (
     Changes,
     DatasetId,
@@ -341,14 +342,84 @@ class DatasetStore(Protocol):
         *,
         after: str | None,
         limit: int | None,
+        deleted: bool = False,
     ) -> list[NamedDataset] | None:
-        """List live datasets by name, those behind `after`. None: no such pool."""
+        """
+        List live datasets by name, those behind `after`. None: no such pool.
+
+        Args:
+            deleted: list the rows that deleted datasets left behind as well.
+        """
         ...
 
     async def find_identity_usage(
         self, identity_pool_id: str, identity_id: str
     ) -> IdentityUsage | None:
         """Tell what an identity holds. None: it never had a dataset, or no pool."""
+        ...
+
+
+class DeviceStore(Protocol):
+    """
+    Devices, what they are subscribed to, and the pushes that wait for them.
+
+    `update_dataset` writes the pushes of a notice, one for each device and dataset: a
+    newer one takes the place of one that waits. It ends the subscriptions of a dataset
+    that it deletes, after its pushes. `update_identities` hands the devices of a merged
+    identity over to the survivor, and `delete_identity` drops them.
+    """
+
+    async def put_device(self, device: Device, *, devices_max: int) -> str | None:
+        """
+        Register a device and return its id. None: no such identity.
+
+        One of the same identity, platform and token is registered anew, under the id
+        that it has: it is enabled, and its endpoint is to be made again. When the
+        identity has more than `devices_max`, others go, first those that are disabled,
+        then those whose registration is the oldest.
+        """
+        ...
+
+    async def find_device(self, device_id: str) -> Device | None:
+        """Find a device of a pool that was not deleted."""
+        ...
+
+    async def put_endpoint(self, device_id: str, endpoint_arn: str) -> None:
+        """Note what the push service calls a device."""
+        ...
+
+    async def disable_device(self, device_id: str, endpoint_arn: str | None) -> bool:
+        """
+        Disable a device and drop its pushes; False when its endpoint is not this one
+        any more, as after a registration.
+        """
+        ...
+
+    async def put_subscription(self, dataset_id: DatasetId, device_id: str) -> bool:
+        """
+        Subscribe a device to a dataset. False: there is no such live dataset, or the
+        device is not one of the identity.
+        """
+        ...
+
+    async def delete_subscription(self, dataset_id: DatasetId, device_id: str) -> bool:
+        """End a subscription and drop what waits of it. False: as above."""
+        ...
+
+    async def list_pushes(self, *, now_ms: int, limit: int) -> list[Push]:
+        """List pushes that are due, those that have been for the longest time first."""
+        ...
+
+    async def delete_pushes(self, pushes: Sequence[Push]) -> None:
+        """Delete pushes; one that has a new sync count meanwhile stays."""
+        ...
+
+    async def defer_push(self, push: Push, *, due_ms: int) -> None:
+        """Count a failure; `list_pushes` gives the push again from `due_ms` on."""
+        ...
+
+    async def count_pushes(self) -> int:
+        """Count the pushes that wait."""
         ...
 
 
@@ -526,6 +597,7 @@ class Store(
     IdentityPoolStore,
     IdentityStore,
     DatasetStore,
+    DeviceStore,
     OutboxStore,
     BulkPublishStore,
     StreamStore,

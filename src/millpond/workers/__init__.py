@@ -1,1 +1,1 @@
-"""What goes on beside the requests: the outbox relay, bulk publishes, housekeeping."""
+"""What goes on beside the requests: outbox, pushes, bulk publishes, housekeeping."""

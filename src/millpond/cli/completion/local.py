@@ -77,6 +77,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
             ),
         }
     ),
+    "hook-secret": Command(_STORE),
     "demo": Command(),
     "doctor": Command({"--identity-pool-id": TEXT, "--output": _OUTPUT, **_CONNECTION}),
     "get-bulk-publish-details": Command(

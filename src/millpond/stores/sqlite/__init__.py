@@ -17,6 +17,7 @@ from typing import Final
 from millpond.stores.sqlite.bulk_publish import BulkPublishes
 from millpond.stores.sqlite.database import Database
 from millpond.stores.sqlite.datasets import Datasets
+from millpond.stores.sqlite.devices import Devices
 from millpond.stores.sqlite.identities import Identities
 from millpond.stores.sqlite.identity_pools import IdentityPools
 from millpond.stores.sqlite.keys import DeveloperKeys
@@ -37,6 +38,7 @@ class SqliteStore(
     IdentityPools,
     Identities,
     Datasets,
+    Devices,
     Outbox,
     BulkPublishes,
     Streams,

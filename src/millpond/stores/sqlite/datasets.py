@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ from millpond.stores.base import (
     RecordPage,
     RecordRange,
 )
-from millpond.stores.sqlite import identity_pools
+from millpond.stores.sqlite import devices, identity_pools
 from millpond.stores.sqlite.database import Database, Reader, Writer
 from millpond.stores.sqlite.queries import Queries
 
@@ -42,6 +42,14 @@ _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_records = msgspec.json.Decoder(list[StoredRecord]).decode
 
 
+class _Pool(NamedTuple):
+    """What an update must know of the pool, and whether devices listen."""
+
+    streaming: bool
+    sync_trigger: str | None
+    subscribed: bool
+
+
 class Datasets:
     """The `DatasetStore` part of the port."""
 
@@ -59,13 +67,15 @@ class Datasets:
             found = _find_dataset(db, dataset_id)
             if found is None:
                 return None
-            streaming, number, state = found
+            pool, number, state = found
             stored = StoredDataset(
                 state,
                 _find_records(db, number, keys),
                 _count_live(db, dataset_id, state),
                 _find_spent_session(db, session_id),
-                streaming,
+                pool.streaming,
+                pool.sync_trigger,
+                pool.subscribed,
             )
             changes = decide(stored)
             _save(db, dataset_id, number, state, changes)
@@ -111,6 +121,7 @@ class Datasets:
         *,
         after: str | None,
         limit: int | None,
+        deleted: bool = False,
     ) -> list[NamedDataset] | None:
         with self.database.reading("list_datasets") as cursor:
             if not cursor.execute(_FIND_STREAMING, (identity_pool_id,)).fetchall():
@@ -121,6 +132,7 @@ class Datasets:
                     identity_pool_id,
                     identity_id,
                     after or "",
+                    not deleted,  # the least that `live` may be
                     -1 if limit is None else limit,
                 ),
             )
@@ -140,8 +152,8 @@ class Datasets:
 
 def _find_dataset(
     cursor: Reader, dataset_id: DatasetId
-) -> tuple[bool, int | None, DatasetState | None] | None:
-    """Find whether the pool streams, and the dataset; None when there is no pool."""
+) -> tuple[_Pool, int | None, DatasetState | None] | None:
+    """Find the pool and the dataset; None when there is no pool."""
     rows = cursor.execute(
         _FIND_DATASET,
         (
@@ -152,8 +164,9 @@ def _find_dataset(
     ).fetchall()
     if not rows:
         return None
-    streaming, number, *columns = rows[0]
-    return bool(streaming), number, None if number is None else to_state(columns)
+    streaming, sync_trigger, subscribed, number, *columns = rows[0]
+    pool = _Pool(bool(streaming), sync_trigger, bool(subscribed))
+    return pool, number, None if number is None else to_state(columns)
 
 
 def to_state(columns: Sequence[Any]) -> DatasetState:
@@ -254,8 +267,9 @@ def _find_spent_session(
     rows = cursor.execute(SQL.find_spent_session, (session_id,)).fetchall()
     if not rows:
         return None
-    found, request_sha256, *outcome = rows[0]
-    return SpentSession(found, request_sha256, Outcome(*outcome))
+    found, request_sha256, count, modified_ms, by, encoded = rows[0]
+    amended = tuple(_decode_records(encoded)) if encoded is not None else ()
+    return SpentSession(found, request_sha256, Outcome(count, modified_ms, by, amended))
 
 
 def _save(
@@ -301,6 +315,7 @@ def _save(
                 outcome.sync_count,
                 outcome.last_modified_date_ms,
                 outcome.last_modified_by,
+                _encode(outcome.amended) if outcome.amended else None,
             ),
         )
     if changes.event is not None:
@@ -308,6 +323,11 @@ def _save(
             SQL.put_outbox,
             (dataset_id.identity_pool_id, dataset_id.identity_id, changes.event),
         )
+    if after is not None and number is not None:
+        if changes.notice is not None:
+            devices.notify(db, number, dataset_id.dataset_name, after, changes.notice)
+        if not after.exists:
+            devices.forget_dataset(db, number)
 
 
 def save_dataset(

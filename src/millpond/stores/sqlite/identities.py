@@ -15,7 +15,7 @@ from millpond.core.identities import (
 )
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
 from millpond.errors import StoreError
-from millpond.stores.sqlite import datasets, identity_pools
+from millpond.stores.sqlite import datasets, devices, identity_pools
 from millpond.stores.sqlite.database import Database, Reader, Writer
 from millpond.stores.sqlite.queries import Queries
 
@@ -60,6 +60,7 @@ class Identities:
             streams = identity_pools.is_streaming(stored.pool)
             for move in changes.moves:
                 _move(db, move, streams=streams)
+            _hand_devices_over(db, changes)
             return changes
 
         return await self.database.write(job)
@@ -88,6 +89,7 @@ class Identities:
             )
             for pool in pools:
                 _delete_datasets(db, pool, identity_id, now_ms)
+                devices.drop_devices(db, pool, identity_id)
             db.execute(SQL.clear_logins, (identity_id,))
             db.execute(SQL.delete_identity, (identity_id,))
             return bool(pools)
@@ -196,10 +198,20 @@ def _move(db: Writer, move: DatasetMove, *, streams: bool) -> None:
         (pool, old.identity_id, old.dataset_name, new.identity_id, new.dataset_name),
     ).fetchall()
     datasets.save_dataset(db, new, number, move.moved)
+    devices.follow(db, number, move)
     datasets.save_dataset(db, old, None, move.left)
     if streams:
         for identity_id, event in move_events(move, _records(db, number)):
             db.execute(_DATASET_SQL.put_outbox, (pool, identity_id, event))
+
+
+def _hand_devices_over(db: Writer, changes: IdentityChanges) -> None:
+    survivor = changes.identity
+    losers = {each.identity_id for each in changes.written if each.merged_into}
+    # Of those merged before, too: a device may have registered with old credentials.
+    losers |= {move.old.identity_id for move in changes.moves}
+    for loser in sorted(losers):
+        devices.hand_over(db, survivor.identity_pool_id, loser, survivor.identity_id)
 
 
 def _records(db: Writer, number: int) -> list[StoredRecord]:
@@ -223,5 +235,6 @@ def _delete_datasets(
             )
             db.execute(_DATASET_SQL.put_outbox, (*names, event))
         db.execute(_DATASET_SQL.clear_records, (number,))
+        devices.forget_dataset(db, number)
         db.execute(_POOL_SQL.purge_dataset, (number,))
         db.execute(_POOL_SQL.add_data_storage, (names[0], -state.data_storage, now_ms))

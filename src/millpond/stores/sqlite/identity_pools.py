@@ -29,6 +29,15 @@ def is_streaming(pool: IdentityPool) -> bool:
     return pool.stream is not None and pool.stream.streaming
 
 
+def _to_row(pool: IdentityPool) -> tuple[str, bytes, bool, str | None]:
+    return (
+        pool.identity_pool_id,
+        _encode(pool),
+        is_streaming(pool),
+        pool.sync_trigger,
+    )
+
+
 class IdentityPools:
     """The `IdentityPoolStore` part of the port."""
 
@@ -39,9 +48,8 @@ class IdentityPools:
             ((count,),) = db.execute(SQL.count_identity_pools).fetchall()
             if count >= pools_max:
                 return False
-            row = (pool.identity_pool_id, _encode(pool), is_streaming(pool))
-            db.execute(SQL.create_identity_pool, row)
-            db.execute(SQL.create_identity_pool_usage, row[:1])
+            db.execute(SQL.create_identity_pool, _to_row(pool))
+            db.execute(SQL.create_identity_pool_usage, (pool.identity_pool_id,))
             return True
 
         return await self.database.write(job)
@@ -65,8 +73,7 @@ class IdentityPools:
             if pool is None:
                 return None
             changed = change(pool)
-            row = (identity_pool_id, _encode(changed), is_streaming(changed))
-            db.execute(SQL.update_identity_pool, row)
+            db.execute(SQL.update_identity_pool, _to_row(changed))
             return changed
 
         return await self.database.write(job)

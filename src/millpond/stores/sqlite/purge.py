@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millpond.core.tokens import sessions_expired_by
-from millpond.stores.sqlite import datasets, identities, streams, token_keys
+from millpond.stores.sqlite import datasets, devices, identities, streams, token_keys
 from millpond.stores.sqlite.database import Writer
 from millpond.stores.sqlite.identity_pools import SQL
 
@@ -41,12 +41,14 @@ def _purge_deleted_pool(db: Writer, *, limit: int) -> int:
             identities.SQL.purge_logins,
         )
     )
+    dropped += devices.purge_devices(db, pool, limit=limit)
     # A dataset has up to about a thousand records; a few are enough for one go.
     numbers = db.execute(
         SQL.find_datasets_to_purge, (pool, max(1, limit // 100))
     ).fetchall()
     for number in numbers:
         db.execute(datasets.SQL.clear_records, number)
+        devices.forget_dataset(db, *number)
         db.execute(SQL.purge_dataset, number)
     dropped += len(numbers)
     if dropped == 0:

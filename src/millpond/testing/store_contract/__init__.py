@@ -16,6 +16,7 @@ from millpond.testing.store_contract.bench import StoreBench
 from millpond.testing.store_contract.bulk_publish import BulkPublishContract
 from millpond.testing.store_contract.concurrency import ConcurrencyContract
 from millpond.testing.store_contract.datasets import DatasetContract
+from millpond.testing.store_contract.devices import DeviceContract
 from millpond.testing.store_contract.identities import IdentityContract
 from millpond.testing.store_contract.identity_deletion import IdentityDeletionContract
 from millpond.testing.store_contract.identity_pools import IdentityPoolContract
@@ -26,6 +27,7 @@ from millpond.testing.store_contract.merged_datasets import MergedDatasetContrac
 from millpond.testing.store_contract.merges import MergeContract
 from millpond.testing.store_contract.outbox import OutboxContract
 from millpond.testing.store_contract.purging import PurgeContract
+from millpond.testing.store_contract.pushes import PushContract
 from millpond.testing.store_contract.reading import ReadingContract
 from millpond.testing.store_contract.streams import StreamContract
 from millpond.testing.store_contract.token_keys import TokenKeyContract
@@ -45,6 +47,8 @@ class StoreContract(
     DatasetContract,
     ReadingContract,
     ConcurrencyContract,
+    DeviceContract,
+    PushContract,
     OutboxContract,
     BulkPublishContract,
     StreamContract,

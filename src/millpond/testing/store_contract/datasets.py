@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from millpond.core.sync import (
@@ -172,6 +174,27 @@ class DatasetContract(StoreBench):
 
         self.play(tmp_path, scene)
 
+    def test_decide_sees_the_sync_trigger(self, tmp_path: Path) -> None:
+        """It is told the one that the pool has at that moment."""
+
+        async def scene(store: Store) -> None:
+            triggered = msgspec.structs.replace(a_pool(OTHER_POOL), sync_trigger="one")
+            assert await store.create_identity_pool(triggered, pools_max=100)
+            there = DatasetId(OTHER_POOL, ALICE, "prefs")
+            assert (await peek(store, PREFS)).sync_trigger is None
+
+            for trigger in ("one", "two", None, "three"):
+                await store.update_identity_pool(
+                    OTHER_POOL,
+                    partial(msgspec.structs.replace, sync_trigger=trigger),
+                )
+                assert trigger == (await peek(store, there)).sync_trigger
+            await put(store, there, {"k": "v"})
+            assert (await peek(store, there)).sync_trigger == "three"
+            assert (await peek(store, PREFS)).sync_trigger is None
+
+        self.play(tmp_path, scene)
+
     def test_decide_sees_how_many_datasets_there_are(self, tmp_path: Path) -> None:
         """A dataset about to be created sees the live ones of its identity."""
 
@@ -308,6 +331,28 @@ class DatasetContract(StoreBench):
             other = await peek(store, PREFS, session_id=SESSION[::-1])
             assert other.spent is None
             assert (await peek(store, PREFS, session_id=None)).spent is None
+
+        self.play(tmp_path, scene)
+
+    def test_a_spent_session_remembers_what_was_amended(self, tmp_path: Path) -> None:
+        """Records that a sync trigger left otherwise come back as they went in."""
+        amended = (
+            *(StoredRecord(each, each, 7, NOW_MS, each, 1) for each in AWKWARD_TEXTS),
+            StoredRecord("removed", None, 0, NOW_MS, "device", None),
+        )
+        outcome = Outcome(7, NOW_MS, "device", amended)
+        spent = SpentSession(SESSION, b"sha256 of the request", outcome)
+
+        async def scene(store: Store) -> None:
+            await store.update_dataset(
+                PREFS,
+                keys=(),
+                session_id=SESSION,
+                decide=lambda stored: Changes(spent=spent, outcome=outcome),
+            )
+
+            assert spent == await store.find_spent_session(SESSION)
+            assert spent == (await peek(store, PREFS, session_id=SESSION)).spent
 
         self.play(tmp_path, scene)
 

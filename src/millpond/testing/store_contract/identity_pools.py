@@ -54,6 +54,7 @@ def full_pool(identity_pool_id: str) -> IdentityPool:
         identity_pool_tags={"team": "", "\u00e9": "\U0001f9c0"},
         push=PushConfiguration(application_arns=["arn"], role_arn=None),
         stream=StreamConfiguration(stream_name="s", streaming_status="DISABLED"),
+        sync_trigger="https://hooks.example/\u00e9?a=b",
     )
 
 

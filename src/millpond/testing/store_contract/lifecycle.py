@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from millpond.core.bulk_publish import Counts, LeasedSlice, Position, Slice
+from millpond.core.push import Push
 from millpond.core.sync import Changes, DatasetId
 from millpond.errors import StoreError
 from millpond.stores import base
@@ -27,6 +28,7 @@ from millpond.testing.store_contract.bench import (
     read_all,
 )
 from millpond.testing.store_contract.bulk_publish import lease, starting
+from millpond.testing.store_contract.devices import a_device
 from millpond.testing.store_contract.identities import (
     GOOGLE,
     an_identity,
@@ -47,6 +49,8 @@ _LEASED: Final = LeasedSlice(
     position=None,
     counts=Counts(),
 )
+
+_PUSH: Final = Push(device=a_device(), dataset_name="prefs", sync_count=1)
 
 EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "put_developer_key": lambda s: s.put_developer_key(a_key()),
@@ -88,6 +92,16 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "find_spent_session": lambda s: s.find_spent_session(b"s" * 16),
     "list_datasets": lambda s: s.list_datasets(POOL, ALICE, after=None, limit=None),
     "find_identity_usage": lambda s: s.find_identity_usage(POOL, ALICE),
+    "put_device": lambda s: s.put_device(a_device(), devices_max=9),
+    "find_device": lambda s: s.find_device("d1"),
+    "put_endpoint": lambda s: s.put_endpoint("d1", "arn"),
+    "disable_device": lambda s: s.disable_device("d1", "arn"),
+    "put_subscription": lambda s: s.put_subscription(PREFS, "d1"),
+    "delete_subscription": lambda s: s.delete_subscription(PREFS, "d1"),
+    "list_pushes": lambda s: s.list_pushes(now_ms=NOW_MS, limit=9),
+    "delete_pushes": lambda s: s.delete_pushes([_PUSH]),
+    "defer_push": lambda s: s.defer_push(_PUSH, due_ms=NOW_MS),
+    "count_pushes": lambda s: s.count_pushes(),
     "list_outbox_pools": lambda s: s.list_outbox_pools(),
     "list_outbox": lambda s: s.list_outbox(POOL, limit=9, bytes_max=9),
     "delete_outbox": lambda s: s.delete_outbox(POOL, [1]),

@@ -216,6 +216,33 @@ class ReadingContract(StoreBench):
 
         self.play(tmp_path, scene)
 
+    def test_deleted_datasets_are_listed_when_asked_for(self, tmp_path: Path) -> None:
+        """What a deletion left behind is in its place among the others."""
+
+        async def scene(store: Store) -> None:
+            for name in ("a", "b", "c"):
+                await put(store, DatasetId(POOL, ALICE, name), {"k": name})
+            await delete(store, DatasetId(POOL, ALICE, "b"))
+            await delete(store, DatasetId(POOL, ALICE, "c"))
+            await put(store, DatasetId(POOL, ALICE, "c"), {"k": "again"})
+            listed = await store.list_datasets(
+                POOL, ALICE, after=None, limit=None, deleted=True
+            )
+            behind = await store.list_datasets(
+                POOL, ALICE, after="a", limit=1, deleted=True
+            )
+            live = await store.list_datasets(POOL, ALICE, after=None, limit=None)
+
+            assert listed is not None
+            found = [
+                (e.dataset_name, e.state.sync_count, e.state.exists) for e in listed
+            ]
+            assert found == [("a", 1, True), ("b", 2, False), ("c", 3, True)]
+            assert behind == listed[1:2]
+            assert live == [listed[0], listed[2]]
+
+        self.play(tmp_path, scene)
+
     def test_an_unknown_identity_has_no_datasets(self, tmp_path: Path) -> None:
         """An identity that never wrote has an empty list."""
 

@@ -1,6 +1,11 @@
 -- name: find_dataset
 -- The pool and, in the same look, the dataset: nulls when there is none.
-SELECT streaming, dataset_number, sync_count, live, horizon, creation_date_ms,
+SELECT streaming, sync_trigger,
+    EXISTS (
+        SELECT 1 FROM subscriptions
+        WHERE subscriptions.dataset_number = dataset.dataset_number
+    ),
+    dataset_number, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
     root_dataset_name
 FROM identity_pools AS pool LEFT JOIN datasets AS dataset
@@ -106,13 +111,15 @@ SET value = excluded.value, sync_count = excluded.sync_count,
 DELETE FROM records WHERE dataset_number = ?;
 
 -- name: find_spent_session
-SELECT session_id, request_sha256, sync_count, last_modified_date_ms, last_modified_by
+SELECT session_id, request_sha256, sync_count, last_modified_date_ms, last_modified_by,
+    amended
 FROM spent_sessions WHERE session_id = ?;
 
 -- name: put_spent_session
 INSERT INTO spent_sessions (
-    session_id, request_sha256, sync_count, last_modified_date_ms, last_modified_by
-) VALUES (?, ?, ?, ?, ?);
+    session_id, request_sha256, sync_count, last_modified_date_ms, last_modified_by,
+    amended
+) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: purge_spent_sessions
 DELETE FROM spent_sessions WHERE session_id IN (
@@ -125,7 +132,7 @@ SELECT dataset_name, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
     root_dataset_name
 FROM datasets
-WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name > ? AND live = 1
+WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name > ? AND live >= ?
 ORDER BY dataset_name LIMIT ?;
 
 -- name: find_identity_usage

@@ -2,7 +2,8 @@
 SELECT count(*) FROM identity_pools WHERE deleted = 0;
 
 -- name: create_identity_pool
-INSERT INTO identity_pools (identity_pool_id, description, streaming) VALUES (?, ?, ?);
+INSERT INTO identity_pools (identity_pool_id, description, streaming, sync_trigger)
+VALUES (?, ?, ?, ?);
 
 -- name: create_identity_pool_usage
 INSERT INTO identity_pool_usage (identity_pool_id) VALUES (?);
@@ -19,7 +20,7 @@ WHERE identity_pool_id > ? AND deleted = 0
 ORDER BY identity_pool_id LIMIT ?;
 
 -- name: update_identity_pool
-UPDATE identity_pools SET description = ?2, streaming = ?3
+UPDATE identity_pools SET description = ?2, streaming = ?3, sync_trigger = ?4
 WHERE identity_pool_id = ?1;
 
 -- name: delete_identity_pool

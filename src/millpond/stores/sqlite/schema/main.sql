@@ -14,7 +14,8 @@ CREATE TABLE identity_pools (
     identity_pool_id TEXT PRIMARY KEY,
     description BLOB NOT NULL, -- JSON of core.identity_pools.IdentityPool
     streaming INTEGER NOT NULL, -- derived from it, for the outbox
-    deleted INTEGER NOT NULL DEFAULT 0
+    deleted INTEGER NOT NULL DEFAULT 0,
+    sync_trigger TEXT -- derived from the description, for updates by users
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE identities (
@@ -98,8 +99,42 @@ CREATE TABLE spent_sessions (
     request_sha256 BLOB NOT NULL,
     sync_count INTEGER NOT NULL,
     last_modified_date_ms INTEGER NOT NULL,
-    last_modified_by TEXT NOT NULL
+    last_modified_by TEXT NOT NULL,
+    amended BLOB -- JSON array of core.sync.StoredRecord; mostly there are none
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE devices (
+    device_id TEXT PRIMARY KEY,
+    identity_pool_id TEXT NOT NULL,
+    identity_id TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    token TEXT NOT NULL,
+    registration_date_ms INTEGER NOT NULL,
+    endpoint_arn TEXT, -- known after the first push that follows a registration
+    disabled INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (identity_pool_id, identity_id, platform, token)
+) STRICT, WITHOUT ROWID;
+
+-- Only live datasets have any.
+CREATE TABLE subscriptions (
+    dataset_number INTEGER NOT NULL,
+    device_id TEXT NOT NULL,
+    PRIMARY KEY (dataset_number, device_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX subscriptions_by_device ON subscriptions (device_id);
+
+-- One for each device and dataset: a newer change takes the place of one that waits.
+CREATE TABLE pushes (
+    device_id TEXT NOT NULL,
+    dataset_name TEXT NOT NULL,
+    sync_count INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,
+    failures INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (device_id, dataset_name)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX pushes_by_due ON pushes (due_ms);
 
 CREATE TABLE outbox (
     outbox_id INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of the commits

@@ -1,0 +1,93 @@
+"""
+Hooks behind a URL: the event is posted as JSON, and the answer is JSON.
+
+The request is signed, so that the hook knows it from a stranger's:
+
+    X-Millpond-Timestamp: epoch seconds, decimal
+    X-Millpond-Signature: v1=HEX
+
+where HEX is HMAC-SHA-256, in hex, over the timestamp, a full stop and the body, under
+the hook secret. A hook compares it in constant time and refuses an old timestamp.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from millpond import limits
+from millpond.errors import HookError, HookThrottledError
+from millpond.hooks.posting import Poster
+
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")  # not to old Pythons
+_IPV4_BITS: Final = 0xFFFF_FFFF
+
+
+class HttpHook:
+    """Calls hooks by URL; it is a `Hook`."""
+
+    def __init__(
+        self,
+        secret: bytes,
+        *,
+        private_networks: bool,
+        now_s: Callable[[], float] = time.time,
+        timeout_s: float = limits.SYNC_TRIGGER_S_MAX,
+        answer_bytes_max: int = limits.SYNC_TRIGGER_ANSWER_BYTES_MAX,
+    ) -> None:
+        """
+        Args:
+            secret: signs the requests.
+            private_networks: whether hosts may be called that the Internet cannot see.
+        """
+        self._secret = secret
+        self._now_s = now_s
+        self._poster = Poster(
+            timeout_s=timeout_s,
+            answer_bytes_max=answer_bytes_max,
+            refuse=None if private_networks else is_private,
+        )
+
+    async def call(self, target: str, event: bytes) -> bytes:
+        """Call a hook; see `Hook`."""
+        timestamp = str(int(self._now_s()))
+        headers = {
+            "X-Millpond-Timestamp": timestamp,
+            "X-Millpond-Signature": sign(self._secret, timestamp, event),
+        }
+        answer = await self._poster.post(target, event, headers)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise HookThrottledError(f"The hook answers {answer.status}.")
+        if answer.status != HTTPStatus.OK:
+            raise HookError(f"The hook answers {answer.status}.")
+        return answer.body
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._poster.aclose()
+
+
+def sign(secret: bytes, timestamp: str, body: bytes) -> str:
+    """Write the signature header of a request."""
+    signed = timestamp.encode() + b"." + body
+    return f"v1={hmac.digest(secret, signed, 'sha256').hex()}"
+
+
+def is_private(host: str) -> bool:
+    """Say whether an IP address is one that the Internet does not route to a host."""
+    address = ipaddress.ip_address(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        # An IPv4 address in another dress is judged by what it is.
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & _IPV4_BITS)
+        if inner is not None:
+            return is_private(str(inner))
+        if address in _LOCAL_NAT64:
+            return True
+    return not address.is_global or address.is_multicast

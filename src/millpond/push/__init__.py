@@ -1,0 +1,1 @@
+"""Push services: the port, and the one that goes through Amazon SNS."""

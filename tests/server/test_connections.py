@@ -1,0 +1,80 @@
+"""A connection can be ended although its other end takes nothing."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from millpond.server import connections
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """A client and its connection in this process, which has much to send."""
+    family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
+    try:
+        listening = socket.create_server((request.param, 0), family=family)
+    except OSError:
+        pytest.skip(f"this machine has no {request.param}")
+    with listening, socket.create_connection(listening.getsockname()[:2]) as client:
+        accepted, _ = listening.accept()
+        with accepted:
+            accepted.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                send_for_ever(accepted)
+            yield client, accepted
+
+
+def send_for_ever(connection: socket.socket) -> None:
+    """Send until nothing more goes in."""
+    while True:
+        connection.send(bytes(65536))
+
+
+def read_for_ever(connection: socket.socket) -> None:
+    """Read until the other end closes the connection."""
+    while connection.recv(65536):
+        pass
+
+
+def test_abort(pair):
+    """It is over for both ends, and what waited to be sent is dropped."""
+    client, accepted = pair
+
+    assert connections.abort(*client.getsockname()[:2])
+    with pytest.raises(BrokenPipeError):
+        accepted.send(b"more")
+    accepted.close()
+    with pytest.raises(ConnectionResetError):
+        read_for_ever(client)
+
+
+def test_nobody(pair):
+    """Without such a client nothing happens to the others."""
+    client, _ = pair
+    host, port = client.getsockname()[:2]
+
+    assert not connections.abort(host, port + 1)
+    assert not connections.abort("192.0.2.1", port)
+    assert client.recv(1) == b"\0"
+
+
+def test_open_files():
+    """A server may have as many connections as the system lets it have files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    script = (
+        "import resource; from millpond.server import connections;"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (64, {hard}));"
+        "connections.allow_many();"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    printed = subprocess.check_output([sys.executable, "-c", script], text=True)
+
+    assert int(printed) == hard
