@@ -221,7 +221,7 @@ class RequestTimeoutException(ServiceException):
 
 
 class ResourceConflictException(ServiceException):
-    """The record changed since the sync count that the caller sent."""
+    """What the request builds on changed meanwhile, or belongs to another identity."""
 
     http_status = 409
 

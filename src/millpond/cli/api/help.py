@@ -49,8 +49,8 @@ def program_page(
             _prose("Keeps per-user data in step across devices; the server of it and "
                    "the commands of its API, with the syntax of the AWS CLI."),
         ),
-        _section("SYNOPSIS", _prose(f"{PROGRAM} [options] <command> <subcommand> "
-                                    "[parameters]")),
+        _section("SYNOPSIS", _prose(f"{PROGRAM} [options] &lt;command&gt; "
+                                    "&lt;subcommand&gt; [parameters]")),
         _section("GLOBAL OPTIONS", _global_options()),
         _section("AVAILABLE COMMANDS", _bullets(commands)),
     )  # fmt: skip
