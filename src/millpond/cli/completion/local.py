@@ -77,7 +77,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
             ),
         }
     ),
-    "hook-secret": Command(_STORE),
+    "hook-secret": Command(_SETTINGS),
     "demo": Command(),
     "doctor": Command({"--identity-pool-id": TEXT, "--output": _OUTPUT, **_CONNECTION}),
     "get-bulk-publish-details": Command(
