@@ -45,6 +45,7 @@ async def main() -> None:
         settings,
         stopping,
         lambda: print(settings.port, flush=True),
+        lambda: None,
     )
 
 

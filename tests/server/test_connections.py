@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import resource
 import socket
 import subprocess
@@ -48,7 +50,7 @@ def test_abort(pair):
     """It is over for both ends, and what waited to be sent is dropped."""
     client, accepted = pair
 
-    assert connections.abort(*client.getsockname()[:2])
+    assert connections.abort({client.getsockname()[:2]}) == 1
     with pytest.raises(BrokenPipeError):
         accepted.send(b"more")
     accepted.close()
@@ -61,9 +63,25 @@ def test_nobody(pair):
     client, _ = pair
     host, port = client.getsockname()[:2]
 
-    assert not connections.abort(host, port + 1)
-    assert not connections.abort("192.0.2.1", port)
+    assert connections.abort({(host, port + 1), ("192.0.2.1", port)}) == 0
     assert client.recv(1) == b"\0"
+
+
+def test_other_files_are_left_alone(pair, tmp_path):
+    """Nothing stays open, and locks on files, such as SQLite's, are still held."""
+    client, _ = pair
+    with (tmp_path / "locked").open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        before = os.listdir("/dev/fd")
+
+        connections.abort({client.getsockname()[:2]})
+
+        assert len(os.listdir("/dev/fd")) == len(before)
+        script = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'w'), 6)"
+        other = subprocess.run(
+            [sys.executable, "-c", script, file.name], capture_output=True, check=False
+        )
+        assert b"BlockingIOError" in other.stderr
 
 
 def test_open_files():

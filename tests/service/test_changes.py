@@ -215,3 +215,19 @@ def test_closed():
 def run(scene: Coroutine[Any, Any, None]) -> None:
     """Run a scene; one that waits for what does not come fails."""
     asyncio.run(asyncio.wait_for(scene, LONG_S / 2))
+
+
+def test_the_listeners_of_a_deleted_identity_are_ended() -> None:
+    """Its counts are gone with it, so nobody could be told of what comes after."""
+
+    async def scene() -> None:
+        changes = Changes(listeners_max=2)
+        one = changes.subscribe("pool", "ann")
+        other = changes.subscribe("pool", "bob")
+
+        changes.end("ann")
+
+        assert one.ended
+        assert not other.ended
+
+    asyncio.run(scene())

@@ -9,7 +9,8 @@ the listener is with each dataset.
 Theory of operation. A dataset has a *weight* that grows with whatever happens to it:
 twice its sync count, and one more while it exists. Its name puts it into one of 256
 *cells*, and a mark holds the sum of the weights in each cell. Weights never fall, and a
-deleted dataset keeps its row and so its weight; hence a cell has the same sum as before
+deleted dataset keeps its row and so its weight (until its identity is deleted, which
+ends the listeners); hence a cell has the same sum as before
 exactly when nothing in it has changed. Where the sums differ, every dataset of the cell
 is told of again: now and then one too many, which costs its reader one empty listing,
 and never one too few.

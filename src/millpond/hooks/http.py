@@ -25,6 +25,12 @@ from millpond.hooks.posting import Poster
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")  # not to old Pythons
+# IPv4 addresses in dresses that are no longer in use.
+_NOT_ROUTED: Final = (
+    _LOCAL_NAT64,
+    ipaddress.IPv6Network("::/96"),
+    ipaddress.IPv6Network("::ffff:0:0:0/96"),
+)
 _IPV4_BITS: Final = 0xFFFF_FFFF
 
 
@@ -88,6 +94,6 @@ def is_private(host: str) -> bool:
             inner = ipaddress.IPv4Address(int(address) & _IPV4_BITS)
         if inner is not None:
             return is_private(str(inner))
-        if address in _LOCAL_NAT64:
+        if address.is_site_local or any(address in each for each in _NOT_ROUTED):
             return True
     return not address.is_global or address.is_multicast

@@ -210,4 +210,6 @@ def _refused_token(code: str, message: str) -> bool:
 
 def _refused_endpoint(code: str, message: str) -> bool:
     # AWS: one that was deleted is NotFound or, as TargetArn, an InvalidParameter.
-    return code in ("EndpointDisabled", "NotFound", "InvalidParameter")
+    if code == "InvalidParameter":  # of anything else it would be our fault
+        return "TargetArn" in message
+    return code in ("EndpointDisabled", "NotFound")

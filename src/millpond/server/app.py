@@ -252,7 +252,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     for worker in workers:
         worker.add_done_callback(_note_end)
     try:
-        await _listen(gateway, live, settings, stopping, started)
+        await _listen(gateway, settings, stopping, started, live.close)
     finally:
         for worker in workers:
             worker.cancel()
@@ -271,12 +271,17 @@ def _note_end(worker: asyncio.Task[None]) -> None:
 
 async def _listen(
     gateway: Gateway,
-    live: LiveStreams,
     settings: Settings,
     stopping: asyncio.Event,
     started: Callable[[], None],
+    end_streams: Callable[[], None],
 ) -> None:
-    """Serve until `stopping` is set, then let what is under way finish."""
+    """
+    Serve until `stopping` is set, then let what is under way finish.
+
+    Args:
+        end_streams: ends what would be under way for as long as it is let.
+    """
     _check_tls(settings)
     connections.allow_many()
     server = Server(
@@ -301,7 +306,7 @@ async def _listen(
     await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
     _log.info("server.stopping", drain_s=settings.drain_s)
-    live.close()  # listeners would stay for as long as they are let
+    end_streams()
     server.stop()  # type: ignore[no-untyped-call]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(serving, settings.drain_s)

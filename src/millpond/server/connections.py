@@ -11,8 +11,9 @@ import contextlib
 import os
 import resource
 import socket
+import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -28,30 +29,45 @@ def allow_many() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def abort(host: str, port: int) -> bool:
+def abort(clients: Collection[tuple[str, int]]) -> int:
     """
-    End the connection with a client at once, and drop what waits to be sent.
+    End connections with clients at once, and drop what waits to be sent.
 
     Args:
-        host: the address of the client.
+        clients: addresses and ports of the other ends.
     Returns:
-        Whether there was such a connection.
+        How many there were.
     """
+    ended = 0
     for connection in _sockets():
         with connection, contextlib.suppress(OSError):
-            if connection.getpeername()[:2] == (host, port):
+            if connection.getpeername()[:2] in clients:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 connection.shutdown(socket.SHUT_RDWR)
-                return True
-    return False
+                ended += 1
+    return ended
 
 
 def _sockets() -> Iterator[socket.socket]:
-    """Open what this process has open once more, where it is a TCP socket."""
+    """Open the TCP sockets of this process once more."""
     for name in os.listdir(_OPEN_FILES):
         with contextlib.suppress(OSError):
-            copy = socket.socket(fileno=os.dup(int(name)))
+            # Only sockets are opened: to close a second descriptor of a database file
+            # would drop the locks that this process has on it.
+            if not _is_socket(int(name)):
+                continue
+            descriptor = os.dup(int(name))
+            try:
+                copy = socket.socket(fileno=descriptor)
+            except OSError:
+                if _is_socket(descriptor):
+                    os.close(descriptor)
+                continue
             if copy.family in (socket.AF_INET, socket.AF_INET6):
                 yield copy
             else:
                 copy.close()
+
+
+def _is_socket(descriptor: int) -> bool:
+    return stat.S_ISSOCK(os.fstat(descriptor).st_mode)

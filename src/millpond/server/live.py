@@ -50,16 +50,14 @@ class LiveStreams:
         self._send_timeout_s: float = settings.live_send_timeout_s
         self._changes = changes
         self._metrics = metrics
-        self._sending: set[asyncio.Timeout] = set()
-        self._closing = False
+        self._clients: set[tuple[str, int]] = set()
 
     def close(self) -> None:
         """End every stream; a reader that is stuck is not waited for."""
-        self._closing = True
         self._changes.close()
-        self._send_timeout_s = CLOSING_S
-        for each in self._sending:
-            each.reschedule(asyncio.get_running_loop().time() + CLOSING_S)
+        # The HTTP server waits until the last bytes of each were taken.
+        loop = asyncio.get_running_loop()
+        loop.call_later(CLOSING_S, connections.abort, set(self._clients))
 
     async def stream(
         self,
@@ -76,21 +74,20 @@ class LiveStreams:
             client: address and port of the other end of the connection.
         """
         watching = asyncio.create_task(_watch(updates, receive))
+        who = {(client[0], int(client[1]))} if client else set()
+        self._clients |= who
         self._metrics.live_listeners.inc()
         try:
             await send(
                 {"type": "http.response.start", "status": 200, "headers": headers}
             )
             await self._send_events(updates, send)
-            if self._closing:
-                # The HTTP server waits until its last bytes were taken.
-                loop = asyncio.get_running_loop()
-                loop.call_later(CLOSING_S, _abort, client)
         except TimeoutError:
             self._metrics.live_cut_offs.inc()
             _log.info("live.cut_off", timeout_s=self._send_timeout_s)
-            _abort(client)
+            connections.abort(who)
         finally:
+            self._clients -= who
             updates.close()
             watching.cancel()
             self._metrics.live_listeners.dec()
@@ -110,20 +107,8 @@ class LiveStreams:
         await send({"type": "http.response.body", "body": b""})
 
     async def _send_part(self, send: Send, part: bytes) -> None:
-        async with asyncio.timeout(self._send_timeout_s) as timeout:
-            self._sending.add(timeout)
-            try:
-                await send(
-                    {"type": "http.response.body", "body": part, "more_body": True}
-                )
-            finally:
-                self._sending.remove(timeout)
-
-
-def _abort(client: tuple[str, int | str] | None) -> None:
-    if client is not None:
-        host, port = client
-        connections.abort(host, int(port))
+        async with asyncio.timeout(self._send_timeout_s):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
 
 
 async def _watch(updates: LiveUpdates, receive: Receive) -> None:

@@ -144,6 +144,13 @@ class Changes:
             del self._listeners[identity]
         self.count -= 1
 
+    def end(self, identity_id: str) -> None:
+        """End the listeners of an identity: it was deleted, and its counts with it."""
+        for (_, each), listeners in self._listeners.items():
+            if each == identity_id:
+                for listener in listeners:
+                    listener.end()
+
     def end_all(self) -> None:
         """End every listener, so that it comes back and is told what it missed."""
         for listeners in self._listeners.values():

@@ -74,6 +74,7 @@ async def delete_identities(
     now_ms = context.now_ms()
     for identity_id in dict.fromkeys(request.identity_ids_to_delete):
         await context.store.delete_identity(identity_id, now_ms=now_ms)
+        context.changes.end(identity_id)
     context.outbox_changed.send()
     return contract.DeleteIdentitiesResponse(unprocessed_identity_ids=[])
 
