@@ -30,7 +30,8 @@ from millpond import limits
 from millpond.errors import UnrecognizedClientException
 
 ACCESS_KEY_PREFIX: Final = "ASIA"
-_ACCESS_KEY_BYTES: Final = 10  # 16 characters of base32
+_ACCESS_KEY_CHARS: Final = 16  # five random bits each
+_BASE32: Final = bytes(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[n % 32] for n in range(256))
 _SECRET_BYTES: Final = 30  # 40 characters of base64
 _NONCE_BYTES: Final = 12
 
@@ -70,7 +71,7 @@ class SessionTokens:
 
     def issue(self, session: UserSession) -> UserCredentials:
         """Make credentials for a session."""
-        random = base64.b32encode(self._random_bytes(_ACCESS_KEY_BYTES))
+        random = self._random_bytes(_ACCESS_KEY_CHARS).translate(_BASE32)
         access_key_id = ACCESS_KEY_PREFIX + random.decode()
         nonce = self._random_bytes(_NONCE_BYTES)
         sealed = nonce + self._cipher(access_key_id).encrypt(

@@ -139,7 +139,9 @@ async def resolve(
         ServiceException: as `core.identities.resolve` does.
     """
     identity_pool_id = pool.identity_pool_id
-    new_id = f"{context.settings.region}:{context.new_uuid()}"
+    new_id = ""  # whoever presents an identity gets none
+    if presented is None:
+        new_id = f"{context.settings.region}:{context.new_uuid()}"
     now_ms = context.now_ms()
 
     def decide(stored: StoredIdentities) -> IdentityChanges:
