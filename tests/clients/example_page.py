@@ -22,8 +22,12 @@ FOLDER: Final = Path(__file__).parents[2] / "examples/live"
 TIMEOUT_S: Final = 60.0  # a browser has to start
 _REPORTER: Final = b"""
 <script>
-  const report = () =>
-    fetch("/report", { method: "POST", body: document.body.innerText });
+  let last = Promise.resolve(); // one after another: the newest must arrive last
+  const report = () => {
+    last = last
+      .then(() => fetch("/report", { method: "POST", body: document.body.innerText }))
+      .catch(() => {});
+  };
   new MutationObserver(report).observe(document.body, {
     subtree: true, childList: true, characterData: true,
   });
