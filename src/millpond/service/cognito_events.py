@@ -12,6 +12,7 @@ from millpond.contract.cognito_sync import (
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.sync_trigger import EVENT_TYPE, check_target
 from millpond.errors import InvalidParameterException
+from millpond.service.configuration import get_pool
 from millpond.service.context import Caller, Context
 from millpond.service.refusals import pool_not_found
 
@@ -20,9 +21,7 @@ async def get_cognito_events(
     context: Context, caller: Caller, request: GetCognitoEventsRequest
 ) -> GetCognitoEventsResponse:
     """Tell what is called for the events of a pool."""
-    pool = await context.store.find_identity_pool(request.identity_pool_id)
-    if pool is None:
-        raise pool_not_found(request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     target = pool.sync_trigger
     return GetCognitoEventsResponse(
         events={} if target is None else {EVENT_TYPE: target}

@@ -30,9 +30,7 @@ async def get_identity_pool_configuration(
     context: Context, caller: Caller, request: GetIdentityPoolConfigurationRequest
 ) -> GetIdentityPoolConfigurationResponse:
     """Tell how push and the stream of a pool are set up."""
-    pool = await context.store.find_identity_pool(request.identity_pool_id)
-    if pool is None:
-        raise pool_not_found(request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     return GetIdentityPoolConfigurationResponse(
         identity_pool_id=pool.identity_pool_id,
         push_sync=_push_sync(pool.push),
@@ -64,6 +62,19 @@ async def set_identity_pool_configuration(
         push_sync=_push_sync(pool.push),
         cognito_streams=_cognito_streams(pool.stream),
     )
+
+
+async def get_pool(context: Context, identity_pool_id: str) -> IdentityPool:
+    """
+    Find a pool for an operation of Cognito Sync.
+
+    Raises:
+        ResourceNotFoundException: no such pool, in Cognito Sync's words.
+    """
+    pool = await context.store.find_identity_pool(identity_pool_id)
+    if pool is None:
+        raise pool_not_found(identity_pool_id)
+    return pool
 
 
 def _changed(stored: T, given: msgspec.Struct) -> T:

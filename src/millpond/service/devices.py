@@ -12,7 +12,6 @@ from millpond.contract.cognito_sync import (
     UnsubscribeFromDatasetResponse,
 )
 from millpond.core.identities import identity_not_found
-from millpond.core.identity_pools import IdentityPool
 from millpond.core.push import Device, find_application
 from millpond.core.sync import DatasetId
 from millpond.errors import (
@@ -20,8 +19,8 @@ from millpond.errors import (
     InvalidParameterException,
     ResourceNotFoundException,
 )
+from millpond.service.configuration import get_pool
 from millpond.service.context import Caller, Context
-from millpond.service.refusals import pool_not_found
 
 
 async def register_device(
@@ -34,7 +33,7 @@ async def register_device(
     registers at once whether or not the service answers.
     """
     _check_token(request.token)
-    pool = await _find_pool(context, request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     if find_application(pool, request.platform) is None:
         raise InvalidConfigurationException(
             f"Identity pool '{pool.identity_pool_id}' has no push application for "
@@ -91,13 +90,6 @@ def _check_token(token: str) -> None:
         )
 
 
-async def _find_pool(context: Context, identity_pool_id: str) -> IdentityPool:
-    pool = await context.store.find_identity_pool(identity_pool_id)
-    if pool is None:
-        raise pool_not_found(identity_pool_id)
-    return pool
-
-
 async def _check_device(context: Context, request: _Request) -> None:
     """
     Refuse a device that the identity has not registered.
@@ -105,7 +97,7 @@ async def _check_device(context: Context, request: _Request) -> None:
     Raises:
         ResourceNotFoundException: as if there were none, whosever it is.
     """
-    pool = await _find_pool(context, request.identity_pool_id)
+    pool = await get_pool(context, request.identity_pool_id)
     device = await context.store.find_device(request.device_id)
     owner = (pool.identity_pool_id, request.identity_id)
     if device is None or (device.identity_pool_id, device.identity_id) != owner:

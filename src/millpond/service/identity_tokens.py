@@ -10,7 +10,11 @@ from millpond.core import openid
 from millpond.core.identities import Identity, Login, Proofs
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.login_tokens import token_expired
-from millpond.core.role_selection import select_role
+from millpond.core.role_selection import (
+    AUTHENTICATED,
+    UNAUTHENTICATED,
+    select_role,
+)
 from millpond.core.session_tokens import UserSession
 from millpond.errors import InvalidParameterException
 from millpond.limits import OPEN_ID_TOKEN_LIFETIME_S
@@ -141,7 +145,7 @@ def _lifetime_s(context: Context, proofs: Proofs) -> int:
 
 def role_kind(identity: Identity) -> str:
     """Give the key of an identity's role in the roles of its pool."""
-    return "unauthenticated" if identity.guest else "authenticated"
+    return UNAUTHENTICATED if identity.guest else AUTHENTICATED
 
 
 def _default_role_arn(context: Context, identity: Identity) -> str:
