@@ -19,7 +19,13 @@ from millpond.errors import (
     StoreUnavailableError,
     StreamGoneError,
 )
-from millpond.sinks import SinkRegistry, make_sink, open_sink, sink_factories
+from millpond.sinks import (
+    Destination,
+    SinkRegistry,
+    make_sink,
+    open_sink,
+    sink_factories,
+)
 from millpond.sinks.base import (
     FailedRecord,
     Sink,
@@ -168,7 +174,7 @@ def test_the_registry_opens_a_sink_once_and_keeps_it(tmp_path):
         await store.create_stream("changes", shard_count=1, now_ms=NOW_MS)
         registry = SinkRegistry({}, sink_factories(store=store, now_ms=lambda: NOW_MS))
         first, second = await asyncio.gather(
-            registry.get("changes"), registry.get("changes")
+            registry.get(Destination("changes")), registry.get(Destination("changes"))
         )
 
         assert first is second
@@ -177,7 +183,7 @@ def test_the_registry_opens_a_sink_once_and_keeps_it(tmp_path):
         await registry.aclose()
 
         assert repr(registry) == "<SinkRegistry open: none>"
-        assert first is not await registry.get("changes")
+        assert first is not await registry.get(Destination("changes"))
 
     with_store(tmp_path, scene)
 
@@ -188,12 +194,12 @@ def test_the_registry_keeps_no_sink_that_did_not_open(tmp_path):
     async def scene(store: BreakableStore) -> None:
         registry = SinkRegistry({}, sink_factories(store=store, now_ms=lambda: NOW_MS))
         with pytest.raises(StreamGoneError, match="'changes' does not exist"):
-            await registry.get("changes")
+            await registry.get(Destination("changes"))
         await store.create_stream("changes", shard_count=1, now_ms=NOW_MS)
 
-        assert await registry.get("changes")
-        await registry.discard("changes")
-        await registry.discard("changes")
+        assert await registry.get(Destination("changes"))
+        await registry.discard(Destination("changes"))
+        await registry.discard(Destination("changes"))
 
     with_store(tmp_path, scene)
 
@@ -205,7 +211,7 @@ def test_a_name_may_stand_for_another_embedded_stream(tmp_path):
         await store.create_stream("real", shard_count=1, now_ms=NOW_MS)
         factories = sink_factories(store=store, now_ms=lambda: NOW_MS)
         registry = SinkRegistry({"alias": "embedded:real"}, factories)
-        sink = await registry.get("alias")
+        sink = await registry.get(Destination("alias"))
         await sink.put([StreamRecord("a", b"1")])
 
         assert await read_all(store, "real") == [StreamRecord("a", b"1")]
@@ -231,7 +237,7 @@ def test_a_sink_that_fails_to_open_is_closed():
 
     sink = Unreachable()
 
-    def factory(url: str) -> Sink:
+    def factory(url: str, role_arn: str | None) -> Sink:
         return sink
 
     with pytest.raises(SinkUnavailableError):
@@ -251,7 +257,9 @@ def test_a_sink_that_fails_to_open_is_closed():
 def test_an_unknown_kind_of_sink_is_refused_at_the_start(url, complaint):
     """The error names the entry and the kinds there are, and repeats no password."""
     with pytest.raises(SettingsError) as caught:
-        SinkRegistry({"changes": url}, {"embedded": lambda url: pytest.fail(url)})
+        SinkRegistry(
+            {"changes": url}, {"embedded": lambda url, role_arn: pytest.fail(url)}
+        )
 
     message = str(caught.value)
 

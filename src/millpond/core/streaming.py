@@ -28,6 +28,7 @@ class StreamRecord(msgspec.Struct, frozen=True, gc=False):
 
     partition_key: str  # the identity id
     data: bytes  # JSON, UTF-8
+    message_id: str = ""  # the same when it is sent again; empty: it has none
 
 
 class KinesisSyncRecord(msgspec.Struct, frozen=True, rename="camel", gc=False):

@@ -8,16 +8,29 @@ an embedded stream of that name. The registry opens each sink once and keeps it.
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 from millpond.errors import SettingsError
 from millpond.sinks.base import EMBEDDED, Sink, sink_url
 from millpond.sinks.embedded import EmbeddedSink
 from millpond.stores.base import StreamStore
 
-SinkFactory = Callable[[str], Sink]
-"""Makes a sink, not yet open, from a URL."""
+SinkFactory = Callable[[str, str | None], Sink]
+"""Makes a sink, not yet open, from a URL and the role of the pool, if it has one."""
+
+
+class Engine(NamedTuple):
+    """What is behind a scheme."""
+
+    module: str  # has `make_sink(url, role_arn)` and `make_reader(url, from_end=...)`
+    extra: str = ""  # of the package, with the driver; empty: nothing more is needed
+
+
+ENGINES: Final[dict[str, Engine]] = {}
+"""The engines besides our own, by scheme. A driver is loaded when it is needed."""
 
 
 def sink_factories(
@@ -25,21 +38,48 @@ def sink_factories(
 ) -> dict[str, SinkFactory]:
     """List the kinds of sinks that there are, by the scheme of their URLs."""
 
-    def embedded(url: str) -> Sink:
+    def embedded(url: str, role_arn: str | None) -> Sink:
         # A stream may have any name, so nothing in it is read as a part of a URL.
         stream_name = url.partition(":")[2]
         return EmbeddedSink(stream_name, store=store, now_ms=now_ms)
 
-    return {EMBEDDED: embedded}
+    def loading(scheme: str) -> SinkFactory:
+        def make(url: str, role_arn: str | None) -> Sink:
+            sink: Sink = load_engine(scheme).make_sink(url, role_arn)
+            return sink
+
+        return make
+
+    return {EMBEDDED: embedded, **{scheme: loading(scheme) for scheme in ENGINES}}
 
 
-def make_sink(url: str, factories: Mapping[str, SinkFactory]) -> Sink:
+def load_engine(scheme: str) -> Any:
+    """
+    Load the module of an engine.
+
+    Raises:
+        SettingsError: its driver is not installed.
+    """
+    engine = ENGINES[scheme]
+    try:
+        return importlib.import_module(engine.module)
+    except ImportError as error:
+        raise SettingsError(
+            f"Streams behind {scheme}: need a driver that is not installed: "
+            f"pip install 'millpond[{engine.extra}]'."
+        ) from error
+
+
+def make_sink(
+    url: str, factories: Mapping[str, SinkFactory], role_arn: str | None = None
+) -> Sink:
     """
     Make the sink of a URL, not yet open.
 
     Raises:
-        SettingsError: there is no such kind of sink; the message does not repeat the
-            URL, which may hold a password.
+        SettingsError: there is no such kind of sink, its driver is missing, or the URL
+            says too little or too much; the message does not repeat the URL, which may
+            hold a password.
     """
     scheme, colon, _ = url.partition(":")
     factory = factories.get(scheme.lower()) if colon else None
@@ -47,12 +87,14 @@ def make_sink(url: str, factories: Mapping[str, SinkFactory]) -> Sink:
         known = ", ".join(sorted(factories))
         given = f"not '{scheme}'" if colon else "and this one has no scheme"
         raise SettingsError(f"The URL of a sink begins with {known}, {given}.")
-    return factory(url)
+    return factory(url, role_arn)
 
 
-async def open_sink(url: str, factories: Mapping[str, SinkFactory]) -> Sink:
+async def open_sink(
+    url: str, factories: Mapping[str, SinkFactory], role_arn: str | None = None
+) -> Sink:
     """Make and open the sink of a URL."""
-    sink = make_sink(url, factories)
+    sink = make_sink(url, factories, role_arn)
     try:
         await sink.open()
     except BaseException:
@@ -61,8 +103,15 @@ async def open_sink(url: str, factories: Mapping[str, SinkFactory]) -> Sink:
     return sink
 
 
+class Destination(NamedTuple):
+    """A stream, and the role in whose name it is written, if there is one."""
+
+    stream_name: str
+    role_arn: str | None = None
+
+
 class SinkRegistry:
-    """The open sinks, by stream name."""
+    """The open sinks, by destination."""
 
     def __init__(
         self, streams: Mapping[str, str], factories: Mapping[str, SinkFactory]
@@ -71,7 +120,7 @@ class SinkRegistry:
         Args:
             streams: the setting `streams`.
         Raises:
-            SettingsError: an entry names a kind of sink that there is not.
+            SettingsError: an entry cannot be the URL of a sink.
         """
         for stream_name, url in streams.items():
             try:
@@ -82,35 +131,36 @@ class SinkRegistry:
                 ) from error
         self._streams = streams
         self._factories = factories
-        self._sinks: dict[str, Sink] = {}
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._sinks: dict[Destination, Sink] = {}
+        self._locks: defaultdict[Destination, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def __repr__(self) -> str:
-        return f"<SinkRegistry open: {', '.join(sorted(self._sinks)) or 'none'}>"
+        names = ", ".join(sorted(each.stream_name for each in self._sinks))
+        return f"<SinkRegistry open: {names or 'none'}>"
 
-    async def get(self, stream_name: str) -> Sink:
+    async def get(self, destination: Destination) -> Sink:
         """
-        Give the open sink of a stream.
+        Give the open sink of a destination.
 
         Raises:
             StreamGoneError, SinkUnavailableError: as `Sink.open` does.
         """
-        async with self._locks[stream_name]:
-            sink = self._sinks.get(stream_name)
+        async with self._locks[destination]:
+            sink = self._sinks.get(destination)
             if sink is None:
-                url = sink_url(self._streams, stream_name)
-                sink = await open_sink(url, self._factories)
-                self._sinks[stream_name] = sink
+                url = sink_url(self._streams, destination.stream_name)
+                sink = await open_sink(url, self._factories, destination.role_arn)
+                self._sinks[destination] = sink
             return sink
 
-    async def discard(self, stream_name: str) -> None:
-        """Close the sink of a stream, if it is open; `get` opens it anew."""
-        async with self._locks[stream_name]:
-            sink = self._sinks.pop(stream_name, None)
+    async def discard(self, destination: Destination) -> None:
+        """Close the sink of a destination, if it is open; `get` opens it anew."""
+        async with self._locks[destination]:
+            sink = self._sinks.pop(destination, None)
             if sink is not None:
                 await sink.aclose()
 
     async def aclose(self) -> None:
         """Close all sinks. Idempotent."""
-        for stream_name in list(self._sinks):
-            await self.discard(stream_name)
+        for destination in list(self._sinks):
+            await self.discard(destination)

@@ -10,7 +10,9 @@ Promises
    put, by one caller at a time. A record that fails is not overtaken: `put` reports
    those of its key behind it in the same call as failed too, so that the caller, who
    sends the failed ones again, restores the order.
-3. Bytes arrive as they were put. A sink looks into no record.
+3. Bytes arrive as they were put. A sink looks into no record. Where the engine removes
+   repeats by itself, it is given the message id of a record; a stream then may hold a
+   record once that was put twice.
 4. A sink's own failures are `SinkError`s; driver errors do not leave it. With
    `SinkUnavailableError` it pays to try again, with `StreamGoneError` it does not.
 
@@ -78,6 +80,32 @@ class Sink(Protocol):
         Raises:
             StreamGoneError: the stream does not exist any more.
             SinkUnavailableError: it cannot be reached for now.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the stream. Idempotent; raises nothing."""
+        ...
+
+
+class SinkReader(Protocol):
+    """One stream, read back as a consumer reads it: everything, in order per key."""
+
+    async def open(self) -> None:
+        """
+        Reach the stream. Idempotent.
+
+        Raises:
+            StreamGoneError, SinkUnavailableError: as `Sink.open` does.
+        """
+        ...
+
+    async def read(self, *, wait_s: float) -> Sequence[StreamRecord]:
+        """
+        Read on; nothing when the end was reached and nothing came within `wait_s`.
+
+        Raises:
+            StreamGoneError, SinkUnavailableError: as `Sink.open` does.
         """
         ...
 

@@ -59,4 +59,4 @@ class ScriptedSink:
 
 def scripted_factories(sink: Sink) -> dict[str, SinkFactory]:
     """Make the scheme `scripted:` stand for a sink; streams map to it by settings."""
-    return {"scripted": lambda url: sink}
+    return {"scripted": lambda url, role_arn: sink}

@@ -40,7 +40,7 @@ from millpond.errors import (
 from millpond.metrics import Metrics
 from millpond.service.context import Context
 from millpond.service.stream_payloads import fit
-from millpond.sinks import SinkRegistry
+from millpond.sinks import Destination, SinkRegistry
 from millpond.sinks.base import Sink
 from millpond.stores.base import DatasetSnapshot
 from millpond.workers.loop import Backoff, run_steps
@@ -144,13 +144,13 @@ class BulkPublishRunner:
         failures = 0
         while records:
             try:
-                sink = await self._sinks.get(leased.stream_name)
+                sink = await self._sinks.get(Destination(leased.stream_name))
                 records, reason = await self._put_once(sink, records)
             except SinkUnavailableError as error:
-                await self._sinks.discard(leased.stream_name)
+                await self._sinks.discard(Destination(leased.stream_name))
                 reason = str(error)
             except StreamGoneError:
-                await self._sinks.discard(leased.stream_name)
+                await self._sinks.discard(Destination(leased.stream_name))
                 raise
             if not records:
                 return

@@ -29,7 +29,7 @@ from millpond.errors import SinkError, StoreError, StreamGoneError
 from millpond.metrics import Metrics
 from millpond.service.context import Context
 from millpond.service.stream_payloads import fit
-from millpond.sinks import SinkRegistry
+from millpond.sinks import Destination, SinkRegistry
 from millpond.workers.loop import Backoff, run_steps
 
 _log = structlog.get_logger()
@@ -87,7 +87,7 @@ class OutboxRelay:
             await self._disable(pool_id, stream_name, error)
             return False
         except SinkError as error:
-            await self._sinks.discard(stream_name)
+            await self._sinks.discard(Destination(stream_name))
             self._note_trouble(pool_id, stream_name, str(error))
             return False
         if complete:
@@ -96,7 +96,7 @@ class OutboxRelay:
 
     async def _put(self, pool_id: str, stream_name: str) -> bool:
         """Send one batch; say whether all of it went through."""
-        sink = await self._sinks.get(stream_name)
+        sink = await self._sinks.get(Destination(stream_name))
         entries = await self._context.store.list_outbox(
             pool_id, limit=sink.records_max, bytes_max=sink.bytes_max // 2
         )
@@ -134,7 +134,7 @@ class OutboxRelay:
             stream = msgspec.structs.replace(pool.stream, streaming_status="DISABLED")
             return msgspec.structs.replace(pool, stream=stream)
 
-        await self._sinks.discard(stream_name)
+        await self._sinks.discard(Destination(stream_name))
         await self._context.store.update_identity_pool(pool_id, change)
         self._metrics.streams_disabled.inc()
         _log.error(

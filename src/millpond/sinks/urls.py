@@ -1,0 +1,58 @@
+"""
+The URLs of sinks: hosts, a name, options.
+
+    scheme://[user[:password]@][host[:port][,host[:port]...]]/name[?option=value&...]
+
+What is wrong with one is said without repeating it, because it may hold a password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from millpond.errors import SettingsError
+
+
+class SinkUrl(NamedTuple):
+    """A URL, taken apart and percent-decoded."""
+
+    user: str
+    password: str
+    hosts: tuple[str, ...]  # each with its port, if it has one
+    name: str  # the path without the slash before it
+    options: dict[str, str]
+
+
+def read_url(url: str, *, options: Collection[str]) -> SinkUrl:
+    """
+    Take a URL apart.
+
+    Args:
+        options: the names of the options that this kind of sink knows.
+    Raises:
+        SettingsError: it is no URL, or it has an option that is not known.
+    """
+    try:
+        parts = urlsplit(url)
+        given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True)
+    except ValueError as error:
+        if url.partition("?")[2] or url.endswith("?"):
+            reason = "its options are not of the form name=value&name=value"
+        else:
+            reason = "it cannot be read"
+        raise SettingsError(f"This is not the URL of a sink: {reason}.") from error
+    for name, _ in given:
+        if name not in options:
+            known = ", ".join(sorted(options)) or "there are none"
+            raise SettingsError(f"There is no option '{name}'; known: {known}.")
+    authority, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = authority.partition(":")
+    return SinkUrl(
+        user=unquote(user),
+        password=unquote(password),
+        hosts=tuple(each for each in hosts.split(",") if each),
+        name=unquote(parts.path.removeprefix("/")),
+        options=dict(given),
+    )

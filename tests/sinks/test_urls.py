@@ -1,0 +1,44 @@
+"""The URLs of sinks: what they say, and what is refused."""
+
+import pytest
+
+from millpond.errors import SettingsError
+from millpond.sinks.urls import SinkUrl, read_url
+
+
+def test_a_url_is_taken_apart() -> None:
+    """User, password, hosts, name and options come out, percent-decoded."""
+    found = read_url(
+        "nats://me:s%40crit@one:4222,two/the%20stream?subject=a.b&note=",
+        options={"subject", "note"},
+    )
+
+    assert found == SinkUrl(
+        user="me",
+        password="s@crit",
+        hosts=("one:4222", "two"),
+        name="the stream",
+        options={"subject": "a.b", "note": ""},
+    )
+
+
+@pytest.mark.parametrize("url", ["kinesis:", "kinesis://", "kinesis:///"])
+def test_what_is_not_there_is_empty(url: str) -> None:
+    """A URL may leave everything out; the sink says what it needs."""
+    assert read_url(url, options=()) == SinkUrl("", "", (), "", {})
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("x://secret@host/name?unknown=1", "no option 'unknown'; known: a, b"),
+        ("x://secret@host/name?a", "options are not of the form"),
+        ("x://secret@[host/name", "cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said_without_the_url(url: str, reason: str) -> None:
+    """The message names the fault and not the URL, which may hold a password."""
+    with pytest.raises(SettingsError, match=reason) as caught:
+        read_url(url, options={"a", "b"})
+
+    assert "secret" not in str(caught.value)
