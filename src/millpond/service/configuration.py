@@ -49,6 +49,10 @@ async def set_identity_pool_configuration(
             push = _changed(push or PushConfiguration(), request.push_sync)
         if request.cognito_streams is not None:
             stream = _changed(stream or StreamConfiguration(), request.cognito_streams)
+            # Whoever configures it has seen what was wrong.
+            stream = msgspec.structs.replace(
+                stream, disabled_reason=None, disabled_date_ms=None
+            )
             _check_stream(stream)
         return msgspec.structs.replace(pool, push=push, stream=stream)
 
@@ -99,4 +103,4 @@ def _push_sync(push: PushConfiguration | None) -> PushSync | None:
 def _cognito_streams(stream: StreamConfiguration | None) -> CognitoStreams | None:
     if stream is None:
         return None
-    return CognitoStreams(**msgspec.structs.asdict(stream))
+    return msgspec.convert(stream, CognitoStreams, from_attributes=True)
