@@ -116,10 +116,13 @@ def _batches(
     sink: Sink, records: Sequence[StreamRecord]
 ) -> Iterator[Sequence[StreamRecord]]:
     """Cut records into what one put takes, in order."""
+    sizes = [record_bytes(each.partition_key, each.data) for each in records]
+    if len(records) <= sink.records_max and sum(sizes) <= sink.bytes_max:
+        yield records
+        return
     batch: list[StreamRecord] = []
     size = 0
-    for record in records:
-        record_size = record_bytes(record.partition_key, record.data)
+    for record, record_size in zip(records, sizes, strict=True):
         if batch and (
             len(batch) == sink.records_max or size + record_size > sink.bytes_max
         ):

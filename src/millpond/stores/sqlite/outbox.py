@@ -38,7 +38,7 @@ class Outbox:
     async def delete_outbox(
         self, identity_pool_id: str, outbox_ids: Sequence[int]
     ) -> None:
-        rows = [(identity_pool_id, outbox_id) for outbox_id in outbox_ids]
+        rows = [(identity_pool_id, *each) for each in _runs(outbox_ids)]
         await self.database.write(lambda db: db.executemany(SQL.delete_outbox, rows))
 
     async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
@@ -59,7 +59,7 @@ class Outbox:
             for outbox_id, reason in reasons.items():
                 row = (identity_pool_id, outbox_id, now_ms, reason)
                 db.execute(SQL.park_outbox, row)
-                db.execute(SQL.delete_outbox, (identity_pool_id, outbox_id))
+                db.execute(SQL.delete_outbox, (identity_pool_id, outbox_id, outbox_id))
 
         await self.database.write(job)
 
@@ -89,6 +89,17 @@ class Outbox:
         return await self.database.write(
             lambda db: _delete_parked(db, identity_pool_id, outbox_ids)
         )
+
+
+def _runs(outbox_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Sum up numbers that follow each other: the first and last of each run."""
+    runs: list[tuple[int, int]] = []
+    for each in outbox_ids:
+        if runs and runs[-1][1] == each - 1:
+            runs[-1] = runs[-1][0], each
+        else:
+            runs.append((each, each))
+    return runs
 
 
 def _delete_parked(db: Writer, identity_pool_id: str, outbox_ids: Sequence[int]) -> int:

@@ -10,7 +10,8 @@ SELECT outbox_id, identity_id, data, created_ms FROM outbox
 WHERE identity_pool_id = ? ORDER BY outbox_id LIMIT ?;
 
 -- name: delete_outbox
-DELETE FROM outbox WHERE outbox_id = ?2 AND identity_pool_id = ?1;
+DELETE FROM outbox
+WHERE outbox_id BETWEEN ?2 AND ?3 AND identity_pool_id = ?1;
 
 -- name: measure_outbox
 SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM parked_outbox),
