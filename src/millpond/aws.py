@@ -106,7 +106,11 @@ class Clients:
         """
 
         def run() -> T:
-            from botocore.exceptions import BotoCoreError, ClientError
+            from botocore.exceptions import (
+                BotoCoreError,
+                ClientError,
+                NoRegionError,
+            )
             from botocore.parsers import ResponseParserError
 
             try:
@@ -116,6 +120,11 @@ class Clients:
                 if refused.code in _EXPIRED:
                     self._forget(place)
                 raise refused from error
+            except NoRegionError as error:
+                raise AwsError(
+                    "No region is known. Put it into the URL, as the option region=, "
+                    "or set AWS_DEFAULT_REGION."
+                ) from error
             except BotoCoreError as error:
                 raise AwsError(str(error), retryable=_may_pass(error)) from error
             except ResponseParserError as error:  # of a proxy, perhaps
@@ -182,9 +191,11 @@ class Clients:
             request["ExternalId"] = place.external_id
         sts = self._session.create_client("sts", **options)
         try:
-            answer = sts.assume_role(**request)["Credentials"]
+            answer = sts.assume_role(**request).get("Credentials")
         finally:
             sts.close()
+        if answer is None:
+            raise AwsError("The answer of STS cannot be read.", retryable=True)
         lifetime_s = answer["Expiration"].timestamp() - time.time()
         return {
             "aws_access_key_id": answer["AccessKeyId"],
