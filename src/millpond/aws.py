@@ -111,7 +111,6 @@ class Clients:
                 ClientError,
                 NoRegionError,
             )
-            from botocore.parsers import ResponseParserError
 
             try:
                 return action(self._client(place))
@@ -127,8 +126,15 @@ class Clients:
                 ) from error
             except BotoCoreError as error:
                 raise AwsError(str(error), retryable=_may_pass(error)) from error
-            except ResponseParserError as error:  # of a proxy, perhaps
-                raise AwsError("The answer cannot be read.", retryable=True) from error
+            except AwsError:
+                raise
+            except Exception as error:
+                # botocore's parsers let out whatever they run into when the answer is
+                # not one of AWS, but for instance of a proxy.
+                kind = type(error).__name__
+                raise AwsError(
+                    f"The answer cannot be read ({kind}).", retryable=True
+                ) from error
 
         try:
             future = self._threads.submit(run)
@@ -194,8 +200,8 @@ class Clients:
             answer = sts.assume_role(**request).get("Credentials")
         finally:
             sts.close()
-        if answer is None:
-            raise AwsError("The answer of STS cannot be read.", retryable=True)
+        if answer is None:  # it was cut off, or is not one of STS
+            raise AwsError("The answer cannot be read.", retryable=True)
         lifetime_s = answer["Expiration"].timestamp() - time.time()
         return {
             "aws_access_key_id": answer["AccessKeyId"],

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -49,6 +47,7 @@ from sinks.faulty_kinesis import (
     Stall,
 )
 from sinks.moto_server import Moto
+from sinks.plain_http import answering, sts_error
 
 ROLE_ARN = "arn:aws:iam::123456789012:role/streams"
 
@@ -620,34 +619,21 @@ def test_a_role_that_is_refused_ends_the_stream(
 ):
     """A trust that was changed is for good, as in the real service; STS may fail."""
 
-    class RefusingSts(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(
-                f"<ErrorResponse><Error><Code>{code}</Code><Message>No.</Message>"
-                "</Error></ErrorResponse>".encode()
-            )
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    refusing = HTTPServer(("127.0.0.1", 0), RefusingSts)
-    serving = threading.Thread(target=refusing.serve_forever, args=(0.02,))
-    serving.start()
-    monkeypatch.setenv(
-        "AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{refusing.server_address[1]}"
-    )
-    try:
+    with answering(status, sts_error(code)) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
         with pytest.raises(SinkError, match=f"AssumeRole answers {code}") as caught:
             asyncio.run(make_sink(kinesis.sink_url, ROLE_ARN).open())
-    finally:
-        refusing.shutdown()
-        serving.join()
-        refusing.server_close()
 
     assert type(caught.value) is kind
     assert kinesis.calls == []
+
+
+def test_an_answer_that_is_not_one_of_sts_is_worth_another_try(kinesis, monkeypatch):
+    """Something in between answers in place of STS."""
+    with answering(200, "<Other/>") as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+        with pytest.raises(SinkUnavailableError, match="cannot be read"):
+            asyncio.run(make_sink(kinesis.sink_url, ROLE_ARN).open())
 
 
 # --- URLs -----------------------------------------------------------------------------

@@ -20,14 +20,12 @@ from millpond.errors import (
     SinkUnavailableError,
     StreamGoneError,
 )
-from millpond.sinks.urls import read_url
+from millpond.sinks.aws_urls import read_aws_url
 
 SCHEME: Final = "kinesis"
 SESSION_NAME: Final = "millpond-stream"
 READ_TIMEOUT_S: Final = 10.0
-_OPTIONS: Final = frozenset({"region", "endpoint", "role_arn", "external_id"})
 _NAME: Final = re.compile(r"[a-zA-Z0-9_.-]+")  # AWS: model, StreamName
-_REGION: Final = re.compile(r"[a-z0-9-]+")
 _DENIED: Final = frozenset({"AccessDenied", "KMSAccessDenied"})
 
 
@@ -39,27 +37,6 @@ class StreamAddress(NamedTuple):
     endpoint_url: str | None  # None: that of AWS in the region
 
 
-def read_aws_options(options: dict[str, str]) -> tuple[Place, str | None]:
-    """
-    Read the options that say where an AWS API is and in whose name it is called.
-
-    Returns:
-        The place, and the URL of the endpoint, if there is one.
-    Raises:
-        SettingsError: a value cannot be right.
-    """
-    region, endpoint = options.get("region", ""), options.get("endpoint", "")
-    role_arn = options.get("role_arn", "")
-    if region and not _REGION.fullmatch(region):
-        raise SettingsError("The option 'region' is a name such as us-east-1.")
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise SettingsError("The option 'endpoint' is an http or https URL.")
-    if role_arn and not role_arn.startswith("arn:"):
-        raise SettingsError("The option 'role_arn' is an ARN, arn:aws:iam::...")
-    external_id = options.get("external_id", "")
-    return Place(region or None, role_arn or None, external_id), endpoint or None
-
-
 def read_address(url: str, role_arn: str | None = None) -> StreamAddress:
     """
     Read the URL of a stream.
@@ -69,13 +46,8 @@ def read_address(url: str, role_arn: str | None = None) -> StreamAddress:
     Raises:
         SettingsError: the URL says too little or too much.
     """
-    found = read_url(url, options=_OPTIONS)
-    names = [*found.hosts, *([found.name] if found.name else [])]
-    if found.user or found.password:
-        raise SettingsError(
-            "The URL of a Kinesis stream has no user and no password; credentials "
-            "come from the environment, a profile or the role of the machine."
-        )
+    (_, _, hosts, path, _), place, endpoint_url = read_aws_url(url)
+    names = [*hosts, *([path] if path else [])]
     if len(names) != 1 or not _NAME.fullmatch(names[0]):
         raise SettingsError(
             "The URL of a Kinesis stream names one stream: kinesis://STREAM, where "
@@ -86,7 +58,6 @@ def read_address(url: str, role_arn: str | None = None) -> StreamAddress:
             f"The name of a Kinesis stream has at most {limits.STREAM_NAME_CHARS_MAX} "
             "characters."
         )
-    place, endpoint_url = read_aws_options(found.options)
     if place.role_arn is None:
         place = place._replace(role_arn=role_arn)
     return StreamAddress(names[0], place, endpoint_url)
