@@ -12,6 +12,7 @@ need it. What goes wrong is an `AwsError`; whose trouble that is, the caller kno
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ THREADS: Final = 8
 CONNECT_TIMEOUT_S: Final = 3.0
 READ_TIMEOUT_S: Final = 7.0
 ROLE_REFRESH_S: Final = 300.0  # before the credentials of a role expire
-CLOSE_TIMEOUT_S: Final = 15.0
+CLOSE_TIMEOUT_S: Final = 5.0
 ASSUME_ROLE: Final = "AssumeRole"
 # AWS: what the services call a refusal that ends by itself, besides status 429 and 5xx.
 _PASSING: Final = frozenset(
@@ -168,10 +169,9 @@ class Clients:
 
     def _make_client(self, place: Place) -> _Client:
         from botocore.config import Config
-        from botocore.session import get_session
 
         if self._session is None:
-            self._session = get_session()
+            self._session = _make_session()
         options: dict[str, Any] = {
             "region_name": place.region,
             "config": Config(**self._config),
@@ -208,6 +208,23 @@ class Clients:
             "aws_secret_access_key": answer["SecretAccessKey"],
             "aws_session_token": answer["SessionToken"],
         }, time.monotonic() + max(lifetime_s - self._role_refresh_s, 0.0)
+
+
+def _make_session() -> Any:
+    from botocore.session import get_session
+
+    session = get_session()
+    # Each session would read the models of the services anew: 100 ms and 10 MiB.
+    loader = _loader(session.get_config_variable("data_path"))
+    session.register_component("data_loader", loader)
+    return session
+
+
+@functools.cache
+def _loader(data_path: str | None) -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 def _refused(error: Any) -> AwsError:

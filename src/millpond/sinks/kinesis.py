@@ -38,7 +38,7 @@ ATTEMPTS_MAX: Final = 8
 FIRST_PAUSE_S: Final = 0.1
 PAUSE_S_MAX: Final = 4.0
 ATTEMPTS_S: Final = 20.0  # no attempt begins later than this
-PUT_S_MAX: Final = 40.0  # no put takes longer; a worker's lease is 60 s
+PUT_S_MAX: Final = 35.0  # no put takes longer; a worker's lease is 60 s
 
 
 class KinesisSink:
