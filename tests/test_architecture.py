@@ -1,7 +1,7 @@
 """
 The packages know each other in one direction.
 
-    errors, limits, metrics  <-  settings
+    errors, limits, metrics  <-  settings, aws
     errors, limits           <-  core, contract  <-  wire
                                  core            <-  stores, sinks, hooks, push,
                                                      login_providers
@@ -38,6 +38,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "limits": set(),
     "metrics": set(),
     "settings": GROUND,
+    "aws": GROUND,
     "core": GROUND,
     "contract": GROUND,
     "wire": GROUND | {"contract"},
@@ -45,11 +46,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "stores": GROUND | {"core", "stores.base"},
     "sinks.base": GROUND | {"core"},
     # The embedded sink puts into the store, whichever that is.
-    "sinks": GROUND | {"core", "sinks.base", "stores.base"},
+    "sinks": GROUND | {"aws", "core", "sinks.base", "stores.base"},
     "hooks.base": GROUND | {"core"},
     "hooks": GROUND | {"core", "hooks.base", "settings"},
     "push.base": GROUND | {"core"},
-    "push": GROUND | {"core", "push.base", "settings"},
+    "push": GROUND | {"aws", "core", "push.base", "settings"},
     "login_providers.base": GROUND | {"core"},
     "login_providers": GROUND | {"core", "login_providers.base", "settings"},
     "service": GROUND | {"core", "contract", "settings", "metrics"} | PORTS,

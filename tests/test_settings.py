@@ -231,6 +231,15 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"log_format": "xml"}, "log_format"),
         ({"hook_secret": "too short"}, "hook_secret"),
         ({"lambda_endpoint": "localhost:9000"}, "lambda_endpoint"),
+        ({"stream_payload_store": "bucket"}, "must begin with s3://"),
+        (
+            {"stream_payload_store": "s3://b", "stream_payload_lifetime_s": 604_801},
+            "'stream_payload_lifetime_s' is 604801; .* at most 604800",
+        ),
+        (
+            {"stream_payload_store": "s3://b", "stream_retention_s": 604_801},
+            "'stream_retention_s' is 604801; .* seven days",
+        ),
         ({"nonsense": 1}, "no setting 'nonsense'"),
     ],
 )

@@ -45,6 +45,7 @@ ours (store, sink, hook, settings). It never reaches the wire as itself.
     `-- ValidationException                   400  constraint broken (JSON 1.1 APIs)
 
     MillpondError
+    |-- AwsError                 an AWS API refuses a call, or does not answer
     |-- SettingsError            a setting cannot be read or is out of bounds
     |-- StoreError               op, hint, retryable
     |   |-- StoreInUseError      another server holds the embedded store
@@ -270,6 +271,28 @@ class ValidationException(ServiceException):
 
 class MillpondError(Exception):
     """The base of our own errors; the wire never shows one as itself."""
+
+
+class AwsError(MillpondError):
+    """An AWS API refuses a call, or cannot be reached."""
+
+    def __init__(
+        self, message: str, *, op: str = "", code: str = "", retryable: bool = False
+    ) -> None:
+        """
+        Args:
+            op: the operation that was refused; empty: no answer came.
+            code: of the refusal, without the `Exception` at the end of some.
+            retryable: whether the same call may succeed later.
+        """
+        super().__init__(message)
+        self.op = op
+        self.code = code
+        self.retryable = retryable
+
+    def __str__(self) -> str:
+        text = str(self.args[0])
+        return f"{self.op} answers {self.code}: {text}" if self.op else text
 
 
 class SettingsError(MillpondError):

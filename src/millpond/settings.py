@@ -197,6 +197,12 @@ class Settings:
         least=60,
         most=365 * 86_400,
     )
+    stream_payload_store: str = setting(
+        "",
+        "Where the records of large stream records are kept: "
+        "s3://BUCKET/prefix?region=&endpoint=&role_arn=. Empty: in the embedded store, "
+        "served at public_url.",
+    )
     bulk_publish_slices: int = setting(
         16, "Slices that a bulk publish is cut into.", least=1, most=256
     )
@@ -367,6 +373,7 @@ def _check(settings: Settings) -> None:
         ("http://", "https://")
     ):
         raise SettingsError("Setting 'sns_endpoint' must be an http or https URL.")
+    _check_payload_store(settings)
     if 0 < len(settings.hook_secret) < HOOK_SECRET_CHARS_MIN:
         raise SettingsError(
             f"Setting 'hook_secret' must have at least {HOOK_SECRET_CHARS_MIN} "
@@ -387,3 +394,18 @@ def _check(settings: Settings) -> None:
         )
     if settings.log_format not in ("auto", "json", "console"):
         raise SettingsError("Setting 'log_format' must be auto, json or console.")
+
+
+def _check_payload_store(settings: Settings) -> None:
+    if not settings.stream_payload_store:
+        return
+    if not settings.stream_payload_store.lower().startswith("s3://"):
+        raise SettingsError("Setting 'stream_payload_store' must begin with s3://.")
+    for name in ("stream_payload_lifetime_s", "stream_retention_s"):
+        if getattr(settings, name) > limits.PRESIGN_EXPIRES_S_MAX:
+            raise SettingsError(
+                f"Setting '{name}' is {getattr(settings, name)}; with "
+                "'stream_payload_store' it may be at most "
+                f"{limits.PRESIGN_EXPIRES_S_MAX}, because links into a bucket end "
+                "after seven days."
+            )

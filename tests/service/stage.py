@@ -21,6 +21,7 @@ from millpond.service.developer_keys import SecretSealer
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
+from millpond.sinks.embedded_payloads import EmbeddedPayloads
 from millpond.stores.sqlite import SqliteStore
 
 
@@ -42,6 +43,7 @@ def make_context(
         ),
         "provider_keys": ProviderKeys(settings.login_providers),
         "hooks": Hooks(settings, secret=key),
+        "payloads": EmbeddedPayloads(store, public_url="", now_ms=now_ms),
     }
     return Context(store=store, settings=settings, now_ms=now_ms, **(parts | others))
 

@@ -1,32 +1,26 @@
 """
 Push through Amazon SNS, or what speaks its API.
 
-botocore does the talking, on threads of our own: a call takes tens of milliseconds, and
-nobody waits for it but the sender. The region of a call is the one that the ARN names.
-Credentials come from botocore's chain; with the setting `push_assume_roles` they are
-used to assume the role of the pool, whose credentials then are used until they expire.
+A call takes tens of milliseconds, and nobody waits for it but the sender. The region of
+a call is the one that the ARN names. With the setting `push_assume_roles` the server's
+credentials are used to assume the role of the pool.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
+from millpond import aws
+from millpond.aws import ASSUME_ROLE, Clients, Place
 from millpond.core.push import APNS_PLATFORMS
-from millpond.errors import EndpointGoneError, PushError
+from millpond.errors import AwsError, EndpointGoneError, PushError
 from millpond.settings import Settings
 
 T = TypeVar("T")
 
-THREADS: Final = 8
-CONNECT_TIMEOUT_S: Final = 3.0
-READ_TIMEOUT_S: Final = 7.0
-ROLE_REFRESH_S: Final = 300.0  # before the credentials of a role expire
+ROLE_REFRESH_S: Final = aws.ROLE_REFRESH_S
 ROLE_SESSION_NAME: Final = "millpond-push"
 # AWS: how an endpoint that was made with other attributes is answered.
 _EXISTING: Final = re.compile(r"Endpoint (arn:\S+) already exists")
@@ -40,28 +34,17 @@ _SILENT: Final = {
 }
 
 
-class _Place(NamedTuple):
-    """Where a call goes, and in whose name."""
-
-    region: str
-    role_arn: str | None
-
-
-class _Client(NamedTuple):
-    client: Any
-    refresh_s: float  # when to make another one, by the monotonic clock
-
-
 class SnsPush:
     """The push service behind the ARNs of `PushSync.ApplicationArns`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._endpoint_url = settings.sns_endpoint or None
         self._assume_roles = settings.push_assume_roles
-        self._threads = ThreadPoolExecutor(THREADS, "millpond-push")
-        self._making = threading.Lock()
-        self._session: Any = None
-        self._clients: dict[_Place, _Client] = {}
+        self._clients = Clients(
+            "sns",
+            session_name=ROLE_SESSION_NAME,
+            endpoint_url=settings.sns_endpoint or None,
+            role_refresh_s=ROLE_REFRESH_S,
+        )
 
     async def create_endpoint(
         self, application_arn: str, token: str, *, role_arn: str | None
@@ -93,10 +76,7 @@ class SnsPush:
         await self._call(publish, endpoint_arn, role_arn, _refused_endpoint)
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
-        for each in self._clients.values():
-            each.client.close()
-        self._clients.clear()
+        await self._clients.aclose()
 
     async def _call(
         self,
@@ -106,84 +86,22 @@ class SnsPush:
         means_gone: Callable[[str, str], bool],
     ) -> T:
         """
-        Do something with a client, on a thread.
+        Do something with a client; the sender tries again by itself.
 
         Args:
             means_gone: says by the code and the message of a refusal whether it is the
                 device that is refused.
         """
-        place = _Place(arn.split(":")[3], role_arn if self._assume_roles else None)
-        loop = asyncio.get_running_loop()
-
-        def run() -> T:
-            from botocore.exceptions import BotoCoreError, ClientError
-
-            try:
-                client = self._client(place)
-            except (BotoCoreError, ClientError) as error:
-                raise PushError(f"SNS cannot be asked: {error}") from error
-            try:
-                return action(client)
-            except ClientError as error:
-                answer = error.response["Error"]
-                code = answer["Code"].removesuffix("Exception")
-                gone = means_gone(code, answer["Message"])
-                kind = EndpointGoneError if gone else PushError
-                raise kind(f"SNS answers {code}: {answer['Message']}") from error
-            except BotoCoreError as error:
-                raise PushError(f"SNS cannot be asked: {error}") from error
-
-        return await loop.run_in_executor(self._threads, run)
-
-    def _client(self, place: _Place) -> Any:
-        """Give the client of a place; one at a time is made."""
-        with self._making:
-            found = self._clients.get(place)
-            if found is None or found.refresh_s <= time.monotonic():
-                # The old one may be in use by another thread, so it is not closed.
-                found = self._clients[place] = self._make_client(place)
-            return found.client
-
-    def _make_client(self, place: _Place) -> _Client:
-        # Loaded here, because it takes a while and most servers never push.
-        from botocore.config import Config
-        from botocore.session import get_session
-
-        if self._session is None:
-            self._session = get_session()
-        config = Config(
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            retries={"total_max_attempts": 1},  # the sender tries again by itself
-            max_pool_connections=THREADS,
-        )
-        options: dict[str, Any] = {"region_name": place.region, "config": config}
-        refresh_s = float("inf")
-        if place.role_arn is not None:
-            credentials, refresh_s = self._assume(place.role_arn, options)
-            options |= credentials
-        client = self._session.create_client(
-            "sns", endpoint_url=self._endpoint_url, **options
-        )
-        return _Client(client, refresh_s)
-
-    def _assume(
-        self, role_arn: str, options: dict[str, Any]
-    ) -> tuple[dict[str, str], float]:
-        """Assume a role: give options of a client, and when they are to be renewed."""
-        sts = self._session.create_client("sts", **options)
+        place = Place(arn.split(":")[3], role_arn if self._assume_roles else None)
         try:
-            answer = sts.assume_role(
-                RoleArn=role_arn, RoleSessionName=ROLE_SESSION_NAME
-            )["Credentials"]
-        finally:
-            sts.close()
-        lifetime_s = answer["Expiration"].timestamp() - time.time()
-        return {
-            "aws_access_key_id": answer["AccessKeyId"],
-            "aws_secret_access_key": answer["SecretAccessKey"],
-            "aws_session_token": answer["SessionToken"],
-        }, time.monotonic() + max(lifetime_s - ROLE_REFRESH_S, 0.0)
+            return await self._clients.call(place, action)
+        except AwsError as error:
+            if not error.op or error.op == ASSUME_ROLE:
+                raise PushError(f"SNS cannot be asked: {error}") from error
+            message = str(error.args[0])
+            gone = means_gone(error.code, message)
+            kind = EndpointGoneError if gone else PushError
+            raise kind(f"SNS answers {error.code}: {message}") from error
 
 
 def _create(client: Any, application_arn: str, token: str) -> str:

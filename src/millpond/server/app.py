@@ -52,6 +52,9 @@ from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
 from millpond.sinks import SinkRegistry, sink_factories
+from millpond.sinks.base import PayloadStore
+from millpond.sinks.embedded_payloads import EmbeddedPayloads
+from millpond.sinks.s3_payloads import S3Payloads
 from millpond.stores.base import Store
 from millpond.stores.sqlite import SqliteStore
 from millpond.wire.sigv4 import Verifier
@@ -165,6 +168,7 @@ def make_context(settings: Settings, store: Store) -> Context:
         ),
         provider_keys=ProviderKeys(settings.login_providers),
         hooks=Hooks(settings, secret=hook_secret(settings).encode()),
+        payloads=_make_payloads(settings, store),
         limits=SyncLimits(
             datasets_per_identity=settings.datasets_per_identity_max,
             records_per_dataset=settings.records_per_dataset_max,
@@ -177,6 +181,18 @@ def make_context(settings: Settings, store: Store) -> Context:
             listeners_per_identity_max=settings.live_listeners_per_identity_max,
         ),
     )
+
+
+def _make_payloads(settings: Settings, store: Store) -> PayloadStore:
+    """Make where large stream records go."""
+    if not settings.stream_payload_store:
+        return EmbeddedPayloads(
+            store, public_url=settings.public_url, now_ms=system_now_ms
+        )
+    try:
+        return S3Payloads(settings.stream_payload_store)
+    except SettingsError as error:
+        raise SettingsError(f"Setting 'stream_payload_store': {error}") from error
 
 
 async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
@@ -259,6 +275,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         await asyncio.gather(*workers, return_exceptions=True)
         await context.sync_sessions.save()
         await context.hooks.aclose()
+        await context.payloads.aclose()
         await sinks.aclose()
         await push.aclose()
 

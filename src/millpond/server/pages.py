@@ -19,8 +19,8 @@ from starlette.routing import Route
 from millpond.errors import StoreError
 from millpond.metrics import Metrics
 from millpond.service.context import Context
-from millpond.service.stream_payloads import PAYLOAD_PATH
 from millpond.service.token_keys import ALGORITHM
+from millpond.sinks.embedded_payloads import PAYLOAD_PATH
 
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 JWKS_PATH: Final = "/.well-known/jwks_uri"  # AWS: so the real service has it

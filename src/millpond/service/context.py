@@ -18,6 +18,7 @@ from millpond.service.changes import Changes
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
+from millpond.sinks.base import PayloadStore
 from millpond.stores.base import Store
 
 
@@ -55,6 +56,7 @@ class Context:
     token_keys: TokenKeyRing
     provider_keys: LoginProviderKeys
     hooks: Hook
+    payloads: PayloadStore
     now_ms: Callable[[], int] = system_now_ms
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4

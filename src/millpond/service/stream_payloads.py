@@ -1,9 +1,6 @@
 """
 Stream records that are too large for their sink: the records go aside, a link goes in.
 
-Anyone who holds the link can fetch the records until it expires, as with the presigned
-links of AWS; so its last part is 128 random bits and opens nothing else.
-
 Source: ruling 19; payloadType S3Url of the developer guide.
 """
 
@@ -11,20 +8,27 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from millpond.core import streaming
 from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
 from millpond.service.context import Context
+from millpond.settings import Settings
 from millpond.sinks.base import Sink
 
-PAYLOAD_PATH: Final = "/stream-payloads/"
 PUT_S_MAX: Final = 300  # between the making of a link and the arrival of its record
 
 
 async def fit(
     context: Context, sink: Sink, records: list[StreamRecord]
 ) -> list[StreamRecord]:
-    """Replace the records of events that the sink cannot take by links to them."""
+    """
+    Replace the records of events that the sink cannot take by links to them.
+
+    Raises:
+        SinkError, StoreError: as `PayloadStore.put` does.
+    """
     return [
         record
         if record_bytes(record.partition_key, record.data) <= sink.record_bytes_max
@@ -33,17 +37,15 @@ async def fit(
     ]
 
 
+def link_lifetime_s(settings: Settings) -> int:
+    """Say for how long a link works: as long as the stream record that holds it."""
+    return max(settings.stream_payload_lifetime_s, settings.stream_retention_s)
+
+
 async def _moved_out(context: Context, record: StreamRecord) -> StreamRecord:
-    payload_id = context.random_bytes(16).hex()
-    settings = context.settings
-    # Not before the stream record that holds the link is gone, too.
-    lifetime_s = max(settings.stream_payload_lifetime_s, settings.stream_retention_s)
-    await context.store.put_stream_payload(
-        payload_id,
+    url = await context.payloads.put(
         streaming.records_of(record.data),
-        expires_ms=context.now_ms() + (lifetime_s + PUT_S_MAX) * 1000,
+        lifetime_s=link_lifetime_s(context.settings) + PUT_S_MAX,
     )
-    url = f"{settings.public_url.rstrip('/')}{PAYLOAD_PATH}{payload_id}"
-    return StreamRecord(
-        record.partition_key, streaming.move_records_out(record.data, url)
-    )
+    data = streaming.move_records_out(record.data, url)
+    return msgspec.structs.replace(record, data=data)

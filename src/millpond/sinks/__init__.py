@@ -29,7 +29,9 @@ class Engine(NamedTuple):
     extra: str = ""  # of the package, with the driver; empty: nothing more is needed
 
 
-ENGINES: Final[dict[str, Engine]] = {}
+ENGINES: Final[dict[str, Engine]] = {
+    "kinesis": Engine("millpond.sinks.kinesis"),
+}
 """The engines besides our own, by scheme. A driver is loaded when it is needed."""
 
 

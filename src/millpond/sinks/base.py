@@ -114,6 +114,30 @@ class SinkReader(Protocol):
         ...
 
 
+class PayloadStore(Protocol):
+    """Where the records of a stream record go that is too large for its stream."""
+
+    async def put(self, data: bytes, *, lifetime_s: int) -> str:
+        """
+        Keep a payload.
+
+        Args:
+            data: a JSON array, UTF-8.
+            lifetime_s: for at least how long its link is to work.
+        Returns:
+            A URL from which anyone who holds it can GET the payload, and nothing else.
+        Raises:
+            SinkUnavailableError: it cannot be kept for now.
+            SinkError: it cannot be kept.
+            StoreError: it is kept in the store, and the store fails.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the store. Idempotent; raises nothing."""
+        ...
+
+
 def hold_back_followers(
     records: Sequence[StreamRecord], failed: Iterable[FailedRecord]
 ) -> PutResult:

@@ -1,0 +1,118 @@
+"""
+Large payloads in a bucket of Amazon S3, or of anything that speaks its API.
+
+    s3://BUCKET/prefix?region=...&endpoint=...&role_arn=...&external_id=...
+
+A link is presigned (SigV4): whoever holds it can GET this one object until it expires,
+and nothing else. What is in the bucket is not deleted here; a lifecycle rule of the
+bucket does that.
+
+A link that temporary credentials have signed ends when these do, whatever it says.
+Those of an assumed role last an hour, so they are renewed early.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any, Final
+
+from millpond import limits
+from millpond.aws import Clients, Place
+from millpond.errors import AwsError, SettingsError, SinkError, SinkUnavailableError
+from millpond.sinks.aws_urls import read_aws_url
+
+SCHEME: Final = "s3"
+SESSION_NAME: Final = "millpond-payloads"
+ATTEMPTS: Final = 2
+ROLE_REFRESH_S: Final = 2700.0  # a link lasts at least so long
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # AWS: bucket naming
+_PREFIX: Final = re.compile(r"[a-zA-Z0-9!_.*'()/-]{0,512}")  # AWS: safe characters
+
+
+class S3Payloads:
+    """A bucket as the payload store."""
+
+    def __init__(self, url: str) -> None:
+        """
+        Raises:
+            SettingsError: the URL says too little or too much; the message does not
+                repeat it.
+        """
+        (_, _, hosts, path, _), self._place, endpoint_url = read_aws_url(url)
+        if len(hosts) != 1 or not _BUCKET.fullmatch(hosts[0]):
+            raise SettingsError("The URL of a bucket is s3://BUCKET or s3://BUCKET/...")
+        if not _PREFIX.fullmatch(path):
+            raise SettingsError(
+                "The path in the URL of a bucket has at most 512 characters, of those "
+                "that are safe in the key of an object."
+            )
+        self._bucket = hosts[0]
+        self._prefix = path.strip("/")
+        self._clients = _clients(self._bucket, endpoint_url)
+
+    def __repr__(self) -> str:
+        return f"<S3Payloads {SCHEME}://{self._bucket}/{self._prefix}>"
+
+    async def put(self, data: bytes, *, lifetime_s: int) -> str:
+        name = f"{secrets.token_hex(16)}.json"
+        key = f"{self._prefix}/{name}" if self._prefix else name
+        expires_s = min(lifetime_s, limits.PRESIGN_EXPIRES_S_MAX)
+
+        def put(client: Any) -> str:
+            _check_region(client, self._place)
+            there = {"Bucket": self._bucket, "Key": key}
+            answer = client.put_object(
+                **there, Body=data, ContentType="application/json"
+            )
+            if not answer.get("ETag"):  # something in between has answered
+                raise AwsError("The answer is not one of S3.", retryable=True)
+            url: str = client.generate_presigned_url(
+                "get_object", Params=there, ExpiresIn=expires_s
+            )
+            return url
+
+        try:
+            return await self._clients.call(self._place, put)
+        except AwsError as error:
+            # Never a StreamGoneError: a missing bucket must not switch streams off.
+            kind = SinkUnavailableError if error.retryable else SinkError
+            raise kind(
+                f"Bucket '{self._bucket}' does not take a large stream record: {error}",
+                hint="See the setting stream_payload_store.",
+            ) from error
+
+    async def aclose(self) -> None:
+        await self._clients.aclose()
+
+
+def _clients(bucket: str, endpoint_url: str | None) -> Clients:
+    # The name of a bucket is a part of the host's in AWS, whose certificates do not fit
+    # a name with dots; elsewhere it rarely is. "auto" would make links to the host of
+    # us-east-1, which redirects while a bucket is new.
+    style = "path" if endpoint_url or "." in bucket else "virtual"
+    return Clients(
+        "s3",
+        session_name=SESSION_NAME,
+        endpoint_url=endpoint_url,
+        role_refresh_s=ROLE_REFRESH_S,
+        attempts=ATTEMPTS,
+        config={
+            "signature_version": "s3v4",
+            "s3": {
+                "addressing_style": style,
+                "us_east_1_regional_endpoint": "regional",
+            },
+            # Not everything that speaks S3 knows the checksums that botocore adds.
+            "request_checksum_calculation": "when_required",
+        },
+    )
+
+
+def _check_region(client: Any, place: Place) -> None:
+    """Refuse to guess: a link is signed for one region, and follows no redirect."""
+    if place.region is None and client.meta.region_name == "aws-global":
+        raise AwsError(
+            "No region is known. Put it into the URL, as the option region=, or set "
+            "AWS_DEFAULT_REGION."
+        )
