@@ -34,7 +34,7 @@ async def get_identity_pool_configuration(
     return GetIdentityPoolConfigurationResponse(
         identity_pool_id=pool.identity_pool_id,
         push_sync=_push_sync(pool.push),
-        cognito_streams=_cognito_streams(pool.stream),
+        cognito_streams=show_stream(pool.stream),
     )
 
 
@@ -48,8 +48,7 @@ async def set_identity_pool_configuration(
         if request.push_sync is not None:
             push = _changed(push or PushConfiguration(), request.push_sync)
         if request.cognito_streams is not None:
-            stream = _changed(stream or StreamConfiguration(), request.cognito_streams)
-            _check_stream(stream)
+            stream = _changed_stream(stream, request.cognito_streams)
         return msgspec.structs.replace(pool, push=push, stream=stream)
 
     pool = await context.store.update_identity_pool(request.identity_pool_id, change)
@@ -60,7 +59,7 @@ async def set_identity_pool_configuration(
     return SetIdentityPoolConfigurationResponse(
         identity_pool_id=pool.identity_pool_id,
         push_sync=_push_sync(pool.push),
-        cognito_streams=_cognito_streams(pool.stream),
+        cognito_streams=show_stream(pool.stream),
     )
 
 
@@ -83,6 +82,17 @@ def _changed(stored: T, given: msgspec.Struct) -> T:
     return msgspec.structs.replace(stored, **members)
 
 
+def _changed_stream(
+    stored: StreamConfiguration | None, given: CognitoStreams
+) -> StreamConfiguration:
+    """Replace the members that were given; a stream that is set up anew has no past."""
+    stream = _changed(stored or StreamConfiguration(), given)
+    _check_stream(stream)
+    if given.stream_name is None and not stream.streaming:
+        return stream
+    return msgspec.structs.replace(stream, disabled_reason=None, disabled_date_ms=None)
+
+
 def _check_stream(stream: StreamConfiguration) -> None:
     if stream.streaming_status == "ENABLED" and stream.stream_name is None:
         raise InvalidParameterException(
@@ -96,7 +106,10 @@ def _push_sync(push: PushConfiguration | None) -> PushSync | None:
     return PushSync(**msgspec.structs.asdict(push))
 
 
-def _cognito_streams(stream: StreamConfiguration | None) -> CognitoStreams | None:
+def show_stream(stream: StreamConfiguration | None) -> CognitoStreams | None:
+    """Say how a stream is set up, as the API does."""
     if stream is None:
         return None
-    return CognitoStreams(**msgspec.structs.asdict(stream))
+    # Why streaming was switched off is told by GetStreamDetails, not by the API.
+    names = CognitoStreams.__struct_fields__
+    return CognitoStreams(**{name: getattr(stream, name) for name in names})

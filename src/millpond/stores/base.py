@@ -32,6 +32,7 @@ from millpond.core.bulk_publish import (
     Position,
     Slice,
 )
+from millpond.core.bulk_publish_progress import SlicedRun
 from millpond.core.identities import (
     Identity,
     IdentityChanges,
@@ -126,6 +127,14 @@ class OutboxEntry(msgspec.Struct, frozen=True, gc=False):
     outbox_id: int  # grows in the order of the commits of an identity
     identity_id: str
     data: bytes
+
+
+class OutboxUsage(msgspec.Struct, frozen=True, gc=False):
+    """What the outbox of a pool holds."""
+
+    entries: int  # that wait for the stream
+    parked: int  # that the stream refuses for good
+    oldest_ms: int | None  # when the oldest one that waits was written
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -442,6 +451,10 @@ class OutboxStore(Protocol):
         """Delete entries that the stream has acknowledged."""
         ...
 
+    async def measure_outbox(self, identity_pool_id: str) -> OutboxUsage:
+        """Tell what the outbox of a pool holds; of an unknown pool, nothing."""
+        ...
+
     async def count_outbox(self) -> int:
         """Count all entries."""
         ...
@@ -466,7 +479,21 @@ class BulkPublishStore(Protocol):
     async def find_bulk_publish_progress(
         self, identity_pool_id: str
     ) -> BulkPublishProgress | None:
-        """Tell how far the last run of a pool has got."""
+        """
+        Tell how far the last run of a pool has got, and how many datasets the pool has.
+        It counts them, which takes its time in a large pool.
+        """
+        ...
+
+    async def find_sliced_run(
+        self, identity_pool_id: str, *, now_ms: int
+    ) -> SlicedRun | None:
+        """
+        Find the last run of a pool with its slices. None: no such pool.
+
+        A slice whose lease ends at `now_ms` or before waits. It counts nothing, so it
+        is as quick in a large pool as in a small one.
+        """
         ...
 
     async def lease_slice(

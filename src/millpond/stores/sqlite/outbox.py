@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from millpond.stores.base import OutboxEntry
-from millpond.stores.sqlite.database import Database
+from millpond.stores.base import OutboxEntry, OutboxUsage
+from millpond.stores.sqlite.database import Database, Reader
 from millpond.stores.sqlite.queries import Queries
 
 SQL: Final = Queries("outbox.sql")
@@ -40,6 +40,14 @@ class Outbox:
     ) -> None:
         rows = [(outbox_id,) for outbox_id in outbox_ids]
         await self.database.write(lambda db: db.executemany(SQL.delete_outbox, rows))
+
+    async def measure_outbox(self, identity_pool_id: str) -> OutboxUsage:
+        def job(cursor: Reader) -> OutboxUsage:
+            pool = (identity_pool_id,)
+            ((entries,),) = cursor.execute(SQL.count_outbox_of_pool, pool).fetchall()
+            return OutboxUsage(entries, parked=0, oldest_ms=None)
+
+        return await self.database.read_slowly("measure_outbox", job)
 
     async def count_outbox(self) -> int:
         with self.database.reading("count_outbox") as cursor:

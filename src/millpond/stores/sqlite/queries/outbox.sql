@@ -14,3 +14,6 @@ DELETE FROM outbox WHERE outbox_id = ?;
 
 -- name: count_outbox
 SELECT count(*) FROM outbox;
+
+-- name: count_outbox_of_pool
+SELECT count(*) FROM outbox WHERE identity_pool_id = ?;
