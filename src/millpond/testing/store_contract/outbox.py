@@ -12,6 +12,7 @@ from millpond.testing.store_contract.bench import (
     OTHER_POOL,
     POOL,
     PREFS,
+    UNKNOWN_POOL,
     StoreBench,
     a_pool,
     delete,
@@ -106,6 +107,23 @@ class OutboxContract(StoreBench):
 
                 assert entry.outbox_id > last
                 last = entry.outbox_id
+
+        self.play(tmp_path, scene)
+
+    def test_the_outbox_of_a_pool_is_measured(self, tmp_path: Path) -> None:
+        """Its own entries and no others; of an unknown pool, nothing."""
+
+        async def scene(store: Store) -> None:
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            other = DatasetId(OTHER_POOL, ALICE, "prefs")
+            await put(store, other, {"k": "v"}, event=b"other")
+            assert (await store.measure_outbox(POOL)).entries == 0
+            assert (await store.measure_outbox(UNKNOWN_POOL)).entries == 0
+            for _ in range(3):
+                await put(store, PREFS, {"k": "v"}, event=b"mine")
+            usage = await store.measure_outbox(POOL)
+
+            assert (usage.entries, usage.parked) == (3, 0)
 
         self.play(tmp_path, scene)
 
