@@ -113,14 +113,18 @@ class Progress(Details):
         # The pool may have grown since; what is new is not of a run that is over.
         of_all = "" if self.status == "SUCCEEDED" else f" of {self.datasets:,}"
         parts = [
-            f"{self.delivered:,}{of_all} datasets",
-            f"{self.records:,} records",
+            f"{self.delivered:,}{of_all} dataset{_plural(self.datasets)}",
+            f"{self.records:,} record{_plural(self.records)}",
         ]
         if self._records_per_s is not None:
             parts.append(f"{_rate(self._records_per_s)} records/s")
         if self._remaining_s is not None:
             parts.append(f"about {duration(self._remaining_s)} left")
         return ", ".join(parts)
+
+
+def _plural(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _rate(per_s: float) -> str:
