@@ -28,12 +28,13 @@ import publish
 import report
 import scenarios
 import seed
+import streamed
 import triggered
 from millpond.testing.server import RunningServer
 from results import Comparison, Results, Throughput, processor_ratio, ratio
 
 RESULTS: Final = Path(__file__).with_name("results")
-PARTS: Final = ("reads", "writes", "trigger", "publish", "live", "cli")
+PARTS: Final = ("reads", "writes", "trigger", "streamed", "publish", "live", "cli")
 IDENTITIES: Final = 1000
 
 
@@ -99,6 +100,9 @@ def _measure(
     if "trigger" in options.only:
         _say("sync trigger")
         triggered.measure(results, folder, cores, identities=IDENTITIES, rounds=3)
+    if "streamed" in options.only:
+        _say("updates that are streamed")
+        streamed.measure(results, folder, cores, identities=IDENTITIES, rounds=3)
     if "publish" in options.only:
         _say("bulk publish")
         records = 50_000 if options.quick else 500_000

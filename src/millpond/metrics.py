@@ -80,6 +80,21 @@ class Metrics:
             "Changes that wait for their stream.",
             registry=self.registry,
         )
+        self.outbox_lag = Gauge(
+            "millpond_outbox_lag_seconds",
+            "Age of the oldest change that waits for its stream; 0 without one.",
+            registry=self.registry,
+        )
+        self.outbox_parked_entries = Gauge(
+            "millpond_outbox_parked_entries",
+            "Changes that were put aside because their stream refuses them for good.",
+            registry=self.registry,
+        )
+        self.outbox_parked = Counter(
+            "millpond_outbox_parked",
+            "Changes that were ever put aside.",
+            registry=self.registry,
+        )
         self.stream_records = Counter(
             "millpond_stream_records",
             "Records that streams have acknowledged.",

@@ -165,6 +165,11 @@ class Settings:
         "Stream names and the URL of the sink behind each. A name that is not in the "
         "table is an embedded stream.",
     )
+    stream_assume_roles: bool = setting(
+        False,
+        "Assume the RoleArn of a pool's CognitoStreams to write a Kinesis stream; "
+        "otherwise it is written with the server's own AWS credentials.",
+    )
     hook_secret: str = setting(
         "",
         "Signs what is sent to sync triggers behind a URL. Empty: made from the master "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from acceptance.raw_http import RawClient
@@ -189,6 +191,7 @@ def test_a_stream_that_takes_everything(sync, raw, streaming_pool, stream, ident
 def test_a_stream_that_is_gone(sync, kinesis, raw, streaming_pool, stream, identity):
     """What could not be sent waits, while streaming is switched off."""
     kinesis.delete_stream(StreamName=stream)
+    started = time.time()
     Dataset(sync, streaming_pool, identity).put(a="1")
 
     def switched_off():
@@ -198,6 +201,14 @@ def test_a_stream_that_is_gone(sync, kinesis, raw, streaming_pool, stream, ident
     found = wait_until(switched_off)
 
     assert found["OutboxEntryCount"] == 1
+    assert 0 <= found["OldestEntryAgeSeconds"] <= time.time() - started + 1
+    assert stream in found["DisabledReason"]
+    assert started - 1 <= found["DisabledDate"] <= time.time() + 1
+    shown = sync.get_identity_pool_configuration(IdentityPoolId=streaming_pool)
+    assert shown["CognitoStreams"] == {
+        "StreamName": stream,
+        "StreamingStatus": "DISABLED",
+    }
     kinesis.create_stream(StreamName=stream, ShardCount=1)
     use_stream(sync, streaming_pool, stream)
 

@@ -366,6 +366,20 @@ def test_a_terminal_has_a_bar(on_terminal, stub, pool):
     assert terminal.text.rindex("\x1b[?25h") > terminal.text.rindex("\x1b[?25l")
 
 
+def test_a_pool_without_datasets_has_a_bar_too(on_terminal, stub, pool):
+    """Nothing of nothing is no division by zero."""
+    nothing = {"DatasetCount": 0, "SecondsRemaining": 0}
+    stub.will_answer({})
+    stub.will_answer(progress(pool, 0, **nothing))
+    stub.will_answer(progress(pool, 0, BulkPublishStatus="SUCCEEDED", **nothing))
+
+    process, terminal = on_terminal()
+    assert process.wait(20) == 0
+    wait_until(lambda: "SUCCEEDED" in terminal.text)
+
+    assert "0 of 0 datasets, 0 records, about 0 s left" in terminal.text
+
+
 def test_a_terminal_that_cannot_be_drawn_over_has_lines(on_terminal, stub, pool):
     """A dumb terminal is written to as a pipe is."""
     stub.will_answer({})

@@ -202,26 +202,39 @@ def test_a_stream_that_is_gone_is_told_here_alone(play):
 
 
 @pytest.mark.parametrize(
-    ("members", "kept"),
+    "members",
     [
-        ({"streaming_status": "ENABLED"}, False),
-        ({"stream_name": "another"}, False),
-        ({"stream_name": "changes"}, False),
-        ({"streaming_status": "DISABLED"}, True),
-        ({"role_arn": "arn:aws:iam::123456789012:role/r"}, True),
-        ({}, True),
+        {"streaming_status": "ENABLED"},
+        {"streaming_status": "DISABLED"},
+        {"stream_name": "another"},
     ],
 )
-def test_a_stream_that_is_set_up_anew_has_no_past(play, members, kept):
-    """Naming a stream or enabling it clears the reason; nothing else does."""
+def test_a_stream_that_is_set_up_anew_has_no_past(play, members):
+    """Whoever configures the stream has seen what was wrong."""
 
     async def scene(server):
         await server.switch_off()
         await server.configure(**members)
         found = await server.details()
 
-        assert kept == (found.disabled_reason is not None)
-        assert kept == (found.disabled_date is not None)
+        assert (found.disabled_reason, found.disabled_date) == (None, None)
+
+    play(scene)
+
+
+def test_configuring_push_leaves_the_stream_alone(play):
+    """The reason stays while nobody touches the stream."""
+
+    async def scene(server):
+        await server.switch_off()
+        request = cognito_sync.SetIdentityPoolConfigurationRequest(
+            identity_pool_id=POOL, push_sync=cognito_sync.PushSync()
+        )
+        await configuration.set_identity_pool_configuration(
+            server.context, DEVELOPER, request
+        )
+
+        assert (await server.details()).disabled_reason == GONE["disabled_reason"]
 
     play(scene)
 

@@ -23,6 +23,8 @@ from millpond.workers import loop
 
 POOL = "us-east-1:aaaaaaaa-0000-0000-0000-000000000000"
 STREAM = "changes"
+OTHER_POOL = "us-east-1:bbbbbbbb-0000-0000-0000-000000000000"
+OTHER_STREAM = "other-changes"
 CALLER = Caller("AKIA", "000000000000")
 
 
@@ -33,12 +35,15 @@ class World:
     context: Context
     sinks: SinkRegistry
     sink: ScriptedSink
+    other_sink: ScriptedSink
     metrics: Metrics
 
-    async def write(self, identity_id: str, dataset_name: str, *keys: str) -> None:
+    async def write(
+        self, identity_id: str, dataset_name: str, *keys: str, pool: str = POOL
+    ) -> None:
         """Write new records through the service."""
         names: dict[str, Any] = {
-            "identity_pool_id": POOL,
+            "identity_pool_id": pool,
             "identity_id": identity_id,
             "dataset_name": dataset_name,
         }
@@ -64,11 +69,29 @@ class World:
             ),
         )
 
-    async def stream(self, status: str) -> None:
-        """Switch streaming on or off."""
-        configuration = StreamConfiguration(stream_name=STREAM, streaming_status=status)
+    async def waiting(self) -> int:
+        """Count what waits in the outbox."""
+        return (await self.context.store.measure_outbox(None)).entries
+
+    async def add_pool(self, pool: str, stream: str) -> None:
+        """Create a pool with an enabled stream."""
+        await self.context.store.create_identity_pool(
+            IdentityPool(
+                identity_pool_id=pool,
+                identity_pool_name="test",
+                allow_unauthenticated_identities=False,
+            ),
+            pools_max=10,
+        )
+        await self.stream("ENABLED", pool=pool, stream=stream)
+
+    async def stream(
+        self, status: str, *, pool: str = POOL, stream: str = STREAM
+    ) -> None:
+        """Switch streaming on or off, or to another stream."""
+        configuration = StreamConfiguration(stream_name=stream, streaming_status=status)
         await self.context.store.update_identity_pool(
-            POOL, lambda pool: msgspec.structs.replace(pool, stream=configuration)
+            pool, lambda each: msgspec.structs.replace(each, stream=configuration)
         )
 
     async def start_bulk_publish(self) -> None:
@@ -103,23 +126,18 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         chosen = Settings(
             data=tmp_path,
             public_url="http://millpond.test",
-            streams={STREAM: "scripted:"},
+            streams={STREAM: "scripted:", OTHER_STREAM: "other:"},
             bulk_publish_slices=settings.pop("bulk_publish_slices", 4),
             **settings,
         )
         async with app.open_store(chosen) as store:
-            await store.create_identity_pool(
-                IdentityPool(
-                    identity_pool_id=POOL,
-                    identity_pool_name="test",
-                    allow_unauthenticated_identities=False,
-                ),
-                pools_max=10,
+            sink, other_sink = ScriptedSink(script), ScriptedSink()
+            sinks = SinkRegistry(
+                chosen.streams, scripted_factories(scripted=sink, other=other_sink)
             )
-            sink = ScriptedSink(script)
-            sinks = SinkRegistry(chosen.streams, scripted_factories(sink))
-            made = World(app.make_context(chosen, store), sinks, sink, Metrics())
-            await made.stream("ENABLED")
+            context = app.make_context(chosen, store)
+            made = World(context, sinks, sink, other_sink, Metrics())
+            await made.add_pool(POOL, STREAM)
             yield made
 
     def run_test(test: Test, script: Sequence[Any] = (), **settings: Any) -> None:

@@ -1,6 +1,9 @@
 """The bulk-publish runner: everything arrives, or the run says why not."""
 
+import asyncio
+import dataclasses
 import json
+from collections import Counter
 
 import pytest
 
@@ -11,10 +14,22 @@ from millpond.errors import (
     StreamGoneError,
 )
 from millpond.sinks.base import FailedRecord
-from millpond.workers import bulk_publish_runner
+from millpond.workers import bulk_publish_runner, delivery
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
 
-from .conftest import POOL, Run, World
+from .conftest import OTHER_STREAM, POOL, Run, World
+
+
+class Clock:
+    """The clock of a world, which stands still until it is told to step."""
+
+    def __init__(self, world: World) -> None:
+        self.now_ms = world.context.now_ms()
+        world.context = dataclasses.replace(world.context, now_ms=lambda: self.now_ms)
+
+    def step(self, by_ms: int) -> None:
+        """Step forward, or back."""
+        self.now_ms += by_ms
 
 
 def runner_of(world: World, worker: str = "local-0") -> BulkPublishRunner:
@@ -148,11 +163,8 @@ def test_a_record_refused_for_good_fails_the_run(run: Run) -> None:
     run(test, [[FailedRecord(0, "poison", retryable=False)]])
 
 
-def test_an_interrupted_slice_goes_on_from_its_checkpoint(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_slice_goes_on_from_its_checkpoint(run: Run) -> None:
     """What a dead worker had checkpointed is not put again; the rest is, by another."""
-    monkeypatch.setattr(bulk_publish_runner, "SCAN_DATASETS_MAX", 4)
 
     class Died(BaseException):
         """Not an Exception, so that nothing handles it, as with a real death."""
@@ -160,6 +172,7 @@ def test_an_interrupted_slice_goes_on_from_its_checkpoint(
     async def test(world: World) -> None:
         names = await fill(world)
         await world.start_bulk_publish()
+        world.sink.records_max = 4
 
         def die_at_the_third() -> None:
             if world.sink.puts == 3:
@@ -217,7 +230,7 @@ def test_an_error_of_ours_fails_the_run(
     async def test(world: World) -> None:
         await fill(world)
         await world.start_bulk_publish()
-        monkeypatch.setattr(bulk_publish_runner, "fit", broken)
+        monkeypatch.setattr(delivery, "fit", broken)
 
         await publish(world)
 
@@ -259,6 +272,142 @@ def test_a_store_that_fails_for_a_while_delays_the_run(
 
         assert set(arrived(world)) == names
         assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_a_lost_answer_repeats_and_loses_nothing(run: Run) -> None:
+    """A put that was taken without an answer is repeated under the same message ids."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        world.sink.loses_answers = 2
+
+        await publish(world)
+
+        assert set(arrived(world)) == names
+        ids = Counter(each.message_id for each in world.sink.taken)
+        assert len(ids) == len(names)
+        assert max(ids.values()) > 1
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_a_stall_is_given_up_and_tried_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sink that does not answer delays the run, and then it goes on."""
+    monkeypatch.setattr(delivery, "PUT_S_MAX", 0.05)
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+
+        await publish(world)
+
+        assert set(arrived(world)) == names
+        assert world.sink.closed == 1
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test, [None, lambda: asyncio.Event().wait()])
+
+
+def test_two_workers_that_hold_one_slice_do_no_harm(run: Run) -> None:
+    """The one that was away too long delivers again and is stopped; all arrives."""
+    reached, released = asyncio.Event(), asyncio.Event()
+
+    async def sleep() -> None:
+        reached.set()
+        await released.wait()
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        clock = Clock(world)
+        sleeper, other = runner_of(world, "sleeper"), runner_of(world, "other")
+        asleep = asyncio.create_task(sleeper.step())
+        await reached.wait()  # in the middle of its put
+        clock.step(bulk_publish_runner.LEASE_MS + 1)
+
+        while await other.step():
+            pass
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+        ended = await world.details()
+        assert set(arrived(world)) == names
+
+        released.set()
+        await asleep
+        assert set(arrived(world)) == names
+        assert ended == await world.details()
+        assert not await sleeper.step()
+
+    run(test, [sleep])
+
+
+@pytest.mark.parametrize("back_ms", [1, 1000, 86_400_000])
+def test_a_clock_that_steps_back_delays_nothing(run: Run, back_ms: int) -> None:
+    """A slice of a dead worker is taken over at once, and the end is not too early."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        clock = Clock(world)
+        dead = await world.context.store.lease_slice(
+            "dead", now_ms=clock.now_ms, lease_ms=bulk_publish_runner.LEASE_MS
+        )
+        assert dead is not None
+        clock.step(-back_ms)
+
+        await publish(world)
+
+        assert set(arrived(world)) == names
+        details = await world.details()
+        assert details.bulk_publish_status == "SUCCEEDED"
+        assert details.bulk_publish_start_time is not None
+        assert details.bulk_publish_complete_time is not None
+        assert details.bulk_publish_start_time <= details.bulk_publish_complete_time
+
+    run(test)
+
+
+def test_streaming_that_is_switched_off_fails_the_run(run: Run) -> None:
+    """What is written meanwhile would not come by the outbox, so no success is told."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.start_bulk_publish()
+        runner = runner_of(world)
+        await runner.step()
+        await world.stream("DISABLED")
+
+        while await runner.step():
+            pass
+
+        details = await world.details()
+        assert details.bulk_publish_status == "FAILED"
+        assert "switched off during the run" in (details.failure_message or "")
+        assert len(arrived(world)) == 8
+
+    run(test)
+
+
+def test_another_stream_in_the_middle_fails_the_run(run: Run) -> None:
+    """Half of a pool in one stream and its changes in another are no success."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.start_bulk_publish()
+        await world.stream("ENABLED", stream=OTHER_STREAM)
+
+        await publish(world)
+
+        details = await world.details()
+        assert details.bulk_publish_status == "FAILED"
+        assert f"another stream, '{OTHER_STREAM}'" in (details.failure_message or "")
+        assert arrived(world) == []
+        assert world.other_sink.taken == []
 
     run(test)
 

@@ -179,7 +179,9 @@ def test_a_device_is_made_known_once(run: Run) -> None:
         await sender.step()
 
         assert push.created == [(GCM, "d1"), (OTHER_GCM, "d1")]
-        assert [count for _, _, count in push.taken] == [3, 2, 4, 5]
+        counts = [count for _, _, count in push.taken]
+        # Whether two were written in the same millisecond is up to the machine.
+        assert (sorted(counts[:2]), counts[2:]) == ([2, 3], [4, 5])
 
     run(test)
 

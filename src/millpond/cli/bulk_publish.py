@@ -196,7 +196,6 @@ class Bar:
         if self._open is None:
             self._open = _make_bar(self._stream)
             self._open.add_task("", total=None)
-            self._open.start()
         known = progress.delivered is not None
         total = progress.datasets
         if progress.status == "SUCCEEDED" and progress.delivered is not None:
@@ -207,6 +206,7 @@ class Bar:
             completed=progress.delivered or 0,
             total=total if known else None,
         )
+        self._open.start()
         self._open.refresh()
 
     def close(self) -> None:
@@ -223,7 +223,7 @@ def _make_bar(stream: TextIO) -> RichProgress:
     from rich.table import Column
 
     return Progress(
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=20, complete_style="cyan", finished_style="green"),
         TextColumn(
             "{task.description}",
             markup=False,

@@ -184,7 +184,7 @@ class GetStreamDetailsResponse(Shape, kw_only=True):
             String,
             about(
                 "Why the server has switched streaming off by itself. Absent when it "
-                "has not, and once the stream is configured anew or enabled."
+                "has not, and once the stream is configured anew."
             ),
         ]
         | None

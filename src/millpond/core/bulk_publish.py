@@ -180,12 +180,13 @@ def _check_interval(pool: str, elapsed_ms: int) -> None:
 
 
 def finish(run: BulkPublishRun, *, now_ms: int) -> BulkPublishRun:
-    """End a run whose slices are all done."""
+    """End a run whose slices are all done; never before it began, by any clock."""
+    complete_time_ms = max(now_ms, run.start_time_ms or now_ms)
     return msgspec.structs.replace(
         run,
         status=advance(run, Step.FINISH),
-        complete_time_ms=now_ms,
-        last_success_ms=now_ms,
+        complete_time_ms=complete_time_ms,
+        last_success_ms=complete_time_ms,
     )
 
 

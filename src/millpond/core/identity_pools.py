@@ -42,8 +42,7 @@ class StreamConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     stream_name: str | None = None
     role_arn: str | None = None
     streaming_status: str | None = None
-    disabled_reason: str | None = None
-    """Why streaming was switched off by itself, while it has been so (ruling 20)."""
+    disabled_reason: str | None = None  # when it was switched off by ourselves
     disabled_date_ms: int | None = None
 
     @property

@@ -50,7 +50,11 @@ def make_pages(
         return PlainTextResponse("ok\n")
 
     async def show_metrics(request: Request) -> Response:
-        metrics.outbox_entries.set(await context.store.count_outbox())
+        outbox = await context.store.measure_outbox(None)
+        oldest_ms = outbox.oldest_ms or context.now_ms()
+        metrics.outbox_entries.set(outbox.entries)
+        metrics.outbox_parked_entries.set(outbox.parked)
+        metrics.outbox_lag.set(max(context.now_ms() - oldest_ms, 0) / 1000)
         metrics.pushes_waiting.set(await context.store.count_pushes())
         return Response(
             generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST

@@ -48,7 +48,12 @@ async def set_identity_pool_configuration(
         if request.push_sync is not None:
             push = _changed(push or PushConfiguration(), request.push_sync)
         if request.cognito_streams is not None:
-            stream = _changed_stream(stream, request.cognito_streams)
+            stream = _changed(stream or StreamConfiguration(), request.cognito_streams)
+            # Whoever configures it has seen what was wrong.
+            stream = msgspec.structs.replace(
+                stream, disabled_reason=None, disabled_date_ms=None
+            )
+            _check_stream(stream)
         return msgspec.structs.replace(pool, push=push, stream=stream)
 
     pool = await context.store.update_identity_pool(request.identity_pool_id, change)
@@ -82,17 +87,6 @@ def _changed(stored: T, given: msgspec.Struct) -> T:
     return msgspec.structs.replace(stored, **members)
 
 
-def _changed_stream(
-    stored: StreamConfiguration | None, given: CognitoStreams
-) -> StreamConfiguration:
-    """Replace the members that were given; a stream that is set up anew has no past."""
-    stream = _changed(stored or StreamConfiguration(), given)
-    _check_stream(stream)
-    if given.stream_name is None and not stream.streaming:
-        return stream
-    return msgspec.structs.replace(stream, disabled_reason=None, disabled_date_ms=None)
-
-
 def _check_stream(stream: StreamConfiguration) -> None:
     if stream.streaming_status == "ENABLED" and stream.stream_name is None:
         raise InvalidParameterException(
@@ -111,5 +105,4 @@ def show_stream(stream: StreamConfiguration | None) -> CognitoStreams | None:
     if stream is None:
         return None
     # Why streaming was switched off is told by GetStreamDetails, not by the API.
-    names = CognitoStreams.__struct_fields__
-    return CognitoStreams(**{name: getattr(stream, name) for name in names})
+    return msgspec.convert(stream, CognitoStreams, from_attributes=True)

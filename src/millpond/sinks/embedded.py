@@ -87,13 +87,10 @@ class EmbeddedSink:
         self._stream = stream
 
     async def _put_into(self, stream: Stream, records: Sequence[StreamRecord]) -> bool:
+        places = shards.places((r.partition_key for r in records), stream.shard_count)
         placed = [
-            NewStreamRecord(
-                shards.place(record.partition_key, stream.shard_count),
-                record.partition_key,
-                record.data,
-            )
-            for record in records
+            NewStreamRecord(place, record.partition_key, record.data)
+            for place, record in zip(places, records, strict=True)
         ]
         numbers = await self._store.put_stream_records(
             stream.stream_id, placed, now_ms=self._now_ms()

@@ -127,14 +127,23 @@ class OutboxEntry(msgspec.Struct, frozen=True, gc=False):
     outbox_id: int  # grows in the order of the commits of an identity
     identity_id: str
     data: bytes
+    created_ms: int  # by the clock of the store; 0 when that is not known
+
+
+class ParkedEntry(msgspec.Struct, frozen=True, gc=False):
+    """An entry that its stream refused for good."""
+
+    entry: OutboxEntry
+    parked_ms: int
+    reason: str
 
 
 class OutboxUsage(msgspec.Struct, frozen=True, gc=False):
-    """What the outbox of a pool holds."""
+    """How much waits in the outbox."""
 
-    entries: int  # that wait for the stream
-    parked: int  # that the stream refuses for good
-    oldest_ms: int | None  # when the oldest one that waits was written
+    entries: int
+    parked: int  # not among the entries
+    oldest_ms: int | None  # when the oldest entry came; None without one, or not known
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -451,12 +460,32 @@ class OutboxStore(Protocol):
         """Delete entries that the stream has acknowledged."""
         ...
 
-    async def measure_outbox(self, identity_pool_id: str) -> OutboxUsage:
-        """Tell what the outbox of a pool holds; of an unknown pool, nothing."""
+    async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
+        """Tell how much waits, of one pool or (None) of all."""
         ...
 
-    async def count_outbox(self) -> int:
-        """Count all entries."""
+    async def park_outbox(
+        self, identity_pool_id: str, reasons: Mapping[int, str], *, now_ms: int
+    ) -> None:
+        """Put entries aside, by id and with the reason, so that others can go on."""
+        ...
+
+    async def list_parked_outbox(
+        self, identity_pool_id: str, *, after: int, limit: int
+    ) -> list[ParkedEntry]:
+        """List parked entries by id, those above `after`."""
+        ...
+
+    async def return_parked_outbox(
+        self, identity_pool_id: str, outbox_ids: Sequence[int]
+    ) -> int:
+        """Let parked entries wait again, at their old places; return how many."""
+        ...
+
+    async def delete_parked_outbox(
+        self, identity_pool_id: str, outbox_ids: Sequence[int]
+    ) -> int:
+        """Give parked entries up; return how many."""
         ...
 
 
@@ -499,7 +528,12 @@ class BulkPublishStore(Protocol):
     async def lease_slice(
         self, worker: str, *, now_ms: int, lease_ms: int
     ) -> LeasedSlice | None:
-        """Lease a slice that is not done and that nobody holds."""
+        """
+        Lease a slice that is not done and that nobody holds.
+
+        A lease that would end later than one given now was given by a clock that has
+        been set back since; it counts as ended. The fence keeps that safe.
+        """
         ...
 
     async def checkpoint_slice(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 from millpond import limits
 from millpond.core.streaming import StreamRecord
+from millpond.errors import SinkUnavailableError
 from millpond.sinks import SinkFactory
 from millpond.sinks.base import FailedRecord, PutResult, Sink, hold_back_followers
 
-Trouble = Exception | Sequence[FailedRecord] | None
+Trouble = Exception | Sequence[FailedRecord] | Callable[[], Awaitable[object]] | None
 
 
 class ScriptedSink:
@@ -17,7 +19,8 @@ class ScriptedSink:
     A sink that keeps what it takes, and fails as its script says.
 
     Each put consumes one entry of the script: an exception is raised before anything is
-    taken; failed records are reported; None takes all. After the script it takes all.
+    taken; failed records are reported; a function is waited for, then all is taken;
+    None takes all. After the script it takes all.
     """
 
     record_bytes_max = limits.STREAM_RECORD_BYTES_MAX
@@ -31,10 +34,20 @@ class ScriptedSink:
     ) -> None:
         self.script = list(script)
         self.taken: list[StreamRecord] = []
-        self.puts = 0
+        self.seen: list[Sequence[StreamRecord]] = []
+        """What each put was given."""
+        self.loses_answers = 0
+        """How many of the next puts take everything and fail all the same."""
+        self.closed = 0
         self.records_max = records_max
         self.bytes_max = bytes_max
         self.before_put: Callable[[], None] | None = None
+        self._arrival = asyncio.Event()
+
+    @property
+    def puts(self) -> int:
+        """How many puts there were."""
+        return len(self.seen)
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -42,21 +55,40 @@ class ScriptedSink:
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         """Take the records, or do what the script says."""
         assert len(records) <= self.records_max
-        self.puts += 1
+        self.seen.append(records)
         if self.before_put is not None:
             self.before_put()
         trouble = self.script.pop(0) if self.script else None
         if isinstance(trouble, Exception):
             raise trouble
+        if callable(trouble):
+            await trouble()
+            trouble = None
         result = hold_back_followers(records, trouble or ())
         failed = {each.index for each in result.failed}
         self.taken += [r for i, r in enumerate(records) if i not in failed]
+        self._arrival.set()
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise SinkUnavailableError("The connection broke.")
         return result
 
+    async def wait_for(self, count: int, *, timeout_s: float = 10.0) -> None:
+        """Wait until so many records have been taken."""
+        async with asyncio.timeout(timeout_s):
+            while len(self.taken) < count:
+                self._arrival.clear()
+                await self._arrival.wait()
+
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Count it."""
+        self.closed += 1
 
 
-def scripted_factories(sink: Sink) -> dict[str, SinkFactory]:
-    """Make the scheme `scripted:` stand for a sink; streams map to it by settings."""
-    return {"scripted": lambda url, role_arn: sink}
+def scripted_factories(**sinks: Sink) -> dict[str, SinkFactory]:
+    """Make schemes stand for sinks; streams map to them by settings."""
+
+    def factory(sink: Sink) -> SinkFactory:
+        return lambda url, role_arn: sink
+
+    return {scheme: factory(sink) for scheme, sink in sinks.items()}

@@ -3,22 +3,25 @@ The bulk-publish runner: slices of runs, from the store to the stream.
 
 Theory of operation
 -------------------
-The runner leases a slice, reads whole datasets in (identity id, name) order, a few MiB
-at a time, puts them into the stream, and saves a checkpoint after every put that the
-stream has acknowledged. When it dies, the slice goes on from its last checkpoint, here
+The runner leases a slice, reads whole datasets in (identity id, name) order, about as
+many as one put takes, puts them into the stream, and saves a checkpoint when the stream
+has acknowledged them. When it dies, the slice goes on from its last checkpoint, here
 after a restart or on another node once the lease has ended; what was put after the
 checkpoint is put again. Each lease has a higher fence than the one before, and a
 checkpoint with an old fence is refused, so two workers cannot both believe for long
-that they hold a slice.
+that they hold a slice. While they do, both deliver true data, and consumers pass over
+what is older.
 
 What the stream refuses is tried again with growing pauses; when the retries are spent,
-or the stream is gone, the run ends FAILED and says why, where and how far it got.
+or the stream is gone, the run ends FAILED and says why, where and how far it got. So it
+does when the pool's streaming is switched off or goes to another stream in the middle:
+what is written meanwhile comes by the outbox, and would come no more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -26,7 +29,6 @@ import structlog
 from millpond.core import bulk_publish as rules
 from millpond.core import streaming
 from millpond.core.bulk_publish import BulkPublishRun, Counts, LeasedSlice, Position
-from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId
 from millpond.errors import (
@@ -35,22 +37,18 @@ from millpond.errors import (
     SinkError,
     SinkUnavailableError,
     StoreUnavailableError,
-    StreamGoneError,
 )
 from millpond.metrics import Metrics
 from millpond.service.context import Context
-from millpond.service.stream_payloads import fit
 from millpond.sinks import Destination, SinkRegistry
-from millpond.sinks.base import Sink
 from millpond.stores.base import DatasetSnapshot
+from millpond.workers.delivery import Delivery
 from millpond.workers.loop import Backoff, run_steps
 
 _log = structlog.get_logger()
 
 PAUSE_S: Final = 2.0  # a run that starts here wakes us; this is for lost leases
 LEASE_MS: Final = 60_000
-SCAN_DATASETS_MAX: Final = 500
-SCAN_BYTES_MAX: Final = 4 * 1024 * 1024
 _BACKOFF: Final = Backoff(0.2, 10.0)
 
 
@@ -65,8 +63,8 @@ class BulkPublishRunner:
             worker: a name that no other runner has, the same after a restart.
         """
         self._context = context
-        self._sinks = sinks
         self._metrics = metrics
+        self._delivery = Delivery(context, sinks, metrics, source="bulk_publish")
         self._worker = worker
         self._must_release = True  # what an earlier process of this name held
 
@@ -109,78 +107,83 @@ class BulkPublishRunner:
     async def _publish(self, leased: LeasedSlice) -> None:
         position, counts = leased.position, leased.counts
         while True:
+            destination = await self._destination(leased)
+            if destination is None:
+                return  # the pool was deleted meanwhile
+            room = await self._delivery.room(destination)
             snapshots = await self._context.store.scan_datasets(
                 leased,
                 position=position,
-                limit=SCAN_DATASETS_MAX,
-                bytes_max=SCAN_BYTES_MAX,
+                limit=room.records_max,
+                bytes_max=room.bytes_max,
             )
             if not snapshots:
                 break
-            await self._put(leased, snapshots, position, counts)
+            records = [_stream_record(leased, snapshot) for snapshot in snapshots]
+            await self._put(leased, destination, records, position, counts)
             counts = counts.plus(_count(snapshots))
             position = Position(snapshots[-1].identity_id, snapshots[-1].dataset_name)
             await self._checkpoint(leased, position, counts)
-            self._metrics.stream_records.labels("bulk_publish").inc(len(snapshots))
         run = await self._context.store.finish_slice(
             leased, lambda run: rules.finish(run, now_ms=self._context.now_ms())
         )
         self._note_end(run)
 
+    async def _destination(self, leased: LeasedSlice) -> Destination | None:
+        """
+        Say where a run goes. None: its pool does not exist any more.
+
+        Raises:
+            SinkError: the pool does not stream to where the run goes any more.
+        """
+        pool = await self._context.store.find_identity_pool(leased.identity_pool_id)
+        if pool is None:
+            return None
+        stream = pool.stream
+        if stream is None or not stream.streaming:
+            raise SinkError("Streaming was switched off during the run.")
+        if stream.stream_name != leased.stream_name:
+            raise SinkError(
+                f"The pool was given another stream, '{stream.stream_name}', during "
+                "the run."
+            )
+        return self._delivery.destination(stream)
+
     async def _put(
         self,
         leased: LeasedSlice,
-        snapshots: Sequence[DatasetSnapshot],
+        destination: Destination,
+        records: Sequence[StreamRecord],
         position: Position | None,
         counts: Counts,
     ) -> None:
         """
-        Put datasets into the stream, again and again until all of them are in.
+        Put records into the stream, again and again until all of them are in.
 
         Raises:
             SinkError: the retries are spent, or the stream is gone.
         """
-        records = [_stream_record(leased, snapshot) for snapshot in snapshots]
         failures = 0
-        while records:
+        while True:
             try:
-                sink = await self._sinks.get(Destination(leased.stream_name))
-                records, reason = await self._put_once(sink, records)
+                result = await self._delivery.put(destination, records)
+                if not result.failed:
+                    return
+                records = [records[each.index] for each in result.failed]
+                reason = result.failed[0].reason
             except SinkUnavailableError as error:
-                await self._sinks.discard(Destination(leased.stream_name))
                 reason = str(error)
-            except StreamGoneError:
-                await self._sinks.discard(Destination(leased.stream_name))
-                raise
-            if not records:
-                return
+            else:
+                for each in result.failed:
+                    if not each.retryable:
+                        raise SinkError(f"A record is refused for good: {each.reason}")
             failures += 1
-            self._metrics.sink_errors.labels("bulk_publish").inc()
             retries_max = self._context.settings.bulk_publish_retries_max
             if failures > retries_max:
                 raise SinkError(f"{reason} It was tried {failures} times.")
             _log.warning("bulk_publish.retry", error=reason, **_names(leased))
             await asyncio.sleep(_BACKOFF.delay_s(failures))
             await self._checkpoint(leased, position, counts)
-
-    async def _put_once(
-        self, sink: Sink, records: list[StreamRecord]
-    ) -> tuple[list[StreamRecord], str]:
-        """Put records; return those that are not in yet, in order, and why."""
-        records = await fit(self._context, sink, records)
-        left: list[StreamRecord] = []
-        reason = ""
-        for batch in _batches(sink, records):
-            if left:  # what stands behind a failed record waits for it
-                left += batch
-                continue
-            result = await sink.put(batch)
-            for each in result.failed:
-                if not each.retryable:
-                    raise SinkError(f"A record is refused for good: {each.reason}")
-                left.append(batch[each.index])
-                reason = reason or each.reason
-        return left, reason
 
     async def _checkpoint(
         self, leased: LeasedSlice, position: Position | None, counts: Counts
@@ -230,26 +233,11 @@ def _stream_record(leased: LeasedSlice, snapshot: DatasetSnapshot) -> StreamReco
         sync_count=snapshot.sync_count,
         last_modified_date_ms=snapshot.last_modified_date_ms,
     )
-    return StreamRecord(snapshot.identity_id, data)
-
-
-def _batches(
-    sink: Sink, records: Sequence[StreamRecord]
-) -> Iterator[list[StreamRecord]]:
-    """Cut records into what one put takes, in order."""
-    batch: list[StreamRecord] = []
-    size = 0
-    for record in records:
-        record_size = record_bytes(record.partition_key, record.data)
-        if batch and (
-            len(batch) == sink.records_max or size + record_size > sink.bytes_max
-        ):
-            yield batch
-            batch, size = [], 0
-        batch.append(record)
-        size += record_size
-    if batch:
-        yield batch
+    message_id = (
+        f"{leased.run_id}.{snapshot.identity_id}.{snapshot.dataset_name}"
+        f".{snapshot.sync_count}"
+    )
+    return StreamRecord(snapshot.identity_id, data, message_id)
 
 
 def _count(snapshots: Sequence[DatasetSnapshot]) -> Counts:

@@ -27,6 +27,7 @@ async def run_steps(
     *,
     pause_s: float,
     wake: Signal | None = None,
+    rest_s: float = 0.0,
 ) -> None:
     """
     Run a worker until it is cancelled.
@@ -35,6 +36,8 @@ async def run_steps(
         step: returns whether there may be more to do at once.
         pause_s: how long to wait after a step that found nothing to do.
         wake: ends the wait early.
+        rest_s: how long to wait after a step in any case, so that many signals in a
+            row do not make as many steps.
     """
     woken = asyncio.Event()
     if wake is not None:
@@ -47,6 +50,8 @@ async def run_steps(
         except Exception as error:
             _log.error("worker.failed", worker=name, error=str(error), exc_info=error)
             await asyncio.sleep(FAILED_PAUSE_S)
+        if rest_s:
+            await asyncio.sleep(rest_s)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(woken.wait(), pause_s)
 

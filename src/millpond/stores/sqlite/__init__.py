@@ -29,7 +29,7 @@ from millpond.stores.sqlite.token_keys import TokenKeys
 FILE_NAME: Final = "millpond.sqlite3"
 STREAMS_FILE_NAME: Final = "streams.sqlite3"
 PAGE_BYTES: Final = 8192
-STREAMS_PAGE_BYTES: Final = 32_768  # a stream record is a few KiB; several fit
+STREAMS_PAGE_BYTES: Final = 65_536  # a stream record is a few KiB; several fit
 
 
 class SqliteStore(

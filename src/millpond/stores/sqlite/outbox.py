@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from millpond.stores.base import OutboxEntry, OutboxUsage
-from millpond.stores.sqlite.database import Database, Reader
+from millpond.stores.base import OutboxEntry, OutboxUsage, ParkedEntry
+from millpond.stores.sqlite.database import Database, Reader, Writer
 from millpond.stores.sqlite.queries import Queries
 
 SQL: Final = Queries("outbox.sql")
@@ -38,18 +38,72 @@ class Outbox:
     async def delete_outbox(
         self, identity_pool_id: str, outbox_ids: Sequence[int]
     ) -> None:
-        rows = [(outbox_id,) for outbox_id in outbox_ids]
+        rows = [(identity_pool_id, *each) for each in _runs(outbox_ids)]
         await self.database.write(lambda db: db.executemany(SQL.delete_outbox, rows))
 
-    async def measure_outbox(self, identity_pool_id: str) -> OutboxUsage:
+    async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
         def job(cursor: Reader) -> OutboxUsage:
-            pool = (identity_pool_id,)
-            ((entries,),) = cursor.execute(SQL.count_outbox_of_pool, pool).fetchall()
-            return OutboxUsage(entries, parked=0, oldest_ms=None)
+            if identity_pool_id is None:
+                rows = cursor.execute(SQL.measure_outbox)
+            else:
+                rows = cursor.execute(SQL.measure_outbox_of_pool, (identity_pool_id,))
+            ((entries, parked, oldest_ms),) = rows.fetchall()
+            return OutboxUsage(entries, parked, oldest_ms or None)
 
         return await self.database.read_slowly("measure_outbox", job)
 
-    async def count_outbox(self) -> int:
-        with self.database.reading("count_outbox") as cursor:
-            ((count,),) = cursor.execute(SQL.count_outbox).fetchall()
-        return int(count)
+    async def park_outbox(
+        self, identity_pool_id: str, reasons: Mapping[int, str], *, now_ms: int
+    ) -> None:
+        def job(db: Writer) -> None:
+            for outbox_id, reason in reasons.items():
+                row = (identity_pool_id, outbox_id, now_ms, reason)
+                db.execute(SQL.park_outbox, row)
+                db.execute(SQL.delete_outbox, (identity_pool_id, outbox_id, outbox_id))
+
+        await self.database.write(job)
+
+    async def list_parked_outbox(
+        self, identity_pool_id: str, *, after: int, limit: int
+    ) -> list[ParkedEntry]:
+        bounds = (identity_pool_id, after, limit)
+        with self.database.reading("list_parked_outbox") as cursor:
+            return [
+                ParkedEntry(OutboxEntry(*row[:4]), *row[4:])
+                for row in cursor.execute(SQL.list_parked_outbox, bounds)
+            ]
+
+    async def return_parked_outbox(
+        self, identity_pool_id: str, outbox_ids: Sequence[int]
+    ) -> int:
+        def job(db: Writer) -> int:
+            for outbox_id in outbox_ids:
+                db.execute(SQL.return_parked_outbox, (identity_pool_id, outbox_id))
+            return _delete_parked(db, identity_pool_id, outbox_ids)
+
+        return await self.database.write(job)
+
+    async def delete_parked_outbox(
+        self, identity_pool_id: str, outbox_ids: Sequence[int]
+    ) -> int:
+        return await self.database.write(
+            lambda db: _delete_parked(db, identity_pool_id, outbox_ids)
+        )
+
+
+def _runs(outbox_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Sum up numbers that follow each other: the first and last of each run."""
+    runs: list[tuple[int, int]] = []
+    for each in outbox_ids:
+        if runs and runs[-1][1] == each - 1:
+            runs[-1] = runs[-1][0], each
+        else:
+            runs.append((each, each))
+    return runs
+
+
+def _delete_parked(db: Writer, identity_pool_id: str, outbox_ids: Sequence[int]) -> int:
+    return sum(
+        len(db.execute(SQL.delete_parked_outbox, (identity_pool_id, each)).fetchall())
+        for each in outbox_ids
+    )

@@ -37,6 +37,7 @@ def _purge_deleted_pool(db: Writer, *, limit: int) -> int:
         len(db.execute(sql, (pool, limit)).fetchall())
         for sql in (
             SQL.purge_outbox,
+            SQL.purge_parked_outbox,
             identities.SQL.purge_identities,
             identities.SQL.purge_logins,
         )

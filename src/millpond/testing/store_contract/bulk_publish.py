@@ -204,7 +204,7 @@ class BulkPublishContract(StoreBench):
         async def scene(store: Store) -> None:
             await store.start_bulk_publish(POOL, starting(), WHOLE)
             first = await lease(store, "one")
-            held_until = NOW_MS + 5 * LEASE_MS
+            held_until = NOW_MS + LEASE_MS + 5
             await store.checkpoint_slice(
                 first, position, counts, lease_until_ms=held_until
             )
@@ -228,6 +228,29 @@ class BulkPublishContract(StoreBench):
             await store.checkpoint_slice(second, position, counts, lease_until_ms=until)
             progress = await store.find_bulk_publish_progress(POOL)
             assert BulkPublishProgress(counts, 1, 0, 0) == progress
+
+        self.play(tmp_path, scene)
+
+    def test_a_clock_that_steps_back_does_not_hold_a_slice(
+        self, tmp_path: Path
+    ) -> None:
+        """A lease that ends later than any given now could is taken over, safely."""
+
+        async def scene(store: Store) -> None:
+            await store.start_bulk_publish(POOL, starting(), WHOLE)
+            first = await lease(store, "one")
+            set_back = NOW_MS - 3_600_000
+            second = await lease(store, "two", now_ms=set_back)
+
+            assert second.fence > first.fence
+            with pytest.raises(LeaseLostError):
+                await store.checkpoint_slice(
+                    first, None, Counts(), lease_until_ms=NOW_MS + LEASE_MS
+                )
+            third = await store.lease_slice(
+                "three", now_ms=set_back + 1, lease_ms=LEASE_MS
+            )
+            assert third is None
 
         self.play(tmp_path, scene)
 

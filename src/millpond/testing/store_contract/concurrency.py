@@ -110,7 +110,7 @@ class ConcurrencyContract(StoreBench):
             assert await values_of(store, PREFS) == {"n": "10"}
             assert page.dataset is not None
             assert page.dataset.sync_count == 10
-            assert await store.count_outbox() == 10
+            assert (await store.measure_outbox(None)).entries == 10
 
         self.play(tmp_path, scene)
 

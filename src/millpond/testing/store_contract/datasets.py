@@ -250,7 +250,7 @@ class DatasetContract(StoreBench):
             assert before == await read_all(store, PREFS)
             assert usage == await store.find_identity_pool_usage(POOL)
             assert await store.find_spent_session(SESSION) is None
-            assert await store.count_outbox() == 0
+            assert (await store.measure_outbox(None)).entries == 0
             listed = await store.list_datasets(POOL, ALICE, after=None, limit=None)
             assert [each.dataset_name for each in listed or []] == ["prefs"]
 
@@ -372,6 +372,6 @@ class DatasetContract(StoreBench):
                 )
 
             assert before == await read_all(store, PREFS)
-            assert await store.count_outbox() == 0
+            assert (await store.measure_outbox(None)).entries == 0
 
         self.play(tmp_path, scene)

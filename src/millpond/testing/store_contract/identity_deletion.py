@@ -129,7 +129,7 @@ class IdentityDeletionContract(StoreBench):
             await put(store, PREFS, {"k": "v"})
             await store.delete_identity(ALICE, now_ms=NOW_MS)
 
-            assert await store.count_outbox() == 0
+            assert (await store.measure_outbox(None)).entries == 0
 
         self.play(tmp_path, scene)
 

@@ -105,8 +105,11 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "list_outbox_pools": lambda s: s.list_outbox_pools(),
     "list_outbox": lambda s: s.list_outbox(POOL, limit=9, bytes_max=9),
     "delete_outbox": lambda s: s.delete_outbox(POOL, [1]),
-    "measure_outbox": lambda s: s.measure_outbox(POOL),
-    "count_outbox": lambda s: s.count_outbox(),
+    "measure_outbox": lambda s: s.measure_outbox(None),
+    "park_outbox": lambda s: s.park_outbox(POOL, {1: "refused"}, now_ms=NOW_MS),
+    "list_parked_outbox": lambda s: s.list_parked_outbox(POOL, after=0, limit=9),
+    "return_parked_outbox": lambda s: s.return_parked_outbox(POOL, [1]),
+    "delete_parked_outbox": lambda s: s.delete_parked_outbox(POOL, [1]),
     "start_bulk_publish": lambda s: s.start_bulk_publish(
         POOL, lambda pool, run: run, []
     ),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from millpond.core.sync import DatasetId
-from millpond.stores.base import Store
+from millpond.stores.base import OutboxUsage, ParkedEntry, Store
 from millpond.testing.store_contract.bench import (
     ALICE,
     BOB,
+    NOW_MS,
     OTHER_POOL,
     POOL,
     PREFS,
-    UNKNOWN_POOL,
     StoreBench,
     a_pool,
     delete,
@@ -39,7 +40,7 @@ class OutboxContract(StoreBench):
             assert wanted == [(each.identity_id, each.data) for each in found]
             numbers = [each.outbox_id for each in found]
             assert sorted(set(numbers)) == numbers
-            assert await store.count_outbox() == 20
+            assert (await store.measure_outbox(None)).entries == 20
 
         self.play(tmp_path, scene)
 
@@ -48,7 +49,7 @@ class OutboxContract(StoreBench):
 
         async def scene(store: Store) -> None:
             await put(store, PREFS, {"k": "v"})
-            assert await store.count_outbox() == 0
+            assert (await store.measure_outbox(None)).entries == 0
             assert await store.list_outbox_pools() == []
             await delete(store, PREFS, event=b"")
             (entry,) = await store.list_outbox(POOL, limit=9, bytes_max=9)
@@ -91,7 +92,7 @@ class OutboxContract(StoreBench):
             left = await store.list_outbox(POOL, limit=10, bytes_max=100)
 
             assert [each.data for each in left] == [b"1", b"2", b"4"]
-            assert await store.count_outbox() == 3
+            assert (await store.measure_outbox(None)).entries == 3
 
         self.play(tmp_path, scene)
 
@@ -110,23 +111,6 @@ class OutboxContract(StoreBench):
 
         self.play(tmp_path, scene)
 
-    def test_the_outbox_of_a_pool_is_measured(self, tmp_path: Path) -> None:
-        """Its own entries and no others; of an unknown pool, nothing."""
-
-        async def scene(store: Store) -> None:
-            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
-            other = DatasetId(OTHER_POOL, ALICE, "prefs")
-            await put(store, other, {"k": "v"}, event=b"other")
-            assert (await store.measure_outbox(POOL)).entries == 0
-            assert (await store.measure_outbox(UNKNOWN_POOL)).entries == 0
-            for _ in range(3):
-                await put(store, PREFS, {"k": "v"}, event=b"mine")
-            usage = await store.measure_outbox(POOL)
-
-            assert (usage.entries, usage.parked) == (3, 0)
-
-        self.play(tmp_path, scene)
-
     def test_pools_with_something_to_send_are_listed(self, tmp_path: Path) -> None:
         """Those with entries and an enabled stream; others keep their entries."""
 
@@ -140,11 +124,87 @@ class OutboxContract(StoreBench):
 
             await store.update_identity_pool(POOL, lambda p: a_pool(streaming=False))
             assert await store.list_outbox_pools() == [OTHER_POOL]
-            assert await store.count_outbox() == 2
+            assert (await store.measure_outbox(None)).entries == 2
             await store.update_identity_pool(POOL, lambda p: a_pool())
             (mine,) = await store.list_outbox(POOL, limit=9, bytes_max=99)
             (others,) = await store.list_outbox(OTHER_POOL, limit=9, bytes_max=99)
 
             assert (mine.data, others.data) == (b"mine", b"other")
+
+        self.play(tmp_path, scene)
+
+    def test_the_oldest_entry_tells_how_far_the_stream_is_behind(
+        self, tmp_path: Path
+    ) -> None:
+        """What waits is counted, of a pool and of all, with the time of the oldest."""
+
+        async def scene(store: Store) -> None:
+            assert OutboxUsage(0, 0, None) == await store.measure_outbox(None)
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            before_ms = time.time_ns() // 1_000_000
+            for _ in range(3):
+                await put(store, PREFS, {"k": "v"}, event=b"mine")
+            other = DatasetId(OTHER_POOL, ALICE, "prefs")
+            await put(store, other, {"k": "v"}, event=b"other")
+            entries = await store.list_outbox(POOL, limit=9, bytes_max=99)
+            after_ms = time.time_ns() // 1_000_000
+            first = entries[0].created_ms
+
+            assert before_ms <= first <= entries[2].created_ms <= after_ms
+            assert OutboxUsage(3, 0, first) == await store.measure_outbox(POOL)
+            assert (await store.measure_outbox(OTHER_POOL)).entries == 1
+            assert OutboxUsage(4, 0, first) == await store.measure_outbox(None)
+            assert (await store.measure_outbox("us-east-1:none")).entries == 0
+
+        self.play(tmp_path, scene)
+
+    def test_parked_entries_are_out_of_the_way(self, tmp_path: Path) -> None:
+        """A parked entry waits no more, and keeps what it was and the reason."""
+
+        async def scene(store: Store) -> None:
+            for data in (b"one", b"two", b"three"):
+                await put(store, PREFS, {"k": "v"}, event=data)
+            one, two, three = await store.list_outbox(POOL, limit=9, bytes_max=99)
+            reasons = {one.outbox_id: "too odd", two.outbox_id: "too even"}
+            await store.park_outbox(POOL, reasons, now_ms=NOW_MS)
+            await store.park_outbox(POOL, reasons, now_ms=NOW_MS + 1)  # gone: no error
+            await store.park_outbox(
+                OTHER_POOL, {three.outbox_id: "of another pool"}, now_ms=NOW_MS
+            )
+
+            assert [three] == await store.list_outbox(POOL, limit=9, bytes_max=99)
+            assert [
+                ParkedEntry(one, NOW_MS, "too odd"),
+                ParkedEntry(two, NOW_MS, "too even"),
+            ] == await store.list_parked_outbox(POOL, after=0, limit=9)
+            assert [two] == [
+                each.entry
+                for each in await store.list_parked_outbox(
+                    POOL, after=one.outbox_id, limit=1
+                )
+            ]
+            usage = await store.measure_outbox(POOL)
+            assert OutboxUsage(1, 2, three.created_ms) == usage
+            assert (await store.measure_outbox(None)).parked == 2
+
+        self.play(tmp_path, scene)
+
+    def test_parked_entries_come_back_or_go(self, tmp_path: Path) -> None:
+        """Returned, an entry waits at its old place; deleted, it is gone."""
+
+        async def scene(store: Store) -> None:
+            for data in (b"one", b"two", b"three"):
+                await put(store, PREFS, {"k": "v"}, event=data)
+            entries = await store.list_outbox(POOL, limit=9, bytes_max=99)
+            one, two, three = (each.outbox_id for each in entries)
+            await store.park_outbox(POOL, {one: "no", two: "no"}, now_ms=NOW_MS)
+
+            assert await store.return_parked_outbox(OTHER_POOL, [one]) == 0
+            assert await store.delete_parked_outbox(OTHER_POOL, [one]) == 0
+            assert await store.return_parked_outbox(POOL, [one, three]) == 1
+            assert await store.delete_parked_outbox(POOL, [one, two]) == 1
+            left = await store.list_outbox(POOL, limit=9, bytes_max=99)
+            assert [entries[0], entries[2]] == left
+            assert await store.list_parked_outbox(POOL, after=0, limit=9) == []
 
         self.play(tmp_path, scene)

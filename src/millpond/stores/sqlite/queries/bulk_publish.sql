@@ -23,7 +23,8 @@ SET worker = ?1, lease_until_ms = ?2 + ?3, fence = fence + 1
 WHERE (identity_pool_id, slice_number) = (
     SELECT identity_pool_id, slice_number
     FROM bulk_publish_slices JOIN identity_pools USING (identity_pool_id)
-    WHERE open = 1 AND lease_until_ms <= ?2 AND deleted = 0
+    WHERE open = 1 AND deleted = 0
+        AND (lease_until_ms <= ?2 OR lease_until_ms > ?2 + ?3)
     ORDER BY lease_until_ms, identity_pool_id, slice_number LIMIT 1
 )
 RETURNING identity_pool_id, slice_number, run_id, first_identity_id, end_identity_id,

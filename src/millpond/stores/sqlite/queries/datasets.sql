@@ -141,4 +141,5 @@ SELECT coalesce(sum(live), 0), coalesce(sum(data_storage), 0),
 FROM datasets WHERE identity_pool_id = ? AND identity_id = ?;
 
 -- name: put_outbox
-INSERT INTO outbox (identity_pool_id, identity_id, data) VALUES (?, ?, ?);
+INSERT INTO outbox (identity_pool_id, identity_id, data, created_ms)
+VALUES (?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER));

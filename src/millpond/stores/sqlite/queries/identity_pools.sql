@@ -63,6 +63,11 @@ DELETE FROM outbox WHERE outbox_id IN (
     SELECT outbox_id FROM outbox WHERE identity_pool_id = ? LIMIT ?
 ) RETURNING 1;
 
+-- name: purge_parked_outbox
+DELETE FROM parked_outbox WHERE outbox_id IN (
+    SELECT outbox_id FROM parked_outbox WHERE identity_pool_id = ? LIMIT ?
+) RETURNING 1;
+
 -- name: purge_bulk_publish_run
 DELETE FROM bulk_publish_runs WHERE identity_pool_id = ?;
 

@@ -6,14 +6,41 @@ WHERE streaming = 1 AND deleted = 0 AND EXISTS (
 );
 
 -- name: list_outbox
-SELECT outbox_id, identity_id, data FROM outbox
+SELECT outbox_id, identity_id, data, created_ms FROM outbox
 WHERE identity_pool_id = ? ORDER BY outbox_id LIMIT ?;
 
 -- name: delete_outbox
-DELETE FROM outbox WHERE outbox_id = ?;
+DELETE FROM outbox
+WHERE outbox_id BETWEEN ?2 AND ?3 AND identity_pool_id = ?1;
 
--- name: count_outbox
-SELECT count(*) FROM outbox;
+-- name: measure_outbox
+SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM parked_outbox),
+    (SELECT created_ms FROM outbox ORDER BY outbox_id LIMIT 1);
 
--- name: count_outbox_of_pool
-SELECT count(*) FROM outbox WHERE identity_pool_id = ?;
+-- name: measure_outbox_of_pool
+SELECT (SELECT count(*) FROM outbox WHERE identity_pool_id = ?1),
+    (SELECT count(*) FROM parked_outbox WHERE identity_pool_id = ?1),
+    (
+        SELECT created_ms FROM outbox WHERE identity_pool_id = ?1
+        ORDER BY outbox_id LIMIT 1
+    );
+
+-- name: park_outbox
+INSERT INTO parked_outbox (
+    outbox_id, identity_pool_id, identity_id, data, created_ms, parked_ms, reason
+)
+SELECT outbox_id, identity_pool_id, identity_id, data, created_ms, ?3, ?4
+FROM outbox WHERE outbox_id = ?2 AND identity_pool_id = ?1;
+
+-- name: list_parked_outbox
+SELECT outbox_id, identity_id, data, created_ms, parked_ms, reason
+FROM parked_outbox
+WHERE identity_pool_id = ? AND outbox_id > ? ORDER BY outbox_id LIMIT ?;
+
+-- name: return_parked_outbox
+INSERT INTO outbox (outbox_id, identity_pool_id, identity_id, data, created_ms)
+SELECT outbox_id, identity_pool_id, identity_id, data, created_ms
+FROM parked_outbox WHERE outbox_id = ?2 AND identity_pool_id = ?1;
+
+-- name: delete_parked_outbox
+DELETE FROM parked_outbox WHERE outbox_id = ?2 AND identity_pool_id = ?1 RETURNING 1;

@@ -140,10 +140,24 @@ CREATE TABLE outbox (
     outbox_id INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of the commits
     identity_pool_id TEXT NOT NULL,
     identity_id TEXT NOT NULL,
-    data BLOB NOT NULL
+    data BLOB NOT NULL,
+    created_ms INTEGER NOT NULL DEFAULT 0 -- 0: before there was this column
 ) STRICT;
 
 CREATE INDEX outbox_by_pool ON outbox (identity_pool_id, outbox_id);
+
+-- Entries that their stream refused for good.
+CREATE TABLE parked_outbox (
+    outbox_id INTEGER PRIMARY KEY, -- as it was in the outbox
+    identity_pool_id TEXT NOT NULL,
+    identity_id TEXT NOT NULL,
+    data BLOB NOT NULL,
+    created_ms INTEGER NOT NULL,
+    parked_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX parked_outbox_by_pool ON parked_outbox (identity_pool_id, outbox_id);
 
 CREATE TABLE bulk_publish_runs (
     identity_pool_id TEXT PRIMARY KEY,
