@@ -123,8 +123,9 @@ class GetBulkPublishProgressResponse(Shape, kw_only=True):
             Double,
             about(
                 "How fast the run goes: what was delivered in the last two minutes, or "
-                "since the server was first asked in them. Absent unless IN_PROGRESS, "
-                "and when the server has not looked for long enough to say."
+                "since it started or the server was first asked, when that was later. "
+                "Absent unless IN_PROGRESS, and at the first answer after a longer "
+                "silence or a restart."
             ),
         ]
         | None

@@ -8,7 +8,7 @@ have stood still for an hour because its server was down, so what was delivered 
 its start says nothing of its speed. It is taken from looks: what was delivered then,
 and what is now. Looks reach back two minutes at most and are kept in memory, so they
 forget a pause with the server that made it. The start of a run is a look too, at
-nothing.
+nothing; so only a pause in the first two minutes counts, until they are over.
 
 A look is worth nothing once the clock has been set back, or what was delivered has
 become less, or another run has begun: then the looks begin anew, and for a moment the
