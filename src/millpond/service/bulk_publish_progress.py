@@ -23,8 +23,7 @@ async def get_bulk_publish_progress(
 ) -> GetBulkPublishProgressResponse:
     """Tell how far the last run has got, and how fast it goes."""
     pool_id = request.identity_pool_id
-    now_ms = context.now_ms()
-    sliced = await context.store.find_sliced_run(pool_id, now_ms=now_ms)
+    sliced = await context.store.find_sliced_run(pool_id, now_ms=context.now_ms())
     if sliced is None:
         raise pool_not_found(pool_id)
     run, delivered = sliced.run, sliced.delivered
@@ -33,6 +32,7 @@ async def get_bulk_publish_progress(
         return GetBulkPublishProgressResponse(
             identity_pool_id=pool_id, bulk_publish_status=status
         )
+    now_ms = context.now_ms()  # of a look that is later than any before
     speed = context.progress_looks.look(sliced, now_ms=now_ms)
     datasets = await context.progress_looks.count_datasets(
         context.store, pool_id, now_ms=now_ms

@@ -63,7 +63,7 @@ class ProgressLooks:
         watched = self._watched(identity_pool_id)
         async with watched.counting:  # whoever waited finds a fresh count
             counted_ms = watched.counted_ms
-            if counted_ms is None or not 0 <= now_ms - counted_ms <= COUNT_MS_MAX:
+            if counted_ms is None or abs(now_ms - counted_ms) > COUNT_MS_MAX:
                 progress = await store.find_bulk_publish_progress(identity_pool_id)
                 if progress is None:
                     return None
