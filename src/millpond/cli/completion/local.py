@@ -45,6 +45,12 @@ class Command:
 
 _SETTINGS: Final[dict[str, Value]] = {"--data": PATH, "--settings": PATH}
 _STORE: Final[dict[str, Value]] = {**_SETTINGS, "--output": _OUTPUT}
+_PARKED: Final[dict[str, Value]] = {
+    **_STORE,
+    "--identity-pool-id": TEXT,
+    "--outbox-id": TEXT,
+    "--all": FLAG,
+}
 _CONNECTION: Final[dict[str, Value]] = {
     f"--{option.name}": TEXT if option.takes_value else FLAG
     for option in CONNECTION_OPTIONS
@@ -75,6 +81,13 @@ COMMANDS: Final[Mapping[str, Command]] = {
                     "--allow-unauthenticated-identities": FLAG,
                 }
             ),
+        }
+    ),
+    "outbox": Command(
+        words={
+            "list": Command({**_STORE, "--identity-pool-id": TEXT}),
+            "retry": Command(_PARKED),
+            "drop": Command(_PARKED),
         }
     ),
     "hook-secret": Command(_SETTINGS),

@@ -1,0 +1,126 @@
+"""`millpond outbox list|retry|drop`: changes that wait for a stream, or were parked."""
+
+from __future__ import annotations
+
+import argparse
+
+from millpond.cli.administration import (
+    CommandError,
+    add_store_options,
+    iso,
+    run,
+    show,
+)
+from millpond.settings import Settings
+from millpond.stores.base import ParkedEntry, Store
+
+PARKED_MAX = 1000  # are read at a time
+
+
+def main(argv: list[str]) -> int:
+    """Run `millpond outbox`."""
+    commands = {"list": _list, "retry": _retry, "drop": _drop}
+    return run(make_parser(), argv, commands)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog="millpond outbox",
+        description="Look at the changes of a pool that wait for its stream, and at "
+        "those that were parked because the stream refused them for good.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="count what waits, list what is parked")
+    retry = commands.add_parser("retry", help="let parked changes wait again")
+    drop = commands.add_parser("drop", help="give parked changes up")
+    for each in (listing, retry, drop):
+        each.add_argument("--identity-pool-id", required=True, metavar="ID")
+    for each in (retry, drop):
+        which = each.add_mutually_exclusive_group(required=True)
+        which.add_argument("--outbox-id", type=int, nargs="+", metavar="N")
+        which.add_argument("--all", action="store_true", help="all that are parked")
+    add_store_options(listing, retry, drop)
+    return parser
+
+
+async def _list(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import app
+
+    pool = options.identity_pool_id
+    async with app.open_store(settings) as store:
+        await _check_pool(store, pool)
+        usage = await store.measure_outbox(pool)
+        parked = await _parked(store, pool)
+    oldest = None if usage.oldest_ms is None else iso(usage.oldest_ms)
+    rows = [
+        {
+            "OutboxId": each.entry.outbox_id,
+            "IdentityId": each.entry.identity_id,
+            "Bytes": len(each.entry.data),
+            "ParkedDate": iso(each.parked_ms),
+            "Reason": each.reason,
+        }
+        for each in parked
+    ]
+    document = {"Entries": usage.entries, "OldestDate": oldest, "Parked": rows}
+    waiting = f"{usage.entries} waiting" + (f", since {oldest}" if oldest else "")
+    lines = [f"{waiting}; {usage.parked} parked"]
+    lines += ["\t".join(map(str, row.values())) for row in rows]
+    show(options, document, lines)
+    return 0
+
+
+async def _retry(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import app
+
+    pool = options.identity_pool_id
+    async with app.open_store(settings) as store:
+        chosen = await _chosen(store, options)
+        count = await store.return_parked_outbox(pool, chosen)
+    show(options, {"Returned": count}, [f"{count} wait again."])
+    return 0
+
+
+async def _drop(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import app
+
+    pool = options.identity_pool_id
+    async with app.open_store(settings) as store:
+        chosen = await _chosen(store, options)
+        count = await store.delete_parked_outbox(pool, chosen)
+    show(options, {"Dropped": count}, [f"{count} given up."])
+    return 0
+
+
+async def _chosen(store: Store, options: argparse.Namespace) -> list[int]:
+    """
+    Say which parked entries are meant.
+
+    Raises:
+        CommandError: there is no such pool, or one of them is not parked.
+    """
+    pool = options.identity_pool_id
+    await _check_pool(store, pool)
+    parked = {each.entry.outbox_id for each in await _parked(store, pool)}
+    if options.all:
+        return sorted(parked)
+    for outbox_id in options.outbox_id:
+        if outbox_id not in parked:
+            raise CommandError(f"{outbox_id} is not parked.")
+    return sorted(options.outbox_id)
+
+
+async def _parked(store: Store, pool: str) -> list[ParkedEntry]:
+    found: list[ParkedEntry] = []
+    while page := await store.list_parked_outbox(
+        pool, after=found[-1].entry.outbox_id if found else 0, limit=PARKED_MAX
+    ):
+        found += page
+    return found
+
+
+async def _check_pool(store: Store, pool: str) -> None:
+    if await store.find_identity_pool(pool) is None:
+        raise CommandError(f"there is no identity pool '{pool}'.")

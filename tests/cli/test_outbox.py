@@ -1,0 +1,113 @@
+"""`millpond outbox`: what waits for a stream, and what it refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millpond.core.sync import DatasetId
+from millpond.stores.sqlite import SqliteStore
+from millpond.testing.store_contract.bench import ALICE, NOW_MS, POOL, a_pool, put
+
+MISSING = "us-east-1:00000000-0000-0000-0000-000000000000"
+
+
+async def _fill(folder: Path) -> None:
+    """Leave one change waiting and two parked."""
+    store = SqliteStore(folder)
+    await store.open()
+    await store.create_identity_pool(a_pool(), pools_max=9)
+    for name in ("one", "two", "three"):
+        dataset_id = DatasetId(POOL, ALICE, name)
+        await put(store, dataset_id, {"k": "v"}, event=b"a secret value")
+    entries = await store.list_outbox(POOL, limit=9, bytes_max=999)
+    reasons = {each.outbox_id: "It is too odd." for each in entries[:2]}
+    await store.park_outbox(POOL, reasons, now_ms=NOW_MS)
+    await store.aclose()
+
+
+@pytest.fixture
+def outbox(run, home):
+    """Run `millpond outbox` on a store with one waiting and two parked changes."""
+    folder = home / "data"
+    folder.mkdir()
+    asyncio.run(_fill(folder))
+
+    def run_command(command: str, *words: str, pool: str = POOL) -> Any:
+        store = ("--data", str(folder), "--output", "json")
+        return run("outbox", command, "--identity-pool-id", pool, *store, *words)
+
+    return run_command
+
+
+def listed(outbox: Any) -> Any:
+    """List as a program would."""
+    result = outbox("list")
+    assert (result.code, result.err) == (0, "")
+    return json.loads(result.out)
+
+
+def test_what_waits_and_what_is_parked_is_listed(outbox):
+    """Counts, the oldest, and the parked changes with the reason; no values."""
+    found = listed(outbox)
+
+    assert found["Entries"] == 1
+    assert found["OldestDate"] is not None
+    assert [each["OutboxId"] for each in found["Parked"]] == [1, 2]
+    assert {each["Reason"] for each in found["Parked"]} == {"It is too odd."}
+    assert found["Parked"][0]["IdentityId"] == ALICE
+    assert "secret" not in json.dumps(found)
+
+
+def test_people_get_lines(outbox):
+    """Without JSON there is a line for the counts and one for each parked change."""
+    result = outbox("list", "--output", "text")
+
+    first, *rows = result.out.splitlines()
+    assert first.startswith("1 waiting, since 20")
+    assert first.endswith("; 2 parked")
+    assert len(rows) == 2
+
+
+def test_parked_changes_wait_again(outbox):
+    """One by its number, then all."""
+    assert json.loads(outbox("retry", "--outbox-id", "2").out) == {"Returned": 1}
+    assert (listed(outbox)["Entries"], len(listed(outbox)["Parked"])) == (2, 1)
+
+    assert json.loads(outbox("retry", "--all").out) == {"Returned": 1}
+    assert (listed(outbox)["Entries"], listed(outbox)["Parked"]) == (3, [])
+
+
+def test_parked_changes_can_be_given_up(outbox):
+    """What is dropped neither waits nor is parked."""
+    assert json.loads(outbox("drop", "--outbox-id", "1", "2").out) == {"Dropped": 2}
+
+    assert (listed(outbox)["Entries"], listed(outbox)["Parked"]) == (1, [])
+
+
+@pytest.mark.parametrize("command", ["retry", "drop"])
+def test_what_is_not_parked_is_refused(outbox, command):
+    """Nothing is done when one of the numbers is not that of a parked change."""
+    result = outbox(command, "--outbox-id", "1", "3")
+
+    assert (result.code, result.err) == (1, "millpond outbox: 3 is not parked.\n")
+    assert len(listed(outbox)["Parked"]) == 2
+
+
+@pytest.mark.parametrize("words", [("list",), ("retry", "--all"), ("drop", "--all")])
+def test_an_unknown_pool_is_refused(outbox, words):
+    """Each command says that there is no such pool."""
+    result = outbox(*words, pool=MISSING)
+
+    assert result.code == 1
+    assert result.err == f"millpond outbox: there is no identity pool '{MISSING}'.\n"
+
+
+def test_what_to_do_with_has_to_be_said(outbox):
+    """`drop` alone drops nothing."""
+    assert outbox("drop").code == 2
+    assert len(listed(outbox)["Parked"]) == 2
