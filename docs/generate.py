@@ -14,7 +14,14 @@ from pathlib import Path
 from msgspec import inspect as inspection
 
 from millpond import errors, settings
-from millpond.contract import cognito_identity, cognito_sync, kinesis, live, sts
+from millpond.contract import (
+    cognito_identity,
+    cognito_sync,
+    kinesis,
+    live,
+    streaming,
+    sts,
+)
 from millpond.contract.shapes import (
     Api,
     Member,
@@ -40,6 +47,7 @@ def pages() -> dict[str, str]:
         "cognito-identity.md": cognito_identity.API,
         "kinesis.md": kinesis.API,
         "live.md": live.API,
+        "streaming.md": streaming.API,
         "sts.md": sts.API,
     }
     made = {name: "\n".join(api_page(api)) for name, api in apis.items()}
@@ -118,6 +126,8 @@ def member_list(shape: type[Shape], seen: dict[str, type[Shape]]) -> Iterator[st
         yield "* nothing"
     for member in listed:
         kind = type_text(member.type, seen)
+        if member.title == "Double":
+            kind = "number"  # other floats are times
         where = f", {place(member)}" if member.location else ""
         need = "required" if member.required else "optional"
         bounds = "".join(f", {each}" for each in constraints(member.type))

@@ -18,7 +18,7 @@ from acceptance.raw_http import Answer, RawClient, Request, Scope
 from acceptance.sync_client import Dataset, new_identity, refused
 from acceptance.users import Backend, UserCredentials, client_of, get_credentials
 from acceptance.violations import right_call
-from millpond.contract import cognito_identity, cognito_sync
+from millpond.contract import cognito_identity, cognito_sync, streaming
 from millpond.core.session_tokens import SessionTokens, UserSession
 from millpond.server import secret_key
 from millpond.testing.server import RunningServer
@@ -74,6 +74,8 @@ COGNITO_IDENTITY = {
     "UntagResource": DEVELOPER,
     "UpdateIdentityPool": DEVELOPER,
 }
+STREAMING = {"GetBulkPublishProgress": DEVELOPER, "GetStreamDetails": DEVELOPER}
+"""Operations of our own: what a developer may ask of BulkPublish and of streams."""
 BODIES: dict[str, Any] = {
     "RegisterDevice": {"Platform": "GCM", "Token": "t"},
     "SetCognitoEvents": {"Events": {}},
@@ -245,6 +247,25 @@ def test_cognito_sync(raw, callers, operation, may_call, who):
 
 
 @pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize(("operation", "may_call"), STREAMING.items())
+def test_streaming(raw, callers, operation, may_call, who):
+    """What goes out of a pool is the developer's business, as BulkPublish is."""
+    row = streaming.API.by_name[operation]
+    target = row.uri.replace("{IdentityPoolId}", callers.pool).encode()
+    request = Request(method=row.method, target=target)
+
+    answer = send(raw, callers.by_name[who], request, "cognito-sync")
+
+    expected = expected_error(who, may_call)
+    if expected is None:
+        assert answer.status == 200
+        return
+    assert (answer.status, answer.error) == expected
+    if answer.error == "NotAuthorizedException":
+        assert answer.message == REFUSAL
+
+
+@pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize(("operation", "may_call"), COGNITO_IDENTITY.items())
 def test_cognito_identity(raw, callers, operation, may_call, who):
     """Pools and identities are the developer's; signing in is everybody's."""
@@ -285,6 +306,7 @@ def test_the_tables_name_every_operation():
     """No operation that is published escapes the walk."""
     assert set(COGNITO_SYNC) == set(cognito_sync.API.by_name)
     assert set(COGNITO_IDENTITY) == set(cognito_identity.API.by_name)
+    assert set(STREAMING) == set(streaming.API.by_name)
 
 
 def test_a_guest_reaches_its_own_data(server, pool, guest):

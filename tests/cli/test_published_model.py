@@ -116,7 +116,7 @@ def test_every_operation_says_who_may_call_it():
     )
 
 
-@pytest.mark.parametrize("name", models.CONTRACTS)
+@pytest.mark.parametrize("name", [*models.CONTRACTS, *models.EXTENSIONS])
 def test_the_kept_model_is_the_derived_one(name):
     """The kept file is the contract's; `make docs` writes it."""
     assert models.derive(name) == models.read(name)

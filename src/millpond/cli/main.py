@@ -31,6 +31,10 @@ LOCAL_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "outbox": ("millpond.cli.outbox", "See what waits for a stream, or was refused."),
     "demo": ("millpond.cli.demo", "Run a server with sample data, to try things out."),
     "doctor": ("millpond.cli.doctor", "Find out why calls fail, and what to do."),
+    "bulk-publish": (
+        "millpond.cli.bulk_publish",
+        "Publish everything to the stream, and see how it goes.",
+    ),
     "get-bulk-publish-details": (
         "millpond.cli.bulk_publish_details",
         "Say how a bulk publish goes, and watch it to its end.",

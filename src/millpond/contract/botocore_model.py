@@ -175,7 +175,8 @@ def _described(
             "type": kind,
             **{k: v for k, v in bounds.items() if v not in _NATURAL_BOUNDS},
         }
-    described = {"type": _SCALARS[core], **_lengths(meta)}
+    kind = "double" if meta.title == "Double" else _SCALARS[core]
+    described = {"type": kind, **_lengths(meta)}
     if meta.pattern is not None:
         described["pattern"] = published_pattern(meta.pattern)
     return described

@@ -117,6 +117,7 @@ Long = Annotated[int, Meta(title="Long", ge=limits.LONG_MIN, le=limits.LONG_MAX)
 Integer = Annotated[int, Meta(title="Integer", ge=-(2**31), le=2**31 - 1)]
 Boolean = Annotated[bool, Meta(title="Boolean")]
 String = Annotated[str, Meta(title="String")]
+Double = Annotated[float, Meta(title="Double")]  # other floats are times
 Timestamp = Annotated[
     float,
     Meta(

@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from millpond.contract import cognito_identity, cognito_sync, kinesis, sts
 from millpond.contract import live as live_contract
+from millpond.contract import streaming as streaming_contract
 from millpond.contract.shapes import Api, Operation, Shape
 from millpond.service import (
     access,
     bulk_publish,
+    bulk_publish_progress,
     cognito_events,
     configuration,
     datasets,
@@ -25,6 +27,7 @@ from millpond.service import (
     kinesis_records,
     live,
     records,
+    stream_details,
     tags,
     usage,
 )
@@ -62,6 +65,7 @@ APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
         ),
     ),
     (live_contract.API, (live,)),
+    (streaming_contract.API, (bulk_publish_progress, stream_details)),
     (kinesis.API, (kinesis_streams, kinesis_records)),
     (sts.API, (sts_service,)),
 )

@@ -13,6 +13,7 @@ from millpond.core.bulk_publish import BulkPublishRun
 from millpond.core.identity_pools import IdentityPool, StreamConfiguration
 from millpond.service.context import Caller, Context
 from millpond.service.refusals import pool_not_found
+from millpond.service.times import epoch_seconds
 
 
 async def bulk_publish(
@@ -55,12 +56,8 @@ async def get_bulk_publish_details(
         raise pool_not_found(request.identity_pool_id)
     return GetBulkPublishDetailsResponse(
         identity_pool_id=run.identity_pool_id,
-        bulk_publish_start_time=_seconds(run.start_time_ms),
-        bulk_publish_complete_time=_seconds(run.complete_time_ms),
+        bulk_publish_start_time=epoch_seconds(run.start_time_ms),
+        bulk_publish_complete_time=epoch_seconds(run.complete_time_ms),
         bulk_publish_status=run.status.value,
         failure_message=run.failure_message,
     )
-
-
-def _seconds(time_ms: int | None) -> float | None:
-    return None if time_ms is None else time_ms / 1000

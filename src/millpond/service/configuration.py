@@ -34,7 +34,7 @@ async def get_identity_pool_configuration(
     return GetIdentityPoolConfigurationResponse(
         identity_pool_id=pool.identity_pool_id,
         push_sync=_push_sync(pool.push),
-        cognito_streams=_cognito_streams(pool.stream),
+        cognito_streams=show_stream(pool.stream),
     )
 
 
@@ -64,7 +64,7 @@ async def set_identity_pool_configuration(
     return SetIdentityPoolConfigurationResponse(
         identity_pool_id=pool.identity_pool_id,
         push_sync=_push_sync(pool.push),
-        cognito_streams=_cognito_streams(pool.stream),
+        cognito_streams=show_stream(pool.stream),
     )
 
 
@@ -100,7 +100,9 @@ def _push_sync(push: PushConfiguration | None) -> PushSync | None:
     return PushSync(**msgspec.structs.asdict(push))
 
 
-def _cognito_streams(stream: StreamConfiguration | None) -> CognitoStreams | None:
+def show_stream(stream: StreamConfiguration | None) -> CognitoStreams | None:
+    """Say how a stream is set up, as the API does."""
     if stream is None:
         return None
+    # Why streaming was switched off is told by GetStreamDetails, not by the API.
     return msgspec.convert(stream, CognitoStreams, from_attributes=True)

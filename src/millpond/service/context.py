@@ -15,6 +15,7 @@ from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.hooks.base import Hook
 from millpond.login_providers.base import LoginProviderKeys
 from millpond.service.changes import Changes
+from millpond.service.progress_looks import ProgressLooks
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
@@ -62,6 +63,7 @@ class Context:
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4
     limits: SyncLimits = field(default_factory=SyncLimits)
     changes: Changes = field(default_factory=Changes)
+    progress_looks: ProgressLooks = field(default_factory=ProgressLooks)
     triggered_pools: set[str] = field(default_factory=set)
     """Pools that are known to have a sync trigger; what counts is the store."""
     outbox_changed: Signal = field(default_factory=Signal)

@@ -32,6 +32,7 @@ from millpond.core.bulk_publish import (
     Position,
     Slice,
 )
+from millpond.core.bulk_publish_progress import SlicedRun
 from millpond.core.identities import (
     Identity,
     IdentityChanges,
@@ -507,7 +508,21 @@ class BulkPublishStore(Protocol):
     async def find_bulk_publish_progress(
         self, identity_pool_id: str
     ) -> BulkPublishProgress | None:
-        """Tell how far the last run of a pool has got."""
+        """
+        Tell how far the last run of a pool has got, and how many datasets the pool has.
+        It counts them, which takes its time in a large pool.
+        """
+        ...
+
+    async def find_sliced_run(
+        self, identity_pool_id: str, *, now_ms: int
+    ) -> SlicedRun | None:
+        """
+        Find the last run of a pool with its slices. None: no such pool.
+
+        A slice whose lease ends at `now_ms` or before waits. It counts nothing, so it
+        is as quick in a large pool as in a small one.
+        """
         ...
 
     async def lease_slice(

@@ -93,6 +93,15 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "hook-secret": Command(_SETTINGS),
     "demo": Command(),
     "doctor": Command({"--identity-pool-id": TEXT, "--output": _OUTPUT, **_CONNECTION}),
+    "bulk-publish": Command(
+        {
+            "--identity-pool-id": TEXT,
+            "--wait": FLAG,
+            "--interval": TEXT,
+            "--patience": TEXT,
+            **_CONNECTION,
+        }
+    ),
     "get-bulk-publish-details": Command(
         {
             "--identity-pool-id": TEXT,

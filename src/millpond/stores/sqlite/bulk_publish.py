@@ -9,10 +9,16 @@ import msgspec
 
 from millpond.core.bulk_publish import (
     BulkPublishRun,
+    BulkPublishStatus,
     Counts,
     LeasedSlice,
     Position,
     Slice,
+)
+from millpond.core.bulk_publish_progress import (
+    SlicedRun,
+    SliceProgress,
+    SliceState,
 )
 from millpond.core.identity_pools import IdentityPool
 from millpond.errors import LeaseLostError
@@ -81,6 +87,18 @@ class BulkPublishes:
             )
 
         return await self.database.read_slowly("find_bulk_publish_progress", job)
+
+    async def find_sliced_run(
+        self, identity_pool_id: str, *, now_ms: int
+    ) -> SlicedRun | None:
+        pool = (identity_pool_id,)
+        with self.database.reading("find_sliced_run") as cursor:
+            rows = cursor.execute(_FIND_RUN_OF_POOL, pool).fetchall()
+            if not rows:
+                return None
+            run = _read_run(identity_pool_id, rows[0][0])
+            slices = cursor.execute(SQL.list_slices, pool).fetchall()
+        return SlicedRun(run, tuple(_progress(run, row, now_ms) for row in slices))
 
     async def lease_slice(
         self, worker: str, *, now_ms: int, lease_ms: int
@@ -186,6 +204,18 @@ def _read_run(identity_pool_id: str, stored: bytes | None) -> BulkPublishRun:
     if stored is None:
         return BulkPublishRun(identity_pool_id=identity_pool_id)
     return _decode(stored)
+
+
+def _progress(run: BulkPublishRun, row: Sequence[Any], now_ms: int) -> SliceProgress:
+    number, still_open, lease_until_ms, *counts = row
+    if run.status is BulkPublishStatus.FAILED:
+        state = SliceState.STOPPED  # a failure closes them all, done or not
+    elif not still_open:
+        state = SliceState.DONE
+    else:
+        leased = lease_until_ms > now_ms
+        state = SliceState.LEASED if leased else SliceState.WAITING
+    return SliceProgress(number, state, Counts(*counts))
 
 
 def _put_run(db: Writer, run: BulkPublishRun) -> BulkPublishRun:

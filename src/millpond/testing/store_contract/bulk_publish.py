@@ -18,6 +18,7 @@ from millpond.core.bulk_publish import (
     Position,
     Slice,
 )
+from millpond.core.bulk_publish_progress import SlicedRun, SliceState
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.streaming import KinesisSyncRecord
 from millpond.core.sync import Changes, DatasetId, StoredDataset, StoredRecord
@@ -31,6 +32,7 @@ from millpond.testing.store_contract.bench import (
     OTHER_POOL,
     POOL,
     PREFS,
+    UNKNOWN_POOL,
     StoreBench,
     a_pool,
     deciding_to_put,
@@ -297,6 +299,92 @@ class BulkPublishContract(StoreBench):
 
             assert none is None
             assert {POOL, OTHER_POOL} == {each.identity_pool_id for each in leased}
+
+        self.play(tmp_path, scene)
+
+    # --- Progress ---------------------------------------------------------------------
+
+    def test_a_pool_without_a_run_has_no_slices(self, tmp_path: Path) -> None:
+        """Before the first run there is a status alone; an unknown pool has nothing."""
+
+        async def scene(store: Store) -> None:
+            none = SlicedRun(Run(identity_pool_id=POOL), ())
+            assert none == await store.find_sliced_run(POOL, now_ms=NOW_MS)
+            assert await store.find_sliced_run(UNKNOWN_POOL, now_ms=NOW_MS) is None
+            await store.delete_identity_pool(POOL)
+            assert await store.find_sliced_run(POOL, now_ms=NOW_MS) is None
+
+        self.play(tmp_path, scene)
+
+    def test_slices_tell_how_far_they_are(self, tmp_path: Path) -> None:
+        """By number: those that wait, those that are leased, those that are done."""
+        slices = bulk_publish.cut_slices("us-east-1", 3)
+
+        async def states(store: Store, now_ms: int) -> list[SliceState]:
+            sliced = await store.find_sliced_run(POOL, now_ms=now_ms)
+            assert sliced is not None
+            return [each.state for each in sliced.slices]
+
+        async def scene(store: Store) -> None:
+            run = await store.start_bulk_publish(POOL, starting(), slices)
+            assert await states(store, NOW_MS) == [SliceState.WAITING] * 3
+            leased = {
+                each.slice.number: each
+                for each in [await lease(store), await lease(store)]
+            }
+            done, held = leased.values()
+            until = NOW_MS + 5 * LEASE_MS
+            for each, count in ((done, 1), (held, 4)):
+                await store.checkpoint_slice(
+                    each,
+                    Position(ALICE, "a"),
+                    Counts(count, count + 1, count + 2),
+                    lease_until_ms=until,
+                )
+            await store.finish_slice(done, never)
+            found = await store.find_sliced_run(POOL, now_ms=until - 1)
+
+            expected = {
+                done.slice.number: (SliceState.DONE, Counts(1, 2, 3)),
+                held.slice.number: (SliceState.LEASED, Counts(4, 5, 6)),
+            }
+            assert found is not None
+            assert run == found.run
+            assert Counts(5, 7, 9) == found.delivered
+            assert [each.number for each in found.slices] == [0, 1, 2]
+            for part in found.slices:
+                state, delivered = expected.get(
+                    part.number, (SliceState.WAITING, Counts())
+                )
+                assert (state, delivered) == (part.state, part.delivered)
+            late = await states(store, until)
+            assert SliceState.WAITING is late[held.slice.number]
+            assert SliceState.DONE is late[done.slice.number]
+            await store.release_slices("one")
+            released = await states(store, NOW_MS)
+            assert SliceState.WAITING is released[held.slice.number]
+            assert SliceState.DONE is released[done.slice.number]
+
+        self.play(tmp_path, scene)
+
+    def test_the_slices_of_a_failed_run_have_stopped(self, tmp_path: Path) -> None:
+        """Done, leased or waiting before: nothing of the run goes on; counts stay."""
+
+        async def scene(store: Store) -> None:
+            slices = bulk_publish.cut_slices("us-east-1", 3)
+            await store.start_bulk_publish(POOL, starting(), slices)
+            first, second = await lease(store), await lease(store)
+            await store.checkpoint_slice(
+                second, Position(ALICE, "a"), Counts(1, 2, 3), lease_until_ms=2 * NOW_MS
+            )
+            await store.finish_slice(first, never)
+            run = await store.fail_bulk_publish(second, failing)
+            found = await store.find_sliced_run(POOL, now_ms=NOW_MS)
+
+            assert found is not None
+            assert run == found.run
+            assert [each.state for each in found.slices] == [SliceState.STOPPED] * 3
+            assert Counts(1, 2, 3) == found.delivered
 
         self.play(tmp_path, scene)
 

@@ -115,6 +115,7 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     ),
     "find_bulk_publish": lambda s: s.find_bulk_publish(POOL),
     "find_bulk_publish_progress": lambda s: s.find_bulk_publish_progress(POOL),
+    "find_sliced_run": lambda s: s.find_sliced_run(POOL, now_ms=NOW_MS),
     "lease_slice": lambda s: s.lease_slice("one", now_ms=NOW_MS, lease_ms=1),
     "checkpoint_slice": lambda s: s.checkpoint_slice(
         _LEASED, None, Counts(), lease_until_ms=NOW_MS
@@ -297,6 +298,7 @@ class LifecycleContract(StoreBench):
             await store.list_outbox(POOL, limit=9, bytes_max=99),
             await store.find_bulk_publish(POOL),
             await store.find_bulk_publish_progress(POOL),
+            await store.find_sliced_run(POOL, now_ms=NOW_MS),
             await store.list_streams(after=None, limit=9),
             await store.find_stream_payload("p", now_ms=NOW_MS),
         ]

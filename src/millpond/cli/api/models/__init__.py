@@ -24,6 +24,10 @@ CONTRACTS: Final[Mapping[str, str]] = {
     "cognito-identity": "millpond.contract.cognito_identity",
 }
 
+# API of our own, which no command is named after -> the module that holds its contract
+EXTENSIONS: Final[Mapping[str, str]] = {"streaming": "millpond.contract.streaming"}
+EXTENDED: Final = "cognito-sync"  # it is called where, and as, this one is
+
 
 def path_of(name: str) -> str:
     """Where the model of an API is kept."""
@@ -46,7 +50,11 @@ def derive(name: str) -> dict[str, Any]:
 
     from millpond.contract import botocore_model
 
-    return botocore_model.service_model(importlib.import_module(CONTRACTS[name]).API)
+    module = importlib.import_module({**CONTRACTS, **EXTENSIONS}[name])
+    model = botocore_model.service_model(module.API)
+    if name in EXTENSIONS:
+        model["metadata"] = derive(EXTENDED)["metadata"]
+    return model
 
 
 def write(name: str) -> None:

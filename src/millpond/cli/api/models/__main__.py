@@ -3,5 +3,5 @@
 from millpond.cli.api import models
 
 if __name__ == "__main__":
-    for name in models.CONTRACTS:
+    for name in (*models.CONTRACTS, *models.EXTENSIONS):
         models.write(name)

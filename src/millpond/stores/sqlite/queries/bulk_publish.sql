@@ -35,6 +35,10 @@ SELECT count(*), coalesce(sum(open), 0), coalesce(sum(datasets), 0),
     coalesce(sum(records), 0), coalesce(sum(data_bytes), 0)
 FROM bulk_publish_slices WHERE identity_pool_id = ?;
 
+-- name: list_slices
+SELECT slice_number, open, lease_until_ms, datasets, records, data_bytes
+FROM bulk_publish_slices WHERE identity_pool_id = ? ORDER BY slice_number;
+
 -- name: count_pool_datasets
 SELECT count(*) FROM datasets WHERE identity_pool_id = ? AND live = 1;
 
