@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from acceptance.seeding import Seed, fill, identities
 from acceptance.sync_client import Dataset, create_pool, remove, replace
+from millpond.cli.stream_verify import _fetch
 from millpond.core import streaming
 from millpond.core.identity_pools import IdentityPool, StreamConfiguration
 from millpond.core.streaming import StreamRecord
@@ -260,6 +262,41 @@ def test_another_value_is_found(home, verify):
     )
 
 
+def test_a_link_that_leads_nowhere_is_counted(folder, verify, run):
+    """It matters only when no other record says what was behind it."""
+    dead = f"http://127.0.0.1:1/stream-payloads/{'0' * 32}"
+    moved = [
+        streaming.move_records_out(each, dead)
+        for each in (
+            event(ANN, "prefs", {"a": (1, "1")}),
+            event(EVE, "d", {"k": (1, "v")}),
+        )
+    ]
+    in_store(folder, lambda store: put_events(store, moved[0]))
+    code, document = verify()
+    assert (code, document["LinksWithoutRecords"]) == (0, 1)
+
+    fill(folder, POOL, [Seed(EVE, "d", {"k": "v"})])
+    in_store(folder, lambda store: put_events(store, moved[1]))
+    code, document = verify()
+    text = run("stream", "verify", "--identity-pool-id", POOL, "--data", str(folder))
+    assert code == 1
+    assert told(document) == [("missing", EVE, "d", "k")]
+    assert "\n2 links led to no records\n" in text.out
+
+
+def test_links_are_fetched_by_http_alone(server, tmp_path):
+    """What is not there, or not behind such a link, is nothing."""
+    path = tmp_path / "file"
+    path.write_text("secret")
+
+    assert _fetch(f"{server.endpoint}/healthz") == b"ok\n"
+    assert _fetch(f"{server.endpoint}/stream-payloads/{'0' * 32}") is None
+    assert _fetch(f"file://{path}") is None
+    assert _fetch("http://127.0.0.1:1/") is None
+    assert _fetch("http://[") is None
+
+
 def test_only_the_first_differences_are_listed(folder, verify, run):
     """All of them are counted."""
     records = {f"k{n:02d}": (5, "v") for n in range(30)}
@@ -373,6 +410,41 @@ def test_an_embedded_stream_is_clean_after_a_bulk_publish(server, run, verify):
     assert document["Pool"]["Datasets"] == 25
     assert document["LinksWithoutRecords"] == 0
     assert document["OutboxEntries"] == 0
+
+
+def test_a_stream_that_grows_meanwhile_is_clean(server, run, verify):
+    """What differs is looked at again, so a change that was under way is no alarm."""
+    run("stream", "create", "busy", "--data", str(server.data))
+    pool = create_pool(server)
+    client = server.client("cognito-sync")
+    client.set_identity_pool_configuration(
+        IdentityPoolId=pool,
+        CognitoStreams={"StreamName": "busy", "StreamingStatus": "ENABLED"},
+    )
+    over = threading.Event()
+
+    def write() -> int:
+        count = 0
+        while not over.is_set():
+            for each in identities(200, seed=10 + count):
+                Dataset(client, pool, each).update(replace("k", "v"))
+                count += 1
+                if over.is_set():
+                    break
+        return count
+
+    with ThreadPoolExecutor(1) as thread:
+        written = thread.submit(write)
+        try:
+            found = [verify(data=server.data, pool=pool) for _ in range(4)]
+        finally:
+            over.set()
+    client.close()
+
+    assert written.result() > 0
+    assert [(code, document["Differences"]) for code, document in found] == [
+        (0, [])
+    ] * 4
 
 
 def test_a_file_stream_is_clean_after_a_bulk_publish(

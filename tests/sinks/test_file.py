@@ -555,9 +555,17 @@ def test_a_file_that_is_taken_away_is_followed_by_another(folder, tmp_path, away
 
 
 def test_a_sink_that_is_not_open_takes_nothing(folder):
-    """Neither before it is opened nor after it is closed."""
-    with pytest.raises(SinkError, match="must be opened"):
-        asyncio.run(sink_of(folder).put([ONE]))
+    """Neither before it is opened nor after it is closed; a new one will."""
+
+    async def scene() -> None:
+        sink = sink_of(folder)
+        for _ in range(2):
+            with pytest.raises(SinkUnavailableError, match="must be opened"):
+                await sink.put([ONE])
+            await sink.open()
+            await sink.aclose()
+
+    asyncio.run(scene())
 
 
 # --- Reading ------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import http.client
 import re
 import sys
 import tempfile
@@ -69,7 +70,8 @@ async def verify(settings: Settings, options: argparse.Namespace) -> int:
             with contextlib.closing(StreamState(Path(folder, "state"))) as state:
                 url = sink_url(settings.streams, stream_name)
                 reader = make_reader(url, store=store, from_end=False)
-                end_wait_s = 0.0 if url.partition(":")[0] in LOCAL_KINDS else END_WAIT_S
+                kind = url.partition(":")[0].lower()
+                end_wait_s = 0.0 if kind in LOCAL_KINDS else END_WAIT_S
                 with _progress() as tell:
                     waiting = await _wait(store, options, tell)
                     check = _Check(
@@ -80,6 +82,7 @@ async def verify(settings: Settings, options: argparse.Namespace) -> int:
                         await check.run()
                     finally:
                         await reader.aclose()
+                    waiting |= await _look_for_waiting(store, options.identity_pool_id)
                 return _report(options, stream_name, check, waiting)
 
 
@@ -132,6 +135,10 @@ class _Waiting:
 
     def __bool__(self) -> bool:
         return self.publishing or self.entries > 0
+
+    def __or__(self, other: _Waiting) -> _Waiting:
+        entries = max(self.entries, other.entries)
+        return _Waiting(entries, self.publishing or other.publishing)
 
 
 async def _wait(store: Store, options: argparse.Namespace, tell: _Tell) -> _Waiting:
@@ -282,7 +289,10 @@ def _fetch(url: str) -> bytes | None:
     try:
         with urllib.request.urlopen(url, timeout=LINK_TIMEOUT_S) as answer:
             data: bytes = answer.read(PAYLOAD_BYTES_MAX + 1)
-    except (OSError, ValueError):  # those of urllib are among them
+    except urllib.error.HTTPError as error:
+        error.close()
+        return None
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     return data if len(data) <= PAYLOAD_BYTES_MAX else None
 

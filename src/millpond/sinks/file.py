@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
-from millpond.errors import SettingsError, SinkError
+from millpond.errors import SettingsError, SinkUnavailableError
 from millpond.sinks.base import FailedRecord, PutResult, hold_back_followers
 from millpond.sinks.file_format import encode_line
 from millpond.sinks.file_reader import FileReader
@@ -141,7 +141,8 @@ class FileSink:
 
     async def _call(self, work: Callable[[], T]) -> T:
         if self._thread is None:
-            raise SinkError(f"{self!r} must be opened before it can be written.")
+            # Somebody else who shares it may have closed it after a failure.
+            raise SinkUnavailableError(f"{self!r} must be opened before it is written.")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _append(self, records: Sequence[StreamRecord]) -> str:

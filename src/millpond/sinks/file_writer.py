@@ -108,7 +108,7 @@ class FileWriter:
 
     def _check_folder(self) -> None:
         if self._folder_fd < 0:
-            raise SinkError(f"Folder '{self._folder}' is not open as a stream.")
+            raise SinkUnavailableError(f"Folder '{self._folder}' is not open.")
         there = os.stat(self._folder)
         if not os.path.samestat(there, os.fstat(self._folder_fd)):
             raise StreamGoneError(
