@@ -64,7 +64,8 @@ MAY_KNOW: dict[str, set[str]] = {
 MAY_KNOW_EVERYTHING = {
     *("server", "testing"),
     *("cli.administration", "cli.demo", "cli.hook_secret", "cli.key"),
-    *("cli.outbox", "cli.pool", "cli.serve", "cli.token_key"),
+    *("cli.outbox", "cli.pool", "cli.serve", "cli.stream", "cli.stream_reader"),
+    *("cli.stream_verify", "cli.token_key"),
 }
 # Modules that the commands of the API load only with an administration command.
 ADMINISTRATION = {each for each in MAY_KNOW_EVERYTHING if each.startswith("cli.")} - {

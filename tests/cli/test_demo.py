@@ -71,8 +71,11 @@ class OneShard:
 
 def event(*records: tuple[str, str | None, int]) -> dict:
     return {
+        "identityPoolId": "p",
         "identityId": "i",
         "dataSetName": "d",
+        "operation": "replace",
+        "syncCount": max(count for _, _, count in records),
         "payloadType": "Inline",
         "kinesisSyncRecords": [
             {"key": key, "value": value, "syncCount": count}

@@ -3,6 +3,7 @@
 import pytest
 
 from millpond.errors import SettingsError
+from millpond.sinks.base import without_secrets
 from millpond.sinks.urls import SinkUrl, read_url
 
 
@@ -42,3 +43,20 @@ def test_what_is_wrong_is_said_without_the_url(url: str, reason: str) -> None:
         read_url(url, options={"a", "b"})
 
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (
+            "nats://me:secret@one:4222,two/stream?x=secret#secret",
+            "nats://one:4222,two/stream",
+        ),
+        ("file:///var/backups?rotate_s=1", "file:///var/backups"),
+        ("embedded:my-stream", "embedded:my-stream"),
+        ("x://secret@[host/name", "x:"),
+    ],
+)
+def test_a_url_is_shown_without_secrets(url: str, shown: str) -> None:
+    """Hosts and name are shown; user, password and options are not."""
+    assert without_secrets(url) == shown

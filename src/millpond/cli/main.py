@@ -29,6 +29,7 @@ LOCAL_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "token-key": ("millpond.cli.token_key", "Rotate the keys that sign tokens."),
     "pool": ("millpond.cli.pool", "Create a pool under the id that it has at AWS."),
     "outbox": ("millpond.cli.outbox", "See what waits for a stream, or was refused."),
+    "stream": ("millpond.cli.stream", "Create, list, follow and verify streams."),
     "demo": ("millpond.cli.demo", "Run a server with sample data, to try things out."),
     "doctor": ("millpond.cli.doctor", "Find out why calls fail, and what to do."),
     "bulk-publish": (

@@ -1,15 +1,23 @@
 """
 A consumer: reads a stream with the Kinesis API and keeps the newest of every record.
 
-It does what any consumer must, because a stream delivers at least once: a record counts
-only when its sync count is higher than that of the one it already has.
+What counts of all that arrives is decided by `core.stream_consumer`, as for any
+consumer.
 """
 
 from __future__ import annotations
 
-import json
 import urllib.request
+from collections.abc import Sequence
 from typing import Any
+
+from millpond.core.stream_consumer import (
+    DatasetView,
+    ReadEvent,
+    ReadRecord,
+    decode_event,
+    decode_records,
+)
 
 Content = dict[tuple[str, str], dict[str, str]]
 """Live records, by (identity id, dataset name), then by key."""
@@ -32,22 +40,17 @@ class StreamReader:
             )["ShardIterator"]
             for shard in kinesis.list_shards(StreamName=stream_name)["Shards"]
         }
-        self._newest: dict[tuple[str, str], dict[str, tuple[int, str | None]]] = {}
+        self._views: dict[tuple[str, str], DatasetView] = {}
         self.stream_records = 0
 
     @property
     def datasets(self) -> int:
         """How many datasets have arrived."""
-        return len(self._newest)
+        return len(self._views)
 
     def content(self) -> Content:
         """Give what has arrived, without what was removed."""
-        return {
-            dataset: {
-                key: value for key, (_, value) in records.items() if value is not None
-            }
-            for dataset, records in self._newest.items()
-        }
+        return {dataset: view.values for dataset, view in self._views.items()}
 
     def read(self) -> bool:
         """Read on; say whether the end was reached."""
@@ -57,24 +60,21 @@ class StreamReader:
             self._iterators[shard_id] = answer["NextShardIterator"]
             at_end = at_end and answer["MillisBehindLatest"] == 0
             for record in answer["Records"]:
-                self._take(json.loads(record["Data"]))
+                self._take(record["Data"])
         return at_end
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _take(self, data: bytes) -> None:
         self.stream_records += 1
-        newest = self._newest.setdefault(
-            (event["identityId"], event["dataSetName"]), {}
-        )
-        for record in _records(event):
-            known_count, _ = newest.get(record["key"], (0, None))
-            if record["syncCount"] > known_count:
-                newest[record["key"]] = (record["syncCount"], record["value"])
+        event = decode_event(data)
+        if event is not None:
+            dataset = (event.identity_id, event.data_set_name)
+            view = self._views.setdefault(dataset, DatasetView())
+            view.take(event, _records(event))
 
 
-def _records(event: dict[str, Any]) -> list[dict[str, Any]]:
+def _records(event: ReadEvent) -> Sequence[ReadRecord]:
     """Take the records of an event; large ones are behind a link."""
-    if event["payloadType"] == "S3Url":
-        with urllib.request.urlopen(event["kinesisSyncRecordsURL"]) as answer:
-            fetched: list[dict[str, Any]] = json.load(answer)
-            return fetched
-    return event["kinesisSyncRecords"] or []
+    if event.records_url is not None:
+        with urllib.request.urlopen(event.records_url) as answer:
+            return decode_records(answer.read()) or ()
+    return event.kinesis_sync_records or ()

@@ -119,6 +119,20 @@ class LeasedSlice(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     counts: Counts
 
 
+def whole_pool(identity_pool_id: str) -> LeasedSlice:
+    """Make a slice that covers a pool, for reading it all without a run or a lease."""
+    return LeasedSlice(
+        identity_pool_id=identity_pool_id,
+        run_id="",
+        stream_name="",
+        slice=Slice(0, None, None),
+        slices=1,
+        fence=0,
+        position=None,
+        counts=Counts(),
+    )
+
+
 def advance(run: BulkPublishRun, step: Step) -> BulkPublishStatus:
     """Give the status after a step; a step that cannot happen is a bug."""
     return TRANSITIONS[run.status, step]

@@ -7,6 +7,7 @@ for as long as it lives. Reading and writing records is in `kinesis_records`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -24,8 +25,8 @@ from millpond.errors import (
 )
 from millpond.service.context import Caller, Context
 from millpond.settings import Settings
-from millpond.sinks.base import is_embedded
-from millpond.stores.base import Stream
+from millpond.sinks.base import is_embedded, sink_url, without_secrets
+from millpond.stores.base import Stream, StreamStore
 
 _LIST_STREAMS_MAX: Final = 100  # AWS: ListStreams, default and cap of Limit
 _DESCRIBE_STREAM_SHARDS_MAX: Final = 100  # AWS: DescribeStream, the same
@@ -58,6 +59,41 @@ async def create_stream(
         raise ResourceInUseException(
             f"Stream {name} under account {settings.account_id} already exists."
         )
+
+
+async def create_embedded_stream(
+    store: StreamStore,
+    streams: Mapping[str, str],
+    stream_name: str,
+    *,
+    shard_count: int,
+    now_ms: int,
+) -> str | None:
+    """
+    Create an embedded stream, for an administrator.
+
+    Args:
+        streams: the setting `streams`.
+    Returns:
+        Why it was refused; None when it was created.
+    """
+    if not is_embedded(streams, stream_name):
+        place = without_secrets(sink_url(streams, stream_name))
+        return (
+            f"stream '{stream_name}' is {place} by the setting 'streams'; create it "
+            "there, with the tools of its kind."
+        )
+    given = {"StreamName": stream_name, "ShardCount": shard_count}
+    try:
+        request = msgspec.convert(given, contract.CreateStreamRequest)
+        _shard_count(request)
+    except (msgspec.ValidationError, LimitExceededException) as error:
+        return f"it cannot be created: {str(error).removesuffix('.')}."
+    if not await store.create_stream(
+        stream_name, shard_count=shard_count, now_ms=now_ms
+    ):
+        return f"stream '{stream_name}' exists already."
+    return None
 
 
 def _shard_count(request: contract.CreateStreamRequest) -> int:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from millpond.errors import SettingsError
-from millpond.sinks.base import EMBEDDED, Sink, sink_url
+from millpond.sinks.base import EMBEDDED, Sink, SinkReader, sink_url
 from millpond.sinks.embedded import EmbeddedSink
+from millpond.sinks.embedded_reader import EmbeddedReader
 from millpond.stores.base import StreamStore
 
 SinkFactory = Callable[[str, str | None], Sink]
@@ -31,6 +32,7 @@ class Engine(NamedTuple):
 
 ENGINES: Final[dict[str, Engine]] = {
     "kinesis": Engine("millpond.sinks.kinesis"),
+    "file": Engine("millpond.sinks.file"),
 }
 """The engines besides our own, by scheme. A driver is loaded when it is needed."""
 
@@ -90,6 +92,26 @@ def make_sink(
         given = f"not '{scheme}'" if colon else "and this one has no scheme"
         raise SettingsError(f"The URL of a sink begins with {known}, {given}.")
     return factory(url, role_arn)
+
+
+def make_reader(url: str, *, store: StreamStore, from_end: bool) -> SinkReader:
+    """
+    Make the reader of a URL, not yet open.
+
+    Args:
+        from_end: begin with what comes after it is opened, not with the oldest record.
+    Raises:
+        SettingsError: as `make_sink` does.
+    """
+    scheme, colon, stream_name = url.partition(":")
+    scheme = scheme.lower()
+    if colon and scheme == EMBEDDED:
+        return EmbeddedReader(stream_name, store=store, from_end=from_end)
+    if colon and scheme in ENGINES:
+        reader: SinkReader = load_engine(scheme).make_reader(url, from_end=from_end)
+        return reader
+    known = ", ".join(sorted((EMBEDDED, *ENGINES)))
+    raise SettingsError(f"The URL of a sink that can be read begins with {known}.")
 
 
 async def open_sink(

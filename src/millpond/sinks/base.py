@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -165,3 +166,14 @@ def sink_url(streams: Mapping[str, str], stream_name: str) -> str:
 def is_embedded(streams: Mapping[str, str], stream_name: str) -> bool:
     """Say whether a name stands for the embedded stream of that name."""
     return sink_url(streams, stream_name) == f"{EMBEDDED}:{stream_name}"
+
+
+def without_secrets(url: str) -> str:
+    """Show the URL of a sink to people: without user, password and options."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition(":")[0] + ":"
+    hosts = parts.netloc.rpartition("@")[2]
+    slashes = "//" if url[len(parts.scheme) + 1 :].startswith("//") else ""
+    return f"{parts.scheme}:{slashes}{hosts}{parts.path}"

@@ -106,7 +106,7 @@ class EmbeddedSink:
     def _gone(self) -> StreamGoneError:
         return StreamGoneError(
             f"Stream '{self._stream_name}' does not exist.",
-            hint="Create it with `aws kinesis create-stream`.",
+            hint=f"Create it with `millpond stream create {self._stream_name}`.",
         )
 
     def _translated(self, error: StoreError) -> SinkError:

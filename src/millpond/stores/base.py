@@ -592,7 +592,8 @@ class BulkPublishStore(Protocol):
     ) -> list[DatasetSnapshot]:
         """
         Read live datasets of a slice behind a position, in (identity id, name) order:
-        at most `limit`, and no more once `bytes_max` bytes were read.
+        at most `limit`, and no more once `bytes_max` bytes were read. Whether the lease
+        is still good makes no difference (`core.bulk_publish.whole_pool` has none).
         """
         ...
 

@@ -90,6 +90,29 @@ COMMANDS: Final[Mapping[str, Command]] = {
             "drop": Command(_PARKED),
         }
     ),
+    "stream": Command(
+        words={
+            "create": Command({**_STORE, "--shards": TEXT}),
+            "list": Command(_STORE),
+            "tail": Command(
+                {
+                    **_SETTINGS,
+                    "--from-start": FLAG,
+                    "--count": TEXT,
+                    "--identity-id": TEXT,
+                    "--raw": FLAG,
+                }
+            ),
+            "verify": Command(
+                {
+                    **_STORE,
+                    "--identity-pool-id": TEXT,
+                    "--from": TEXT,
+                    "--wait": TEXT,
+                }
+            ),
+        }
+    ),
     "hook-secret": Command(_SETTINGS),
     "demo": Command(),
     "doctor": Command({"--identity-pool-id": TEXT, "--output": _OUTPUT, **_CONNECTION}),

@@ -596,6 +596,25 @@ class BulkPublishContract(StoreBench):
 
         self.play(tmp_path, scene)
 
+    def test_a_pool_is_scanned_without_a_run(self, tmp_path: Path) -> None:
+        """A slice that nobody has leased is read like any other: all live datasets."""
+
+        async def scene(store: Store) -> None:
+            for dataset_id in (PREFS, DatasetId(POOL, BOB, "a")):
+                await put(store, dataset_id, {"k": "v"})
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            await put(store, DatasetId(OTHER_POOL, BOB, "a"), {"k": "v"})
+            await put(store, DatasetId(POOL, BOB, "gone"), {"k": "v"})
+            await delete(store, DatasetId(POOL, BOB, "gone"))
+            found = await scan_all(store, bulk_publish.whole_pool(POOL), limit=1)
+
+            assert [(each.identity_id, each.dataset_name) for each in found] == [
+                (PREFS.identity_id, PREFS.dataset_name),
+                (BOB, "a"),
+            ]
+
+        self.play(tmp_path, scene)
+
     def test_a_scan_is_bounded(self, tmp_path: Path) -> None:
         """It stops at `limit` datasets, and once `bytes_max` bytes were read."""
 

@@ -1,0 +1,280 @@
+"""`millpond stream create|list|tail|verify`: streams, whatever they are behind."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from millpond.cli.administration import (
+    CommandError,
+    add_store_options,
+    iso,
+    run,
+    show,
+)
+from millpond.cli.serve import add_settings_options
+from millpond.settings import Settings
+
+if TYPE_CHECKING:
+    from millpond.core.streaming import StreamRecord
+    from millpond.stores.base import Store, Stream
+
+TAIL_WAIT_S = 1.0
+PAGE = 100
+
+
+def main(argv: list[str]) -> int:
+    """Run `millpond stream`."""
+    commands = {"create": _create, "list": _list, "tail": _tail, "verify": _verify}
+    return run(make_parser(), argv, commands)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog="millpond stream",
+        description="Create embedded streams; list, follow and verify streams of any "
+        "kind, by their names. With the server running or not.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    create = commands.add_parser("create", help="create an embedded stream")
+    create.add_argument("stream_name", metavar="NAME")
+    create.add_argument(
+        "--shards", type=_at_least_1, default=1, metavar="N", help="shards [1]"
+    )
+    listing = commands.add_parser(
+        "list", help="list the streams, where they are, and the pools that use them"
+    )
+    tail = commands.add_parser("tail", help="follow a stream as it grows")
+    _add_tail_options(tail)
+    verify = commands.add_parser(
+        "verify",
+        help="read a pool's stream as a consumer does and compare it with the pool",
+    )
+    _add_verify_options(verify)
+    add_store_options(create, listing, verify)
+    add_settings_options(tail)
+    return parser
+
+
+def _add_tail_options(tail: argparse.ArgumentParser) -> None:
+    tail.add_argument("stream_name", metavar="NAME")
+    tail.add_argument(
+        "--from-start",
+        action="store_true",
+        help="begin with the oldest record, not with the next one",
+    )
+    tail.add_argument(
+        "--count", type=_at_least_1, metavar="N", help="end after so many records"
+    )
+    tail.add_argument(
+        "--identity-id", metavar="ID", help="show records of this identity alone"
+    )
+    tail.add_argument(
+        "--raw",
+        action="store_true",
+        help="print the JSON of each record as it is, values included",
+    )
+
+
+def _add_verify_options(verify: argparse.ArgumentParser) -> None:
+    verify.add_argument("--identity-pool-id", required=True, metavar="ID")
+    verify.add_argument(
+        "--from",
+        dest="stream_name",
+        metavar="NAME",
+        help="another stream than the one that the pool is set up with",
+    )
+    verify.add_argument(
+        "--wait",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait so long for the outbox of the pool to be empty and its bulk "
+        "publish to be over",
+    )
+
+
+def _at_least_1(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < 1e9:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text}")
+    return number
+
+
+async def _create(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import app
+    from millpond.service.context import system_now_ms
+    from millpond.service.kinesis import create_embedded_stream
+
+    name = options.stream_name
+    async with app.open_store(settings) as store:
+        refusal = await create_embedded_stream(
+            store,
+            settings.streams,
+            name,
+            shard_count=options.shards,
+            now_ms=system_now_ms(),
+        )
+    if refusal is not None:
+        raise CommandError(refusal)
+    shown = {"StreamName": name, "ShardCount": options.shards}
+    show(options, shown, [f"Created stream {name} with {_shards(options.shards)}."])
+    return 0
+
+
+async def _list(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import app
+
+    async with app.open_store(settings) as store:
+        streams = {each.stream_name: each for each in await _all_streams(store)}
+        users = await _users(store)
+    names = sorted({*streams, *settings.streams, *users})
+    rows = [_row(settings, name, streams.get(name), users[name]) for name in names]
+    show(options, {"Streams": rows}, [_line(row) for row in rows])
+    return 0
+
+
+async def _all_streams(store: Store) -> list[Stream]:
+    found: list[Stream] = []
+    while page := await store.list_streams(
+        after=found[-1].stream_name if found else None, limit=PAGE
+    ):
+        found += page
+    return found
+
+
+async def _users(store: Store) -> defaultdict[str, list[dict[str, str]]]:
+    """Find the pools that are set up with a stream, by the name of that."""
+    found: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
+    after = None
+    while page := await store.list_identity_pools(after=after, limit=PAGE):
+        for pool in page:
+            if pool.stream is not None and pool.stream.stream_name is not None:
+                found[pool.stream.stream_name].append(
+                    {
+                        "IdentityPoolId": pool.identity_pool_id,
+                        "StreamingStatus": pool.stream.streaming_status or "DISABLED",
+                    }
+                )
+        after = page[-1].identity_pool_id
+    return found
+
+
+def _row(
+    settings: Settings, name: str, stream: Stream | None, users: list[dict[str, str]]
+) -> dict[str, Any]:
+    from millpond.sinks.base import is_embedded, sink_url, without_secrets
+
+    url = sink_url(settings.streams, name)
+    row: dict[str, Any] = {
+        "StreamName": name,
+        "Kind": url.partition(":")[0].lower(),
+        "Place": without_secrets(url),
+    }
+    if is_embedded(settings.streams, name):
+        row["ShardCount"] = 0 if stream is None else stream.shard_count
+    return {**row, "IdentityPools": users}
+
+
+def _line(row: dict[str, Any]) -> str:
+    match row.get("ShardCount"):
+        case None:
+            state = "-"
+        case 0:
+            state = "does not exist"
+        case number:
+            state = _shards(number)
+    pools = [
+        f"{each['IdentityPoolId']} {each['StreamingStatus']}"
+        for each in row["IdentityPools"]
+    ]
+    return "\t".join((row["StreamName"], row["Place"], state, *pools))
+
+
+def _shards(count: int) -> str:
+    return "1 shard" if count == 1 else f"{count} shards"
+
+
+async def _tail(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import app
+    from millpond.sinks import make_reader
+    from millpond.sinks.base import sink_url
+
+    left = options.count
+    async with app.open_store(settings) as store:
+        reader = make_reader(
+            sink_url(settings.streams, options.stream_name),
+            store=store,
+            from_end=not options.from_start,
+        )
+        try:
+            await reader.open()
+            while left is None or left > 0:
+                records = [
+                    each
+                    for each in await reader.read(wait_s=TAIL_WAIT_S)
+                    if options.identity_id in (None, each.partition_key)
+                ][:left]
+                _print(records, raw=options.raw)
+                left = None if left is None else left - len(records)
+        finally:
+            await reader.aclose()
+    return 0
+
+
+def _print(records: list[StreamRecord], *, raw: bool) -> None:
+    for record in records:
+        if raw:
+            sys.stdout.buffer.write(record.data + b"\n")
+        else:
+            sys.stdout.write(_describe(record) + "\n")
+    # Somebody may be looking; and a closed pipe is noticed here.
+    sys.stdout.flush()
+
+
+def _describe(record: StreamRecord) -> str:
+    """Tell of a record in a line, without its values."""
+    from millpond.core.stream_consumer import decode_event
+
+    event = decode_event(record.data)
+    if event is None:
+        return f"-\t{plain(record.partition_key)}\tno event: {len(record.data)} bytes"
+    if event.is_deletion:
+        what = "dataset deleted"
+    elif event.records_url is not None:
+        what = "records behind a link"
+    else:
+        records = event.kinesis_sync_records or []
+        removed = sum(each.value is None for each in records)
+        what = f"{len(records) - removed} set, {removed} removed"
+    names = (event.identity_id, event.data_set_name, str(event.sync_count))
+    return "\t".join((_time(event.last_modified_date), *map(plain, names), what))
+
+
+def _time(time_ms: int) -> str:
+    try:
+        return iso(time_ms)
+    except (ValueError, OverflowError, OSError):
+        return "-"
+
+
+def plain(text: str) -> str:
+    """Show text from a stream; a terminal must not be steered by it."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+async def _verify(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.cli.stream_verify import verify
+
+    return await verify(settings, options)
