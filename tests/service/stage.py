@@ -44,6 +44,7 @@ def make_context(
         "provider_keys": ProviderKeys(settings.login_providers),
         "hooks": Hooks(settings, secret=key),
         "payloads": EmbeddedPayloads(store, public_url="", now_ms=now_ms),
+        "payload_secret": b"p" * 32,
     }
     return Context(store=store, settings=settings, now_ms=now_ms, **(parts | others))
 

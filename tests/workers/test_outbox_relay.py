@@ -310,3 +310,26 @@ def test_a_change_that_is_too_large_is_sent_as_a_link(run: Run) -> None:
         ]
 
     run(test)
+
+
+def test_a_large_change_that_is_sent_again_leaves_one_payload(run: Run) -> None:
+    """It has the same link each time; another change has another one."""
+
+    async def test(world: World) -> None:
+        relay = relay_of(world)
+        world.sink.record_bytes_max = 400
+        await world.write(ONE, "d", *(f"key-{n}" for n in range(10)))
+        await world.write(ONE, "d", *(f"key-{n}" for n in range(10)))
+
+        await turn(relay)
+        await turn(relay)
+
+        first, second, *again = [
+            json.loads(record.data)["kinesisSyncRecordsURL"]
+            for put in world.sink.seen
+            for record in put
+        ]
+        assert first != second
+        assert again == [first, second]
+
+    run(test, [SinkUnavailableError("down")])

@@ -39,10 +39,10 @@ from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId, DatasetState
 from millpond.server import app
 from millpond.service.context import system_now_ms
-from millpond.service.stream_payloads import PAYLOAD_PATH
 from millpond.settings import Settings
 from millpond.sinks import make_reader
 from millpond.sinks.base import EMBEDDED, SinkReader, sink_url
+from millpond.sinks.embedded_payloads import PAYLOAD_PATH
 from millpond.stores.base import RecordRange, Store
 from millpond.stores.sqlite.stream_state import Arrived, LiveDataset, StreamState
 

@@ -169,6 +169,7 @@ def make_context(settings: Settings, store: Store) -> Context:
         provider_keys=ProviderKeys(settings.login_providers),
         hooks=Hooks(settings, secret=hook_secret(settings).encode()),
         payloads=_make_payloads(settings, store),
+        payload_secret=secret_key.derive(master, "stream payloads"),
         limits=SyncLimits(
             datasets_per_identity=settings.datasets_per_identity_max,
             records_per_dataset=settings.records_per_dataset_max,

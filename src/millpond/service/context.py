@@ -58,6 +58,8 @@ class Context:
     provider_keys: LoginProviderKeys
     hooks: Hook
     payloads: PayloadStore
+    payload_secret: bytes
+    """Makes the names of payloads; 32 bytes."""
     now_ms: Callable[[], int] = system_now_ms
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4

@@ -6,6 +6,7 @@ Source: ruling 19; payloadType S3Url of the developer guide.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import msgspec
@@ -45,7 +46,17 @@ def link_lifetime_s(settings: Settings) -> int:
 async def _moved_out(context: Context, record: StreamRecord) -> StreamRecord:
     url = await context.payloads.put(
         streaming.records_of(record.data),
+        name=_name(context, record),
         lifetime_s=link_lifetime_s(context.settings) + PUT_S_MAX,
     )
     data = streaming.move_records_out(record.data, url)
     return msgspec.structs.replace(record, data=data)
+
+
+def _name(context: Context, record: StreamRecord) -> str:
+    """Name a payload: the same when its record is sent again, and hard to guess."""
+    if not record.message_id:
+        return context.random_bytes(16).hex()
+    return hashlib.blake2b(
+        record.message_id.encode(), key=context.payload_secret, digest_size=16
+    ).hexdigest()

@@ -118,12 +118,14 @@ class SinkReader(Protocol):
 class PayloadStore(Protocol):
     """Where the records of a stream record go that is too large for its stream."""
 
-    async def put(self, data: bytes, *, lifetime_s: int) -> str:
+    async def put(self, data: bytes, *, name: str, lifetime_s: int) -> str:
         """
         Keep a payload.
 
         Args:
             data: a JSON array, UTF-8.
+            name: 32 hex digits that nobody can guess. A payload of that name is
+                replaced, so that a record that is sent again leaves one behind.
             lifetime_s: for at least how long its link is to work.
         Returns:
             A URL from which anyone who holds it can GET the payload, and nothing else.

@@ -2,12 +2,12 @@
 Large payloads in Millpond's own store, served at the address of the server.
 
 Anyone who holds a link can fetch what it leads to until it expires, as with the
-presigned links of AWS; so its last part is 128 random bits and opens nothing else.
+presigned links of AWS; so its last part is 128 bits that nobody can
+guess, and opens nothing else.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -25,7 +25,6 @@ class EmbeddedPayloads:
         *,
         public_url: str,
         now_ms: Callable[[], int],
-        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """
         Args:
@@ -34,13 +33,11 @@ class EmbeddedPayloads:
         self._store = store
         self._prefix = f"{public_url.rstrip('/')}{PAYLOAD_PATH}"
         self._now_ms = now_ms
-        self._random_bytes = random_bytes
 
-    async def put(self, data: bytes, *, lifetime_s: int) -> str:
-        payload_id = self._random_bytes(16).hex()
+    async def put(self, data: bytes, *, name: str, lifetime_s: int) -> str:
         expires_ms = self._now_ms() + lifetime_s * 1000
-        await self._store.put_stream_payload(payload_id, data, expires_ms=expires_ms)
-        return f"{self._prefix}{payload_id}"
+        await self._store.put_stream_payload(name, data, expires_ms=expires_ms)
+        return f"{self._prefix}{name}"
 
     async def aclose(self) -> None:
         """Nothing to let go of; the store is somebody else's."""

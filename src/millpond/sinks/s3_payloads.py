@@ -14,7 +14,6 @@ Those of an assumed role last an hour, so they are renewed early.
 from __future__ import annotations
 
 import re
-import secrets
 from typing import Any, Final
 
 from millpond import limits
@@ -54,9 +53,8 @@ class S3Payloads:
     def __repr__(self) -> str:
         return f"<S3Payloads {SCHEME}://{self._bucket}/{self._prefix}>"
 
-    async def put(self, data: bytes, *, lifetime_s: int) -> str:
-        name = f"{secrets.token_hex(16)}.json"
-        key = f"{self._prefix}/{name}" if self._prefix else name
+    async def put(self, data: bytes, *, name: str, lifetime_s: int) -> str:
+        key = f"{self._prefix}/{name}.json" if self._prefix else f"{name}.json"
         expires_s = min(lifetime_s, limits.PRESIGN_EXPIRES_S_MAX)
 
         def put(client: Any) -> str:

@@ -643,7 +643,10 @@ class StreamStore(Protocol):
     async def put_stream_payload(
         self, payload_id: str, data: bytes, *, expires_ms: int
     ) -> None:
-        """Keep the records of a stream record that were too large to go in it."""
+        """
+        Keep the records of a stream record that were too large to go in it; one of that
+        id is replaced.
+        """
         ...
 
     async def find_stream_payload(

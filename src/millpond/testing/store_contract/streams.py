@@ -294,5 +294,7 @@ class StreamContract(StoreBench):
             assert await find("one", now_ms=NOW_MS) is None
             assert await find("two", now_ms=NOW_MS) == b""
             assert await find("three", now_ms=NOW_MS) is None
+            await store.put_stream_payload("one", b"again", expires_ms=NOW_MS + 9)
+            assert await find("one", now_ms=NOW_MS + 8) == b"again"
 
         self.play(tmp_path, scene)

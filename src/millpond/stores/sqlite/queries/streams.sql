@@ -43,7 +43,9 @@ SELECT sequence_number, arrival_ms FROM stream_records
 WHERE sequence_number >= ? ORDER BY sequence_number LIMIT 1;
 
 -- name: put_stream_payload
-INSERT INTO stream_payloads (payload_id, expires_ms, data) VALUES (?, ?, ?);
+INSERT INTO stream_payloads (payload_id, expires_ms, data) VALUES (?, ?, ?)
+ON CONFLICT (payload_id) DO UPDATE SET
+    expires_ms = excluded.expires_ms, data = excluded.data;
 
 -- name: find_stream_payload
 SELECT data FROM stream_payloads WHERE payload_id = ? AND expires_ms > ?;

@@ -1,0 +1,262 @@
+"""
+SUCCEEDED is a promise: what a bulk publish and the outbox survive.
+
+Every test ends as a consumer would: the stream is read, repeats are removed, and what
+is left is compared with the pool (`millpond stream verify`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import pytest
+
+from acceptance.seeding import Seed, fill, identities
+from acceptance.sync_client import Dataset, create_pool, new_identity, replace
+from millpond.testing.server import RunningServer, wait_until
+
+KILLS: Final = 20
+STREAM: Final = "changes"
+# Many small slices, one after the other: a run has a middle to be disturbed in.
+SLOWLY: Final = {"bulk_publish_slices": "256", "bulk_publish_workers": "1"}
+
+
+def verify(
+    server: RunningServer, pool: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Compare a pool with its stream, as an operator would."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "millpond", "stream", "verify"),
+            *("--identity-pool-id", pool, "--data", str(server.data)),
+            *("--wait", "60"),
+        ],
+        env={**server.environment(), **settings, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def assert_clean(server: RunningServer, pool: str, **settings: str) -> None:
+    """Check that a pool and its stream are the same."""
+    found = verify(server, pool, **settings)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "clean" in found.stdout
+
+
+@contextlib.contextmanager
+def client_of(server: RunningServer, service: str) -> Iterator[Any]:
+    """A client that is closed in the end."""
+    with contextlib.closing(server.client(service)) as client:
+        yield client
+
+
+def use_stream(server: RunningServer, pool: str, status: str = "ENABLED") -> None:
+    """Switch the stream of a pool on or off."""
+    with client_of(server, "cognito-sync") as sync:
+        sync.set_identity_pool_configuration(
+            IdentityPoolId=pool,
+            CognitoStreams={"StreamName": STREAM, "StreamingStatus": status},
+        )
+
+
+def create_stream(server: RunningServer) -> None:
+    """Create the embedded stream."""
+    with client_of(server, "kinesis") as kinesis:
+        kinesis.create_stream(StreamName=STREAM, ShardCount=2)
+
+
+def status_of(server: RunningServer, pool: str) -> dict[str, Any]:
+    """Ask how the last run of a pool went."""
+    with client_of(server, "cognito-sync") as sync:
+        found: dict[str, Any] = sync.get_bulk_publish_details(IdentityPoolId=pool)
+        return found
+
+
+def wait_for_end(server: RunningServer, pool: str) -> dict[str, Any]:
+    """Wait until no run of a pool is in progress, and give its details."""
+
+    def ended() -> dict[str, Any] | None:
+        found = status_of(server, pool)
+        return found if found["BulkPublishStatus"] != "IN_PROGRESS" else None
+
+    found: dict[str, Any] = wait_until(ended, timeout_s=60)
+    return found
+
+
+def publish(server: RunningServer, pool: str) -> None:
+    """Start a bulk publish."""
+    with client_of(server, "cognito-sync") as sync:
+        sync.bulk_publish(IdentityPoolId=pool)
+
+
+def test_killed_twenty_times(start_server):
+    """kill -9 at random moments, again and again; then the run completes, whole."""
+    seed = random.randrange(2**32)
+    moments = random.Random(seed)
+    server = start_server(settings=SLOWLY)
+    create_stream(server)
+    # When one pool is through, the next one is published: each kill hits a run.
+    pools = [create_pool(server) for _ in range(6)]
+    for pool in pools:
+        use_stream(server, pool, "DISABLED")
+    server.stop()
+    people = identities(1500)
+    for pool in pools:
+        fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
+    server.start()
+    started: list[str] = []
+
+    for kill in range(KILLS):
+        if not started or status_of(server, started[-1])["BulkPublishStatus"] != (
+            "IN_PROGRESS"
+        ):
+            started.append(pools[len(started)])
+            use_stream(server, started[-1])
+            publish(server, started[-1])
+        time.sleep(moments.uniform(0, 0.15))
+        server.kill()
+        server.start()
+        assert status_of(server, started[-1])["BulkPublishStatus"] in (
+            "IN_PROGRESS",
+            "SUCCEEDED",
+        ), f"after kill {kill}, seed {seed}"
+
+    for pool in started:
+        assert wait_for_end(server, pool)["BulkPublishStatus"] == "SUCCEEDED", seed
+        assert_clean(server, pool)
+
+
+def test_killed_while_apps_write(start_server):
+    """Writes during a run and a kill: what was acknowledged is in pool and stream."""
+    server = start_server(settings=SLOWLY)
+    create_stream(server)
+    pool = create_pool(server)
+    use_stream(server, pool, "DISABLED")
+    server.stop()
+    people = identities(1500)
+    fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
+    server.start()
+    use_stream(server, pool)
+    publish(server, pool)
+    writers = [_Writer(pool, each) for each in (*people[:3], new_identity())]
+    threads = [threading.Thread(target=each.write, args=(server,)) for each in writers]
+    for each in threads:
+        each.start()
+    wait_until(lambda: all(each.acknowledged > 2 for each in writers))
+
+    server.kill()
+    for each in threads:
+        each.join()
+    server.start()
+
+    assert wait_for_end(server, pool)["BulkPublishStatus"] == "SUCCEEDED"
+    with client_of(server, "cognito-sync") as sync:
+        for writer in writers:
+            dataset = Dataset(sync, pool, writer.identity, "written")
+            # The last one may have been written without an answer.
+            assert int(dataset.values()["n"] or 0) >= writer.acknowledged
+    assert_clean(server, pool)
+
+
+class _Writer:
+    """An app that counts in a dataset until its server is gone."""
+
+    def __init__(self, pool: str, identity: str) -> None:
+        self.identity = identity
+        self.acknowledged = 0
+        self._pool = pool
+
+    def write(self, server: RunningServer) -> None:
+        """Write until a write fails."""
+        with client_of(server, "cognito-sync") as sync:
+            dataset = Dataset(sync, self._pool, self.identity, "written")
+            with contextlib.suppress(Exception):
+                while True:
+                    number = self.acknowledged + 1
+                    dataset.update(replace("n", str(number), self.acknowledged))
+                    self.acknowledged = number
+
+
+@pytest.mark.skipif(
+    not hasattr(resource, "prlimit"), reason="prlimit is a call of Linux"
+)
+def test_the_disk_is_full_in_the_middle_of_a_run(start_server):
+    """The run fails and says so; with room again, the next one delivers everything."""
+    server = start_server(settings={**SLOWLY, "bulk_publish_retries_max": "1"})
+    create_stream(server)
+    pool = create_pool(server)
+    use_stream(server, pool, "DISABLED")
+    server.stop()
+    people = identities(300)
+    fill(server.data, pool, (Seed(i, "a", {"k": i * 200}) for i in people))
+    server.start()
+    use_stream(server, pool)
+    # A limit on the size of files looks like a full disk to the store.
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    room = (1_500_000, resource.RLIM_INFINITY)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, room)
+    publish(server, pool)
+
+    def failed() -> dict[str, Any] | None:
+        # When not even the failure can be written, it is told once there is room.
+        found = status_of(server, pool)
+        if found["BulkPublishStatus"] == "IN_PROGRESS" and _stuck(server):
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, unlimited)
+        return found if found["BulkPublishStatus"] != "IN_PROGRESS" else None
+
+    found = wait_until(failed, timeout_s=60)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, unlimited)
+
+    assert found["BulkPublishStatus"] == "FAILED"
+    assert STREAM in found["FailureMessage"]
+    assert "disk" in found["FailureMessage"]
+    publish(server, pool)
+    assert wait_for_end(server, pool)["BulkPublishStatus"] == "SUCCEEDED"
+    assert_clean(server, pool)
+
+
+def _stuck(server: RunningServer) -> bool:
+    return any('"worker.failed"' in line for line in server.log)
+
+
+def test_deleted_datasets_stay_deleted(start_server):
+    """Datasets that go, change hands and come back during a run are as in the pool."""
+    server = start_server(settings=SLOWLY)
+    create_stream(server)
+    pool = create_pool(server)
+    use_stream(server, pool, "DISABLED")
+    server.stop()
+    people = identities(1200)
+    fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
+    server.start()
+    use_stream(server, pool)
+    publish(server, pool)
+
+    def disturb(numbered: tuple[int, str]) -> None:
+        number, identity = numbered
+        dataset = Dataset(sync, pool, identity, "a")
+        if number % 3 == 0:
+            dataset.delete()
+        elif number % 3 == 1:
+            dataset.delete()
+            dataset.put(k="again")
+        else:
+            dataset.put(k="changed", more="new")
+
+    with client_of(server, "cognito-sync") as sync, ThreadPoolExecutor(4) as threads:
+        list(threads.map(disturb, enumerate(people[::10])))
+
+    assert wait_for_end(server, pool)["BulkPublishStatus"] == "SUCCEEDED"
+    assert_clean(server, pool)
