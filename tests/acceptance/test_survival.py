@@ -260,3 +260,44 @@ def test_deleted_datasets_stay_deleted(start_server):
 
     assert wait_for_end(server, pool)["BulkPublishStatus"] == "SUCCEEDED"
     assert_clean(server, pool)
+
+
+def test_a_merge_onto_a_deleted_dataset_is_seen(start_server):
+    """Devices and consumers that know of the deletion get what a merge puts there."""
+    server = start_server()
+    create_stream(server)
+    with (
+        client_of(server, "cognito-identity") as identities,
+        client_of(server, "cognito-sync") as sync,
+    ):
+        pool = identities.create_identity_pool(
+            IdentityPoolName="test",
+            AllowUnauthenticatedIdentities=False,
+            DeveloperProviderName="login.test",
+        )["IdentityPoolId"]
+        use_stream(server, pool)
+        datasets = {}
+        for user in ("survivor", "loser"):
+            identity = identities.get_open_id_token_for_developer_identity(
+                IdentityPoolId=pool, Logins={"login.test": user}
+            )["IdentityId"]
+            datasets[user] = Dataset(sync, pool, identity, "prefs")
+        for number in range(5):
+            datasets["survivor"].update(replace("k", "old", number))
+        datasets["survivor"].delete()
+        datasets["loser"].put(k="kept")
+        merged = identities.merge_developer_identities(
+            SourceUserIdentifier="loser",
+            DestinationUserIdentifier="survivor",
+            DeveloperProviderName="login.test",
+            IdentityPoolId=pool,
+        )
+        survivor = datasets["survivor"]
+        assert merged["IdentityId"] == survivor.identity
+        seen = survivor.list(6)  # the count of the deletion
+
+    assert [each["Value"] for each in seen["Records"]] == ["kept"]
+    assert_clean(server, pool)
+    publish(server, pool)
+    assert wait_for_end(server, pool)["BulkPublishStatus"] == "SUCCEEDED"
+    assert_clean(server, pool)

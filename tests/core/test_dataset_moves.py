@@ -165,7 +165,7 @@ def test_a_leftover_comes_over_once_the_copy_is_deleted() -> None:
     )
 
     assert move.new.dataset_name == f"prefs.{LOSER}"
-    assert (move.moved.sync_count, move.moved.horizon) == (9, 9)
+    assert (move.moved.sync_count, move.moved.horizon) == (10, 9)
     assert move.moved.root_dataset_name == "prefs"
 
 
@@ -175,10 +175,10 @@ def test_a_leftover_comes_over_once_the_copy_is_deleted() -> None:
 @pytest.mark.parametrize(
     ("here", "arriving", "count", "horizon"),
     [
-        (dead(9), live(4, horizon=2), 9, 9),
-        (dead(3), live(8, horizon=0), 8, 3),
-        (dead(3), live(8, horizon=5), 8, 5),
-        (dead(4), live(4, horizon=0), 4, 4),
+        (dead(9), live(4, horizon=2), 10, 9),
+        (dead(3), live(8, horizon=0), 9, 3),
+        (dead(3), live(8, horizon=5), 9, 5),
+        (dead(4), live(4, horizon=0), 5, 4),
     ],
 )
 def test_no_counter_falls_at_the_new_place(
@@ -188,6 +188,7 @@ def test_no_counter_falls_at_the_new_place(
     (move,) = plan({"prefs": here}, {"prefs": arriving})
 
     assert (move.moved.sync_count, move.moved.horizon) == (count, horizon)
+    assert move.record_sync_count == count > here.sync_count
 
 
 def test_the_old_place_is_left_as_by_a_deletion() -> None:

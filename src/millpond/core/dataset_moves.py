@@ -6,6 +6,10 @@ it is put beside it, as `<name>.<losing identity id>`; the dataset of that name,
 *root*, reports it in `MergedDatasetNames` until the client has dealt with it and
 deletes it. Either way its records keep their counts, and so does the dataset.
 
+Where a dataset of that name was deleted it is different: devices and consumers of the
+stream know the count of that deletion, and pass over what is not above it. There the
+counter goes on above both, and all records are stamped with its new count.
+
 At the old place a deleted dataset stays behind: a client that comes there with the
 count it knew is told that the dataset was deleted, as it would be by any deletion.
 
@@ -38,6 +42,7 @@ class DatasetMove(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     new: DatasetId
     left: DatasetState  # what stays at the old place
     moved: DatasetState  # what stands at the new place
+    record_sync_count: int | None = None  # what all records get; None: they keep theirs
 
 
 def move_events(
@@ -47,7 +52,7 @@ def move_events(
     Tell a consumer of the pool's stream of a move: a deletion and a new dataset.
 
     Args:
-        records: those of the dataset.
+        records: those of the dataset, as they are at the new place.
     Returns:
         Identity id and encoded event, in the order to send.
     """
@@ -104,11 +109,14 @@ def plan_moves(
             for name, state in sorted(datasets.get(identity_id, {}).items()):
                 new_name = _new_name(name, identity_id, there)
                 if state.exists and new_name is not None:
+                    before = there.get(new_name)
+                    moved = _moved(name, new_name, state, before)
                     yield DatasetMove(
                         old=DatasetId(identity_pool_id, identity_id, name),
                         new=DatasetId(identity_pool_id, survivor, new_name),
                         left=gone(state, now_ms=now_ms),
-                        moved=_moved(name, new_name, state, there.get(new_name)),
+                        moved=moved,
+                        record_sync_count=moved.sync_count if before else None,
                     )
 
     moves: list[DatasetMove] = []
@@ -139,12 +147,14 @@ def _new_name(name: str, loser: str, there: Mapping[str, DatasetState]) -> str |
 def _moved(
     name: str, new_name: str, state: DatasetState, before: DatasetState | None
 ) -> DatasetState:
-    """Give the dataset at its new place; a counter that was there does not fall."""
+    """Give the dataset at its new place; a counter that was there goes on."""
     root = state.root_dataset_name if name == new_name else name
+    if before is None:
+        return msgspec.structs.replace(state, root_dataset_name=root)
     return msgspec.structs.replace(
         state,
-        sync_count=max(state.sync_count, before.sync_count if before else 0),
-        horizon=max(state.horizon, before.horizon if before else 0),
+        sync_count=max(state.sync_count, before.sync_count) + 1,
+        horizon=max(state.horizon, before.horizon),
         root_dataset_name=root,
     )
 

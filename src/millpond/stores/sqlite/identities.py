@@ -198,6 +198,8 @@ def _move(db: Writer, move: DatasetMove, *, streams: bool) -> None:
         (pool, old.identity_id, old.dataset_name, new.identity_id, new.dataset_name),
     ).fetchall()
     datasets.save_dataset(db, new, number, move.moved)
+    if move.record_sync_count is not None:
+        db.execute(_DATASET_SQL.stamp_records, (number, move.record_sync_count))
     devices.follow(db, number, move)
     datasets.save_dataset(db, old, None, move.left)
     if streams:

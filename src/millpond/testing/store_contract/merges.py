@@ -11,6 +11,7 @@ import pytest
 from millpond.core import identities
 from millpond.core.dataset_moves import move_events
 from millpond.core.identities import IdentityChanges, StoredIdentities
+from millpond.core.stream_consumer import ReadRecord, decode_event
 from millpond.core.sync import (
     DatasetId,
     DatasetState,
@@ -199,20 +200,26 @@ class MergeContract(StoreBench):
         self.play(tmp_path, scene)
 
     def test_a_dataset_takes_the_place_of_a_dead_one(self, tmp_path: Path) -> None:
-        """Its counter and its horizon are those that were decided on."""
+        """Its counter goes on, and all records are above the deletion."""
 
         async def scene(store: Store) -> None:
             await begin(store)
             for _ in range(5):
                 await put(store, PREFS, {"k": "mine"})
             await delete(store, PREFS)
-            await put(store, THEIRS, {"k": "theirs"})
+            await put(store, THEIRS, {"k": "theirs", "gone": "x"})
+            await put(store, THEIRS, {"gone": None})
             (move,) = (await merge(store)).moves
 
             page = await read_all(store, PREFS)
             assert page.dataset == move.moved
-            assert (move.moved.sync_count, move.moved.horizon) == (6, 6)
-            assert [(e.value, e.sync_count) for e in page.records] == [("theirs", 1)]
+            assert (move.moved.sync_count, move.moved.horizon) == (7, 6)
+            found = {each.key: (each.value, each.sync_count) for each in page.records}
+            assert found == {"k": ("theirs", 7), "gone": (None, 7)}
+            *_, last = await store.list_outbox(POOL, limit=9, bytes_max=9999)
+            event = decode_event(last.data)
+            assert event is not None
+            assert event.kinesis_sync_records == [ReadRecord("k", 7, "theirs")]
 
         self.play(tmp_path, scene)
 

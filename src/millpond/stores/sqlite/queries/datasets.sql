@@ -140,6 +140,9 @@ SELECT coalesce(sum(live), 0), coalesce(sum(data_storage), 0),
     max(last_modified_date_ms)
 FROM datasets WHERE identity_pool_id = ? AND identity_id = ?;
 
+-- name: stamp_records
+UPDATE records SET sync_count = ?2 WHERE dataset_number = ?1;
+
 -- name: put_outbox
 INSERT INTO outbox (identity_pool_id, identity_id, data, created_ms)
 VALUES (?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER));
