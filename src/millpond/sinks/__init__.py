@@ -29,7 +29,10 @@ class Engine(NamedTuple):
     extra: str = ""  # of the package, with the driver; empty: nothing more is needed
 
 
-ENGINES: Final[dict[str, Engine]] = {}
+ENGINES: Final[dict[str, Engine]] = {
+    "kafka": Engine("millpond.sinks.kafka", extra="kafka"),
+    "nats": Engine("millpond.sinks.nats", extra="nats"),
+}
 """The engines besides our own, by scheme. A driver is loaded when it is needed."""
 
 
