@@ -23,9 +23,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import nats
 import nats.errors
 import nats.js.errors
+from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
 READY_S_MAX = 30.0
@@ -202,13 +202,13 @@ class NatsCluster:
 
 
 @contextlib.asynccontextmanager
-async def connected(urls: Sequence[str]) -> AsyncIterator[nats.NATS]:
+async def connected(urls: Sequence[str]) -> AsyncIterator[Client]:
     """Give the driver's own client."""
 
     async def quiet(error: Exception) -> None:
         pass
 
-    client = nats.NATS()
+    client = Client()
     try:
         await client.connect(
             list(urls),

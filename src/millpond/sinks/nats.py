@@ -10,9 +10,9 @@ one would stay at its wrong place for good. So within a put, a record is sent on
 the record before it of the same partition key was acknowledged: a chain for each key,
 all chains at once. A record that fails ends its chain.
 
-What is not acknowledged is sent again, on a new connection when the old one fell silent,
-for `patience_s` seconds: a cluster elects a new leader in a few. A repeat has the same
-message id, and there is one record of a key on its way, so repeats do no harm.
+What is not acknowledged is sent again, on a new connection when the old one fell
+silent, for `patience_s` seconds: a cluster elects a new leader in a few. A repeat has
+the same message id, and there is one record of a key on its way, so repeats do no harm.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from millpond.core.streaming import StreamRecord
-from millpond.errors import SinkError, SinkUnavailableError, StreamGoneError
+from millpond.errors import SinkError, SinkUnavailableError
 from millpond.sinks.base import FailedRecord, PutResult, hold_back_followers
 from millpond.sinks.nats_connection import (
     ApiError,
@@ -59,6 +59,8 @@ EXCEEDS_MAXIMUM: Final = 10054  # NATS: larger than max_msg_size
 HEADER_TOO_LARGE: Final = 10097
 SEALED: Final = 10109
 OTHER_STREAM: Final = 10060  # the subject belongs to another stream
+FULL: Final = {10002, 10023, 10028, 10047, 10077}
+"""Of stream, account or disk: not a matter of seconds."""
 WORTH_A_REPEAT: Final = {408, 429, 503}
 DUPLICATE_IN_PROCESS: Final = 10158  # the same message id is being stored just now
 
@@ -348,7 +350,7 @@ class _Put:
         reason = error.description
         if error.err_code in (EXCEEDS_MAXIMUM, HEADER_TOO_LARGE):
             self._fail(index, f"It is too large for the stream: {reason}.", False)
-        elif (
+        elif error.err_code not in FULL and (
             error.code in WORTH_A_REPEAT
             or error.err_code in (OTHER_STREAM, SEALED, DUPLICATE_IN_PROCESS)
         ):
@@ -357,7 +359,6 @@ class _Put:
             self._in_doubt = error.err_code != DUPLICATE_IN_PROCESS
             self._again.append(index)
         else:
-            # The stream or its disk is full, or the like: not a matter of seconds.
             self._fail(index, f"{reason}.", True)
 
 

@@ -41,6 +41,8 @@ from millpond.sinks.urls import read_url
 CONNECT_S: Final = 2.0
 """How long one server may take to answer."""
 CLOSE_S: Final = 1.0
+TRIES: Final = 3
+"""A server that refuses us hangs up, and its reason may get lost by that."""
 LOOKUP_S: Final = 2.0
 FLUSH_S: Final = 5.0
 """How long the socket may refuse bytes; then the connection counts as lost."""
@@ -86,7 +88,9 @@ def read_address(url: str) -> NatsAddress:
     """
     found = read_url(url, options=("subject", "tls", "ca"))
     if not found.hosts:
-        raise SettingsError("The URL of a NATS stream names a host: nats://HOST/STREAM.")
+        raise SettingsError(
+            "The URL of a NATS stream names a host: nats://HOST/STREAM."
+        )
     for host in found.hosts:
         try:
             valid = urlsplit(f"//{host}").hostname and urlsplit(f"//{host}").port != 0
@@ -132,6 +136,7 @@ class NatsConnection:
         self._on_trouble = on_trouble
         self._trouble: Exception | None = None
         self._given_up = False
+        self.cut_off = False  # it ended while we introduced ourselves
         self.refusal = ""  # what the server does not allow, in its words
         self.client = _TlsClient() if address.tls else Client()
 
@@ -181,7 +186,13 @@ class NatsConnection:
                 ),
                 timeout=3 * CONNECT_S,
             )
+            if not self.client.is_connected:
+                raise nats.errors.UnexpectedEOF
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
+            self.cut_off = isinstance(
+                error,
+                nats.errors.UnexpectedEOF | ConnectionResetError | BrokenPipeError,
+            )
             await self.aclose()
             raise self._refused(host, error) from error
         except BaseException:
@@ -296,20 +307,29 @@ async def connect(
     """
     failure: SinkUnavailableError | None = None
     for host in hosts:
-        connection = NatsConnection(address, on_trouble)
-        try:
-            await connection.open(host)
-        except SinkUnavailableError as error:
-            failure = error
-        else:
-            return connection
+        for _ in range(TRIES):
+            connection = NatsConnection(address, on_trouble)
+            try:
+                await connection.open(host)
+            except SinkUnavailableError as error:
+                failure = error
+            else:
+                return connection
+            if not connection.cut_off:
+                break
     assert failure is not None, "an address has at least one host"
     raise failure
 
 
 def reason_of(error: BaseException) -> str:
     """Say in a few words what is wrong, without a full stop."""
-    text = str(error).strip().strip("'").removeprefix("nats: ").strip(" .'")
+    text = (
+        str(getattr(error, "description", None) or error)
+        .strip()
+        .strip("'")
+        .removeprefix("nats: ")
+        .strip(" .'")
+    )
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return text or type(error).__name__

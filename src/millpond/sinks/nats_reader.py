@@ -2,9 +2,9 @@
 The reader of a NATS stream: messages in the order of the stream, each once.
 
 It pulls from a consumer of its own, which the server forgets a minute after the last
-request. The reader itself remembers where it stands: when the connection or the consumer
-is lost, or a message is missing between two others, it goes on from there with a new
-consumer.
+request. The reader itself remembers where it stands: when the connection or the
+consumer is lost, or a message is missing between two others, it goes on from there with
+a new consumer.
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ class _Pull:
         await client.subscribe(self._inbox, cb=self._take, pending_bytes_limit=0)
         manager = client.jsm(timeout=LOOKUP_S)
         consumer = await manager.add_consumer(self._stream_name, config)
-        self._subject = (
-            f"$JS.API.CONSUMER.MSG.NEXT.{self._stream_name}.{consumer.name}"
-        )
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream_name}.{consumer.name}"
         self._bytes_max = bytes_max
 
     async def take(self, deadline: float) -> list[Msg]:
@@ -186,7 +184,7 @@ class _Pull:
             self._due = 0
             status = (message.headers or {}).get("Status", "")
             description = (message.headers or {}).get("Description", "")
-            # 404 and 408: nothing, for now; a request that came to its end is a 409 too.
+            # 404, 408: nothing for now; 409 also when a request came to its end.
             if status == "503" or "Consumer" in description:
                 self._broken = f"nats: {description or 'the consumer is lost'}"
         elif not self._broken:
