@@ -220,10 +220,13 @@ async def connected(urls: Sequence[str]) -> AsyncIterator[Client]:
         )
         yield client
     finally:
+        with contextlib.suppress(Exception):
+            await client.close()
+        # The driver leaves the socket open after a failed connect.
         writer = getattr(client._transport, "_io_writer", None)
-        await client.close()
         if writer is not None:
             writer.transport.abort()
+            await asyncio.sleep(0)
 
 
 async def create_stream(urls: Sequence[str], name: str, **config: Any) -> None:

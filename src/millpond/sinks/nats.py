@@ -32,6 +32,7 @@ from millpond.core.streaming import StreamRecord
 from millpond.errors import SinkError, SinkUnavailableError
 from millpond.sinks.base import FailedRecord, PutResult, hold_back_followers
 from millpond.sinks.nats_connection import (
+    CONNECT_S,
     ApiError,
     NatsAddress,
     NatsConnection,
@@ -132,6 +133,14 @@ class NatsSink:
                 await connection.aclose()
         self._wake()
 
+    @property
+    def current(self) -> tuple[NatsConnection, str] | None:
+        """The connection and the inbox for its answers; None when it is lost."""
+        connection = self._connection
+        if connection is None or not connection.usable:
+            return None
+        return connection, self._inbox
+
     async def connected(self) -> tuple[NatsConnection, str]:
         """
         Give a connection, a new one if need be, and the inbox for its answers.
@@ -140,9 +149,9 @@ class NatsSink:
             SinkError, SinkUnavailableError: as `connect` does.
         """
         async with self._connecting:
+            if self.current is not None:
+                return self.current
             old = self._connection
-            if old is not None and old.usable:
-                return old, self._inbox
             self._connection = None
             if old is not None:
                 await old.aclose()
@@ -257,7 +266,7 @@ class _Put:
                 self._give_up()
                 return
             try:
-                connection, inbox = await self._sink.connected()
+                connection, inbox = await self._connected(deadline)
                 if connection is not used:
                     used = connection
                     self._send_again(self._sent)
@@ -269,6 +278,17 @@ class _Put:
                 await asyncio.sleep(TICK_S)
                 continue
             await self._wait(connection)
+
+    async def _connected(self, deadline: float) -> tuple[NatsConnection, str]:
+        """Give the connection; wait for a new one not much longer than allowed."""
+        current = self._sink.current
+        if current is not None:
+            return current
+        wait_s = max(deadline - time.monotonic(), 0) + CONNECT_S
+        try:
+            return await asyncio.wait_for(self._sink.connected(), wait_s)
+        except TimeoutError as error:
+            raise SinkUnavailableError("No NATS server answered in time.") from error
 
     async def _send(self, connection: NatsConnection, inbox: str) -> None:
         publish = connection.client.publish
@@ -356,7 +376,7 @@ class _Put:
         ):
             # That the stream is gone or sealed is seen when it is looked up.
             self._reason = reason
-            self._in_doubt = error.err_code != DUPLICATE_IN_PROCESS
+            self._in_doubt |= error.err_code != DUPLICATE_IN_PROCESS
             self._again.append(index)
         else:
             self._fail(index, f"{reason}.", True)

@@ -49,6 +49,8 @@ FLUSH_S: Final = 5.0
 ASK_AGAIN_S: Final = 0.3
 STREAM_NOT_FOUND: Final = 10059  # NATS: error code of the JetStream API
 
+_CUT_OFF: Final = (nats.errors.UnexpectedEOF, ConnectionResetError, BrokenPipeError)
+
 _log = structlog.get_logger()
 # What the driver logs reaches us as an error or a lost connection. Without a handler
 # of its own Python would print it to stderr.
@@ -189,12 +191,10 @@ class NatsConnection:
             if not self.client.is_connected:
                 raise nats.errors.UnexpectedEOF
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
-            self.cut_off = isinstance(
-                error,
-                nats.errors.UnexpectedEOF | ConnectionResetError | BrokenPipeError,
-            )
+            self.cut_off = isinstance(error, _CUT_OFF)
+            refused = self._refused(host, error)  # closing may bring other errors
             await self.aclose()
-            raise self._refused(host, error) from error
+            raise refused from error
         except BaseException:
             await self.aclose()
             raise
@@ -323,16 +323,10 @@ async def connect(
 
 def reason_of(error: BaseException) -> str:
     """Say in a few words what is wrong, without a full stop."""
-    text = (
-        str(getattr(error, "description", None) or error)
-        .strip()
-        .strip("'")
-        .removeprefix("nats: ")
-        .strip(" .'")
-    )
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return text or type(error).__name__
+    text = str(getattr(error, "description", None) or error).strip(" .'")
+    return text.removeprefix("nats: ").strip(" .'") or type(error).__name__
 
 
 def _only_subject(name: str, subjects: list[str]) -> str:
