@@ -436,6 +436,22 @@ def test_a_put_into_a_server_that_stays_stalled_ends(tmp_path):
 
 
 @needs_server
+def test_closing_ends_a_put_in_its_middle(tmp_path):
+    """A put whose sink is closed ends with an error, and opens nothing again."""
+
+    async def scene(server: NatsServer) -> None:
+        async with opened(sink_of(server.host)) as sink:
+            server.stall()
+            putting = asyncio.create_task(sink.put(numbered(3)))
+            await asyncio.sleep(0)
+            await sink.aclose()
+            with pytest.raises(SinkError, match="closed in the middle"):
+                await putting
+
+    with_server(tmp_path, scene)
+
+
+@needs_server
 def test_a_leader_that_is_killed_loses_nothing(tmp_path):
     """Its followers take over in the middle of puts; all arrive once, in order."""
     records = numbered(6000, keys=40, size=500)

@@ -87,6 +87,10 @@ class NatsSink:
         return f"<NatsSink {self.address}, {state}>"
 
     @property
+    def is_open(self) -> bool:
+        return self._stream is not None
+
+    @property
     def bytes_max(self) -> int:
         return max(BYTES_MAX, self.record_bytes_max)
 
@@ -103,7 +107,11 @@ class NatsSink:
     async def open(self) -> None:
         if self._stream is None:
             connection, _ = await self.connected()
-            self._stream = await connection.find_stream()
+            try:
+                self._stream = await connection.find_stream()
+            except BaseException:
+                await self.aclose()
+                raise
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         if self._stream is None:
@@ -127,6 +135,7 @@ class NatsSink:
 
     async def aclose(self) -> None:
         self._stream = None
+        self._wake()
         async with self._connecting:
             connection, self._connection = self._connection, None
             if connection is not None:
@@ -281,6 +290,8 @@ class _Put:
 
     async def _connected(self, deadline: float) -> tuple[NatsConnection, str]:
         """Give the connection; wait for a new one not much longer than allowed."""
+        if not self._sink.is_open:
+            raise SinkError(f"{self._sink} was closed in the middle of a put.")
         current = self._sink.current
         if current is not None:
             return current

@@ -237,6 +237,7 @@ class NatsConnection:
         writer = getattr(self.client._transport, "_io_writer", None)
         if writer is not None:
             writer.transport.abort()
+            await asyncio.sleep(0)  # in which it lets go of the socket
         if not done:
             await asyncio.wait({closing}, timeout=CLOSE_S)
             closing.cancel()
