@@ -206,7 +206,13 @@ def test_pure_parts_do_no_io(module: str, path: Path) -> None:
 
 def test_the_ports_know_no_driver() -> None:
     """A driver is imported by the one package that is built on it."""
-    homes = {"apsw": "stores.sqlite", "granian": "server", "starlette": "server"}
+    homes = {
+        "apsw": "stores.sqlite",
+        "confluent_kafka": "sinks",
+        "granian": "server",
+        "nats": "sinks",
+        "starlette": "server",
+    }
     for module, path in modules():
         for imported in imports(path):
             package = imported.split(".")[0]
@@ -221,12 +227,14 @@ def test_only_the_standard_library_and_what_is_declared_is_imported() -> None:
         "aiohttp",
         "apsw",
         "botocore",
+        "confluent_kafka",  # of the extra kafka
         "cryptography",
         "dateutil",  # of the package python-dateutil
         "granian",
         "jmespath",
         "jwt",  # of the package pyjwt
         "msgspec",
+        "nats",  # of the extra nats
         "prometheus_client",
         "rich",
         "starlette",

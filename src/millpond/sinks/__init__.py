@@ -33,6 +33,8 @@ class Engine(NamedTuple):
 ENGINES: Final[dict[str, Engine]] = {
     "kinesis": Engine("millpond.sinks.kinesis"),
     "file": Engine("millpond.sinks.file"),
+    "kafka": Engine("millpond.sinks.kafka", extra="kafka"),
+    "nats": Engine("millpond.sinks.nats", extra="nats"),
 }
 """The engines besides our own, by scheme. A driver is loaded when it is needed."""
 

@@ -1,0 +1,431 @@
+"""
+The NATS sink: a stream of NATS JetStream.
+
+Order
+-----
+The server removes repeats by message id, and so keeps a record where it arrived first.
+If all records of a put were on their way at once and one was lost, those behind it
+would be stored before it; sent again, they would be dropped as repeats, and the lost
+one would stay at its wrong place for good. So within a put, a record is sent only after
+the record before it of the same partition key was acknowledged: a chain for each key,
+all chains at once. A record that fails ends its chain.
+
+What is not acknowledged is sent again, on a new connection when the old one fell
+silent, for `patience_s` seconds: a cluster elects a new leader in a few. A repeat has
+the same message id, and there is one record of a key on its way, so repeats do no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+
+from millpond.core.streaming import StreamRecord
+from millpond.errors import SinkError, SinkUnavailableError
+from millpond.sinks.base import FailedRecord, PutResult, hold_back_followers
+from millpond.sinks.nats_connection import (
+    CONNECT_S,
+    ApiError,
+    NatsAddress,
+    NatsConnection,
+    StreamInfo,
+    connect,
+    read_address,
+    reason_of,
+)
+from millpond.sinks.nats_reader import PARTITION_KEY, make_reader
+
+__all__ = ["NatsSink", "make_reader", "make_sink"]
+
+PATIENCE_S: Final = 20.0
+SILENCE_S: Final = 4.0
+"""How long the connection may be silent while answers are due; then it is replaced."""
+TICK_S: Final = 0.25
+"""How long to wait before asking again, and how often to look at the clock."""
+BYTES_MAX: Final = 8 * 1024 * 1024
+MESSAGE_BYTES_MAX: Final = 1024 * 1024  # NATS: the server's default
+HEADER_BYTES: Final = 512
+"""What a record may need besides its key and data: the names of the headers, the
+message id, and the percent signs of the key."""
+
+EXCEEDS_MAXIMUM: Final = 10054  # NATS: larger than max_msg_size
+HEADER_TOO_LARGE: Final = 10097
+SEALED: Final = 10109
+OTHER_STREAM: Final = 10060  # the subject belongs to another stream
+FULL: Final = {10002, 10023, 10028, 10047, 10077}
+"""Of stream, account or disk: not a matter of seconds."""
+WORTH_A_REPEAT: Final = {408, 429, 503}
+DUPLICATE_IN_PROCESS: Final = 10158  # the same message id is being stored just now
+
+
+class NatsSink:
+    """A stream of NATS JetStream as a sink."""
+
+    records_max: Final = 1000
+
+    def __init__(self, address: NatsAddress, *, patience_s: float = PATIENCE_S) -> None:
+        self.address = address
+        self._patience_s = patience_s
+        self._hosts = address.hosts
+        self._connection: NatsConnection | None = None
+        self._inbox = ""
+        self._connecting = asyncio.Lock()
+        self._stream: StreamInfo | None = None
+        self._puts: dict[str, _Put] = {}
+        self._numbers = itertools.count(1)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._stream is None else "open"
+        return f"<NatsSink {self.address}, {state}>"
+
+    @property
+    def is_open(self) -> bool:
+        return self._stream is not None
+
+    @property
+    def bytes_max(self) -> int:
+        return max(BYTES_MAX, self.record_bytes_max)
+
+    @property
+    def record_bytes_max(self) -> int:
+        return max(0, self.message_bytes_max - HEADER_BYTES)
+
+    @property
+    def message_bytes_max(self) -> int:
+        """How many bytes a message may have, headers included."""
+        stream = self._stream
+        return MESSAGE_BYTES_MAX if stream is None else stream.message_bytes_max
+
+    async def open(self) -> None:
+        if self._stream is None:
+            connection, _ = await self.connected()
+            try:
+                self._stream = await connection.find_stream()
+            except BaseException:
+                await self.aclose()
+                raise
+
+    async def put(self, records: Sequence[StreamRecord]) -> PutResult:
+        if self._stream is None:
+            raise SinkError(f"{self} is not open.")
+        number = str(next(self._numbers))
+        put = _Put(self, self._stream.subject, number, records)
+        self._puts[number] = put
+        try:
+            await put.run(time.monotonic() + self._patience_s)
+        finally:
+            del self._puts[number]
+        result = hold_back_followers(records, put.failed.values())
+        if put.acknowledged == 0 and put.failed:
+            first = result.failed[0]
+            if all(each.retryable for each in result.failed):
+                raise SinkUnavailableError(
+                    f"NATS stream '{self.address.stream_name}' takes no records: "
+                    f"{first.reason}"
+                )
+        return result
+
+    async def aclose(self) -> None:
+        self._stream = None
+        self._wake()
+        async with self._connecting:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                await connection.aclose()
+        self._wake()
+
+    @property
+    def current(self) -> tuple[NatsConnection, str] | None:
+        """The connection and the inbox for its answers; None when it is lost."""
+        connection = self._connection
+        if connection is None or not connection.usable:
+            return None
+        return connection, self._inbox
+
+    async def connected(self) -> tuple[NatsConnection, str]:
+        """
+        Give a connection, a new one if need be, and the inbox for its answers.
+
+        Raises:
+            SinkError, SinkUnavailableError: as `connect` does.
+        """
+        async with self._connecting:
+            if self.current is not None:
+                return self.current
+            old = self._connection
+            self._connection = None
+            if old is not None:
+                await old.aclose()
+            connection = await connect(self.address, self._hosts, self._wake)
+            try:
+                inbox = f"{connection.client.new_inbox()}."
+                await connection.client.subscribe(f"{inbox}*", cb=self._take_answer)
+            except (nats.errors.Error, OSError) as error:
+                await connection.aclose()
+                raise SinkUnavailableError(
+                    f"The connection to NATS was lost: {reason_of(error)}."
+                ) from error
+            self._remember_servers(connection)
+            self._connection, self._inbox = connection, inbox
+            return connection, inbox
+
+    def _remember_servers(self, connection: NatsConnection) -> None:
+        """Turn to another server the next time; the cluster names more of them."""
+        known = dict.fromkeys(self.address.hosts + connection.servers)
+        url = connection.client.connected_url
+        current = "" if url is None else url.netloc
+        rest = [host for host in known if host != current]
+        self._hosts = (*rest, current) if current else tuple(known)
+
+    async def _take_answer(self, message: Msg) -> None:
+        number, _, index = message.subject.rpartition(".")[2].partition("-")
+        put = self._puts.get(number)
+        if put is not None:
+            put.take_answer(int(index), message)
+
+    def _wake(self) -> None:
+        for put in self._puts.values():
+            put.wake()
+
+
+class _Put:
+    """One put on its way: a chain for each partition key."""
+
+    def __init__(
+        self,
+        sink: NatsSink,
+        subject: str,
+        number: str,
+        records: Sequence[StreamRecord],
+    ) -> None:
+        self.failed: dict[int, FailedRecord] = {}
+        self.acknowledged = 0
+        self._sink = sink
+        self._subject = subject
+        self._number = number
+        self._records = records
+        self._next: dict[int, int] = {}  # the record behind one in its chain
+        self._ready: list[int] = []  # to be sent
+        self._sent: set[int] = set()  # to be acknowledged
+        self._again: list[int] = []  # to be sent again after a pause
+        self._in_doubt = False  # whether the stream still exists
+        self._reason = "no acknowledgement in time"
+        self._heard_at = 0.0
+        self._wakes = asyncio.Event()
+        self.wake = self._wakes.set
+        self._link()
+
+    def _link(self) -> None:
+        """Put the records in their chains; one that is too large ends its own."""
+        last: dict[str, int] = {}
+        for index, record in enumerate(self._records):
+            key = record.partition_key
+            before = last.get(key)
+            if before in self.failed:
+                continue
+            last[key] = index
+            if not self._check_size(index, record):
+                continue
+            if before is None:
+                self._ready.append(index)
+            else:
+                self._next[before] = index
+
+    def _check_size(self, index: int, record: StreamRecord) -> bool:
+        limit = self._sink.record_bytes_max
+        size = len(record.partition_key.encode()) + len(record.data)
+        if size <= limit:
+            # A long key or message id may still be too much.
+            limit = self._sink.message_bytes_max
+            size = len(record.data) + _header_bytes(self._headers(record))
+        if size <= limit:
+            return True
+        self._fail(index, f"It has {size} bytes; the limit is {limit}.", False)
+        return False
+
+    def _headers(self, record: StreamRecord) -> dict[str, str]:
+        headers = {
+            "Nats-Expected-Stream": self._sink.address.stream_name,
+            PARTITION_KEY: quote(record.partition_key, safe=":"),
+        }
+        if record.message_id:
+            headers["Nats-Msg-Id"] = quote(record.message_id, safe=":/")
+        return headers
+
+    async def run(self, deadline: float) -> None:
+        """
+        Send the records, and again what is not acknowledged.
+
+        Args:
+            deadline: of the monotonic clock; what is not acknowledged by then failed.
+        Raises:
+            StreamGoneError, SinkError: as `Sink.put` does.
+        """
+        used: NatsConnection | None = None
+        while self._ready or self._sent or self._again:
+            if time.monotonic() >= deadline:
+                self._give_up()
+                return
+            try:
+                connection, inbox = await self._connected(deadline)
+                if connection is not used:
+                    used = connection
+                    self._send_again(self._sent)
+                if self._again:
+                    await self._look_around(connection)
+                await self._send(connection, inbox)
+            except SinkUnavailableError as error:
+                self._reason = str(error).rstrip(".")
+                await asyncio.sleep(TICK_S)
+                continue
+            await self._wait(connection)
+
+    async def _connected(self, deadline: float) -> tuple[NatsConnection, str]:
+        """Give the connection; wait for a new one not much longer than allowed."""
+        if not self._sink.is_open:
+            raise SinkError(f"{self._sink} was closed in the middle of a put.")
+        current = self._sink.current
+        if current is not None:
+            return current
+        wait_s = max(deadline - time.monotonic(), 0) + CONNECT_S
+        try:
+            return await asyncio.wait_for(self._sink.connected(), wait_s)
+        except TimeoutError as error:
+            raise SinkUnavailableError("No NATS server answered in time.") from error
+
+    async def _send(self, connection: NatsConnection, inbox: str) -> None:
+        publish = connection.client.publish
+        ready, self._ready = self._ready, []
+        if ready and not self._sent:
+            self._heard_at = time.monotonic()
+        for position, index in enumerate(ready):
+            record = self._records[index]
+            try:
+                if not connection.usable:
+                    raise nats.errors.ConnectionClosedError
+                self._sent.add(index)
+                await publish(
+                    self._subject,
+                    record.data,
+                    f"{inbox}{self._number}-{index}",
+                    self._headers(record),
+                )
+            except (nats.errors.Error, OSError) as error:
+                self._sent.discard(index)
+                self._ready += ready[position:]
+                raise SinkUnavailableError(
+                    f"The connection to NATS was lost: {reason_of(error)}."
+                ) from error
+
+    async def _wait(self, connection: NatsConnection) -> None:
+        """Wait until there is something to do, or to look at the clock."""
+        if not self._ready and not self._again and self._sent:
+            timer = asyncio.get_running_loop().call_later(TICK_S, self.wake)
+            try:
+                await self._wakes.wait()
+            finally:
+                timer.cancel()
+        self._wakes.clear()
+        if connection.refusal:
+            raise SinkError(
+                f"NATS stream '{self._sink.address.stream_name}': {connection.refusal}"
+            )
+        silent_s = time.monotonic() - self._heard_at
+        if self._sent and silent_s > SILENCE_S and connection.usable:
+            connection.give_up()
+
+    async def _look_around(self, connection: NatsConnection) -> None:
+        """See whether the stream is still there, and pause before the next try."""
+        if self._in_doubt:
+            self._in_doubt = False
+            await connection.find_stream()
+        await asyncio.sleep(TICK_S)
+        self._send_again(self._again)
+
+    def _send_again(self, indexes: set[int] | list[int]) -> None:
+        self._ready += sorted(indexes)
+        indexes.clear()
+
+    def _give_up(self) -> None:
+        for index in (*self._ready, *self._sent, *self._again):
+            self._fail(index, f"{self._reason}.", True)
+
+    def _fail(self, index: int, reason: str, retryable: bool) -> None:
+        self.failed[index] = FailedRecord(index, reason, retryable=retryable)
+
+    def take_answer(self, index: int, message: Msg) -> None:
+        """Take what the stream says to one record."""
+        if index not in self._sent:
+            return  # an answer to a record that was sent twice
+        self._sent.discard(index)
+        self._heard_at = time.monotonic()
+        error = _error_of(message)
+        if error is None:
+            self.acknowledged += 1
+            following = self._next.get(index)
+            if following is not None:
+                self._ready.append(following)
+        else:
+            self._take_error(index, error)
+        self.wake()
+
+    def _take_error(self, index: int, error: ApiError) -> None:
+        reason = error.description
+        if error.err_code in (EXCEEDS_MAXIMUM, HEADER_TOO_LARGE):
+            self._fail(index, f"It is too large for the stream: {reason}.", False)
+        elif error.err_code not in FULL and (
+            error.code in WORTH_A_REPEAT
+            or error.err_code in (OTHER_STREAM, SEALED, DUPLICATE_IN_PROCESS)
+        ):
+            # That the stream is gone or sealed is seen when it is looked up.
+            self._reason = reason
+            self._in_doubt |= error.err_code != DUPLICATE_IN_PROCESS
+            self._again.append(index)
+        else:
+            self._fail(index, f"{reason}.", True)
+
+
+class _Answer(msgspec.Struct):
+    stream: str = ""
+    error: ApiError | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_NO_RESPONDERS = ApiError(503, 0, "no stream takes records for this subject just now")
+_NOT_UNDERSTOOD = ApiError(503, 0, "the answer is not one of JetStream")
+
+
+def _error_of(message: Msg) -> ApiError | None:
+    """Read an answer; None means that the record is in the stream."""
+    if not message.data:
+        return _NO_RESPONDERS
+    try:
+        answer = _decode_answer(message.data)
+    except msgspec.MsgspecError:
+        return _NOT_UNDERSTOOD
+    if answer.error is None and not answer.stream:
+        return _NOT_UNDERSTOOD
+    return answer.error
+
+
+def _header_bytes(headers: dict[str, str]) -> int:
+    """Measure headers as the server does: `NATS/1.0`, lines, an empty line."""
+    return 12 + sum(len(name) + len(value) + 4 for name, value in headers.items())
+
+
+def make_sink(url: str, role_arn: str | None) -> NatsSink:
+    """
+    Make the sink of a URL, not yet open; a role means nothing to NATS.
+
+    Raises:
+        SettingsError: the URL is not one of a NATS stream.
+    """
+    return NatsSink(read_address(url))

@@ -1,0 +1,396 @@
+"""The Kafka sink keeps the sink contract; it gives up in order, and says why."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    NewTopic,
+)
+
+from millpond.core.streaming import StreamRecord
+from millpond.errors import (
+    SettingsError,
+    SinkError,
+    SinkUnavailableError,
+    StreamGoneError,
+)
+from millpond.sinks.base import FailedRecord, Sink
+from millpond.sinks.kafka import KafkaSink, make_reader, make_sink
+from millpond.sinks.kafka_connection import Troubles, driver_settings, read_address
+from millpond.testing.sink_contract import SinkBench, SinkContract
+from sinks.kafka_mock import (
+    MESSAGE_TOO_LARGE,
+    PRODUCE,
+    TOPIC_AUTHORIZATION_FAILED,
+    WHY_NOT,
+    MockCluster,
+)
+
+BROKER = os.environ.get("MILLPOND_TEST_KAFKA", "")
+needs_mock = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+
+
+def sink_of(hosts: str, *, patience_s: float = 20.0) -> KafkaSink:
+    return KafkaSink(read_address(f"kafka://{hosts}/changes"), patience_s=patience_s)
+
+
+async def read_all(hosts: str, topic: str = "changes") -> list[StreamRecord]:
+    """Read a topic to its end."""
+    reader = make_reader(f"kafka://{hosts}/{topic}", from_end=False)
+    found: list[StreamRecord] = []
+    try:
+        await reader.open()
+        while batch := await reader.read(wait_s=1):
+            found += batch
+    finally:
+        await reader.aclose()
+    return found
+
+
+def with_cluster(
+    scene: Callable[[MockCluster], Awaitable[None]], partitions: int = 4
+) -> None:
+    """Play a scene on a cluster with a topic `changes`."""
+    cluster = MockCluster()
+    try:
+        cluster.create_topic("changes", partitions)
+        asyncio.run(scene(cluster))  # type: ignore[arg-type]
+    finally:
+        cluster.close()
+
+
+@contextlib.asynccontextmanager
+async def opened(sink: Sink) -> AsyncIterator[Sink]:
+    await sink.open()
+    try:
+        yield sink
+    finally:
+        await sink.aclose()
+
+
+def numbered(count: int, *, keys: int = 7) -> list[StreamRecord]:
+    return [StreamRecord(f"key-{n % keys}", b"%d" % n, f"id-{n}") for n in range(count)]
+
+
+def by_key(records: Sequence[StreamRecord]) -> dict[str, list[bytes]]:
+    found: defaultdict[str, list[bytes]] = defaultdict(list)
+    for each in records:
+        found[each.partition_key].append(each.data)
+    return dict(found)
+
+
+@needs_mock
+class TestKafkaSinkOnMock(SinkContract):
+    """The Kafka sink keeps the sink contract, with the brokers that librdkafka has."""
+
+    @contextlib.asynccontextmanager
+    async def bench(self, tmp_path: Path) -> AsyncIterator[SinkBench]:
+        cluster = MockCluster()
+        try:
+            # A partition of it keeps no more than 5 MB.
+            cluster.create_topic("changes", partitions=16)
+
+            async def delivered() -> list[StreamRecord]:
+                return await read_all(cluster.hosts)
+
+            async def remove_stream() -> None:
+                cluster.remove_topic("changes")
+
+            async def disconnect() -> None:
+                cluster.stop()
+
+            yield SinkBench(
+                sink=sink_of(cluster.hosts, patience_s=4.0),
+                delivered=delivered,
+                remove_stream=remove_stream,
+                disconnect=disconnect,
+            )
+        finally:
+            cluster.close()
+
+
+@pytest.mark.skipif(
+    not BROKER, reason="MILLPOND_TEST_KAFKA is not set to the host:port of a broker."
+)
+class TestKafkaSink(SinkContract):
+    """The Kafka sink keeps the sink contract, with a broker."""
+
+    @contextlib.asynccontextmanager
+    async def bench(self, tmp_path: Path) -> AsyncIterator[SinkBench]:
+        topic = f"millpond-test-{uuid.uuid4()}"
+        admin = AdminClient({"bootstrap.servers": BROKER})
+        await asyncio.to_thread(
+            admin.create_topics([NewTopic(topic, 4, 1)])[topic].result, 30
+        )
+
+        async def delivered() -> list[StreamRecord]:
+            return await read_all(BROKER, topic)
+
+        async def remove_stream() -> None:
+            await asyncio.to_thread(admin.delete_topics([topic])[topic].result, 30)
+
+        try:
+            yield SinkBench(
+                sink=make_sink(f"kafka://{BROKER}/{topic}", None),
+                delivered=delivered,
+                remove_stream=remove_stream,
+            )
+        finally:
+            with contextlib.suppress(Exception):
+                await remove_stream()
+
+
+@needs_mock
+def test_a_consumer_sees_key_and_message_id():
+    """Keys, bytes and message ids come back as they were put."""
+    records = [
+        StreamRecord("us-east-1:7c4f", b"1", "a/1"),
+        StreamRecord("k\u00e4se", b"\x00\xff", "100% \u2603"),
+    ]
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts)) as sink:
+            assert (await sink.put(records)).failed == ()
+
+        assert await read_all(cluster.hosts) == records
+
+    with_cluster(scene, partitions=1)
+
+
+@needs_mock
+def test_many_callers_put_at_once():
+    """Puts that run at the same time get their own answers."""
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts)) as sink:
+            batches = [
+                [StreamRecord(f"{batch}-{n % 5}", b"%d" % n) for n in range(100)]
+                for batch in range(8)
+            ]
+            results = await asyncio.gather(*(sink.put(each) for each in batches))
+
+            assert all(each.failed == () for each in results)
+            assert by_key([*itertools.chain(*batches)]) == by_key(
+                await read_all(cluster.hosts)
+            )
+
+    with_cluster(scene)
+
+
+@needs_mock
+def test_a_sink_creates_no_topic():
+    """A topic that is not there is gone, and stays so."""
+
+    async def scene(cluster: MockCluster) -> None:
+        url = f"kafka://{cluster.hosts}/nothing"
+        for _ in range(2):
+            with pytest.raises(StreamGoneError, match="'nothing'"):
+                await make_sink(url, None).open()
+        with pytest.raises(StreamGoneError, match="'nothing'"):
+            await make_reader(url, from_end=False).open()
+
+    with_cluster(scene)
+
+
+@needs_mock
+def test_brokers_that_come_back_in_time_are_waited_for():
+    """A put that meets an outage goes on by itself, in order."""
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts)) as sink:
+            records = numbered(100)
+            assert (await sink.put(records[:50])).failed == ()
+            cluster.stop()
+            putting = asyncio.create_task(sink.put(records[50:]))
+            await asyncio.wait({putting}, timeout=2)
+            assert not putting.done()
+            cluster.go_on()
+
+            assert (await putting).failed == ()
+            assert by_key(records) == by_key(await read_all(cluster.hosts))
+
+    with_cluster(scene)
+
+
+@needs_mock
+def test_nothing_is_delivered_after_the_put_gave_up():
+    """What failed is thrown away, so that the next put stands in front of nothing."""
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts, patience_s=2)) as sink:
+            records = numbered(100)
+            assert (await sink.put(records[:50])).failed == ()
+            cluster.stop()
+            with pytest.raises(SinkUnavailableError, match="cannot be reached"):
+                await sink.put([StreamRecord("key-0", b"given up")])
+            cluster.go_on()
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                with contextlib.suppress(SinkUnavailableError):
+                    assert (await sink.put(records[50:])).failed == ()
+                    break
+
+            assert by_key(records) == by_key(await read_all(cluster.hosts))
+
+    with_cluster(scene)
+
+
+@needs_mock
+def test_a_record_that_the_broker_finds_too_large_is_found_out():
+    """A refused batch says little; sent alone, the record is refused for good."""
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts, patience_s=5)) as sink:
+            cluster.fail(PRODUCE, MESSAGE_TOO_LARGE)
+            with pytest.raises(SinkUnavailableError, match="too large"):
+                await sink.put(numbered(3, keys=1))
+            cluster.fail(PRODUCE, MESSAGE_TOO_LARGE)
+            first, *rest = (await sink.put(numbered(3, keys=1))).failed
+
+            assert (first.index, first.retryable) == (0, False)
+            assert [(each.index, each.retryable) for each in rest] == [
+                (1, True),
+                (2, True),
+            ]
+            assert (await sink.put(numbered(3, keys=1)[1:])).failed == ()
+
+    with_cluster(scene, partitions=1)
+
+
+@needs_mock
+def test_a_topic_that_may_not_be_written_is_said():
+    """A missing permission is an error for people, not one for another try."""
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts, patience_s=3)) as sink:
+            cluster.fail(PRODUCE, TOPIC_AUTHORIZATION_FAILED, times=10)
+            with pytest.raises(SinkError, match="refuses us") as caught:
+                await sink.put(numbered(3))
+
+            assert not caught.value.retryable
+
+    with_cluster(scene)
+
+
+def test_a_cluster_that_is_not_there_is_worth_another_try(capfd):
+    """The error says why; the driver writes nothing to stderr."""
+    with pytest.raises(SinkUnavailableError, match="Connection refused"):
+        asyncio.run(sink_of("127.0.0.1:1", patience_s=1).open())
+    with pytest.raises(SinkUnavailableError):
+        asyncio.run(make_reader("kafka://127.0.0.1:1/changes", from_end=True).open())
+
+    assert capfd.readouterr().err == ""
+
+
+@needs_mock
+def test_a_reader_from_the_end_sees_what_comes():
+    """It passes over what was there, and waits for what comes."""
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts)) as sink:
+            await sink.put([StreamRecord("a", b"before")])
+            reader = make_reader(f"kafka://{cluster.hosts}/changes", from_end=True)
+            await reader.open()
+            try:
+                assert list(await reader.read(wait_s=0.1)) == []
+                reading = asyncio.create_task(reader.read(wait_s=10))
+                await sink.put([StreamRecord("a", b"1")])
+                assert await reading == [StreamRecord("a", b"1")]
+                cluster.stop()
+                with pytest.raises(SinkUnavailableError):
+                    await reader.read(wait_s=3)
+            finally:
+                await reader.aclose()
+                await reader.aclose()
+
+    with_cluster(scene)
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("kafka:///changes", "names a host"),
+        ("kafka://me:secret@host", "ends in its name"),
+        ("kafka://me:secret@host/a b", "ends in its name"),
+        ("kafka://me:secret@host:port/changes", "not a host and a port: 'host:port'"),
+        ("kafka://me:secret@host/changes?tls=yes", "'true' or 'false'"),
+        ("kafka://me:secret@host/changes?ca=file", "with tls=true"),
+        ("kafka://me:secret@host/changes?sasl=GSSAPI", "'sasl' is PLAIN"),
+        ("kafka://me@host/changes", "needs a user and a password"),
+        ("kafka://host/changes?sasl=PLAIN", "needs a user and a password"),
+        ("kafka://host/changes?compression=best", "'compression' is none, lz4"),
+        ("kafka://me:secret@host/changes?color=blue", "no option 'color'"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused(url, complaint):
+    """The message says what is wrong and repeats no password."""
+    with pytest.raises(SettingsError, match=complaint) as caught:
+        make_sink(url, None)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_the_options_reach_the_driver(tmp_path):
+    """TLS, SASL and the default port are what the URL says."""
+    ca_file = tmp_path / "ca.pem"
+    ca_file.touch()
+    address = read_address(
+        f"kafka://me:s%40crit@one,two:9094/changes?tls=true&ca={ca_file}"
+        "&sasl=SCRAM-SHA-512&compression=zstd"
+    )
+    settings = driver_settings(address, Troubles(address))
+
+    assert settings["bootstrap.servers"] == "one:9092,two:9094"
+    assert settings["security.protocol"] == "SASL_SSL"
+    assert settings["sasl.mechanism"] == "SCRAM-SHA-512"
+    assert settings["sasl.password"] == "s@crit"
+    assert settings["ssl.ca.location"] == str(ca_file)
+    assert address.compression == "zstd"
+    assert "s@crit" not in repr(address)
+
+
+def test_a_ca_file_that_is_not_there_is_named():
+    """A wrong file is said when the sink is opened."""
+    sink = make_sink("kafka://127.0.0.1:1/changes?tls=true&ca=/no/such.pem", None)
+    with pytest.raises(SinkError, match=r"/no/such\.pem"):
+        asyncio.run(sink.open())
+
+
+def test_the_repr_tells_address_and_state():
+    """Sink and reader show which topic they are, without the password."""
+    url = "kafka://me:secret@one:9092,two/changes"
+
+    assert (
+        repr(make_sink(url, None)) == "<KafkaSink kafka://one:9092,two:9092/changes, "
+        "closed>"
+    )
+    assert "secret" not in repr(make_reader(url, from_end=True))
+    with pytest.raises(SinkError, match="not open"):
+        asyncio.run(make_sink(url, None).put([]))
+
+
+@needs_mock
+def test_a_record_behind_one_that_is_too_large_is_not_sent():
+    """The follower is reported as one that stands behind it."""
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts)) as sink:
+            large = StreamRecord("a", b"x" * sink.record_bytes_max)
+            result = await sink.put([large, StreamRecord("a", b"")])
+
+            assert result.failed[1] == FailedRecord(
+                1, "It stands behind record 0.", retryable=True
+            )
+
+    with_cluster(scene)
