@@ -7,14 +7,16 @@ is left is compared with the pool (`millpond stream verify`).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import random
 import resource
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -23,6 +25,7 @@ import pytest
 from acceptance.seeding import Seed, fill, identities
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from millpond.testing.server import RunningServer, wait_until
+from sinks import nats_servers
 
 KILLS: Final = 20
 STREAM: Final = "changes"
@@ -142,13 +145,7 @@ def test_killed_while_apps_write(start_server):
     """Writes during a run and a kill: what was acknowledged is in pool and stream."""
     server = start_server(settings=SLOWLY)
     create_stream(server)
-    pool = create_pool(server)
-    use_stream(server, pool, "DISABLED")
-    server.stop()
-    people = identities(1500)
-    fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
-    server.start()
-    use_stream(server, pool)
+    pool, people = _fill_stopped(server, 1500)
     publish(server, pool)
     writers = [_Writer(pool, each) for each in (*people[:3], new_identity())]
     threads = [threading.Thread(target=each.write, args=(server,)) for each in writers]
@@ -171,19 +168,24 @@ def test_killed_while_apps_write(start_server):
 
 
 class _Writer:
-    """An app that counts in a dataset until its server is gone."""
+    """An app that counts in a dataset until its server is gone, or it is stopped."""
 
     def __init__(self, pool: str, identity: str) -> None:
         self.identity = identity
         self.acknowledged = 0
         self._pool = pool
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Write no more after the write that is under way."""
+        self._stopped = True
 
     def write(self, server: RunningServer) -> None:
         """Write until a write fails."""
         with client_of(server, "cognito-sync") as sync:
             dataset = Dataset(sync, self._pool, self.identity, "written")
             with contextlib.suppress(Exception):
-                while True:
+                while not self._stopped:
                     number = self.acknowledged + 1
                     dataset.update(replace("n", str(number), self.acknowledged))
                     self.acknowledged = number
@@ -196,13 +198,7 @@ def test_the_disk_is_full_in_the_middle_of_a_run(start_server):
     """The run fails and says so; with room again, the next one delivers everything."""
     server = start_server(settings={**SLOWLY, "bulk_publish_retries_max": "1"})
     create_stream(server)
-    pool = create_pool(server)
-    use_stream(server, pool, "DISABLED")
-    server.stop()
-    people = identities(300)
-    fill(server.data, pool, (Seed(i, "a", {"k": i * 200}) for i in people))
-    server.start()
-    use_stream(server, pool)
+    pool, _ = _fill_stopped(server, 300, repeat=200)
     # A limit on the size of files looks like a full disk to the store.
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     room = (1_500_000, resource.RLIM_INFINITY)
@@ -231,17 +227,88 @@ def _stuck(server: RunningServer) -> bool:
     return any('"worker.failed"' in line for line in server.log)
 
 
+@pytest.mark.skipif(bool(nats_servers.WHY_NOT), reason=nats_servers.WHY_NOT)
+def test_the_leader_of_a_jetstream_is_killed(start_server, tmp_path):
+    """A cluster that loses a node while a run and changes flow loses nothing."""
+
+    async def play() -> None:
+        async with nats_servers.running_cluster(tmp_path / "nats") as cluster:
+            await nats_servers.create_stream(
+                cluster.urls, STREAM, num_replicas=nats_servers.NODES
+            )
+            hosts = ",".join(each.host for each in cluster.servers)
+            streams = json.dumps({STREAM: f"nats://{hosts}/{STREAM}"})
+            server = await asyncio.to_thread(
+                start_server, settings={**SLOWLY, "streams": streams}
+            )
+            pool, people = await asyncio.to_thread(_fill_stopped, server, 2000)
+            writer = _Writer(pool, new_identity())
+            thread = threading.Thread(target=writer.write, args=(server,))
+            thread.start()
+            publish(server, pool)
+            await asyncio.to_thread(wait_until, lambda: writer.acknowledged > 5)
+            leader = await cluster.leader_of(STREAM)
+            leader.kill()
+            seen = writer.acknowledged
+            await asyncio.to_thread(wait_until, lambda: writer.acknowledged > seen + 5)
+            ended = await asyncio.to_thread(wait_for_end, server, pool)
+            writer.stop()
+            thread.join()
+
+            assert ended["BulkPublishStatus"] == "SUCCEEDED", ended
+            await asyncio.to_thread(
+                assert_clean, server, pool, MILLPOND_STREAMS=streams
+            )
+            state = await nats_servers.stream_state(cluster.urls, STREAM)
+            assert state["messages"] >= len(people) + writer.acknowledged
+
+    asyncio.run(play())
+
+
+def test_a_run_into_files_survives_a_kill(start_server, tmp_path):
+    """After kill -9 the files hold whole lines, and all that the pool holds."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    streams = json.dumps({STREAM: f"file://{folder}?rotate_bytes=100000"})
+    server = start_server(settings={**SLOWLY, "streams": streams})
+    pool, _ = _fill_stopped(server, 1500)
+    publish(server, pool)
+    wait_until(lambda: len(list(folder.iterdir())) > 1)
+
+    server.kill()
+    server.start()
+
+    assert wait_for_end(server, pool)["BulkPublishStatus"] == "SUCCEEDED"
+    assert_clean(server, pool, MILLPOND_STREAMS=streams)
+    server.stop()
+    lines = [
+        line
+        for file in folder.iterdir()
+        for line in file.read_text("utf-8").splitlines()
+    ]
+    assert {each.suffix for each in folder.iterdir()} == {".jsonl"}
+    assert all(json.loads(line)["data"]["identityPoolId"] == pool for line in lines)
+
+
+def _fill_stopped(
+    server: RunningServer, count: int, *, repeat: int = 1
+) -> tuple[str, Sequence[str]]:
+    """Restart a server with a streaming pool of so many datasets, none sent yet."""
+    pool = create_pool(server)
+    use_stream(server, pool, "DISABLED")
+    server.stop()
+    people = identities(count)
+    fill(server.data, pool, (Seed(i, "a", {"k": i * repeat}) for i in people))
+    server.start()
+    use_stream(server, pool)
+    return pool, people
+
+
 def test_deleted_datasets_stay_deleted(start_server):
     """Datasets that go, change hands and come back during a run are as in the pool."""
     server = start_server(settings=SLOWLY)
     create_stream(server)
-    pool = create_pool(server)
-    use_stream(server, pool, "DISABLED")
-    server.stop()
-    people = identities(1200)
-    fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
-    server.start()
-    use_stream(server, pool)
+    pool, people = _fill_stopped(server, 1200)
     publish(server, pool)
 
     def disturb(numbered: tuple[int, str]) -> None:
