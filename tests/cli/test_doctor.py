@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -12,7 +13,7 @@ import pytest
 
 from cli.certificates import make_certificate
 from cli.stub import Stub
-from millpond.testing.server import RunningServer
+from millpond.testing.server import RunningServer, wait_until
 
 NOWHERE = "us-east-1:00000000-0000-0000-0000-000000000000"
 
@@ -79,7 +80,7 @@ def test_all_is_well(doctor, at_server, new_pool):
     assert statuses(checks) == dict.fromkeys(
         (
             *("endpoint", "region", "credentials", "tls", "server", "clock"),
-            *("signature", "identity pool", "stream", "bulk publish"),
+            *("signature", "identity pool", "stream", "outbox", "bulk publish"),
         ),
         "ok",
     )
@@ -553,6 +554,58 @@ def test_a_stream_that_is_missing(doctor, new_pool):
     assert "create-stream --stream-name missing" in failed["Mend"]
 
 
+def test_a_stream_that_went_away(run, new_pool, at_server):
+    """The server switched it off, and why is told."""
+    name = f"gone-{time.time_ns()}"
+    at_server.client("kinesis").create_stream(StreamName=name, ShardCount=1)
+    pool = new_pool(StreamName=name, StreamingStatus="ENABLED")
+    at_server.client("kinesis").delete_stream(StreamName=name)
+    sync = at_server.client("cognito-sync")
+    names = {"IdentityPoolId": pool, "IdentityId": pool, "DatasetName": "prefs"}
+    sync.update_records(
+        **names,
+        SyncSessionToken=sync.list_records(**names)["SyncSessionToken"],
+        RecordPatches=[{"Op": "replace", "Key": "k", "Value": "v", "SyncCount": 0}],
+    )
+
+    def told() -> str:
+        out: str = run("doctor", "--identity-pool-id", pool).out
+        return out if "The server switched it off: " in out else ""
+
+    out = wait_until(told)
+    assert f"warn  stream         {name} is configured, but disabled" in out
+    assert f"Stream '{name}' does not exist." in out
+    assert "ok    outbox         Changes that wait: 1, the oldest for " in out
+
+
+def test_a_stream_that_is_elsewhere(run, tmp_path):
+    """The Kinesis API knows nothing of it, so only its kind is told."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    streams = json.dumps({"elsewhere": f"file://{folder}"})
+    with RunningServer(tmp_path / "data", settings={"streams": streams}) as server:
+        with contextlib.closing(server.client("cognito-identity")) as identities:
+            pool = identities.create_identity_pool(
+                IdentityPoolName="x", AllowUnauthenticatedIdentities=True
+            )["IdentityPoolId"]
+        with contextlib.closing(server.client("cognito-sync")) as sync:
+            sync.set_identity_pool_configuration(
+                IdentityPoolId=pool,
+                CognitoStreams={
+                    "StreamName": "elsewhere",
+                    "StreamingStatus": "ENABLED",
+                },
+            )
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in server.environment().items():
+                patch.setenv(name, value)
+            result = run("doctor", "--identity-pool-id", pool)
+
+    assert result.code == 0
+    assert "ok    stream         elsewhere is behind file" in result.out
+    assert "ok    outbox         Changes that wait: 0." in result.out
+
+
 def test_the_stream_is_looked_for_on_the_same_server(doctor, new_pool, monkeypatch):
     """Where other calls of Kinesis go does not matter."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_KINESIS", "http://127.0.0.1:1")
@@ -606,7 +659,7 @@ def test_nothing_is_changed(doctor, stub, pool):
     }
     assert asked == {
         *("healthz", "readyz", "identitypools", "identitypools?maxResults=1"),
-        *("configuration", "getBulkPublishDetails"),
+        *("configuration", "stream", "getBulkPublishDetails"),
         "Kinesis_20131202.DescribeStreamSummary",
     }
 

@@ -36,6 +36,8 @@ class World:
     sinks: SinkRegistry
     sink: ScriptedSink
     other_sink: ScriptedSink
+    roles: list[str | None]
+    """For whom sinks were made."""
     metrics: Metrics
 
     async def write(
@@ -86,10 +88,17 @@ class World:
         await self.stream("ENABLED", pool=pool, stream=stream)
 
     async def stream(
-        self, status: str, *, pool: str = POOL, stream: str = STREAM
+        self,
+        status: str,
+        *,
+        pool: str = POOL,
+        stream: str = STREAM,
+        role_arn: str | None = None,
     ) -> None:
         """Switch streaming on or off, or to another stream."""
-        configuration = StreamConfiguration(stream_name=stream, streaming_status=status)
+        configuration = StreamConfiguration(
+            stream_name=stream, streaming_status=status, role_arn=role_arn
+        )
         await self.context.store.update_identity_pool(
             pool, lambda each: msgspec.structs.replace(each, stream=configuration)
         )
@@ -132,11 +141,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         )
         async with app.open_store(chosen) as store:
             sink, other_sink = ScriptedSink(script), ScriptedSink()
-            sinks = SinkRegistry(
-                chosen.streams, scripted_factories(scripted=sink, other=other_sink)
-            )
+            roles: list[str | None] = []
+            factories = scripted_factories(roles, scripted=sink, other=other_sink)
+            sinks = SinkRegistry(chosen.streams, factories)
             context = app.make_context(chosen, store)
-            made = World(context, sinks, sink, other_sink, Metrics())
+            made = World(context, sinks, sink, other_sink, roles, Metrics())
             await made.add_pool(POOL, STREAM)
             yield made
 

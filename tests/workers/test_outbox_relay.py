@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -281,6 +283,47 @@ def test_the_relay_runs_until_it_is_cancelled(run: Run) -> None:
         await world.write(ONE, "d", "later")
 
         assert keys_taken(world) == ["0", "1", "2"]
+        assert await world.waiting() == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize("assumed", [True, False])
+def test_the_role_of_the_pool_is_for_the_sink(run: Run, assumed: bool) -> None:
+    """With the setting, the sink is made for the RoleArn of the pool."""
+
+    async def test(world: World) -> None:
+        await world.stream("ENABLED", role_arn="arn:aws:iam::000000000000:role/pour")
+        await world.write(ONE, "d", "a")
+
+        await turn(relay_of(world))
+
+        assert keys_taken(world) == ["a"]
+        wanted = "arn:aws:iam::000000000000:role/pour" if assumed else None
+        assert world.roles == [None, None, wanted]  # two when the settings are checked
+
+    run(test, stream_assume_roles=assumed)
+
+
+def test_a_relay_that_is_cancelled_at_once_ends(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lane that has not begun yet does not keep the relay from ending."""
+
+    async def step_once(
+        name: str, step: Callable[[], Awaitable[bool]], **options: Any
+    ) -> None:
+        await step()
+        raise asyncio.CancelledError  # before the lane has had a turn
+
+    monkeypatch.setattr(outbox_relay, "run_steps", step_once)
+
+    async def test(world: World) -> None:
+        await world.write(ONE, "d", "a")
+        async with asyncio.timeout(5):
+            with pytest.raises(asyncio.CancelledError):
+                await relay_of(world).run()
+
         assert await world.waiting() == 1
 
     run(test)

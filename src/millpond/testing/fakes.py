@@ -85,10 +85,21 @@ class ScriptedSink:
         self.closed += 1
 
 
-def scripted_factories(**sinks: Sink) -> dict[str, SinkFactory]:
-    """Make schemes stand for sinks; streams map to them by settings."""
+def scripted_factories(
+    roles: list[str | None], **sinks: Sink
+) -> dict[str, SinkFactory]:
+    """
+    Make schemes stand for sinks; streams map to them by settings.
+
+    Args:
+        roles: gets the role each time a sink is asked for.
+    """
 
     def factory(sink: Sink) -> SinkFactory:
-        return lambda url, role_arn: sink
+        def make(url: str, role_arn: str | None) -> Sink:
+            roles.append(role_arn)
+            return sink
+
+        return make
 
     return {scheme: factory(sink) for scheme, sink in sinks.items()}

@@ -23,6 +23,7 @@ gather, and a trip that carries many costs the requests less than many trips.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,13 +89,16 @@ class OutboxRelay:
             trouble = self._troubles.get(pool_id)
             waits = trouble is not None and trouble.until_s > time.monotonic()
             if pool_id not in self._lanes and not waits:
-                self._lanes[pool_id] = asyncio.create_task(self._drain(pool_id))
+                lane = asyncio.create_task(self._drain(pool_id))
+                # Not by the lane itself: one that is cancelled early never runs.
+                lane.add_done_callback(functools.partial(self._end_lane, pool_id))
+                self._lanes[pool_id] = lane
         return False
 
     async def settle(self) -> None:
         """Wait until no lane is at work."""
         while self._lanes:
-            await asyncio.wait(self._lanes.values())
+            await asyncio.gather(*self._lanes.values(), return_exceptions=True)
 
     async def _drain(self, pool_id: str) -> None:
         """Send what waits of a pool, until nothing does or something is wrong."""
@@ -104,10 +108,11 @@ class OutboxRelay:
                     await asyncio.sleep(GATHER_S)
         except Exception as error:
             self._note_trouble(pool_id, "", str(error))
-        finally:
-            del self._lanes[pool_id]
-            # An entry may have come after the last look, when there still was a lane.
-            self._context.outbox_changed.send()
+
+    def _end_lane(self, pool_id: str, lane: asyncio.Task[None]) -> None:
+        del self._lanes[pool_id]
+        # An entry may have come after the last look, when there still was a lane.
+        self._context.outbox_changed.send()
 
     async def _send(self, pool_id: str) -> int:
         """Send the oldest entries of a pool; return how many if all is well, or 0."""

@@ -75,8 +75,10 @@ def _steps(
     sync = Client(options, configuration, ServiceModel.load("cognito-sync"))
     accepted = yield from pool.examine_signature(sync, credentials, region)
     if accepted and options.identity_pool_id is not None:
+        streaming = Client(options, configuration, ServiceModel.load("streaming"))
         kinesis = _kinesis_client(options, configuration, url)
-        yield from pool.examine_pool(sync, kinesis, options.identity_pool_id)
+        pool_id = options.identity_pool_id
+        yield from pool.examine_pool(sync, streaming, kinesis, pool_id)
 
 
 def make_parser() -> argparse.ArgumentParser:

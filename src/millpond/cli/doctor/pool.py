@@ -1,4 +1,4 @@
-"""What only signed calls can tell: the signature, the pool, its stream, its runs."""
+"""What only signed calls can tell: the signature, the pool, its runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from millpond.cli.api.call import RefusedFault
 from millpond.cli.api.client import Client
 from millpond.cli.api.credentials import Credentials
 from millpond.cli.api.faults import PROGRAM, Fault
+from millpond.cli.doctor import stream
 from millpond.cli.doctor.check import Check, Steps, fail, ok, warn
 
 _KEYS: Final = (
@@ -74,24 +75,23 @@ def _explain_refusal(
     return fail("signature", f"Refused: {code}: {message}", _KEYS)
 
 
-def examine_pool(sync: Client, kinesis: Client, pool_id: str) -> Steps[None]:
-    """Look at a pool, at where it streams to, and at its last bulk publish."""
+def examine_pool(
+    sync: Client, streaming: Client, kinesis: Client, pool_id: str
+) -> Steps[None]:
+    """
+    Look at a pool, at where it streams to, and at its last bulk publish.
+
+    Args:
+        streaming: of the operations of our own that tell of streams.
+    """
     try:
         answer = sync.call("get-identity-pool-configuration", IdentityPoolId=pool_id)
     except RefusedFault as refusal:
         yield _explain_pool(refusal, pool_id)
         return
     yield ok("identity pool", f"{pool_id} exists.")
-    stream = answer.result.get("CognitoStreams") or {}
-    if stream.get("StreamName"):
-        yield from _examine_stream(kinesis, pool_id, stream)
-    else:
-        yield warn(
-            "stream",
-            "None is configured: changes go nowhere, and a bulk publish is refused.",
-            f"{_API} set-identity-pool-configuration --identity-pool-id {pool_id} "
-            "--cognito-streams StreamName=NAME,StreamingStatus=ENABLED",
-        )
+    configured = answer.result.get("CognitoStreams") or {}
+    yield from stream.examine(streaming, kinesis, pool_id, configured)
     details = sync.call("get-bulk-publish-details", IdentityPoolId=pool_id)
     yield _explain_run(details.result, pool_id)
 
@@ -104,40 +104,6 @@ def _explain_pool(refusal: RefusedFault, pool_id: str) -> Check:
             f"{_API} list-identity-pool-usage lists those that there are.",
         )
     return fail("identity pool", refusal.error.message, "Correct --identity-pool-id.")
-
-
-def _examine_stream(
-    kinesis: Client, pool_id: str, stream: dict[str, Any]
-) -> Steps[None]:
-    name = stream["StreamName"]
-    if stream.get("StreamingStatus") != "ENABLED":
-        yield warn(
-            "stream",
-            f"{name} is configured, but disabled: changes go nowhere, and a bulk "
-            "publish is refused.",
-            f"{_API} set-identity-pool-configuration --identity-pool-id {pool_id} "
-            "--cognito-streams StreamingStatus=ENABLED",
-        )
-    try:
-        answer = kinesis.call("describe-stream-summary", StreamName=name)
-    except RefusedFault as refusal:
-        if refusal.error.code == "ResourceNotFoundException":
-            yield fail(
-                "stream",
-                f"The server has no stream {name}.",
-                f"aws kinesis create-stream --stream-name {name} --shard-count 1; not "
-                "if the server's setting `streams` sends it elsewhere.",
-            )
-        else:
-            yield warn(
-                "stream",
-                f"{name} cannot be looked at: {refusal.error.message}",
-                "Look into the log of the server.",
-            )
-        return
-    summary = answer.result.get("StreamDescriptionSummary", {})
-    status = summary.get("StreamStatus", "there")
-    yield ok("stream", f"{name} is {status}, shards: {summary.get('OpenShardCount')}.")
 
 
 def _explain_run(details: dict[str, Any], pool_id: str) -> Check:
