@@ -204,7 +204,12 @@ def test_pure_parts_do_no_io(module: str, path: Path) -> None:
 
 def test_the_ports_know_no_driver() -> None:
     """A driver is imported by the one package that is built on it."""
-    homes = {"apsw": "stores.sqlite", "granian": "server", "starlette": "server"}
+    homes = {
+        "apsw": "stores.sqlite",
+        "asyncpg": "stores.postgres",
+        "granian": "server",
+        "starlette": "server",
+    }
     for module, path in modules():
         for imported in imports(path):
             package = imported.split(".")[0]
@@ -218,6 +223,7 @@ def test_only_the_standard_library_and_what_is_declared_is_imported() -> None:
     declared = {
         "aiohttp",
         "apsw",
+        "asyncpg",  # of the extra `postgres`
         "botocore",
         "cryptography",
         "dateutil",  # of the package python-dateutil

@@ -331,8 +331,10 @@ class DatasetStore(Protocol):
         """
         ...
 
-    async def find_spent_session(self, session_id: bytes) -> SpentSession | None:
-        """Find the mark of a session that an update has used."""
+    async def find_spent_session(
+        self, dataset_id: DatasetId, session_id: bytes
+    ) -> SpentSession | None:
+        """Find the mark of a session of a dataset that an update of it has used."""
         ...
 
     async def list_datasets(
@@ -380,18 +382,18 @@ class DeviceStore(Protocol):
         """
         ...
 
-    async def find_device(self, device_id: str) -> Device | None:
-        """Find a device of a pool that was not deleted."""
+    async def find_device(self, identity_id: str, device_id: str) -> Device | None:
+        """Find a device of an identity, of a pool that was not deleted."""
         ...
 
-    async def put_endpoint(self, device_id: str, endpoint_arn: str) -> None:
-        """Note what the push service calls a device."""
+    async def put_endpoint(self, device: Device, endpoint_arn: str) -> None:
+        """Note what the push service calls a device, if it is still the identity's."""
         ...
 
-    async def disable_device(self, device_id: str, endpoint_arn: str | None) -> bool:
+    async def disable_device(self, device: Device, endpoint_arn: str | None) -> bool:
         """
         Disable a device and drop its pushes; False when its endpoint is not this one
-        any more, as after a registration.
+        any more, as after a registration, or when it is not the identity's any more.
         """
         ...
 

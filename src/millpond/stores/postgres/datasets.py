@@ -77,14 +77,14 @@ class Datasets:
             return changes
 
         async def optimistic() -> tuple[bool, Changes | None]:
-            async with self.database.session("update_dataset") as db:
+            async with self.database.connection("update_dataset") as db:
                 return await try_once(db)
 
         with self.database.accepted("update_dataset"):
             saved, changes = await run_again(optimistic)
             if saved:
                 return changes
-            return await self.database.write("update_dataset", holding)
+            return await self.database.write_accepted("update_dataset", holding)
 
     async def read_records(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -107,11 +106,5 @@ def map_driver_errors(op: str) -> Iterator[None]:
     """Translate what the driver raises; the contract suite breaks it on purpose."""
     try:
         yield
-    except (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        OSError,
-        asyncio.TimeoutError,
-    ) as error:
+    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise translate(error, op) from error

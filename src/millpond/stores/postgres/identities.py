@@ -214,9 +214,7 @@ async def _save(
         await devices.hand_over(db, pool, loser, survivor)
 
 
-async def _save_identities(
-    db: Session, pool: str, written: Sequence[Identity]
-) -> None:
+async def _save_identities(db: Session, pool: str, written: Sequence[Identity]) -> None:
     if not written:
         return
     ids = [each.identity_id for each in written]
@@ -250,9 +248,7 @@ async def _put(db: Session, identity: Identity) -> None:
             op="update_identities",
         )
     for each in logins:
-        await db.run(
-            SQL.put_login, digest_of(pool, each), pool, identity.identity_id
-        )
+        await db.run(SQL.put_login, digest_of(pool, each), pool, identity.identity_id)
 
 
 async def _move(db: Session, move: DatasetMove, *, streams: bool) -> None:

@@ -58,6 +58,8 @@ class Leases:
 
     async def release(self) -> None:
         """Give everything back, so that another node need not wait."""
+        if not self._held:
+            return
         self._held.clear()
         async with self._database.session("release_leases") as db:
             await db.run(SQL.release_leases, self._node)
