@@ -63,7 +63,7 @@ MAY_KNOW: dict[str, set[str]] = {
 MAY_KNOW_EVERYTHING = {
     *("server", "testing"),
     *("cli.administration", "cli.demo", "cli.hook_secret", "cli.key"),
-    *("cli.pool", "cli.serve", "cli.token_key"),
+    *("cli.migrate", "cli.pool", "cli.serve", "cli.token_key"),
 }
 # Modules that the commands of the API load only with an administration command.
 ADMINISTRATION = {each for each in MAY_KNOW_EVERYTHING if each.startswith("cli.")} - {

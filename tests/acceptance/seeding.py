@@ -19,7 +19,7 @@ from millpond.contract.cognito_sync import (
     RecordPatch,
     UpdateRecordsRequest,
 )
-from millpond.server import app
+from millpond.server import app, stores
 from millpond.service import records
 from millpond.service.context import Caller, Context
 from millpond.settings import Settings
@@ -52,7 +52,7 @@ def fill(folder: Path, pool: str, seeds: Iterable[Seed]) -> None:
 
 async def _fill(folder: Path, pool: str, seeds: list[Seed]) -> None:
     settings = Settings(data=folder)
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         context = app.make_context(settings, store)
         for first in range(0, len(seeds), AT_A_TIME):
             await asyncio.gather(

@@ -28,6 +28,10 @@ LOCAL_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "token-key": ("millpond.cli.token_key", "Rotate the keys that sign tokens."),
     "pool": ("millpond.cli.pool", "Create a pool under the id that it has at AWS."),
+    "migrate": (
+        "millpond.cli.migrate",
+        "Bring the schema of a store up to date, or spread it over servers.",
+    ),
     "demo": ("millpond.cli.demo", "Run a server with sample data, to try things out."),
     "doctor": ("millpond.cli.doctor", "Find out why calls fail, and what to do."),
     "get-bulk-publish-details": (

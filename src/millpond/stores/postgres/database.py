@@ -27,7 +27,7 @@ import asyncpg
 
 from millpond.errors import StoreError
 from millpond.stores.postgres import migrations
-from millpond.stores.postgres.faults import map_driver_errors
+from millpond.stores.postgres.faults import DRIVER_ERRORS, map_driver_errors
 
 T = TypeVar("T")
 
@@ -104,15 +104,14 @@ class Session:
             yield
         except BaseException:
             # A connection that is dead has rolled back by itself.
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
-                with contextlib.suppress(OSError):
-                    await self._connection.execute("ROLLBACK")
+            with contextlib.suppress(*DRIVER_ERRORS):
+                await self._connection.execute("ROLLBACK")
             raise
         with map_driver_errors(self._op):
             await self._connection.execute("COMMIT")
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+class _Connection(asyncpg.Connection):
     """A connection whose state nobody changes, so that it need not be reset."""
 
     def get_reset_query(self) -> str:
@@ -167,7 +166,7 @@ class Database:
             while self._under_way:
                 self._idle.clear()
                 await self._idle.wait()
-            with contextlib.suppress(asyncpg.PostgresError, OSError):
+            with contextlib.suppress(*DRIVER_ERRORS):
                 await self._pool.close()
             self._pool = None
 
@@ -177,18 +176,23 @@ class Database:
             with map_driver_errors("open"):
                 await migrations.apply(connection)
         finally:
-            with contextlib.suppress(asyncpg.PostgresError, OSError):
+            with contextlib.suppress(*DRIVER_ERRORS):
                 await connection.close(timeout=CONNECT_TIMEOUT_S)
 
     async def connect(self, op: str) -> Any:
         """Make a connection that is not one of the pool."""
         with map_driver_errors(op):
-            return await asyncpg.connect(
-                self.url,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=STATEMENT_TIMEOUT_S,
-                server_settings={"application_name": "millpond"},
-            )
+            try:
+                return await asyncpg.connect(
+                    self.url,
+                    timeout=CONNECT_TIMEOUT_S,
+                    command_timeout=STATEMENT_TIMEOUT_S,
+                    server_settings={"application_name": "millpond"},
+                )
+            except ValueError as error:  # of a port that is no number, say
+                raise StoreError(
+                    f"The URL in 'store' is wrong: {error}.", op=op
+                ) from error
 
     @contextlib.contextmanager
     def accepted(self, op: str) -> Iterator[None]:
@@ -253,9 +257,9 @@ async def run_again(once: Callable[[], Awaitable[T]]) -> T:
             cause = error.__cause__
             if not isinstance(cause, _LOST_RACES) or run == RUNS_MAX:
                 raise
-            if isinstance(cause, asyncpg.UniqueViolationError):
-                if run >= UNIQUE_RUNS_MAX:
-                    raise
+            twice = isinstance(cause, asyncpg.UniqueViolationError)
+            if twice and run >= UNIQUE_RUNS_MAX:
+                raise
             # Those that met now should not meet again.
             await asyncio.sleep(random.uniform(0, 0.002 * run))
     raise AssertionError("unreachable")

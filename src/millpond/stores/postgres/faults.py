@@ -10,6 +10,13 @@ import asyncpg
 
 from millpond.errors import StoreError, StoreUnavailableError
 
+DRIVER_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,  # TimeoutError is one, too
+)
+
 
 class _Words(NamedTuple):
     message: str
@@ -106,5 +113,5 @@ def map_driver_errors(op: str) -> Iterator[None]:
     """Translate what the driver raises; the contract suite breaks it on purpose."""
     try:
         yield
-    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise translate(error, op) from error
