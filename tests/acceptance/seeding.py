@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +22,7 @@ from millpond.server import app, stores
 from millpond.service import records
 from millpond.service.context import Caller, Context
 from millpond.settings import Settings
+from millpond.testing.server import RunningServer
 
 AT_A_TIME: Final = 200
 _CALLER: Final = Caller(access_key_id="AKIASEED", account_id="000000000000")
@@ -45,13 +45,13 @@ def identities(count: int, *, seed: int = 1) -> Sequence[str]:
     ]
 
 
-def fill(folder: Path, pool: str, seeds: Iterable[Seed]) -> None:
-    """Write new datasets into the store in a folder, which no server may be using."""
-    asyncio.run(_fill(folder, pool, list(seeds)))
+def fill(server: RunningServer, pool: str, seeds: Iterable[Seed]) -> None:
+    """Write new datasets into the store of a server that is stopped."""
+    asyncio.run(_fill(server, pool, list(seeds)))
 
 
-async def _fill(folder: Path, pool: str, seeds: list[Seed]) -> None:
-    settings = Settings(data=folder)
+async def _fill(server: RunningServer, pool: str, seeds: list[Seed]) -> None:
+    settings = Settings(data=server.data, store=server.store_url)
     async with stores.open_store(settings) as store:
         context = app.make_context(settings, store)
         for first in range(0, len(seeds), AT_A_TIME):

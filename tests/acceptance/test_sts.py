@@ -43,7 +43,7 @@ def signed_by(server: RunningServer, claims: dict[str, Any]) -> str:
     """Sign claims with the key of a server, as it would itself."""
 
     async def sign() -> str:
-        settings = Settings(data=server.data)
+        settings = Settings(data=server.data, store=server.store_url)
         async with stores.open_store(settings) as store:
             ring = app.make_context(settings, store).token_keys
             await ring.refresh()

@@ -268,10 +268,7 @@ def _spent_columns(spent: SpentSession | None) -> tuple[Any, ...]:
 
 
 def _bounds(chosen: RecordRange) -> tuple[Any, ...]:
-    count, key = chosen.position or (chosen.after, "")
-    # Behind a position without a key, not even the empty key is left out.
-    if chosen.position is None:
-        count -= 1
+    count, key = chosen.position or (-1, "")  # -1: before every record
     return chosen.after, chosen.up_to, count, key, chosen.limit
 
 
