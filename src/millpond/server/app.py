@@ -35,7 +35,7 @@ from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
 from millpond.metrics import Metrics
 from millpond.push.sns import SnsPush
-from millpond.server import connections, secret_key
+from millpond.server import connections, neighbours, secret_key
 from millpond.server.gateway import Gateway
 from millpond.server.live import LiveStreams
 from millpond.server.pages import PATHS, make_pages
@@ -168,6 +168,7 @@ async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
 
 async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> None:
     settings = context.settings
+    await neighbours.join(context)
     metrics = Metrics()
     sinks = SinkRegistry(
         settings.streams, sink_factories(store=context.store, now_ms=context.now_ms)

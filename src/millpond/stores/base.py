@@ -21,7 +21,7 @@ The suite in `millpond.testing.store_contract` checks these for any store.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -590,6 +590,33 @@ class StreamStore(Protocol):
         self, payload_id: str, *, now_ms: int
     ) -> bytes | None:
         """Find such records while they have not expired."""
+        ...
+
+
+@runtime_checkable
+class Neighbours(Protocol):
+    """
+    What the servers on one store tell each other. Only a store that several servers
+    share has it.
+    """
+
+    node: str
+    """What this server is called among them; its bulk-publish workers are `node-...`"""
+
+    async def join(
+        self, hear: Callable[[bytes], None], missed: Callable[[], None]
+    ) -> None:
+        """
+        Begin to listen, until the store is closed.
+
+        Args:
+            hear: called with each message of another server, on the event loop.
+            missed: called when messages may have been lost.
+        """
+        ...
+
+    def tell(self, message: bytes) -> None:
+        """Send the others a message, soon: at most 7 KiB of UTF-8, no line feeds."""
         ...
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections.abc import Callable
 
 import structlog
 
@@ -24,6 +25,7 @@ from millpond.stores.postgres.identities import Identities
 from millpond.stores.postgres.identity_pools import IdentityPools
 from millpond.stores.postgres.keys import Keys
 from millpond.stores.postgres.leases import RENEWAL_S, Leases
+from millpond.stores.postgres.nodes import Nodes
 from millpond.stores.postgres.outbox import Outbox
 from millpond.stores.postgres.streams import Streams
 
@@ -52,6 +54,7 @@ class PostgresStore(
         """What this node is called among those of the database, until it closes."""
         self.database = Database(url)
         self.leases = Leases(self.database, self.node)
+        self.nodes = Nodes(self.database, self.leases, self.node)
         self._renewing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -68,9 +71,18 @@ class PostgresStore(
             await asyncio.gather(self._renewing, return_exceptions=True)
             self._renewing = None
         if self.database.is_open:
+            await self.nodes.leave()
             with contextlib.suppress(StoreError):  # they run out by themselves
                 await self.leases.release()
         await self.database.aclose()
+
+    async def join(
+        self, hear: Callable[[bytes], None], missed: Callable[[], None]
+    ) -> None:
+        await self.nodes.join(hear, missed)
+
+    def tell(self, message: bytes) -> None:
+        self.nodes.tell(message)
 
     async def ping(self) -> None:
         async with self.database.session("ping") as db:
@@ -89,5 +101,6 @@ class PostgresStore(
             await asyncio.sleep(RENEWAL_S)
             try:
                 await self.leases.renew()
+                await self.nodes.look()
             except StoreError as error:
                 _log.warning("store.leases_not_renewed", error=str(error))

@@ -194,6 +194,11 @@ class Database:
                     f"The URL in 'store' is wrong: {error}.", op=op
                 ) from error
 
+    async def guard(self, op: str, doing: Awaitable[T]) -> T:
+        """Do something with a connection of one's own; translate what it raises."""
+        with map_driver_errors(op):
+            return await doing
+
     @contextlib.contextmanager
     def accepted(self, op: str) -> Iterator[None]:
         """Hold off closing while an operation is under way."""

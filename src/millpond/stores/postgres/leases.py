@@ -47,6 +47,8 @@ class Leases:
 
     async def renew(self) -> None:
         """Hold longer what is held."""
+        if not self._held:
+            return
         now_s = time.monotonic()
         async with self._database.session("renew_leases") as db:
             renewed = await db.run(SQL.renew_leases, self._node, _LEASE)
@@ -54,7 +56,9 @@ class Leases:
         if renewed >= len(self._held):
             self._held = dict.fromkeys(self._held, now_s + _SURE_S)
         else:
-            self._held.clear()  # some ran out; `hold` finds out which
+            # Some ran out. Which of them are free still?
+            lost, self._held = [*self._held], {}
+            await self.hold(lost)
 
     async def release(self) -> None:
         """Give everything back, so that another node need not wait."""

@@ -14,8 +14,7 @@ WHERE holder = $1 AND expires > now();
 -- name: release_leases
 DELETE FROM leases WHERE holder = $1;
 
--- name: list_nodes
-SELECT holder FROM leases WHERE lease_name LIKE 'node:%' AND expires > now();
-
 -- name: drop_stale_leases
-DELETE FROM leases WHERE expires < now() - $1::interval;
+-- Those of nodes tell that they died, and are dropped when that was seen to.
+DELETE FROM leases
+WHERE expires < now() - $1::interval AND lease_name NOT LIKE 'node:%';
