@@ -51,7 +51,9 @@ def fill(server: RunningServer, pool: str, seeds: Iterable[Seed]) -> None:
 
 
 async def _fill(server: RunningServer, pool: str, seeds: list[Seed]) -> None:
-    settings = Settings(data=server.data, store=server.store_url)
+    settings = Settings(
+        data=server.data, store=server.store_url, secret_key=server.secret_key
+    )
     async with stores.open_store(settings) as store:
         context = app.make_context(settings, store)
         for first in range(0, len(seeds), AT_A_TIME):

@@ -80,6 +80,11 @@ class RunningServer:
         return self._settings.get("store", "")
 
     @property
+    def secret_key(self) -> str:
+        """The setting `secret_key`; empty when the secret is in its data folder."""
+        return self._settings.get("secret_key", "")
+
+    @property
     def store_words(self) -> list[str]:
         """The options that point an administration command at its store."""
         store = ["--store", self.store_url] if self.store_url else []
