@@ -599,6 +599,42 @@ def test_updates_that_met_are_all_kept(url: str) -> None:
     play(url, scene)
 
 
+def test_no_update_is_left_out_of_a_stream(url: str) -> None:
+    """What is committed after a stream was switched on has an event, on any node."""
+
+    def decide(stored: Any) -> Any:
+        changes = deciding_to_put({"k": "v"})(stored)
+        assert changes.outcome is not None
+        if stored.streaming:
+            changes.event = str(changes.outcome.sync_count).encode()
+        return changes
+
+    async def scene(store: PostgresStore) -> None:
+        await store.update_identity_pool(POOL, lambda pool: a_pool(streaming=False))
+        at: list[int] = []
+
+        async def switch_on(other: PostgresStore) -> None:
+            await other.update_identity_pool(POOL, lambda pool: a_pool())
+            page = await read_all(other, PREFS)
+            at.append(page.dataset.sync_count if page.dataset else 0)
+
+        async with opened(url) as other:
+            updates = [
+                store.update_dataset(PREFS, keys=["k"], session_id=None, decide=decide)
+                for _ in range(40)
+            ]
+            await asyncio.gather(*updates[:20], switch_on(other), *updates[20:])
+        told = [
+            int(each.data)
+            for each in await store.list_outbox(POOL, limit=99, bytes_max=2**20)
+        ]
+
+        assert told == list(range(41 - len(told), 41))
+        assert told[0] <= at[0] + 1
+
+    play(url, scene)
+
+
 def test_one_node_sends_the_outbox_of_a_pool(url: str) -> None:
     """Another one is given it when the first one goes."""
 
