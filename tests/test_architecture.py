@@ -64,8 +64,8 @@ MAY_KNOW: dict[str, set[str]] = {
 MAY_KNOW_EVERYTHING = {
     *("server", "testing"),
     *("cli.administration", "cli.demo", "cli.hook_secret", "cli.key"),
-    *("cli.outbox", "cli.pool", "cli.serve", "cli.stream", "cli.stream_reader"),
-    *("cli.stream_verify", "cli.token_key"),
+    *("cli.migrate", "cli.outbox", "cli.pool", "cli.serve", "cli.stream"),
+    *("cli.stream_reader", "cli.stream_verify", "cli.token_key"),
 }
 # Modules that the commands of the API load only with an administration command.
 ADMINISTRATION = {each for each in MAY_KNOW_EVERYTHING if each.startswith("cli.")} - {
@@ -208,6 +208,7 @@ def test_the_ports_know_no_driver() -> None:
     """A driver is imported by the one package that is built on it."""
     homes = {
         "apsw": "stores.sqlite",
+        "asyncpg": "stores.postgres",
         "confluent_kafka": "sinks",
         "granian": "server",
         "nats": "sinks",
@@ -226,6 +227,7 @@ def test_only_the_standard_library_and_what_is_declared_is_imported() -> None:
     declared = {
         "aiohttp",
         "apsw",
+        "asyncpg",  # of the extra `postgres`
         "botocore",
         "confluent_kafka",  # of the extra kafka
         "cryptography",

@@ -27,6 +27,7 @@ from millpond.errors import SettingsError
 
 PREFIX: Final = "MILLPOND_"
 HOOK_SECRET_CHARS_MIN: Final = 16
+STORE_SCHEMES: Final = ("postgresql://", "postgres://")
 _ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?")
 
 
@@ -61,7 +62,14 @@ def setting(
 class Settings:
     """Everything an operator may choose."""
 
-    data: Path = setting(Path("millpond-data"), "Folder of the embedded store.")
+    data: Path = setting(
+        Path("millpond-data"), "Folder of the embedded store, and of secret.key."
+    )
+    store: str = setting(
+        "",
+        "URL of a PostgreSQL database, postgresql://user:password@host/name. Empty: "
+        "the embedded store, in the data folder.",
+    )
     host: str = setting("127.0.0.1", "Address to listen on.")
     port: int = setting(
         8014, "Port to listen on; 0 takes a free one.", least=0, most=65535
@@ -86,8 +94,9 @@ class Settings:
     )
     secret_key: str = setting(
         "",
-        "32 bytes in hex that seal secrets at rest and sign tokens. Empty: the file "
-        "secret.key in the data folder, made at the first start.",
+        "32 bytes in hex that seal secrets at rest and sign tokens; all nodes of one "
+        "database need the same. Empty: the file secret.key in the data folder, made "
+        "at the first start.",
     )
     request_body_bytes_max: int = setting(
         limits.REQUEST_BODY_BYTES_MAX,
@@ -365,6 +374,11 @@ def _check(settings: Settings) -> None:
     account_id = settings.account_id
     if not (account_id.isascii() and account_id.isdigit() and len(account_id) == 12):
         raise SettingsError("Setting 'account_id' must be 12 digits.")
+    if settings.store and not settings.store.startswith(STORE_SCHEMES):
+        raise SettingsError(
+            "Setting 'store' must be a URL like postgresql://user:password@host/name; "
+            "without it the store is embedded, in the folder 'data'."
+        )
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise SettingsError(
             "Settings 'tls_certificate' and 'tls_key' must be given together."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -17,25 +17,67 @@ from acceptance.command_line import AWS, CommandLine
 from acceptance.raw_http import RawClient
 from acceptance.sync_client import Dataset, create_pool, new_identity
 from acceptance.users import UserCredentials, get_credentials
+from millpond.testing.postgres import TestPostgres
 from millpond.testing.server import RunningServer
 
 
+@pytest.fixture(scope="session", params=["embedded", "postgres"])
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """Which store the servers have; every test runs on both."""
+    kind: str = request.param
+    return kind
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def store_settings(
+    store_kind: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[[Path], dict[str, str]]]:
+    """Give the settings of a server's store: the same ones for the same data folder."""
+    if store_kind == "embedded":
+        yield lambda data: {}
+        return
+    postgres: TestPostgres = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("migrated_template")
+    urls: dict[Path, str] = {}
+
+    def find(data: Path) -> dict[str, str]:
+        if data not in urls:
+            urls[data] = postgres.create_database(template)
+        return {"store": urls[data]}
+
+    yield find
+    for url in urls.values():
+        postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def server(
+    tmp_path_factory: pytest.TempPathFactory,
+    store_settings: Callable[[Path], dict[str, str]],
+) -> Iterator[RunningServer]:
     """A server with the default settings, one for each process of the test run."""
-    with RunningServer(tmp_path_factory.mktemp("server") / "data") as running:
+    data = tmp_path_factory.mktemp("server") / "data"
+    with RunningServer(data, settings=store_settings(data)) as running:
         yield running
 
 
 @pytest.fixture
 def start_server(
     tmp_path: Path,
+    store_settings: Callable[[Path], dict[str, str]],
 ) -> Iterator[Callable[..., RunningServer]]:
     """Start servers of one's own; whatever still runs in the end is stopped."""
     started: list[RunningServer] = []
 
-    def start(folder: str = "data", **options: Any) -> RunningServer:
-        running = RunningServer(tmp_path / folder, **options)
+    def start(
+        folder: str = "data",
+        *,
+        settings: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> RunningServer:
+        data = tmp_path / folder
+        both = {**store_settings(data), **(settings or {})}
+        running = RunningServer(data, settings=both, **options)
         running.start()
         started.append(running)
         return running

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -19,10 +18,11 @@ from millpond.contract.cognito_sync import (
     RecordPatch,
     UpdateRecordsRequest,
 )
-from millpond.server import app
+from millpond.server import app, stores
 from millpond.service import records
 from millpond.service.context import Caller, Context
 from millpond.settings import Settings
+from millpond.testing.server import RunningServer
 
 AT_A_TIME: Final = 200
 _CALLER: Final = Caller(access_key_id="AKIASEED", account_id="000000000000")
@@ -45,14 +45,16 @@ def identities(count: int, *, seed: int = 1) -> Sequence[str]:
     ]
 
 
-def fill(folder: Path, pool: str, seeds: Iterable[Seed]) -> None:
-    """Write new datasets into the store in a folder, which no server may be using."""
-    asyncio.run(_fill(folder, pool, list(seeds)))
+def fill(server: RunningServer, pool: str, seeds: Iterable[Seed]) -> None:
+    """Write new datasets into the store of a server that is stopped."""
+    asyncio.run(_fill(server, pool, list(seeds)))
 
 
-async def _fill(folder: Path, pool: str, seeds: list[Seed]) -> None:
-    settings = Settings(data=folder)
-    async with app.open_store(settings) as store:
+async def _fill(server: RunningServer, pool: str, seeds: list[Seed]) -> None:
+    settings = Settings(
+        data=server.data, store=server.store_url, secret_key=server.secret_key
+    )
+    async with stores.open_store(settings) as store:
         context = app.make_context(settings, store)
         for first in range(0, len(seeds), AT_A_TIME):
             await asyncio.gather(

@@ -553,7 +553,7 @@ class TestDisturbances:
         """A pool of 1,200 datasets whose run is in its middle."""
         server, pool = prepared
         people = identities(1200)
-        fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
+        fill(server, pool, (Seed(i, "a", {"k": i}) for i in people))
         server.start()
         sync, kinesis = server.client("cognito-sync"), server.client("kinesis")
         use_stream(sync, pool, "changes")
@@ -651,7 +651,7 @@ class TestCrashes:
         server, pool = prepared
         people = identities(2000)
         fill(
-            server.data,
+            server,
             pool,
             (Seed(i, name, {"k": i}) for i in people for name in ("a", "b")),
         )
@@ -690,7 +690,7 @@ class TestCrashes:
         """A restart is no failure either: the run goes on by itself."""
         server, pool = prepared
         people = identities(1500)
-        fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
+        fill(server, pool, (Seed(i, "a", {"k": i}) for i in people))
         server.start()
         sync, kinesis = server.client("cognito-sync"), server.client("kinesis")
         use_stream(sync, pool, "changes")
@@ -718,7 +718,7 @@ class TestCrashes:
         sync.close()
         server.kill()
         people = identities(300)
-        fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
+        fill(server, pool, (Seed(i, "a", {"k": i}) for i in people))
 
         server.start()
         kinesis = server.client("kinesis")

@@ -39,7 +39,8 @@ from acceptance.users import Backend, UserCredentials, client_of, get_credential
 from millpond.core.session_tokens import SessionTokens, UserSession
 from millpond.core.sync import DatasetId
 from millpond.server import secret_key
-from millpond.stores.sqlite import SqliteStore
+from millpond.server.stores import open_store
+from millpond.settings import Settings
 from millpond.testing.server import RunningServer, wait_until
 from millpond.testing.store_contract.bench import put
 
@@ -628,11 +629,13 @@ def make_datasets(app: App, count: int) -> None:
     """Make many datasets, in the store of a server that is stopped."""
 
     async def fill() -> None:
-        store = SqliteStore(app.server.data)
-        await store.open()
-        names = (DatasetId(app.pool, app.identity, f"d{n}") for n in range(count))
-        await asyncio.gather(*(put(store, each, {"a": "1"}) for each in names))
-        await store.aclose()
+        server = app.server
+        settings = Settings(data=server.data, store=server.store_url)
+        names = [DatasetId(app.pool, app.identity, f"d{n}") for n in range(count)]
+        async with open_store(settings) as store:
+            for first in range(0, count, 100):
+                some = names[first : first + 100]
+                await asyncio.gather(*(put(store, each, {"a": "1"}) for each in some))
 
     asyncio.run(fill())
 

@@ -65,7 +65,7 @@ def token_key(server: RunningServer, *words: str) -> str:
     """Run `millpond token-key` beside the server."""
     command = [sys.executable, "-m", "millpond", "token-key", *words]
     return subprocess.run(
-        [*command, "--data", str(server.data)],
+        [*command, *server.store_words],
         capture_output=True,
         text=True,
         timeout=60,

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from acceptance.kinds import embedded_only
 from acceptance.raw_http import RawClient, Request, Scope, read_answer
 from acceptance.streams import read_stream
 from acceptance.sync_client import (
@@ -65,7 +66,7 @@ def assert_one_line(result, *parts):
 
 def successor(server, **options):
     """Give a server for the data of another one, with the same key."""
-    again = RunningServer(server.data, **options)
+    again = RunningServer(server.data, settings={"store": server.store_url}, **options)
     again.access_key_id = server.access_key_id
     again.secret_access_key = server.secret_access_key
     return again
@@ -268,6 +269,7 @@ class TestCrash:
 class TestStarting:
     """What keeps a server from starting is told in one line."""
 
+    @embedded_only
     def test_data_folder_in_use(self, server):
         """A second server on the same folder is refused, and the first goes on."""
         result = millpond("serve", "--data", server.data, "--port", 0)
@@ -291,6 +293,7 @@ class TestStarting:
 
         assert_one_line(millpond("serve", "--data", tmp_path, "--port", port), port)
 
+    @embedded_only
     def test_newer_schema(self, start_server):
         """Data of a newer version is refused and left as it is."""
         server = start_server()
@@ -314,7 +317,7 @@ class TestStarting:
         server.stop()
         (server.data / "secret.key").write_text("00" * 32)
 
-        result = millpond("serve", "--data", server.data, "--port", 0)
+        result = millpond("serve", *server.store_words, "--port", 0)
 
         assert_one_line(result, "secret")
 
@@ -335,6 +338,7 @@ class TestStarting:
         assert_one_line(result)
         assert setting in result.stderr.upper()
 
+    @embedded_only
     def test_data_that_is_no_database(self, start_server):
         """Data that is damaged is told in one line and left as it is."""
         server = start_server()
@@ -438,18 +442,18 @@ class TestKeys:
         assert (answer.status, answer.error) == (403, "UnrecognizedClientException")
         return False
 
-    def create(self, folder, *words):
-        """Make a key."""
-        result = millpond("key", "create", "--data", folder, "--output", "json", *words)
+    def create(self, place, *words):
+        """Make a key in a store, which some options name."""
+        result = millpond("key", "create", *place, "--output", "json", *words)
         assert (result.returncode, result.stderr) == (0, "")
         return json.loads(result.stdout)
 
     def test_key_of_a_running_server(self, server):
         """A new key works, and a deleted one ends, within a second."""
-        key = self.create(server.data)
+        key = self.create(server.store_words)
         wait_until(lambda: self.works(server, key), timeout_s=KEYS_TIMEOUT_S)
 
-        result = millpond("key", "delete", "--data", server.data, key["AccessKeyId"])
+        result = millpond("key", "delete", *server.store_words, key["AccessKeyId"])
 
         assert result.returncode == 0
         wait_until(lambda: not self.works(server, key), timeout_s=KEYS_TIMEOUT_S)
@@ -458,9 +462,9 @@ class TestKeys:
         """Keys can be made and deleted while no server runs."""
         server = start_server()
         server.stop()
-        kept = self.create(server.data, "--name", "kept")
-        deleted = self.create(server.data)
-        millpond("key", "delete", "--data", server.data, deleted["AccessKeyId"])
+        kept = self.create(server.store_words, "--name", "kept")
+        deleted = self.create(server.store_words)
+        millpond("key", "delete", *server.store_words, deleted["AccessKeyId"])
 
         server.start()
 
@@ -469,7 +473,7 @@ class TestKeys:
 
     def test_first_key_comes_from_the_command(self, tmp_path):
         """A key made before the first start takes the place of the first key."""
-        key = self.create(tmp_path / "data")
+        key = self.create(["--data", tmp_path / "data"])
 
         with RunningServer(tmp_path / "data") as server:
             assert server.access_key_id == ""
@@ -477,10 +481,10 @@ class TestKeys:
 
     def test_list_shows_no_secret(self, server):
         """Keys are listed by id and name, without their secrets."""
-        key = self.create(server.data, "--name", "to be listed")
+        key = self.create(server.store_words, "--name", "to be listed")
 
         for form in ("json", "text"):
-            result = millpond("key", "list", "--data", server.data, "--output", form)
+            result = millpond("key", "list", *server.store_words, "--output", form)
 
             assert key["AccessKeyId"] in result.stdout
             assert "to be listed" in result.stdout
@@ -488,7 +492,7 @@ class TestKeys:
 
     def test_unknown_key_is_not_deleted(self, server):
         """Deleting a key that there is not fails and names it."""
-        result = millpond("key", "delete", "--data", server.data, "AKIANOSUCHKEY")
+        result = millpond("key", "delete", *server.store_words, "AKIANOSUCHKEY")
 
         assert result.returncode == 1
         assert "AKIANOSUCHKEY" in result.stderr
@@ -558,6 +562,7 @@ class TestSecrets:
             assert forbidden not in logged
 
 
+@embedded_only
 class TestFullDisk:
     """When nothing more can be written, the server says so and loses nothing."""
 

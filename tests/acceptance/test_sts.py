@@ -18,7 +18,7 @@ from botocore.config import Config
 from acceptance.raw_http import Request, presigned
 from acceptance.sync_client import Dataset, refused
 from acceptance.users import Backend, get_credentials
-from millpond.server import app
+from millpond.server import app, stores
 from millpond.settings import Settings
 from millpond.testing.server import RunningServer
 
@@ -43,8 +43,8 @@ def signed_by(server: RunningServer, claims: dict[str, Any]) -> str:
     """Sign claims with the key of a server, as it would itself."""
 
     async def sign() -> str:
-        settings = Settings(data=server.data)
-        async with app.open_store(settings) as store:
+        settings = Settings(data=server.data, store=server.store_url)
+        async with stores.open_store(settings) as store:
             ring = app.make_context(settings, store).token_keys
             await ring.refresh()
             return ring.sign(claims)

@@ -120,7 +120,7 @@ def test_an_identity_has_so_many_devices(run):
             (await ops.call("register_device", **register(f"t{number}"))).device_id
             for number in range(most + 3)
         ]
-        kept = [e for e in given if await ops.store.find_device(e) is not None]
+        kept = [e for e in given if await ops.store.find_device(ALICE, e) is not None]
 
         assert len(set(given)) == most + 3
         assert len(kept) == most

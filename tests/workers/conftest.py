@@ -13,7 +13,7 @@ import pytest
 from millpond.contract import cognito_sync as contract
 from millpond.core.identity_pools import IdentityPool, StreamConfiguration
 from millpond.metrics import Metrics
-from millpond.server import app
+from millpond.server import app, stores
 from millpond.service import bulk_publish, records
 from millpond.service.context import Caller, Context
 from millpond.settings import Settings
@@ -139,7 +139,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             bulk_publish_slices=settings.pop("bulk_publish_slices", 4),
             **settings,
         )
-        async with app.open_store(chosen) as store:
+        async with stores.open_store(chosen) as store:
             sink, other_sink = ScriptedSink(script), ScriptedSink()
             roles: list[str | None] = []
             factories = scripted_factories(roles, scripted=sink, other=other_sink)

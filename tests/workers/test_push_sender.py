@@ -280,7 +280,7 @@ def test_a_token_that_is_no_good_disables_the_device(run: Run) -> None:
         await world.write(ONE, "prefs", "k")
         await sender_of(world, push).step()
 
-        device = await world.context.store.find_device("d1")
+        device = await world.context.store.find_device(ONE, "d1")
         assert device is not None
         assert device.disabled
         assert await world.context.store.count_pushes() == 0

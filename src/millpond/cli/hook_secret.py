@@ -12,11 +12,11 @@ from millpond.errors import MillpondError
 def main(argv: list[str]) -> int:
     """Run `millpond hook-secret`."""
     options = make_parser().parse_args(argv)
-    from millpond.server import app
+    from millpond.server import app, stores
 
     try:
         settings = load_settings(options)
-        app.prepare_data_folder(settings.data)
+        stores.prepare_data_folder(settings)
         print(app.hook_secret(settings))
     except MillpondError as error:
         print(f"millpond hook-secret: {error}", file=sys.stderr)

@@ -41,11 +41,11 @@ def make_parser() -> argparse.ArgumentParser:
 async def _create(settings: Settings, options: argparse.Namespace) -> int:
     import secrets
 
-    from millpond.server import app
+    from millpond.server import app, stores
     from millpond.service.context import system_now_ms
     from millpond.service.developer_keys import create_developer_key
 
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         key = await create_developer_key(
             store,
             app.make_sealer(settings),
@@ -62,9 +62,9 @@ async def _create(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _list(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
 
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         keys = await store.list_developer_keys()
     rows = [
         {
@@ -79,9 +79,9 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _delete(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
 
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         if not await store.delete_developer_key(options.access_key_id):
             raise CommandError(f"there is no key '{options.access_key_id}'.")
     show(

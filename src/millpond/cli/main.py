@@ -30,6 +30,10 @@ LOCAL_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "pool": ("millpond.cli.pool", "Create a pool under the id that it has at AWS."),
     "outbox": ("millpond.cli.outbox", "See what waits for a stream, or was refused."),
     "stream": ("millpond.cli.stream", "Create, list, follow and verify streams."),
+    "migrate": (
+        "millpond.cli.migrate",
+        "Bring the schema of a store up to date, or spread it over servers.",
+    ),
     "demo": ("millpond.cli.demo", "Run a server with sample data, to try things out."),
     "doctor": ("millpond.cli.doctor", "Find out why calls fail, and what to do."),
     "bulk-publish": (

@@ -36,10 +36,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 async def _adopt(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
     from millpond.service.identity_pools import adopt_identity_pool
 
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         refusal = await adopt_identity_pool(
             store,
             options.identity_pool_id,

@@ -36,6 +36,9 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="DIR", help="folder of the embedded store"
     )
     parser.add_argument(
+        "--store", metavar="URL", help="PostgreSQL database, instead of the folder"
+    )
+    parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="TOML file with settings"
     )
 
@@ -44,7 +47,7 @@ def load_settings(options: argparse.Namespace) -> Settings:
     """Read the settings; what the command line names wins."""
     import os  # the environment is looked at here and nowhere else
 
-    names = ("data", "host", "port")
+    names = ("data", "store", "host", "port")
     return settings_table.load(
         options.settings,
         os.environ,
@@ -102,7 +105,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _tell(settings: Settings, started: Started) -> None:
-    print(f"Millpond answers at {started.endpoint} (data in {settings.data}).")
+    from millpond.server.stores import place_of
+
+    print(f"Millpond answers at {started.endpoint} ({place_of(settings)}).")
     if started.first_key is not None:
         print(
             "\nThe first developer key; its secret is shown this once:\n\n"

@@ -46,11 +46,11 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 async def _list(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
     from millpond.service.context import system_now_ms
     from millpond.service.token_keys import newest_first
 
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         keys = newest_first(await store.list_token_keys())
     now_ms = system_now_ms()
     rows = []
@@ -68,11 +68,11 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _rotate(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import app, stores
     from millpond.service.context import system_now_ms
     from millpond.service.token_keys import rotate_token_key
 
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         key_id = await rotate_token_key(
             store,
             app.make_token_key_sealer(settings),
@@ -84,11 +84,11 @@ async def _rotate(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _retire(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import app, stores
     from millpond.service.context import system_now_ms
     from millpond.service.token_keys import retire_token_key
 
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         retired = await retire_token_key(
             store,
             app.make_token_key_sealer(settings),

@@ -18,7 +18,7 @@ import secrets
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -30,15 +30,16 @@ from millpond import __version__
 from millpond.core.session_tokens import SessionTokens
 from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
-from millpond.errors import SettingsError, StoreUnavailableError
+from millpond.errors import SettingsError
 from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
 from millpond.metrics import Metrics
 from millpond.push.sns import SnsPush
-from millpond.server import connections, lock, secret_key
+from millpond.server import connections, neighbours, secret_key
 from millpond.server.gateway import Gateway
 from millpond.server.live import LiveStreams
 from millpond.server.pages import PATHS, make_pages
+from millpond.server.stores import hold_store, name_node, open_store
 from millpond.service.changes import Changes
 from millpond.service.context import Context, system_now_ms
 from millpond.service.credentials import CredentialFinder
@@ -56,7 +57,6 @@ from millpond.sinks.base import PayloadStore
 from millpond.sinks.embedded_payloads import EmbeddedPayloads
 from millpond.sinks.s3_payloads import S3Payloads
 from millpond.stores.base import Store
-from millpond.stores.sqlite import SqliteStore
 from millpond.wire.sigv4 import Verifier
 from millpond.workers import housekeeping
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
@@ -78,21 +78,6 @@ class Started:
     first_key: NewKey | None
 
 
-def prepare_data_folder(directory: Path) -> None:
-    """
-    Make the folder of the embedded store, for its owner alone.
-
-    Raises:
-        StoreUnavailableError: it cannot be made.
-    """
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailableError(
-            f"Cannot make the data folder '{directory}': {error.strerror}."
-        ) from error
-
-
 def make_sealer(settings: Settings) -> SecretSealer:
     """Make what seals developer secrets, from the master secret."""
     return _sealer(settings, "developer secrets")
@@ -108,31 +93,6 @@ def _sealer(settings: Settings, purpose: str) -> SecretSealer:
     return SecretSealer(
         secret_key.derive(master, purpose), random_bytes=secrets.token_bytes
     )
-
-
-@contextlib.asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """
-    Open the store that the settings name, and close it in the end.
-
-    Raises:
-        SettingsError: it has sealed secrets, and the key to them is not there.
-    """
-    prepare_data_folder(settings.data)
-    store = SqliteStore(settings.data)
-    await store.open()
-    try:
-        if secret_key.is_lost(settings.data, settings.secret_key) and (
-            await store.list_developer_keys()
-        ):
-            raise SettingsError(
-                f"'{settings.data / secret_key.FILE_NAME}' is missing; the developer "
-                "keys of this store are sealed with it. Put it back, or set "
-                "secret_key."
-            )
-        yield store
-    finally:
-        await store.aclose()
 
 
 def hook_secret(settings: Settings) -> str:
@@ -206,8 +166,7 @@ async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
         StoreError: the store cannot be opened, or another server holds it.
         SettingsError: a setting turns out to be wrong, or the address is taken.
     """
-    prepare_data_folder(settings.data)
-    with lock.hold(settings.data):
+    with hold_store(settings):
         settings = _with_address(settings, _claim_port(settings))
         async with open_store(settings) as store:
             sealer = make_sealer(settings)
@@ -226,6 +185,7 @@ async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
 
 async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> None:
     settings = context.settings
+    await neighbours.join(context)
     metrics = Metrics()
     sinks = SinkRegistry(
         settings.streams, sink_factories(store=context.store, now_ms=context.now_ms)
@@ -261,7 +221,9 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             OutboxRelay(context, sinks, metrics).run(),
             PushSender(context, push, metrics).run(),
             *(
-                BulkPublishRunner(context, sinks, metrics, worker=f"local-{n}").run()
+                BulkPublishRunner(
+                    context, sinks, metrics, worker=f"{name_node(context.store)}-{n}"
+                ).run()
                 for n in range(settings.bulk_publish_workers)
             ),
         )

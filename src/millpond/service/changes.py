@@ -9,18 +9,18 @@ ones, and what waits for it is bounded by the number of datasets.
 A change may be published twice, late, or in another order than it was committed; a
 listener goes by the weight of the state (`core.live_marks`) and drops what it is past.
 
-Several nodes. Each node has a hub of its own. A change that another node committed has
-to reach `publish` here, with the state that was committed: by a notification that the
-commit sends (LISTEN and NOTIFY of PostgreSQL, say), in any order, more than once if
-need be. A node that may have lost notifications calls `end_all`: its listeners come
-back with their last event id and are told what they missed. Nothing else is needed,
-since event ids mean the same on every node.
+Several nodes. Each node has a hub of its own. What is published here is forwarded to
+the others, with the state that was committed, and what they have forwarded comes to
+`hear`, in any order, more than once if need be (`server.neighbours`). A node that may
+have lost messages calls `end_all`: its listeners come back with their last event id and
+are told what they missed. Nothing else is needed, since event ids mean the same on
+every node.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from millpond.core.dataset_moves import DatasetMove
@@ -87,6 +87,10 @@ class Changes:
         self._closed = False
         self.count = 0
         """Listeners at the moment."""
+        self.forward: Callable[[DatasetId, DatasetState], None] | None = None
+        """Tells other nodes of a change; None when there are none."""
+        self.forward_end: Callable[[str], None] | None = None
+        """Tells other nodes of an identity that was deleted."""
 
     def publish(self, dataset_id: DatasetId, state: DatasetState | None) -> None:
         """
@@ -95,9 +99,17 @@ class Changes:
         Args:
             state: the dataset after it; None: it turned out that nothing changed.
         """
+        if state is None:
+            return
+        self.hear(dataset_id, state)
+        if self.forward is not None:
+            self.forward(dataset_id, state)
+
+    def hear(self, dataset_id: DatasetId, state: DatasetState) -> None:
+        """Tell the listeners of this node of a change."""
         identity = (dataset_id.identity_pool_id, dataset_id.identity_id)
         listeners = self._listeners.get(identity)
-        if listeners is not None and state is not None:
+        if listeners is not None:
             for each in listeners:
                 each.hear(dataset_id.dataset_name, state)
 
@@ -146,6 +158,12 @@ class Changes:
 
     def end(self, identity_id: str) -> None:
         """End the listeners of an identity: it was deleted, and its counts with it."""
+        self.hear_end(identity_id)
+        if self.forward_end is not None:
+            self.forward_end(identity_id)
+
+    def hear_end(self, identity_id: str) -> None:
+        """End the listeners of an identity on this node."""
         for (_, each), listeners in self._listeners.items():
             if each == identity_id:
                 for listener in listeners:

@@ -28,13 +28,21 @@ class Signal:
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[], None]] = []
+        self.forward: Callable[[], None] | None = None
+        """Tells other servers; None when there are none."""
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` at each signal, on the event loop's thread."""
         self._listeners.append(listener)
 
     def send(self) -> None:
-        """Tell whoever listens."""
+        """Tell whoever listens, here and on other servers."""
+        self.hear()
+        if self.forward is not None:
+            self.forward()
+
+    def hear(self) -> None:
+        """Tell whoever listens here."""
         for listener in self._listeners:
             listener()
 

@@ -98,9 +98,8 @@ async def _check_device(context: Context, request: _Request) -> None:
         ResourceNotFoundException: as if there were none, whosever it is.
     """
     pool = await get_pool(context, request.identity_pool_id)
-    device = await context.store.find_device(request.device_id)
-    owner = (pool.identity_pool_id, request.identity_id)
-    if device is None or (device.identity_pool_id, device.identity_id) != owner:
+    device = await context.store.find_device(request.identity_id, request.device_id)
+    if device is None or device.identity_pool_id != pool.identity_pool_id:
         raise ResourceNotFoundException(f"Device '{request.device_id}' not found")
 
 

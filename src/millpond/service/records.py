@@ -92,13 +92,12 @@ async def list_records(
             limit=fetched,
         )
 
-    expected = None
-    if place is None:
-        expected = RecordRange(
-            after=request.last_sync_count or 0,
-            up_to=limits.LONG_MAX,
-            limit=fetched,
-        )
+    expected = RecordRange(
+        after=place.listing.after if place else request.last_sync_count or 0,
+        up_to=place.listing.up_to if place else limits.LONG_MAX,
+        position=(place.sync_count, place.key) if place else None,
+        limit=fetched,
+    )
     page = await context.store.read_records(dataset_id, select, expected=expected)
     if page is None:
         raise pool_not_found(request.identity_pool_id)
@@ -134,7 +133,8 @@ async def _resume_session(
         InvalidParameterException: the token is not valid, or an update has used it.
     """
     session = context.sessions.read(token, dataset_id, now_ms=now_ms)
-    if await context.store.find_spent_session(session.session_id) is not None:
+    spent = await context.store.find_spent_session(dataset_id, session.session_id)
+    if spent is not None:
         raise InvalidParameterException("SyncSessionToken not valid for these inputs")
     return session
 

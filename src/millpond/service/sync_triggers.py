@@ -88,7 +88,8 @@ async def ask(context: Context, update: Update) -> Verdict | None:
         context.triggered_pools.discard(pool_id)
         return None
     context.triggered_pools.add(pool_id)
-    if await context.store.find_spent_session(update.session_id) is not None:
+    spent = await context.store.find_spent_session(update.dataset_id, update.session_id)
+    if spent is not None:
         return None
     page = await context.store.read_records(
         update.dataset_id, _everything, expected=_ALL_RECORDS

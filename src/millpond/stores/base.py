@@ -21,7 +21,7 @@ The suite in `millpond.testing.store_contract` checks these for any store.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -349,8 +349,10 @@ class DatasetStore(Protocol):
         """
         ...
 
-    async def find_spent_session(self, session_id: bytes) -> SpentSession | None:
-        """Find the mark of a session that an update has used."""
+    async def find_spent_session(
+        self, dataset_id: DatasetId, session_id: bytes
+    ) -> SpentSession | None:
+        """Find the mark of a session of a dataset that an update of it has used."""
         ...
 
     async def list_datasets(
@@ -398,18 +400,18 @@ class DeviceStore(Protocol):
         """
         ...
 
-    async def find_device(self, device_id: str) -> Device | None:
-        """Find a device of a pool that was not deleted."""
+    async def find_device(self, identity_id: str, device_id: str) -> Device | None:
+        """Find a device of an identity, of a pool that was not deleted."""
         ...
 
-    async def put_endpoint(self, device_id: str, endpoint_arn: str) -> None:
-        """Note what the push service calls a device."""
+    async def put_endpoint(self, device: Device, endpoint_arn: str) -> None:
+        """Note what the push service calls a device, if it is still the identity's."""
         ...
 
-    async def disable_device(self, device_id: str, endpoint_arn: str | None) -> bool:
+    async def disable_device(self, device: Device, endpoint_arn: str | None) -> bool:
         """
         Disable a device and drop its pushes; False when its endpoint is not this one
-        any more, as after a registration.
+        any more, as after a registration, or when it is not the identity's any more.
         """
         ...
 
@@ -653,6 +655,33 @@ class StreamStore(Protocol):
         self, payload_id: str, *, now_ms: int
     ) -> bytes | None:
         """Find such records while they have not expired."""
+        ...
+
+
+@runtime_checkable
+class Neighbours(Protocol):
+    """
+    What the servers on one store tell each other. Only a store that several servers
+    share has it.
+    """
+
+    node: str
+    """What this server is called among them; its bulk-publish workers are `node-...`"""
+
+    async def join(
+        self, hear: Callable[[bytes], None], missed: Callable[[], None]
+    ) -> None:
+        """
+        Begin to listen, until the store is closed.
+
+        Args:
+            hear: called with each message of another server, on the event loop.
+            missed: called when messages may have been lost.
+        """
+        ...
+
+    def tell(self, message: bytes) -> None:
+        """Send the others a message, soon: at most 7 KiB of UTF-8, no line feeds."""
         ...
 
 

@@ -74,6 +74,22 @@ class RunningServer:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def store_url(self) -> str:
+        """The URL of its database; empty when its store is embedded."""
+        return self._settings.get("store", "")
+
+    @property
+    def secret_key(self) -> str:
+        """The setting `secret_key`; empty when the secret is in its data folder."""
+        return self._settings.get("secret_key", "")
+
+    @property
+    def store_words(self) -> list[str]:
+        """The options that point an administration command at its store."""
+        store = ["--store", self.store_url] if self.store_url else []
+        return ["--data", str(self.data), *store]
+
     def start(self) -> None:
         """
         Start the server and wait until it answers.

@@ -120,7 +120,7 @@ class PushSender:
         endpoint_arn = await self._service.create_endpoint(
             application_arn, device.token, role_arn=role_arn
         )
-        await self._context.store.put_endpoint(device.device_id, endpoint_arn)
+        await self._context.store.put_endpoint(device, endpoint_arn)
         return endpoint_arn
 
     async def _drop(self, device: Device, waiting: Sequence[Push]) -> None:
@@ -133,9 +133,7 @@ class PushSender:
         self, device: Device, endpoint_arn: str | None, error: EndpointGoneError
     ) -> None:
         """Leave a device alone, unless it has registered again meanwhile."""
-        disabled = await self._context.store.disable_device(
-            device.device_id, endpoint_arn
-        )
+        disabled = await self._context.store.disable_device(device, endpoint_arn)
         if disabled:
             self._metrics.pushes.labels("disabled").inc()
             _log.info("push.device_disabled", error=str(error), **_names(device))

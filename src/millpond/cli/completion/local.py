@@ -43,7 +43,11 @@ class Command:
         self.words: dict[str, Command | None] = dict(words or {})
 
 
-_SETTINGS: Final[dict[str, Value]] = {"--data": PATH, "--settings": PATH}
+_SETTINGS: Final[dict[str, Value]] = {
+    "--data": PATH,
+    "--store": TEXT,
+    "--settings": PATH,
+}
 _STORE: Final[dict[str, Value]] = {**_SETTINGS, "--output": _OUTPUT}
 _PARKED: Final[dict[str, Value]] = {
     **_STORE,
@@ -113,6 +117,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
             ),
         }
     ),
+    "migrate": Command({**_STORE, "--distribute": FLAG}),
     "hook-secret": Command(_SETTINGS),
     "demo": Command(),
     "doctor": Command({"--identity-pool-id": TEXT, "--output": _OUTPUT, **_CONNECTION}),

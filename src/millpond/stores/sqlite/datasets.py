@@ -110,7 +110,9 @@ class Datasets:
                 return RecordPage(state, [], merged)
             return RecordPage(state, _list_records(cursor, number, chosen), merged)
 
-    async def find_spent_session(self, session_id: bytes) -> SpentSession | None:
+    async def find_spent_session(
+        self, dataset_id: DatasetId, session_id: bytes
+    ) -> SpentSession | None:
         with self.database.reading("find_spent_session") as cursor:
             return _find_spent_session(cursor, session_id)
 

@@ -46,21 +46,23 @@ class Devices:
 
         return await self.database.write(job)
 
-    async def find_device(self, device_id: str) -> Device | None:
+    async def find_device(self, identity_id: str, device_id: str) -> Device | None:
         with self.database.reading("find_device") as cursor:
-            rows = cursor.execute(SQL.find_device, (device_id,)).fetchall()
+            row = (identity_id, device_id)
+            rows = cursor.execute(SQL.find_device, row).fetchall()
         return _device(rows[0]) if rows else None
 
-    async def put_endpoint(self, device_id: str, endpoint_arn: str) -> None:
-        row = (device_id, endpoint_arn)
+    async def put_endpoint(self, device: Device, endpoint_arn: str) -> None:
+        row = (device.identity_id, device.device_id, endpoint_arn)
         await self.database.write(lambda db: db.execute(SQL.put_endpoint, row))
 
-    async def disable_device(self, device_id: str, endpoint_arn: str | None) -> bool:
+    async def disable_device(self, device: Device, endpoint_arn: str | None) -> bool:
+        row = (device.identity_id, device.device_id, endpoint_arn)
+
         def job(db: Writer) -> bool:
-            row = (device_id, endpoint_arn)
             if not db.execute(SQL.disable_device, row).fetchall():
                 return False
-            db.execute(SQL.clear_pushes, (device_id,))
+            db.execute(SQL.clear_pushes, (device.device_id,))
             return True
 
         return await self.database.write(job)

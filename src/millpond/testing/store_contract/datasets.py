@@ -249,7 +249,7 @@ class DatasetContract(StoreBench):
 
             assert before == await read_all(store, PREFS)
             assert usage == await store.find_identity_pool_usage(POOL)
-            assert await store.find_spent_session(SESSION) is None
+            assert await store.find_spent_session(PREFS, SESSION) is None
             assert (await store.measure_outbox(None)).entries == 0
             listed = await store.list_datasets(POOL, ALICE, after=None, limit=None)
             assert [each.dataset_name for each in listed or []] == ["prefs"]
@@ -321,13 +321,13 @@ class DatasetContract(StoreBench):
         )
 
         async def scene(store: Store) -> None:
-            assert await store.find_spent_session(SESSION) is None
+            assert await store.find_spent_session(PREFS, SESSION) is None
             assert (await peek(store, PREFS, session_id=SESSION)).spent is None
             await put(store, PREFS, {"k": "v"}, session=SESSION)
 
-            assert spent == await store.find_spent_session(SESSION)
+            assert spent == await store.find_spent_session(PREFS, SESSION)
             assert spent == (await peek(store, PREFS, session_id=SESSION)).spent
-            assert await store.find_spent_session(SESSION[::-1]) is None
+            assert await store.find_spent_session(PREFS, SESSION[::-1]) is None
             other = await peek(store, PREFS, session_id=SESSION[::-1])
             assert other.spent is None
             assert (await peek(store, PREFS, session_id=None)).spent is None
@@ -351,7 +351,7 @@ class DatasetContract(StoreBench):
                 decide=lambda stored: Changes(spent=spent, outcome=outcome),
             )
 
-            assert spent == await store.find_spent_session(SESSION)
+            assert spent == await store.find_spent_session(PREFS, SESSION)
             assert spent == (await peek(store, PREFS, session_id=SESSION)).spent
 
         self.play(tmp_path, scene)

@@ -177,8 +177,9 @@ class DeviceContract(StoreBench):
             await join(store, ALICE)
             await register(store, device)
 
-            assert await store.find_device("d1") == device
-            assert await store.find_device("d2") is None
+            assert await store.find_device(ALICE, "d1") == device
+            assert await store.find_device(ALICE, "d2") is None
+            assert await store.find_device(BOB, "d1") is None
 
         self.play(tmp_path, scene)
 
@@ -195,7 +196,7 @@ class DeviceContract(StoreBench):
             ):
                 device = a_device(identity_pool_id=pool, identity_id=identity_id)
                 assert await store.put_device(device, devices_max=MANY) is None
-            assert await store.find_device("d1") is None
+            assert await store.find_device(ALICE, "d1") is None
 
         self.play(tmp_path, scene)
 
@@ -209,7 +210,7 @@ class DeviceContract(StoreBench):
             again = a_device("d2", token="t", registration_date_ms=NOW_MS + 5)
 
             assert await store.put_device(again, devices_max=MANY) == "d1"
-            assert await store.find_device("d2") is None
+            assert await store.find_device(ALICE, "d2") is None
             await register(
                 store,
                 a_device("d3", token="u"),
@@ -226,11 +227,11 @@ class DeviceContract(StoreBench):
             await join(store, ALICE)
             await register(store, a_device())
             await subscribe(store, "d1")
-            await store.put_endpoint("d1", "arn:one")
-            assert await store.disable_device("d1", "arn:one")
+            await store.put_endpoint(a_device(), "arn:one")
+            assert await store.disable_device(a_device(), "arn:one")
             await register(store, a_device(registration_date_ms=NOW_MS + 5))
 
-            found = await store.find_device("d1")
+            found = await store.find_device(ALICE, "d1")
             assert found == a_device(registration_date_ms=NOW_MS + 5)
             count = await change(store)
             assert await told(store) == {("d1", "prefs", count)}
@@ -248,13 +249,18 @@ class DeviceContract(StoreBench):
                 )
             await register(store, a_device("other", identity_id=BOB))
             await subscribe(store, "d0", "d1", "d2")
-            await store.disable_device("d0", None)
+            await store.disable_device(a_device("d0"), None)
 
             async def left_after(new: str, registration_date_ms: int) -> set[str]:
                 device = a_device(new, registration_date_ms=registration_date_ms)
                 assert await store.put_device(device, devices_max=3) == new
-                named = ("d0", "d1", "d2", "d3", "d4", "other")
-                return {e for e in named if await store.find_device(e) is not None}
+                owners = dict.fromkeys(("d0", "d1", "d2", "d3", "d4"), ALICE)
+                owners["other"] = BOB
+                return {
+                    each
+                    for each, owner in owners.items()
+                    if await store.find_device(owner, each) is not None
+                }
 
             assert await left_after("d3", NOW_MS) == {"d1", "d2", "d3", "other"}
             assert await left_after("d4", NOW_MS - 9) == {"d1", "d3", "d4", "other"}
@@ -296,7 +302,7 @@ class DeviceContract(StoreBench):
             await subscribe(store, "d1")
             assert await store.put_device(a_device("d2"), devices_max=1) == "d2"
 
-            assert await store.find_device("d1") is None
+            assert await store.find_device(ALICE, "d1") is None
             assert not await is_subscribed(store, PREFS)
 
         self.play(tmp_path, scene)
@@ -311,7 +317,8 @@ class DeviceContract(StoreBench):
             waits = await change(store, BOBS_PREFS)
             await merge(store)
 
-            found = await store.find_device("bob's")
+            assert await store.find_device(BOB, "bob's") is None
+            found = await store.find_device(ALICE, "bob's")
             assert found is not None
             assert found.identity_id == ALICE
             assert await told(store) == {("bob's", "prefs", waits)}
@@ -358,7 +365,8 @@ class DeviceContract(StoreBench):
             waits = await change(store, notes)
             await merge(store)
 
-            assert await store.find_device("bob's") is None
+            for each in (ALICE, BOB):
+                assert await store.find_device(each, "bob's") is None
             assert await told(store) == {("alice's", "notes", waits)}
             count = await change(store)
             notes_count = await change(store, DatasetId(POOL, ALICE, "notes"))
@@ -381,7 +389,7 @@ class DeviceContract(StoreBench):
             bobs = await change(store, BOBS_PREFS)
             await store.delete_identity(ALICE, now_ms=NOW_MS)
 
-            assert await store.find_device("d1") is None
+            assert await store.find_device(ALICE, "d1") is None
             assert await told(store) == {("bob's", "prefs", bobs)}
             await join(store, ALICE)
             await register(store, a_device("d2"))
@@ -412,13 +420,13 @@ class DeviceContract(StoreBench):
             count = await change(store, other)
             await store.delete_identity_pool(POOL)
 
-            assert await store.find_device("d1") is None
+            assert await store.find_device(ALICE, "d1") is None
             assert await told(store) == {("other", "prefs", count)}
             assert await purge(store, limit=2) > 1
             assert await store.count_pushes() == 1
             assert await store.create_identity_pool(a_pool(), pools_max=9)
-            assert await store.find_device("d1") is None
-            assert await store.find_device("other") is not None
+            assert await store.find_device(ALICE, "d1") is None
+            assert await store.find_device(BOB, "other") is not None
             assert await told(store) == {("other", "prefs", count)}
 
         self.play(tmp_path, scene)

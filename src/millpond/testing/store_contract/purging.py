@@ -87,7 +87,7 @@ class PurgeContract(StoreBench):
             assert usage == await store.find_identity_pool_usage(POOL)
             found = await load(store, [ALICE, BOB], [GOOGLE])
             assert found.identities == {each.identity_id: each for each in people}
-            assert await store.find_spent_session(session) is not None
+            assert await store.find_spent_session(PREFS, session) is not None
             assert await data_of(store, stream) == [b"young"]
             assert await store.find_stream_payload("p", now_ms=NOW_MS) == b"x"
             assert (await store.measure_outbox(None)).entries == 1
@@ -107,9 +107,9 @@ class PurgeContract(StoreBench):
 
             assert await purge(store, limit=3) > 1
             for session in dead:
-                assert await store.find_spent_session(session) is None
+                assert await store.find_spent_session(PREFS, session) is None
             for session in alive:
-                assert await store.find_spent_session(session) is not None
+                assert await store.find_spent_session(PREFS, session) is not None
 
         self.play(tmp_path, scene)
 

@@ -39,7 +39,8 @@ class PushContract(StoreBench):
             count = await change(store, writer="not registered")
             assert await told(store) == {("d1", "prefs", count), ("d2", "prefs", count)}
             (push, _) = await waiting(store)
-            assert push.device == await store.find_device(push.device.device_id)
+            found = await store.find_device(ALICE, push.device.device_id)
+            assert push.device == found
 
         self.play(tmp_path, scene)
 
@@ -144,16 +145,16 @@ class PushContract(StoreBench):
             await join(store, ALICE)
             await register(store, a_device("d1"), a_device("d2"))
             await subscribe(store, "d1", "d2")
-            await store.put_endpoint("d1", "arn:one")
+            await store.put_endpoint(a_device(), "arn:one")
             await change(store)
-            assert not await store.disable_device("d1", "arn:earlier")
-            assert not await store.disable_device("d1", None)
+            assert not await store.disable_device(a_device(), "arn:earlier")
+            assert not await store.disable_device(a_device(), None)
             assert await store.count_pushes() == 2
-            assert await store.disable_device("d1", "arn:one")
+            assert await store.disable_device(a_device(), "arn:one")
             count = await change(store)
 
             assert await told(store) == {("d2", "prefs", count)}
-            found = await store.find_device("d1")
+            found = await store.find_device(ALICE, "d1")
             assert found is not None
             assert found.disabled
 

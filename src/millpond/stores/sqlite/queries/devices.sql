@@ -3,7 +3,7 @@ SELECT device_id, device.identity_pool_id, identity_id, platform, token,
     registration_date_ms, endpoint_arn, disabled
 FROM devices AS device JOIN identity_pools AS pool
     ON pool.identity_pool_id = device.identity_pool_id AND pool.deleted = 0
-WHERE device_id = ?;
+WHERE identity_id = ? AND device_id = ?;
 
 -- name: put_device
 INSERT INTO devices (
@@ -39,10 +39,11 @@ UPDATE devices SET identity_id = ?2 WHERE device_id = ?1;
 DELETE FROM devices WHERE device_id = ?;
 
 -- name: put_endpoint
-UPDATE devices SET endpoint_arn = ?2 WHERE device_id = ?1;
+UPDATE devices SET endpoint_arn = ?3 WHERE identity_id = ?1 AND device_id = ?2;
 
 -- name: disable_device
-UPDATE devices SET disabled = 1 WHERE device_id = ? AND endpoint_arn IS ?
+UPDATE devices SET disabled = 1
+WHERE identity_id = ? AND device_id = ? AND endpoint_arn IS ?
 RETURNING 1;
 
 -- name: find_devices_to_purge

@@ -1,0 +1,132 @@
+"""
+The store that the settings name: embedded in the data folder, or a PostgreSQL database.
+
+The embedded store has one server at a time, which holds the lock of the folder. Any
+number of nodes share a database. They need the same master secret: from the setting
+`secret_key`, or from the file in the data folder when they share that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import ModuleType
+
+from millpond.errors import SettingsError, StoreUnavailableError
+from millpond.server import lock, secret_key
+from millpond.settings import Settings
+from millpond.stores.base import Store
+from millpond.stores.sqlite import SqliteStore
+
+
+def prepare_data_folder(settings: Settings) -> None:
+    """
+    Make the data folder, for its owner alone, when something is to be kept there.
+
+    Raises:
+        StoreUnavailableError: it cannot be made.
+    """
+    if settings.store and settings.secret_key:
+        return
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"Cannot make the data folder '{settings.data}': {error.strerror}."
+        ) from error
+
+
+@contextlib.contextmanager
+def hold_store(settings: Settings) -> Iterator[None]:
+    """
+    Hold what only one server may use: the folder of the embedded store.
+
+    Raises:
+        StoreInUseError: another server holds it.
+    """
+    prepare_data_folder(settings)
+    if settings.store:
+        yield
+        return
+    with lock.hold(settings.data):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """
+    Open the store that the settings name, and close it in the end.
+
+    Raises:
+        SettingsError: it has sealed secrets, and the key to them is not there.
+    """
+    prepare_data_folder(settings)
+    store = make_store(settings)
+    await store.open()
+    try:
+        if secret_key.is_lost(settings.data, settings.secret_key) and (
+            await store.list_developer_keys()
+        ):
+            raise _secret_is_lost(settings)
+        yield store
+    finally:
+        await store.aclose()
+
+
+def make_store(settings: Settings) -> Store:
+    """
+    Make the store that the settings name; it is not open yet.
+
+    Raises:
+        SettingsError: what it needs is not installed.
+    """
+    if not settings.store:
+        return SqliteStore(settings.data)
+    store: Store = load_postgres().PostgresStore(settings.store)
+    return store
+
+
+def load_postgres() -> ModuleType:
+    """
+    Load the store in PostgreSQL; its driver is an extra.
+
+    Raises:
+        SettingsError: the extra is not installed.
+    """
+    try:
+        from millpond.stores import postgres
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"A store in PostgreSQL needs the package {error.name}. Install it with: "
+            "pip install 'millpond[postgres]'"
+        ) from error
+    return postgres
+
+
+def name_node(store: Store) -> str:
+    """Name this server among those of its store; the same after a restart if alone."""
+    return getattr(store, "node", "local")
+
+
+def place_of(settings: Settings) -> str:
+    """Say where the data is, for people: without a password."""
+    if not settings.store:
+        return f"data in {settings.data}"
+    from millpond.stores.postgres.database import redacted
+
+    return f"data in {redacted(settings.store)}"
+
+
+def _secret_is_lost(settings: Settings) -> SettingsError:
+    file: Path = settings.data / secret_key.FILE_NAME
+    if settings.store:
+        return SettingsError(
+            f"'{file}' is missing; the developer keys of this database are sealed with "
+            "the secret of another node. Give every node the same secret_key, or that "
+            "node's file."
+        )
+    return SettingsError(
+        f"'{file}' is missing; the developer keys of this store are sealed with it. "
+        "Put it back, or set secret_key."
+    )

@@ -1,0 +1,106 @@
+"""
+The store in PostgreSQL, through asyncpg: any number of nodes over one database.
+
+`database` holds the connections; each part of the port has a module of its own, with
+its statements beside it in `queries`. No sync rule lives here. The same schema runs on
+one server and spread over several (`distribution`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+
+import structlog
+
+from millpond.errors import StoreError
+from millpond.stores.postgres import purge
+from millpond.stores.postgres.bulk_publish import BulkPublishes
+from millpond.stores.postgres.database import Database
+from millpond.stores.postgres.datasets import Datasets
+from millpond.stores.postgres.devices import Devices
+from millpond.stores.postgres.identities import Identities
+from millpond.stores.postgres.identity_pools import IdentityPools
+from millpond.stores.postgres.keys import Keys
+from millpond.stores.postgres.leases import RENEWAL_S, Leases
+from millpond.stores.postgres.nodes import Nodes
+from millpond.stores.postgres.outbox import Outbox
+from millpond.stores.postgres.streams import Streams
+
+_log = structlog.get_logger()
+
+
+class PostgresStore(
+    Keys,
+    IdentityPools,
+    Identities,
+    Datasets,
+    Devices,
+    Outbox,
+    BulkPublishes,
+    Streams,
+):
+    """The store in a PostgreSQL database."""
+
+    def __init__(self, url: str) -> None:
+        """
+        Args:
+            url: of the database, `postgresql://user:password@host:port/name`; several
+                hosts and further parameters as libpq has them.
+        """
+        self.node = uuid.uuid4().hex
+        """What this node is called among those of the database, until it closes."""
+        self.database = Database(url)
+        self.leases = Leases(self.database, self.node)
+        self.nodes = Nodes(self.database, self.leases, self.node)
+        self._renewing: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<PostgresStore {self.database!r}>"
+
+    async def open(self) -> None:
+        await self.database.open()
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew())
+
+    async def aclose(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
+            self._renewing = None
+        if self.database.is_open:
+            await self.nodes.leave()
+            with contextlib.suppress(StoreError):  # they run out by themselves
+                await self.leases.release()
+        await self.database.aclose()
+
+    async def join(
+        self, hear: Callable[[bytes], None], missed: Callable[[], None]
+    ) -> None:
+        await self.nodes.join(hear, missed)
+
+    def tell(self, message: bytes) -> None:
+        self.nodes.tell(message)
+
+    async def ping(self) -> None:
+        async with self.database.session("ping") as db:
+            await db.value("SELECT 1")
+
+    async def purge(self, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:
+        return await purge.purge(
+            self.database,
+            now_ms=now_ms,
+            stream_retention_ms=stream_retention_ms,
+            limit=limit,
+        )
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEWAL_S)
+            try:
+                await self.leases.renew()
+                await self.nodes.look()
+            except StoreError as error:
+                _log.warning("store.leases_not_renewed", error=str(error))

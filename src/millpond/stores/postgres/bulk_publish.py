@@ -1,0 +1,223 @@
+"""Bulk-publish runs and slices in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from millpond.core.bulk_publish import (
+    BulkPublishRun,
+    Counts,
+    LeasedSlice,
+    Position,
+    Slice,
+)
+from millpond.core.identity_pools import IdentityPool
+from millpond.errors import LeaseLostError
+from millpond.stores.base import BulkPublishProgress, DatasetSnapshot
+from millpond.stores.postgres import identity_pools
+from millpond.stores.postgres.database import Database, Session
+from millpond.stores.postgres.queries import Queries
+
+SQL: Final = Queries("bulk_publish.sql")
+CANDIDATES_MAX: Final = 8  # slices to try for, when others try at the same moment
+TRIES_MAX: Final = 50
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(BulkPublishRun).decode
+
+
+class BulkPublishes:
+    """The `BulkPublishStore` part of the port."""
+
+    database: Database
+
+    async def start_bulk_publish(
+        self,
+        identity_pool_id: str,
+        decide: Callable[[IdentityPool, BulkPublishRun], BulkPublishRun],
+        slices: Sequence[Slice],
+    ) -> BulkPublishRun | None:
+        async def job(db: Session) -> BulkPublishRun | None:
+            pool = await identity_pools.find(db, identity_pool_id)
+            if pool is None:
+                return None
+            none_yet = BulkPublishRun(identity_pool_id=identity_pool_id)
+            await db.run(SQL.begin_runs, identity_pool_id, _encode(none_yet))
+            last = await _find_run_to_change(db, identity_pool_id)
+            run = await _put_run(db, decide(pool, last))
+            await db.run(SQL.drop_slices, identity_pool_id)
+            rows = [
+                (identity_pool_id, each.number, run.run_id, each.first, each.end)
+                for each in slices
+            ]
+            await db.run_many(SQL.create_slice, rows)
+            return run
+
+        return await self.database.write("start_bulk_publish", job)
+
+    async def find_bulk_publish(self, identity_pool_id: str) -> BulkPublishRun | None:
+        async with self.database.session("find_bulk_publish") as db:
+            row = await db.row(SQL.find_run_of_pool, identity_pool_id)
+        return None if row is None else _read_run(identity_pool_id, row["run"])
+
+    async def find_bulk_publish_progress(
+        self, identity_pool_id: str
+    ) -> BulkPublishProgress | None:
+        async with self.database.moment("find_bulk_publish_progress") as db:
+            if await identity_pools.find(db, identity_pool_id) is None:
+                return None
+            slices, still_open, *counts = await db.row(
+                SQL.count_slices, identity_pool_id
+            )
+            datasets = await db.value(SQL.count_pool_datasets, identity_pool_id)
+        return BulkPublishProgress(
+            Counts(*counts), slices, slices - still_open, datasets
+        )
+
+    async def lease_slice(
+        self, worker: str, *, now_ms: int, lease_ms: int
+    ) -> LeasedSlice | None:
+        until_ms = now_ms + lease_ms
+        async with self.database.session("lease_slice") as db:
+            for _ in range(TRIES_MAX):
+                free = await db.rows(SQL.list_free_slices, now_ms, CANDIDATES_MAX)
+                if not free:
+                    return None
+                for key in free:
+                    row = await db.row(SQL.lease_slice, *key, worker, until_ms)
+                    if row is not None:
+                        return await _leased(db, row)
+        return None  # others are faster; there is another step
+
+    async def checkpoint_slice(
+        self,
+        leased: LeasedSlice,
+        position: Position | None,
+        counts: Counts,
+        *,
+        lease_until_ms: int,
+    ) -> None:
+        async with self.database.session("checkpoint_slice") as db:
+            kept = await db.run(
+                SQL.checkpoint_slice,
+                *_key(leased),
+                None if position is None else position.identity_id,
+                None if position is None else position.dataset_name,
+                counts.datasets,
+                counts.records,
+                counts.data_bytes,
+                lease_until_ms,
+            )
+        if not kept:
+            raise LeaseLostError(f"slice {leased.slice.number} was taken over")
+
+    async def finish_slice(
+        self,
+        leased: LeasedSlice,
+        finish: Callable[[BulkPublishRun], BulkPublishRun],
+    ) -> BulkPublishRun:
+        async def job(db: Session) -> BulkPublishRun:
+            run = await _close_slice(db, leased)
+            row = await db.row(SQL.count_slices, leased.identity_pool_id)
+            return run if row[1] else await _put_run(db, finish(run))
+
+        return await self.database.write("finish_slice", job)
+
+    async def fail_bulk_publish(
+        self,
+        leased: LeasedSlice,
+        fail: Callable[[BulkPublishRun], BulkPublishRun],
+    ) -> BulkPublishRun:
+        async def job(db: Session) -> BulkPublishRun:
+            run = await _close_slice(db, leased)
+            await db.run(SQL.close_slices, leased.identity_pool_id, leased.run_id)
+            return await _put_run(db, fail(run))
+
+        return await self.database.write("fail_bulk_publish", job)
+
+    async def release_slices(self, worker: str) -> None:
+        async with self.database.session("release_slices") as db:
+            await db.run(SQL.release_slices, worker)
+
+    async def scan_datasets(
+        self,
+        leased: LeasedSlice,
+        *,
+        position: Position | None,
+        limit: int,
+        bytes_max: int,
+    ) -> list[DatasetSnapshot]:
+        behind = position or Position(leased.slice.first or "", "")
+        bounds = (
+            leased.identity_pool_id,
+            behind.identity_id,
+            behind.dataset_name,
+            leased.slice.end,
+            limit,
+        )
+        found: list[DatasetSnapshot] = []
+        size = 0
+
+        def full(row: Any) -> bool:
+            nonlocal size
+            found.append(DatasetSnapshot(*row))
+            size += len(found[-1].records_json)
+            return size >= bytes_max
+
+        async with self.database.moment("scan_datasets") as db:
+            await db.rows_until(SQL.scan_datasets, *bounds, full=full)
+        return found
+
+
+def _read_run(identity_pool_id: str, stored: bytes | None) -> BulkPublishRun:
+    if stored is None:
+        return BulkPublishRun(identity_pool_id=identity_pool_id)
+    return _decode(stored)
+
+
+async def _find_run_to_change(db: Session, identity_pool_id: str) -> BulkPublishRun:
+    """Find a run and let nobody else change it, or its slices' number, meanwhile."""
+    stored = await db.value(SQL.find_run_to_change, identity_pool_id)
+    return _read_run(identity_pool_id, stored)
+
+
+async def _put_run(db: Session, run: BulkPublishRun) -> BulkPublishRun:
+    await db.run(SQL.put_run, run.identity_pool_id, _encode(run))
+    return run
+
+
+def _key(leased: LeasedSlice) -> tuple[str, int, str, int]:
+    return (
+        leased.identity_pool_id,
+        leased.slice.number,
+        leased.run_id,
+        leased.fence,
+    )
+
+
+async def _close_slice(db: Session, leased: LeasedSlice) -> BulkPublishRun:
+    """Close a slice that its worker still holds; give the run it belongs to."""
+    # The run first: of two that close the last two slices, one has to see the other's.
+    run = await _find_run_to_change(db, leased.identity_pool_id)
+    if not await db.run(SQL.close_slice, *_key(leased)):
+        raise LeaseLostError(f"slice {leased.slice.number} was taken over")
+    return run
+
+
+async def _leased(db: Session, row: Any) -> LeasedSlice:
+    pool, number, run_id, first, end, fence, identity, dataset, *counts = row
+    run = _read_run(pool, await db.value(SQL.find_run, pool))
+    slices = await db.value(SQL.count_slices, pool)
+    return LeasedSlice(
+        identity_pool_id=pool,
+        run_id=run_id,
+        stream_name=run.stream_name,
+        slice=Slice(number, first, end),
+        slices=slices,
+        fence=fence,
+        position=None if identity is None else Position(identity, dataset),
+        counts=Counts(*counts),
+    )

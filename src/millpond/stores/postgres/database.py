@@ -1,0 +1,286 @@
+"""
+Connections to PostgreSQL, transactions, and errors in our own words.
+
+Theory of operation
+-------------------
+`Database` has a pool of connections. `session` gives one of them for statements that
+stand alone; `write` runs a job in a transaction and runs it again when it lost a race:
+a serialization failure, a deadlock, or two that made the same thing. A job may
+therefore run more than once, and does nothing but read, decide and write.
+
+A connection that died is replaced by the pool. What was under way on it raises
+StoreUnavailableError, which callers may repeat. One case cannot be told apart: when the
+connection dies while a commit is under way, it may have happened. Sync sessions make
+the repeat of an update harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from millpond.errors import StoreError
+from millpond.stores.postgres import migrations
+from millpond.stores.postgres.faults import DRIVER_ERRORS, map_driver_errors
+
+T = TypeVar("T")
+
+CONNECTIONS_MAX: Final = 16  # of a node; more would wait for the same two cores
+CONNECT_TIMEOUT_S: Final = 10.0
+WAIT_TIMEOUT_S: Final = 10.0  # for a connection that is not busy
+STATEMENT_TIMEOUT_S: Final = 60.0
+ROWS_AT_ONCE: Final = 16  # of which each may have a MiB
+RUNS_MAX: Final = 20  # of a job that loses races
+UNIQUE_RUNS_MAX: Final = 3  # what is there twice after so many, is there for good
+_LOST_RACES: Final = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,
+)
+
+
+class Session:
+    """A connection in the hands of one operation; what it raises is translated."""
+
+    __slots__ = ("_connection", "_op")
+
+    def __init__(self, connection: Any, op: str) -> None:
+        self._connection = connection
+        self._op = op
+
+    async def rows(self, sql: str, *args: Any) -> list[Any]:
+        """Run a statement and give all rows."""
+        with map_driver_errors(self._op):
+            found: list[Any] = await self._connection.fetch(sql, *args)
+        return found
+
+    async def row(self, sql: str, *args: Any) -> Any:
+        """Run a statement and give the first row, or None."""
+        with map_driver_errors(self._op):
+            return await self._connection.fetchrow(sql, *args)
+
+    async def value(self, sql: str, *args: Any) -> Any:
+        """Run a statement and give the first column of the first row, or None."""
+        with map_driver_errors(self._op):
+            return await self._connection.fetchval(sql, *args)
+
+    async def run(self, sql: str, *args: Any) -> int:
+        """Run a statement and give the number of rows that it changed."""
+        with map_driver_errors(self._op):
+            status: str = await self._connection.execute(sql, *args)
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def run_many(self, sql: str, rows: list[Any]) -> None:
+        """Run a statement for each of several rows, in as few round trips."""
+        with map_driver_errors(self._op):
+            await self._connection.executemany(sql, rows)
+
+    async def rows_until(
+        self, sql: str, *args: Any, full: Callable[[Any], bool]
+    ) -> None:
+        """
+        Hand rows to `full`, one after the other, until it returns true; not all of them
+        are ever in memory. Only in a transaction.
+        """
+        with map_driver_errors(self._op):
+            cursor = await self._connection.cursor(sql, *args)
+            while rows := await cursor.fetch(ROWS_AT_ONCE):
+                if any(full(row) for row in rows):
+                    return
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, begin: str = "BEGIN") -> AsyncIterator[None]:
+        """Begin, and commit in the end; whatever is raised inside rolls back."""
+        with map_driver_errors(self._op):
+            await self._connection.execute(begin)
+        try:
+            yield
+        except BaseException:
+            # A connection that is dead has rolled back by itself.
+            with contextlib.suppress(*DRIVER_ERRORS):
+                await self._connection.execute("ROLLBACK")
+            raise
+        with map_driver_errors(self._op):
+            await self._connection.execute("COMMIT")
+
+
+class _Connection(asyncpg.Connection):
+    """A connection whose state nobody changes, so that it need not be reset."""
+
+    def get_reset_query(self) -> str:
+        """Give nothing to run after each use: that would be a round trip."""
+        return ""
+
+
+async def _prepare(connection: Any) -> None:
+    """Let nobody wait for ever for a node that was frozen in a transaction."""
+    await connection.execute(
+        f"SET idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT_S:.0f}s'"
+    )
+
+
+class Database:
+    """The database, and a pool of connections to it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._pool: Any = None
+        self._accepting = False
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._opening = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        state = "OPEN" if self._accepting else "CLOSED"
+        return f"<Database {redacted(self.url)!r}, {state}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes operations."""
+        return self._accepting
+
+    async def open(self) -> None:
+        """Connect, bring the schema up to date. Idempotent."""
+        async with self._opening:
+            if self._accepting:
+                return
+            await self._migrate()
+            with map_driver_errors("open"):
+                self._pool = await asyncpg.create_pool(
+                    self.url,
+                    min_size=0,
+                    max_size=CONNECTIONS_MAX,
+                    connection_class=_Connection,
+                    init=_prepare,
+                    timeout=CONNECT_TIMEOUT_S,
+                    command_timeout=STATEMENT_TIMEOUT_S,
+                    server_settings={"application_name": "millpond"},
+                )
+            self._accepting = True
+
+    async def aclose(self) -> None:
+        """Finish what was accepted, then close. Idempotent."""
+        async with self._opening:
+            if not self._accepting:
+                return
+            self._accepting = False
+            while self._under_way:
+                self._idle.clear()
+                await self._idle.wait()
+            with contextlib.suppress(*DRIVER_ERRORS):
+                await self._pool.close()
+            self._pool = None
+
+    async def _migrate(self) -> None:
+        connection = await self.connect("open")
+        try:
+            with map_driver_errors("open"):
+                await migrations.apply(connection)
+        finally:
+            with contextlib.suppress(*DRIVER_ERRORS):
+                await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+    async def connect(self, op: str) -> Any:
+        """Make a connection that is not one of the pool."""
+        with map_driver_errors(op):
+            try:
+                return await asyncpg.connect(
+                    self.url,
+                    timeout=CONNECT_TIMEOUT_S,
+                    command_timeout=STATEMENT_TIMEOUT_S,
+                    server_settings={"application_name": "millpond"},
+                )
+            except ValueError as error:  # of a port that is no number, say
+                raise StoreError(
+                    f"The URL in 'store' is wrong: {error}.", op=op
+                ) from error
+
+    async def guard(self, op: str, doing: Awaitable[T]) -> T:
+        """Do something with a connection of one's own; translate what it raises."""
+        with map_driver_errors(op):
+            return await doing
+
+    @contextlib.contextmanager
+    def accepted(self, op: str) -> Iterator[None]:
+        """Hold off closing while an operation is under way."""
+        if not self._accepting:
+            raise StoreError("The store is closed.", op=op)
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._idle.set()
+
+    @contextlib.asynccontextmanager
+    async def session(self, op: str) -> AsyncIterator[Session]:
+        """Take a connection for a while."""
+        with self.accepted(op):
+            async with self.connection(op) as db:
+                yield db
+
+    @contextlib.asynccontextmanager
+    async def connection(self, op: str) -> AsyncIterator[Session]:
+        """Take a connection for a part of an operation that was accepted."""
+        with map_driver_errors(op):
+            connection = await self._pool.acquire(timeout=WAIT_TIMEOUT_S)
+        try:
+            yield Session(connection, op)
+        finally:
+            with map_driver_errors(op):
+                await self._pool.release(connection)
+
+    async def write(self, op: str, job: Callable[[Session], Awaitable[T]]) -> T:
+        """Run a job in a transaction, again when it lost a race."""
+        with self.accepted(op):
+            return await self.write_accepted(op, job)
+
+    async def write_accepted(
+        self, op: str, job: Callable[[Session], Awaitable[T]]
+    ) -> T:
+        """Do that as a part of an operation that was accepted."""
+
+        async def once() -> T:
+            async with self.connection(op) as db, db.transaction():
+                return await job(db)
+
+        return await run_again(once)
+
+    @contextlib.asynccontextmanager
+    async def moment(self, op: str) -> AsyncIterator[Session]:
+        """Read with several statements, as of one moment."""
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        async with self.session(op) as db, db.transaction(begin):
+            yield db
+
+
+async def run_again(once: Callable[[], Awaitable[T]]) -> T:
+    """Run something that may lose a race against others until it does not."""
+    for run in range(1, RUNS_MAX + 1):
+        try:
+            return await once()
+        except StoreError as error:
+            cause = error.__cause__
+            if not isinstance(cause, _LOST_RACES) or run == RUNS_MAX:
+                raise
+            twice = isinstance(cause, asyncpg.UniqueViolationError)
+            if twice and run >= UNIQUE_RUNS_MAX:
+                raise
+            # Those that met now should not meet again.
+            await asyncio.sleep(random.uniform(0, 0.002 * run))
+    raise AssertionError("unreachable")
+
+
+def redacted(url: str) -> str:
+    """Give a URL without its password and its query, for people."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    user = f"{parts.username}@" if parts.username else ""
+    return f"{parts.scheme}://{user}{host}{parts.path}"

@@ -1,0 +1,84 @@
+"""
+Spreading the tables over several servers, with the extension Citus.
+
+Everything of an identity is on one of them: the tables that grow are distributed by the
+identity and lie side by side, so no request of Cognito Sync looks further than one
+server. Small tables are the same on each. A login leads to an identity that is not
+known yet, so logins are spread by themselves; so are the shards of embedded streams.
+
+The functions run where Millpond is connected, which has to be the coordinator: the ids
+of the outbox come from one sequence there, and so stay in the order of the commits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from millpond.errors import StoreError
+from millpond.stores.postgres.faults import map_driver_errors
+
+REFERENCE_TABLES: Final = (
+    "developer_keys",
+    "token_keys",
+    "identity_pools",
+    "identity_pool_usage",
+    "bulk_publish_runs",
+    "bulk_publish_slices",
+    "leases",
+    "streams",
+)
+# table -> distribution column, and the table beside whose rows its rows lie
+DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {
+    "identity_heads": ("identity_id", "none"),
+    "identities": ("identity_id", "identity_heads"),
+    "datasets": ("identity_id", "identity_heads"),
+    "records": ("identity_id", "identity_heads"),
+    "spent_sessions": ("identity_id", "identity_heads"),
+    "outbox": ("identity_id", "identity_heads"),
+    "devices": ("identity_id", "identity_heads"),
+    "subscriptions": ("identity_id", "identity_heads"),
+    "pushes": ("identity_id", "identity_heads"),
+    "logins": ("login_digest", "none"),
+    "stream_shards": ("shard_key", "none"),
+    "stream_records": ("shard_key", "stream_shards"),
+    "stream_payloads": ("payload_id", "none"),
+}
+LOCAL_TABLES: Final = ("millpond_schema",)
+
+_HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
+_IS_SPREAD: Final = "SELECT 1 FROM pg_dist_partition WHERE logicalrel = $1::regclass"
+_REFER: Final = "SELECT create_reference_table($1::regclass)"
+_DISTRIBUTE: Final = (
+    "SELECT create_distributed_table($1::regclass, $2, colocate_with := $3)"
+)
+
+
+async def distribute(connection: Any) -> list[str]:
+    """
+    Distribute the tables that are not distributed yet.
+
+    Args:
+        connection: one of asyncpg, to a database with our schema.
+    Returns:
+        The names of the tables.
+    Raises:
+        StoreError: Citus is not there.
+    """
+    with map_driver_errors("distribute"):
+        if await connection.fetchval(_HAS_CITUS) is None:
+            raise StoreError(
+                "This database cannot be distributed: it has no extension 'citus'. "
+                "Install Citus on all its servers and run CREATE EXTENSION citus here. "
+                "Without it everything runs on this one server, as before."
+            )
+        done = []
+        # Reference tables first: the others are joined with them.
+        for table in REFERENCE_TABLES:
+            if await connection.fetchval(_IS_SPREAD, table) is None:
+                await connection.execute(_REFER, table)
+                done.append(table)
+        for table, (column, beside) in DISTRIBUTED_TABLES.items():
+            if await connection.fetchval(_IS_SPREAD, table) is None:
+                await connection.execute(_DISTRIBUTE, table, column, beside)
+                done.append(table)
+        return done

@@ -1,0 +1,117 @@
+"""What PostgreSQL and its driver say, in words that tell what to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from millpond.errors import StoreError, StoreUnavailableError
+
+DRIVER_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,  # TimeoutError is one, too
+)
+
+
+class _Words(NamedTuple):
+    message: str
+    hint: str = ""
+    retryable: bool = False
+
+
+# By SQLSTATE, the whole of it before its class (the first two characters).
+_WORDS: Final[dict[str, _Words]] = {
+    "08": _Words("The connection to the database was lost.", "", True),
+    "25006": _Words(
+        "The database takes no writes: it is a replica, or set read-only.",
+        "Point 'store' at the primary server.",
+        True,
+    ),
+    "28": _Words(
+        "The database refuses the user or the password.",
+        "Check the URL in 'store', and pg_hba.conf of the server.",
+    ),
+    "3D000": _Words(
+        "The server has no such database.",
+        "Create it: CREATE DATABASE ... ENCODING 'UTF8'.",
+    ),
+    "40": _Words("Too many at once write to the same thing.", "", True),
+    "42501": _Words(
+        "The database user lacks rights.",
+        "Let it own the database, or grant it the tables and CREATE on the schema.",
+    ),
+    "53100": _Words(
+        "The disk of the database is full.",
+        "Free some space; nothing was written.",
+        True,
+    ),
+    "53300": _Words(
+        "The database has no connection left.",
+        "Raise its max_connections, or run fewer nodes.",
+        True,
+    ),
+    "53": _Words("The database lacks memory or other resources.", "", True),
+    "55": _Words("The database is busy with the same thing.", "", True),
+    "57": _Words("The database is shutting down or starting up.", "", True),
+    "58": _Words("The database cannot read or write its files.", "", True),
+}
+
+
+def translate(error: BaseException, op: str) -> StoreError:
+    """Say in our words what the driver said in its own."""
+    match error:
+        case asyncpg.PostgresError():
+            return _translate_state(error, op)
+        case TimeoutError():
+            return StoreUnavailableError(
+                "The database does not answer in time.",
+                op=op,
+                hint="Check its load and the network.",
+            )
+        case OSError():
+            return StoreUnavailableError(
+                f"The database cannot be reached: {_reason(error)}.",
+                op=op,
+                hint="Check that it runs, and the address in 'store'.",
+            )
+        case asyncpg.ClientConfigurationError():
+            return StoreError(f"The URL in 'store' is wrong: {error}.", op=op)
+        case asyncpg.DataError() | asyncpg.UnsupportedClientFeatureError():
+            return StoreError(f"The database driver failed: {error}", op=op)
+        case _:
+            # The driver's own: what it says of a connection that is gone.
+            return StoreUnavailableError(
+                "The connection to the database was lost.", op=op
+            )
+
+
+def _translate_state(error: asyncpg.PostgresError, op: str) -> StoreError:
+    state = error.sqlstate or ""
+    words = _WORDS.get(state) or _WORDS.get(state[:2])
+    # Without the detail, which may hold data.
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if words is None:
+        return StoreError(f"The database failed: {said}", op=op)
+    kind = StoreUnavailableError if words.retryable else StoreError
+    return kind(f"{words.message} ({said})", op=op, hint=words.hint)
+
+
+def _reason(error: OSError) -> str:
+    inner = getattr(error, "exceptions", None)
+    if inner:
+        return _reason(inner[0])
+    return error.strerror or str(error) or type(error).__name__
+
+
+@contextlib.contextmanager
+def map_driver_errors(op: str) -> Iterator[None]:
+    """Translate what the driver raises; the contract suite breaks it on purpose."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        raise translate(error, op) from error

@@ -1,0 +1,127 @@
+-- name: hold_heads
+SELECT hold_heads_1($1, $2, $3);
+
+-- name: find_identity
+SELECT identity.identity_pool_id, identity_id, creation_date_ms,
+    last_modified_date_ms, guest, merged_into, logins
+FROM identities AS identity
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = identity.identity_pool_id AND NOT pool.deleted
+WHERE identity_id = $1;
+
+-- name: find_identities
+SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
+    merged_into, logins
+FROM identities WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1;
+
+-- name: find_pool_of_identity
+SELECT identity_pool_id FROM identities WHERE identity_id = $1;
+
+-- name: find_owners
+SELECT identity_id FROM logins WHERE login_digest = ANY ($1::bytea[]);
+
+-- name: list_identities
+SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
+    merged_into, logins
+FROM identities
+WHERE identity_pool_id = $1 AND identity_id > $2 AND (NOT $3 OR merged_into IS NULL)
+ORDER BY identity_id LIMIT $4;
+
+-- name: list_logins_of
+SELECT identity_id, logins FROM identities
+WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1;
+
+-- name: put_identity
+INSERT INTO identities AS identity (
+    identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms, guest,
+    merged_into, logins
+) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (identity_id) DO UPDATE
+SET creation_date_ms = excluded.creation_date_ms,
+    last_modified_date_ms = excluded.last_modified_date_ms, guest = excluded.guest,
+    merged_into = excluded.merged_into, logins = excluded.logins
+WHERE identity.identity_pool_id = excluded.identity_pool_id;
+
+-- name: put_login
+INSERT INTO logins (login_digest, identity_pool_id, identity_id) VALUES ($1, $2, $3);
+
+-- name: delete_logins
+DELETE FROM logins WHERE login_digest = ANY ($1::bytea[]);
+
+-- name: delete_identity
+DELETE FROM identities WHERE identity_id = $1 AND identity_pool_id = $2;
+
+-- name: list_all_datasets
+-- Gone ones too: their counters go on.
+SELECT dataset_name, sync_count, live, horizon, creation_date_ms,
+    last_modified_date_ms, last_modified_by, num_records, data_storage,
+    root_dataset_name
+FROM datasets WHERE identity_id = $2 AND identity_pool_id = $1
+ORDER BY dataset_name;
+
+-- name: list_pools_with_data
+SELECT DISTINCT dataset.identity_pool_id
+FROM datasets AS dataset
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = dataset.identity_pool_id AND NOT pool.deleted
+WHERE identity_id = $1;
+
+-- name: delete_dead_dataset
+DELETE FROM datasets
+WHERE identity_id = $2 AND identity_pool_id = $1 AND dataset_name = $3 AND NOT live;
+
+-- name: create_dataset
+INSERT INTO datasets (
+    identity_pool_id, identity_id, dataset_name, sync_count, live, horizon,
+    creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
+    data_storage, root_dataset_name
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: leave_dataset
+UPDATE datasets
+SET sync_count = $4, live = $5, horizon = $6, creation_date_ms = $7,
+    last_modified_date_ms = $8, last_modified_by = $9, num_records = $10,
+    data_storage = $11, root_dataset_name = $12
+WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3;
+
+-- name: copy_records
+INSERT INTO records (
+    identity_id, identity_pool_id, dataset_name, key_digest, record_key, value,
+    sync_count, last_modified_date_ms, last_modified_by, device_last_modified_date_ms
+)
+SELECT $4::text, identity_pool_id, $5::text, key_digest, record_key, value, sync_count,
+    last_modified_date_ms, last_modified_by, device_last_modified_date_ms
+FROM records
+WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3;
+
+-- name: clear_records
+DELETE FROM records
+WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3;
+
+-- name: list_live_records
+SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
+    device_last_modified_date_ms
+FROM records
+WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3
+    AND value IS NOT NULL
+ORDER BY record_key;
+
+-- name: put_outbox
+INSERT INTO outbox (identity_pool_id, identity_id, data) VALUES ($1, $2, $3);
+
+-- name: delete_records_of_identity
+DELETE FROM records WHERE identity_id = $2 AND identity_pool_id = $1;
+
+-- name: delete_datasets_of_identity
+DELETE FROM datasets WHERE identity_id = $2 AND identity_pool_id = $1;
+
+-- name: leave_head
+-- Its figures are counted, then it goes.
+UPDATE identity_heads
+SET gone = true, uncounted_bytes = uncounted_bytes + $3,
+    uncounted_date_ms = greatest(uncounted_date_ms, $4)
+WHERE identity_id = $2 AND identity_pool_id = $1;
+
+-- name: drop_head
+DELETE FROM identity_heads
+WHERE identity_id = $2 AND identity_pool_id = $1 AND uncounted_date_ms IS NULL;

@@ -1,0 +1,178 @@
+"""
+Embedded streams in PostgreSQL.
+
+The records of a shard are one after the other: a put holds the row of the shard from
+drawing numbers to its commit, so no reader can see a number and later find a lower one.
+Puts into different shards do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
+
+from millpond.stores.base import NewStreamRecord, StoredStreamRecord, Stream
+from millpond.stores.postgres.database import Database, Session
+from millpond.stores.postgres.queries import Queries
+
+SQL: Final = Queries("streams.sql")
+STREAM_ID_BITS: Final = 62
+FOR_EVER_MS: Final = 2**62  # later than any arrival
+
+
+class Streams:
+    """The `StreamStore` part of the port."""
+
+    database: Database
+
+    async def create_stream(
+        self, stream_name: str, *, shard_count: int, now_ms: int
+    ) -> bool:
+        stream_id = secrets.randbits(STREAM_ID_BITS)
+        row = (stream_id, stream_name, shard_count, now_ms)
+
+        async def job(db: Session) -> bool:
+            if not await db.run(SQL.create_stream, *row):
+                return False
+            shards = [(_key(stream_id, n), stream_id) for n in range(shard_count)]
+            await db.run_many(SQL.create_shard, shards)
+            return True
+
+        return await self.database.write("create_stream", job)
+
+    async def delete_stream(self, stream_name: str) -> bool:
+        async with self.database.session("delete_stream") as db:
+            return await db.run(SQL.delete_stream, stream_name) > 0
+
+    async def find_stream(self, stream_name: str) -> Stream | None:
+        async with self.database.session("find_stream") as db:
+            row = await db.row(SQL.find_stream, stream_name)
+        return None if row is None else Stream(**row)
+
+    async def list_streams(self, *, after: str | None, limit: int) -> list[Stream]:
+        async with self.database.session("list_streams") as db:
+            rows = await db.rows(SQL.list_streams, after or "", limit)
+        return [Stream(**row) for row in rows]
+
+    async def put_stream_records(
+        self, stream_id: int, records: Sequence[NewStreamRecord], *, now_ms: int
+    ) -> list[int] | None:
+        by_shard: dict[int, list[int]] = {}
+        for index, each in enumerate(records):
+            by_shard.setdefault(each.shard, []).append(index)
+
+        async def job(db: Session) -> list[int] | None:
+            if await db.value(SQL.find_live_stream, stream_id) is None:
+                return None
+            numbers = [0] * len(records)
+            # In one order for all, or two puts would wait for each other in a circle.
+            for shard, indexes in sorted(by_shard.items()):
+                first = await db.value(
+                    SQL.append_to_shard,
+                    stream_id,
+                    _key(stream_id, shard),
+                    now_ms,
+                    [records[index].partition_key for index in indexes],
+                    [records[index].data for index in indexes],
+                )
+                if first is None:
+                    raise _StreamGoneError
+                for number, index in enumerate(indexes, first):
+                    numbers[index] = number
+            return numbers
+
+        try:
+            return await self.database.write("put_stream_records", job)
+        except _StreamGoneError:
+            return None
+
+    async def list_stream_records(
+        self, stream_id: int, shard: int, *, after: int, limit: int, bytes_max: int
+    ) -> list[StoredStreamRecord]:
+        found: list[StoredStreamRecord] = []
+        size = 0
+
+        def full(row: Any) -> bool:
+            nonlocal size
+            record = StoredStreamRecord(*row)
+            size += len(record.data)
+            if found and size > bytes_max:
+                return True
+            found.append(record)
+            return False
+
+        async with self.database.moment("list_stream_records") as db:
+            bounds = (_key(stream_id, shard), after, limit)
+            await db.rows_until(SQL.list_stream_records, *bounds, full=full)
+        return found
+
+    async def find_sequence_number(
+        self, stream_id: int, shard: int, *, arrived_before_ms: int | None = None
+    ) -> int:
+        key = _key(stream_id, shard)
+        async with self.database.session("find_sequence_number") as db:
+            if arrived_before_ms is None:
+                return int(await db.value(SQL.find_last_sequence_number, key))
+            bounds = (key, arrived_before_ms)
+            return int(await db.value(SQL.find_last_sequence_number_before, *bounds))
+
+    async def put_stream_payload(
+        self, payload_id: str, data: bytes, *, expires_ms: int
+    ) -> None:
+        async with self.database.session("put_stream_payload") as db:
+            await db.run(SQL.put_stream_payload, payload_id, expires_ms, data)
+
+    async def find_stream_payload(
+        self, payload_id: str, *, now_ms: int
+    ) -> bytes | None:
+        async with self.database.session("find_stream_payload") as db:
+            data: bytes | None = await db.value(
+                SQL.find_stream_payload, payload_id, now_ms
+            )
+        return data
+
+
+class _StreamGoneError(Exception):
+    """The stream was deleted while records were put into it."""
+
+
+def _key(stream_id: int, shard: int) -> str:
+    return f"{stream_id}:{shard}"
+
+
+async def purge_records(db: Session, *, arrived_before_ms: int, limit: int) -> int:
+    """Drop the oldest stream records; return how many."""
+    dropped = 0
+    for (key,) in await db.rows(SQL.list_shards):
+        dropped += await _purge_shard(db, key, arrived_before_ms, limit)
+    return dropped
+
+
+async def _purge_shard(db: Session, key: str, before_ms: int, limit: int) -> int:
+    last = await db.value(SQL.find_old_stream_records, key, before_ms, limit)
+    return 0 if last is None else await db.run(SQL.purge_stream_records, key, last)
+
+
+async def purge_payloads(db: Session, *, now_ms: int, limit: int) -> int:
+    """Drop expired payloads; return how many."""
+    rows = await db.rows(SQL.list_expired_payloads, now_ms, limit)
+    ids = [payload_id for (payload_id,) in rows]
+    return await db.run(SQL.purge_stream_payloads, ids) if ids else 0
+
+
+async def purge_deleted(db: Session, *, limit: int) -> int:
+    """Drop data of a deleted stream; return how many rows."""
+    row = await db.row(SQL.find_deleted_stream)
+    if row is None:
+        return 0
+    stream_id, shard_count = row
+    dropped = 0
+    for shard in range(shard_count):
+        dropped += await _purge_shard(db, _key(stream_id, shard), FOR_EVER_MS, limit)
+    if dropped == 0:
+        for shard in range(shard_count):
+            await db.run(SQL.drop_shard, _key(stream_id, shard))
+        await db.run(SQL.drop_stream, stream_id)
+        dropped = 1
+    return dropped
