@@ -91,7 +91,7 @@ def test_a_bulk_publish_delivers_everything(
     pool = create_pool(streaming)
     streaming.stop()
     seeds = [Seed(each, "prefs", {"k": each}) for each in identities(800)]
-    fill(streaming.data, pool, seeds)
+    fill(streaming, pool, seeds)
     streaming.start()
     sync = streaming.client("cognito-sync")
     use_stream(sync, pool)

@@ -105,7 +105,7 @@ def test_a_run_that_is_killed_in_the_middle(start_server):
     server.client("kinesis").create_stream(StreamName="changes", ShardCount=1)
     server.stop()
     people = identities(3000)
-    fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
+    fill(server, pool, (Seed(i, "a", {"k": i}) for i in people))
     server.start()
     sync, raw = server.client("cognito-sync"), RawClient(server)
     use_stream(sync, pool, "changes")

@@ -117,7 +117,7 @@ def test_killed_twenty_times(start_server):
     server.stop()
     people = identities(1500)
     for pool in pools:
-        fill(server.data, pool, (Seed(i, "a", {"k": i}) for i in people))
+        fill(server, pool, (Seed(i, "a", {"k": i}) for i in people))
     server.start()
     started: list[str] = []
 
@@ -298,7 +298,7 @@ def _fill_stopped(
     use_stream(server, pool, "DISABLED")
     server.stop()
     people = identities(count)
-    fill(server.data, pool, (Seed(i, "a", {"k": i * repeat}) for i in people))
+    fill(server, pool, (Seed(i, "a", {"k": i * repeat}) for i in people))
     server.start()
     use_stream(server, pool)
     return pool, people

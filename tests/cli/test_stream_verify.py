@@ -81,8 +81,8 @@ def set_up(folder: Path, *, streaming_status: str = "ENABLED") -> None:
         )
 
     in_store(folder, create)
-    fill(folder, POOL, [Seed(ANN, "prefs", {"a": "1", "b": "1"})])
-    fill(folder, POOL, [Seed(BOB, "saves", {"c": "1"})])
+    fill(RunningServer(folder), POOL, [Seed(ANN, "prefs", {"a": "1", "b": "1"})])
+    fill(RunningServer(folder), POOL, [Seed(BOB, "saves", {"c": "1"})])
     in_store(folder, relay)
 
 
@@ -276,7 +276,7 @@ def test_a_link_that_leads_nowhere_is_counted(folder, verify, run):
     code, document = verify()
     assert (code, document["LinksWithoutRecords"]) == (0, 1)
 
-    fill(folder, POOL, [Seed(EVE, "d", {"k": "v"})])
+    fill(RunningServer(folder), POOL, [Seed(EVE, "d", {"k": "v"})])
     in_store(folder, lambda store: put_events(store, moved[1]))
     code, document = verify()
     text = run("stream", "verify", "--identity-pool-id", POOL, "--data", str(folder))
@@ -313,7 +313,7 @@ def test_only_the_first_differences_are_listed(folder, verify, run):
 
 def test_changes_that_wait_are_told(folder, verify, run):
     """They make a false alarm, and there is an option against it."""
-    fill(folder, POOL, [Seed(EVE, "d", {"k": "v"})])
+    fill(RunningServer(folder), POOL, [Seed(EVE, "d", {"k": "v"})])
 
     result = run(
         *("stream", "verify", "--identity-pool-id", POOL, "--data", str(folder)),

@@ -46,10 +46,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 async def _list(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
 
     pool = options.identity_pool_id
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         await _check_pool(store, pool)
         usage = await store.measure_outbox(pool)
         parked = await _parked(store, pool)
@@ -73,10 +73,10 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _retry(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
 
     pool = options.identity_pool_id
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         chosen = await _chosen(store, options)
         count = await store.return_parked_outbox(pool, chosen)
     show(options, {"Returned": count}, [f"{count} wait again."])
@@ -84,10 +84,10 @@ async def _retry(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _drop(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
 
     pool = options.identity_pool_id
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         chosen = await _chosen(store, options)
         count = await store.delete_parked_outbox(pool, chosen)
     show(options, {"Dropped": count}, [f"{count} given up."])

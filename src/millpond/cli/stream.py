@@ -113,12 +113,12 @@ def _seconds(text: str) -> float:
 
 
 async def _create(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
     from millpond.service.context import system_now_ms
     from millpond.service.kinesis import create_embedded_stream
 
     name = options.stream_name
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         refusal = await create_embedded_stream(
             store,
             settings.streams,
@@ -134,9 +134,9 @@ async def _create(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _list(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
 
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         streams = {each.stream_name: each for each in await _all_streams(store)}
         users = await _users(store)
     names = sorted({*streams, *settings.streams, *users})
@@ -207,12 +207,12 @@ def _shards(count: int) -> str:
 
 
 async def _tail(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app
+    from millpond.server import stores
     from millpond.sinks import make_reader
     from millpond.sinks.base import sink_url
 
     left = options.count
-    async with app.open_store(settings) as store:
+    async with stores.open_store(settings) as store:
         reader = make_reader(
             sink_url(settings.streams, options.stream_name),
             store=store,

@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rich.console import Console
 
@@ -37,7 +37,7 @@ from millpond.core.stream_consumer import (
 )
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId, DatasetState
-from millpond.server import app
+from millpond.server import stores
 from millpond.service.context import system_now_ms
 from millpond.settings import Settings
 from millpond.sinks import make_reader
@@ -51,7 +51,6 @@ LOCAL_KINDS: Final = frozenset({EMBEDDED, "file"})
 END_WAIT_S: Final = 3.0
 SCAN_DATASETS_MAX: Final = 500
 SCAN_BYTES_MAX: Final = 4 * 1024 * 1024
-WAITING_MAX: Final = 1000  # entries of the outbox are counted up to here
 SHOWN_MAX: Final = 20
 LOOKS_MAX: Final = 5  # at what differs
 LOOKED_AT_MAX: Final = 1000  # datasets; when more differ, it is no passing matter
@@ -65,7 +64,7 @@ _OWN_LINK: Final = re.compile(re.escape(PAYLOAD_PATH) + r"([0-9a-f]{32})$")
 async def verify(settings: Settings, options: argparse.Namespace) -> int:
     """Run the command; 0 says that the stream and the pool are the same."""
     with tempfile.TemporaryDirectory(prefix="millpond-verify-") as folder:
-        async with app.open_store(settings) as store:
+        async with stores.open_store(settings) as store:
             stream_name = await _stream_name(store, options)
             with contextlib.closing(StreamState(Path(folder, "state"))) as state:
                 url = sink_url(settings.streams, stream_name)
@@ -126,19 +125,24 @@ def _progress() -> Iterator[_Tell]:
         tell.stop()
 
 
-class _Waiting:
-    """What is on its way to the stream still."""
+class _Waiting(NamedTuple):
+    """What the stream has not been told yet."""
 
-    def __init__(self, entries: int, publishing: bool) -> None:
-        self.entries = entries
-        self.publishing = publishing
+    entries: int
+    parked: int  # refused by the stream; waiting does not help
+    publishing: bool
 
-    def __bool__(self) -> bool:
+    @property
+    def ends(self) -> bool:
+        """Whether it pays to wait."""
         return self.publishing or self.entries > 0
 
     def __or__(self, other: _Waiting) -> _Waiting:
-        entries = max(self.entries, other.entries)
-        return _Waiting(entries, self.publishing or other.publishing)
+        return _Waiting(
+            max(self.entries, other.entries),
+            max(self.parked, other.parked),
+            self.publishing or other.publishing,
+        )
 
 
 async def _wait(store: Store, options: argparse.Namespace, tell: _Tell) -> _Waiting:
@@ -146,19 +150,17 @@ async def _wait(store: Store, options: argparse.Namespace, tell: _Tell) -> _Wait
     deadline = time.monotonic() + options.wait
     while True:
         waiting = await _look_for_waiting(store, options.identity_pool_id)
-        if not waiting or time.monotonic() >= deadline:
+        if not waiting.ends or time.monotonic() >= deadline:
             return waiting
         tell(f"Waiting: {waiting.entries} changes in the outbox")
         await asyncio.sleep(PAUSE_S)
 
 
 async def _look_for_waiting(store: Store, pool_id: str) -> _Waiting:
-    entries = await store.list_outbox(
-        pool_id, limit=WAITING_MAX, bytes_max=SCAN_BYTES_MAX
-    )
+    usage = await store.measure_outbox(pool_id)
     run = await store.find_bulk_publish(pool_id)
     publishing = run is not None and run.status is BulkPublishStatus.IN_PROGRESS
-    return _Waiting(len(entries), publishing)
+    return _Waiting(usage.entries, usage.parked, publishing)
 
 
 @dataclass
@@ -313,6 +315,7 @@ def _report(
         "Stream": {"Datasets": contents.datasets, "Records": contents.records},
         "Pool": {"Datasets": counts.datasets, "Records": counts.records},
         "OutboxEntries": waiting.entries,
+        "ParkedEntries": waiting.parked,
         "BulkPublishInProgress": waiting.publishing,
         "DifferenceCount": differences,
         "Differences": [
@@ -338,7 +341,7 @@ def _report(
         lines.append(f"... and {differences - len(shown):,} more")
     lines.append(f"{differences:,} differences" if differences else "clean")
     show(options, document, lines)
-    if waiting:
+    if waiting.ends or waiting.parked:
         sys.stdout.flush()
         print(_advice(waiting), file=sys.stderr)
     return 1 if differences else 0
@@ -353,8 +356,9 @@ def _advice(waiting: _Waiting) -> str:
     """Say what makes a false alarm."""
     parts = []
     if waiting.entries:
-        more = " or more" if waiting.entries == WAITING_MAX else ""
-        parts.append(f"{waiting.entries}{more} changes wait in the outbox")
+        parts.append(f"{waiting.entries} changes wait in the outbox")
+    if waiting.parked:
+        parts.append(f"{waiting.parked} were parked (`millpond outbox list`)")
     if waiting.publishing:
         parts.append("a bulk publish is in progress")
     return (

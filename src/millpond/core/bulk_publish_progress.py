@@ -28,7 +28,7 @@ from typing import Final
 
 import msgspec
 
-from millpond.core.bulk_publish import BulkPublishRun, Counts
+from millpond.core.bulk_publish import BulkPublishRun, BulkPublishStatus, Counts
 
 WINDOW_MS: Final = 120_000
 LOOK_INTERVAL_MS: Final = 1000  # looks that are kept are this far apart
@@ -50,6 +50,26 @@ class SliceProgress(msgspec.Struct, frozen=True, gc=False):
     number: int  # from 0
     state: SliceState
     delivered: Counts
+
+
+def slice_progress(
+    run: BulkPublishRun,
+    number: int,
+    counts: Counts,
+    *,
+    is_open: bool,
+    lease_until_ms: int,
+    now_ms: int,
+) -> SliceProgress:
+    """Say how far a slice is by what a store keeps of it."""
+    if run.status is BulkPublishStatus.FAILED:
+        state = SliceState.STOPPED  # a failure closes them all, done or not
+    elif not is_open:
+        state = SliceState.DONE
+    else:
+        leased = lease_until_ms > now_ms
+        state = SliceState.LEASED if leased else SliceState.WAITING
+    return SliceProgress(number, state, counts)
 
 
 class SlicedRun(msgspec.Struct, frozen=True):

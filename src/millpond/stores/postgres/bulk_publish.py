@@ -14,6 +14,11 @@ from millpond.core.bulk_publish import (
     Position,
     Slice,
 )
+from millpond.core.bulk_publish_progress import (
+    SlicedRun,
+    SliceProgress,
+    slice_progress,
+)
 from millpond.core.identity_pools import IdentityPool
 from millpond.errors import LeaseLostError
 from millpond.stores.base import BulkPublishProgress, DatasetSnapshot
@@ -77,13 +82,25 @@ class BulkPublishes:
             Counts(*counts), slices, slices - still_open, datasets
         )
 
+    async def find_sliced_run(
+        self, identity_pool_id: str, *, now_ms: int
+    ) -> SlicedRun | None:
+        async with self.database.moment("find_sliced_run") as db:
+            row = await db.row(SQL.find_run_of_pool, identity_pool_id)
+            if row is None:
+                return None
+            run = _read_run(identity_pool_id, row["run"])
+            slices = await db.rows(SQL.list_slices, identity_pool_id)
+        return SlicedRun(run, tuple(_progress(run, each, now_ms) for each in slices))
+
     async def lease_slice(
         self, worker: str, *, now_ms: int, lease_ms: int
     ) -> LeasedSlice | None:
         until_ms = now_ms + lease_ms
         async with self.database.session("lease_slice") as db:
             for _ in range(TRIES_MAX):
-                free = await db.rows(SQL.list_free_slices, now_ms, CANDIDATES_MAX)
+                bounds = (now_ms, until_ms, CANDIDATES_MAX)
+                free = await db.rows(SQL.list_free_slices, *bounds)
                 if not free:
                     return None
                 for key in free:
@@ -176,6 +193,18 @@ def _read_run(identity_pool_id: str, stored: bytes | None) -> BulkPublishRun:
     if stored is None:
         return BulkPublishRun(identity_pool_id=identity_pool_id)
     return _decode(stored)
+
+
+def _progress(run: BulkPublishRun, row: Any, now_ms: int) -> SliceProgress:
+    number, still_open, lease_until_ms, *counts = row
+    return slice_progress(
+        run,
+        number,
+        Counts(*counts),
+        is_open=still_open,
+        lease_until_ms=lease_until_ms,
+        now_ms=now_ms,
+    )
 
 
 async def _find_run_to_change(db: Session, identity_pool_id: str) -> BulkPublishRun:

@@ -35,6 +35,7 @@ DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {
     "records": ("identity_id", "identity_heads"),
     "spent_sessions": ("identity_id", "identity_heads"),
     "outbox": ("identity_id", "identity_heads"),
+    "parked_outbox": ("identity_id", "identity_heads"),
     "devices": ("identity_id", "identity_heads"),
     "subscriptions": ("identity_id", "identity_heads"),
     "pushes": ("identity_id", "identity_heads"),

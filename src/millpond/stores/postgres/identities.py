@@ -260,7 +260,7 @@ async def _move(db: Session, move: DatasetMove, *, streams: bool) -> None:
     # one is not overwritten: the names are unique, and all is rolled back.
     await db.run(SQL.delete_dead_dataset, *new)
     await db.run(SQL.create_dataset, *new, *state_columns(move.moved))
-    await db.run(SQL.copy_records, *old, *new[1:])
+    await db.run(SQL.copy_records, *old, *new[1:], move.record_sync_count)
     await db.run(SQL.clear_records, *old)
     await db.run(SQL.leave_dataset, *old, *state_columns(move.left))
     await devices.follow(db, move)

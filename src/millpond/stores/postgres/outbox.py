@@ -8,16 +8,18 @@ the relay has no cursor that could pass one by, it reads what is there and delet
 was acknowledged.
 
 Several nodes. Two relays that send the same entries could send an older one behind a
-newer one. So a node is given only the pools that it holds the lease of.
+newer one. So a node is given only the pools, and the entries of pools, that it holds
+the lease of. A node that was frozen while it sent may repeat what another has sent
+since; consumers remove repeats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from millpond.stores.base import OutboxEntry
-from millpond.stores.postgres.database import Database
+from millpond.stores.base import OutboxEntry, OutboxUsage, ParkedEntry
+from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.leases import Leases
 from millpond.stores.postgres.queries import Queries
 
@@ -42,6 +44,9 @@ class Outbox:
     async def list_outbox(
         self, identity_pool_id: str, *, limit: int, bytes_max: int
     ) -> list[OutboxEntry]:
+        lease = _LEASE + identity_pool_id
+        if lease not in await self.leases.hold([lease]):
+            return []
         found: list[OutboxEntry] = []
         size = 0
 
@@ -65,6 +70,52 @@ class Outbox:
         async with self.database.session("delete_outbox") as db:
             await db.run(SQL.delete_outbox, identity_pool_id, list(outbox_ids))
 
-    async def count_outbox(self) -> int:
-        async with self.database.session("count_outbox") as db:
-            return int(await db.value(SQL.count_outbox))
+    async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
+        async with self.database.session("measure_outbox") as db:
+            if identity_pool_id is None:
+                row = await db.row(SQL.measure_outbox)
+            else:
+                row = await db.row(SQL.measure_outbox_of_pool, identity_pool_id)
+        return OutboxUsage(**row)
+
+    async def park_outbox(
+        self, identity_pool_id: str, reasons: Mapping[int, str], *, now_ms: int
+    ) -> None:
+        async def job(db: Session) -> None:
+            for outbox_id, reason in reasons.items():
+                row = (identity_pool_id, outbox_id, now_ms, reason)
+                await db.run(SQL.park_outbox, *row)
+            await db.run(SQL.delete_outbox, identity_pool_id, list(reasons))
+
+        await self.database.write("park_outbox", job)
+
+    async def list_parked_outbox(
+        self, identity_pool_id: str, *, after: int, limit: int
+    ) -> list[ParkedEntry]:
+        bounds = (identity_pool_id, after, limit)
+        async with self.database.session("list_parked_outbox") as db:
+            rows = await db.rows(SQL.list_parked_outbox, *bounds)
+        found = []
+        for outbox_id, identity_id, data, created_ms, parked_ms, reason in rows:
+            entry = OutboxEntry(outbox_id, identity_id, data, created_ms)
+            found.append(ParkedEntry(entry, parked_ms, reason))
+        return found
+
+    async def return_parked_outbox(
+        self, identity_pool_id: str, outbox_ids: Sequence[int]
+    ) -> int:
+        named = (identity_pool_id, list(outbox_ids))
+
+        async def job(db: Session) -> int:
+            await db.run(SQL.return_parked_outbox, *named)
+            return await db.run(SQL.delete_parked_outbox, *named)
+
+        return await self.database.write("return_parked_outbox", job)
+
+    async def delete_parked_outbox(
+        self, identity_pool_id: str, outbox_ids: Sequence[int]
+    ) -> int:
+        async with self.database.session("delete_parked_outbox") as db:
+            return await db.run(
+                SQL.delete_parked_outbox, identity_pool_id, list(outbox_ids)
+            )

@@ -34,7 +34,10 @@ _OF_IDENTITIES: Final = (
     "identity_heads",
 )
 # ... and in the end what is with the pool.
-_OF_POOLS: Final = ("bulk_publish_runs", "bulk_publish_slices", "identity_pool_usage")
+_OF_POOLS: Final = (
+    *("bulk_publish_runs", "bulk_publish_slices", "identity_pool_usage"),
+    "parked_outbox",
+)
 
 
 async def purge(

@@ -180,10 +180,25 @@ CREATE TABLE outbox (
     outbox_id bigserial NOT NULL, -- drawn while the head of the identity is held
     identity_pool_id text COLLATE "C" NOT NULL,
     data bytea NOT NULL,
+    created_ms bigint NOT NULL,
     PRIMARY KEY (identity_id, outbox_id)
 );
 
 CREATE INDEX outbox_by_pool ON outbox (identity_pool_id, outbox_id);
+
+-- Entries that their stream refused for good.
+CREATE TABLE parked_outbox (
+    identity_id text COLLATE "C" NOT NULL,
+    outbox_id bigint NOT NULL, -- as it was in the outbox
+    identity_pool_id text COLLATE "C" NOT NULL,
+    data bytea NOT NULL,
+    created_ms bigint NOT NULL,
+    parked_ms bigint NOT NULL,
+    reason text NOT NULL,
+    PRIMARY KEY (identity_id, outbox_id)
+);
+
+CREATE INDEX parked_outbox_by_pool ON parked_outbox (identity_pool_id, outbox_id);
 
 -- --- Devices -------------------------------------------------------------------------
 
@@ -391,8 +406,11 @@ BEGIN
         );
     END IF;
     IF event IS NOT NULL THEN
-        INSERT INTO outbox (identity_id, identity_pool_id, data)
-        VALUES (identity, pool, event);
+        INSERT INTO outbox (identity_id, identity_pool_id, data, created_ms)
+        VALUES (
+            identity, pool, event,
+            floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
+        );
     END IF;
     IF written AND notice THEN
         INSERT INTO pushes AS p (

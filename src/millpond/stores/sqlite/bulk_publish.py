@@ -9,7 +9,6 @@ import msgspec
 
 from millpond.core.bulk_publish import (
     BulkPublishRun,
-    BulkPublishStatus,
     Counts,
     LeasedSlice,
     Position,
@@ -18,7 +17,7 @@ from millpond.core.bulk_publish import (
 from millpond.core.bulk_publish_progress import (
     SlicedRun,
     SliceProgress,
-    SliceState,
+    slice_progress,
 )
 from millpond.core.identity_pools import IdentityPool
 from millpond.errors import LeaseLostError
@@ -208,14 +207,14 @@ def _read_run(identity_pool_id: str, stored: bytes | None) -> BulkPublishRun:
 
 def _progress(run: BulkPublishRun, row: Sequence[Any], now_ms: int) -> SliceProgress:
     number, still_open, lease_until_ms, *counts = row
-    if run.status is BulkPublishStatus.FAILED:
-        state = SliceState.STOPPED  # a failure closes them all, done or not
-    elif not still_open:
-        state = SliceState.DONE
-    else:
-        leased = lease_until_ms > now_ms
-        state = SliceState.LEASED if leased else SliceState.WAITING
-    return SliceProgress(number, state, Counts(*counts))
+    return slice_progress(
+        run,
+        number,
+        Counts(*counts),
+        is_open=bool(still_open),
+        lease_until_ms=lease_until_ms,
+        now_ms=now_ms,
+    )
 
 
 def _put_run(db: Writer, run: BulkPublishRun) -> BulkPublishRun:

@@ -29,8 +29,8 @@ SELECT slice.identity_pool_id, slice.slice_number, slice.run_id, slice.fence
 FROM bulk_publish_slices AS slice
 JOIN identity_pools AS pool
     ON pool.identity_pool_id = slice.identity_pool_id AND NOT pool.deleted
-WHERE slice.open AND slice.lease_until_ms <= $1
-ORDER BY slice.lease_until_ms, slice.identity_pool_id, slice.slice_number LIMIT $2;
+WHERE slice.open AND (slice.lease_until_ms <= $1 OR slice.lease_until_ms > $2)
+ORDER BY slice.lease_until_ms, slice.identity_pool_id, slice.slice_number LIMIT $3;
 
 -- name: lease_slice
 -- The fence tells whether somebody else was faster.
@@ -45,6 +45,10 @@ RETURNING identity_pool_id, slice_number, run_id, first_identity_id, end_identit
 SELECT count(*), count(*) FILTER (WHERE open), coalesce(sum(datasets), 0)::bigint,
     coalesce(sum(records), 0)::bigint, coalesce(sum(data_bytes), 0)::bigint
 FROM bulk_publish_slices WHERE identity_pool_id = $1;
+
+-- name: list_slices
+SELECT slice_number, open, lease_until_ms, datasets, records, data_bytes
+FROM bulk_publish_slices WHERE identity_pool_id = $1 ORDER BY slice_number;
 
 -- name: count_pool_datasets
 SELECT count(*) FROM datasets WHERE identity_pool_id = $1 AND live;

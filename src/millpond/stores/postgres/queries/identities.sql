@@ -89,8 +89,8 @@ INSERT INTO records (
     identity_id, identity_pool_id, dataset_name, key_digest, record_key, value,
     sync_count, last_modified_date_ms, last_modified_by, device_last_modified_date_ms
 )
-SELECT $4::text, identity_pool_id, $5::text, key_digest, record_key, value, sync_count,
-    last_modified_date_ms, last_modified_by, device_last_modified_date_ms
+SELECT $4::text, identity_pool_id, $5::text, key_digest, record_key, value,
+    coalesce($6::bigint, sync_count), last_modified_date_ms, last_modified_by, device_last_modified_date_ms
 FROM records
 WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3;
 
@@ -107,7 +107,8 @@ WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3
 ORDER BY record_key;
 
 -- name: put_outbox
-INSERT INTO outbox (identity_pool_id, identity_id, data) VALUES ($1, $2, $3);
+INSERT INTO outbox (identity_pool_id, identity_id, data, created_ms)
+VALUES ($1, $2, $3, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint);
 
 -- name: delete_records_of_identity
 DELETE FROM records WHERE identity_id = $2 AND identity_pool_id = $1;

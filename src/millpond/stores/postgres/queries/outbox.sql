@@ -7,11 +7,43 @@ WHERE streaming AND NOT deleted AND EXISTS (
 ORDER BY identity_pool_id;
 
 -- name: list_outbox
-SELECT outbox_id, identity_id, data FROM outbox
+SELECT outbox_id, identity_id, data, created_ms FROM outbox
 WHERE identity_pool_id = $1 ORDER BY outbox_id LIMIT $2;
 
 -- name: delete_outbox
 DELETE FROM outbox WHERE identity_pool_id = $1 AND outbox_id = ANY ($2::bigint[]);
 
--- name: count_outbox
-SELECT count(*) FROM outbox;
+-- name: measure_outbox
+SELECT (SELECT count(*) FROM outbox) AS entries,
+    (SELECT count(*) FROM parked_outbox) AS parked,
+    (SELECT min(created_ms) FROM outbox) AS oldest_ms;
+
+-- name: measure_outbox_of_pool
+SELECT (SELECT count(*) FROM outbox WHERE identity_pool_id = $1) AS entries,
+    (SELECT count(*) FROM parked_outbox WHERE identity_pool_id = $1) AS parked,
+    (
+        SELECT created_ms FROM outbox WHERE identity_pool_id = $1
+        ORDER BY outbox_id LIMIT 1
+    ) AS oldest_ms;
+
+-- name: park_outbox
+INSERT INTO parked_outbox (
+    outbox_id, identity_pool_id, identity_id, data, created_ms, parked_ms, reason
+)
+SELECT outbox_id, identity_pool_id, identity_id, data, created_ms, $3, $4
+FROM outbox WHERE outbox_id = $2 AND identity_pool_id = $1;
+
+-- name: list_parked_outbox
+SELECT outbox_id, identity_id, data, created_ms, parked_ms, reason
+FROM parked_outbox
+WHERE identity_pool_id = $1 AND outbox_id > $2 ORDER BY outbox_id LIMIT $3;
+
+-- name: return_parked_outbox
+INSERT INTO outbox (outbox_id, identity_pool_id, identity_id, data, created_ms)
+SELECT outbox_id, identity_pool_id, identity_id, data, created_ms
+FROM parked_outbox
+WHERE identity_pool_id = $1 AND outbox_id = ANY ($2::bigint[]);
+
+-- name: delete_parked_outbox
+DELETE FROM parked_outbox
+WHERE identity_pool_id = $1 AND outbox_id = ANY ($2::bigint[]);

@@ -40,7 +40,9 @@ SELECT coalesce((
 ), 0);
 
 -- name: put_stream_payload
-INSERT INTO stream_payloads (payload_id, expires_ms, data) VALUES ($1, $2, $3);
+INSERT INTO stream_payloads (payload_id, expires_ms, data) VALUES ($1, $2, $3)
+ON CONFLICT (payload_id) DO UPDATE
+SET expires_ms = excluded.expires_ms, data = excluded.data;
 
 -- name: find_stream_payload
 SELECT data FROM stream_payloads WHERE payload_id = $1 AND expires_ms > $2;
