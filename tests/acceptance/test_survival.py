@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import pytest
 
+from acceptance.kinds import embedded_only
 from acceptance.seeding import Seed, fill, identities
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from millpond.testing.server import RunningServer, wait_until
@@ -41,7 +42,7 @@ def verify(
         [
             *(sys.executable, "-m", "millpond", "stream", "verify"),
             *("--identity-pool-id", pool, "--data", str(server.data)),
-            *("--wait", "60"),
+            *("--wait", "60", "--store", server.store_url),
         ],
         env={**server.environment(), **settings, "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -191,6 +192,7 @@ class _Writer:
                     self.acknowledged = number
 
 
+@embedded_only
 @pytest.mark.skipif(
     not hasattr(resource, "prlimit"), reason="prlimit is a call of Linux"
 )

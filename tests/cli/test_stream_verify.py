@@ -157,6 +157,7 @@ def test_a_stream_that_tells_all_is_clean(folder, verify, run):
         "Stream": {"Datasets": 2, "Records": 3},
         "Pool": {"Datasets": 2, "Records": 3},
         "OutboxEntries": 0,
+        "ParkedEntries": 0,
         "BulkPublishInProgress": False,
         "DifferenceCount": 0,
         "Differences": [],
@@ -505,7 +506,11 @@ def test_memory_stays_bounded(folder, tmp_path):
     large = tmp_path / "large"
     set_up(large)
     values = {f"key {n:03d}": "v" * 400 for n in range(250)}
-    fill(large, POOL, [Seed(each, "big", values) for each in identities(500, seed=9)])
+    fill(
+        RunningServer(large),
+        POOL,
+        [Seed(each, "big", values) for each in identities(500, seed=9)],
+    )
     in_store(large, relay)
 
     # 125,000 records, 70 MB in the stream and as much again in the pool.
