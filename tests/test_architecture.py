@@ -64,6 +64,7 @@ MAY_KNOW_EVERYTHING = {
     *("server", "testing"),
     *("cli.administration", "cli.demo", "cli.hook_secret", "cli.key"),
     *("cli.migrate", "cli.pool", "cli.serve", "cli.token_key"),
+    *("cli.store", "cli.store_progress"),
 }
 # Modules that the commands of the API load only with an administration command.
 ADMINISTRATION = {each for each in MAY_KNOW_EVERYTHING if each.startswith("cli.")} - {

@@ -77,6 +77,18 @@ COMMANDS: Final[Mapping[str, Command]] = {
             ),
         }
     ),
+    "store": Command(
+        words={
+            "copy": Command(
+                {
+                    "--leave-old-sessions": FLAG,
+                    "--settings": PATH,
+                    "--output": _OUTPUT,
+                }
+            ),
+            "backup": Command({**_STORE, "--with-secret-key": FLAG}),
+        }
+    ),
     "hook-secret": Command(_SETTINGS),
     "demo": Command(),
     "doctor": Command({"--identity-pool-id": TEXT, "--output": _OUTPUT, **_CONNECTION}),

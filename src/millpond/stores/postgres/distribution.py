@@ -35,6 +35,7 @@ DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {
     "records": ("identity_id", "identity_heads"),
     "spent_sessions": ("identity_id", "identity_heads"),
     "outbox": ("identity_id", "identity_heads"),
+    "parked_outbox": ("identity_id", "identity_heads"),
     "devices": ("identity_id", "identity_heads"),
     "subscriptions": ("identity_id", "identity_heads"),
     "pushes": ("identity_id", "identity_heads"),
@@ -43,7 +44,7 @@ DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {
     "stream_records": ("shard_key", "stream_shards"),
     "stream_payloads": ("payload_id", "none"),
 }
-LOCAL_TABLES: Final = ("millpond_schema",)
+LOCAL_TABLES: Final = ("millpond_schema", "copy_mark", "copy_positions")
 
 _HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
 _IS_SPREAD: Final = "SELECT 1 FROM pg_dist_partition WHERE logicalrel = $1::regclass"

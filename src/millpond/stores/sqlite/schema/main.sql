@@ -100,7 +100,8 @@ CREATE TABLE spent_sessions (
     sync_count INTEGER NOT NULL,
     last_modified_date_ms INTEGER NOT NULL,
     last_modified_by TEXT NOT NULL,
-    amended BLOB -- JSON array of core.sync.StoredRecord; mostly there are none
+    amended BLOB, -- JSON array of core.sync.StoredRecord; mostly there are none
+    identity_id TEXT -- whose it was; NULL: before there was this column
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE devices (
@@ -140,10 +141,24 @@ CREATE TABLE outbox (
     outbox_id INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of the commits
     identity_pool_id TEXT NOT NULL,
     identity_id TEXT NOT NULL,
-    data BLOB NOT NULL
+    data BLOB NOT NULL,
+    created_ms INTEGER NOT NULL DEFAULT 0 -- 0: before there was this column
 ) STRICT;
 
 CREATE INDEX outbox_by_pool ON outbox (identity_pool_id, outbox_id);
+
+-- Entries that their stream refused for good.
+CREATE TABLE parked_outbox (
+    outbox_id INTEGER PRIMARY KEY, -- as it was in the outbox
+    identity_pool_id TEXT NOT NULL,
+    identity_id TEXT NOT NULL,
+    data BLOB NOT NULL,
+    created_ms INTEGER NOT NULL,
+    parked_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX parked_outbox_by_pool ON parked_outbox (identity_pool_id, outbox_id);
 
 CREATE TABLE bulk_publish_runs (
     identity_pool_id TEXT PRIMARY KEY,
@@ -171,3 +186,17 @@ CREATE TABLE bulk_publish_slices (
 
 CREATE INDEX open_bulk_publish_slices ON bulk_publish_slices (lease_until_ms)
 WHERE open = 1;
+
+-- Stands in the target of `millpond store copy` until the copy is complete.
+CREATE TABLE copy_mark (
+    copy_number INTEGER PRIMARY KEY CHECK (copy_number = 1),
+    source TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    begun_ms INTEGER NOT NULL
+) STRICT;
+
+-- How far it is: the position of the last row that is here, as the source tells it.
+CREATE TABLE copy_positions (
+    kind TEXT PRIMARY KEY,
+    position BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
