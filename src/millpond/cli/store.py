@@ -188,11 +188,11 @@ def _secret_note(source: Place, target: Place) -> str:
     if source.folder and (source.folder / secret_key.FILE_NAME).exists():
         file = source.folder / secret_key.FILE_NAME
         return (
-            f"Start its servers with the same secret: put '{file}' where --data says, or "
-            "its digits into secret_key."
+            f"Give its servers the same secret: put '{file}' into their data folder,"
+            " or its digits into secret_key."
         )
     return (
-        "Start its servers with the same secret: the same secret_key, or the "
+        "Give its servers the same secret: the same secret_key, or the "
         f"{secret_key.FILE_NAME} of a server of '{source.name}'."
     )
 

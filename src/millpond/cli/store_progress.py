@@ -108,7 +108,8 @@ class LineMeter:
         self._text, self._total = text, total
         self._next_s = time.monotonic() + LINE_S
         after = f", after {done}" if done else ""
-        self._say(f"{text}: {total}{after}")
+        if total:
+            self._say(f"{text}: {total}{after}")
 
     def at(self, done: int) -> None:
         now_s = time.monotonic()

@@ -71,8 +71,6 @@ def _open(path: Path, flags: int) -> apsw.Connection:
 def _check(path: Path) -> None:
     """Read the copy once: it was made from a file that may be damaged."""
     with contextlib.closing(_open(path, apsw.SQLITE_OPEN_READWRITE)) as connection:
-        found = str(connection.pragma("quick_check(1)"))
+        ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
     if found != "ok":
-        raise StoreError(
-            f"'{path.name}' is damaged: {found.splitlines()[0]}", op="backup"
-        )
+        raise StoreError(f"'{path.name}' is damaged: {found}.", op="backup")
