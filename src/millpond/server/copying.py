@@ -141,12 +141,14 @@ async def copy_store(
         raise StoreError("A store cannot be copied onto itself.")
     async with contextlib.AsyncExitStack() as stack:
         there = await _open_source(stack, source)
-        here = await _open_target(stack, source, target)
+        here = await _open_target(stack, target)
         fingerprint = await _fingerprint(there)
         if not leave_old_sessions and source.folder and target.url:
             await _refuse_old_sessions(there, now_ms=now_ms)
         mark = CopyMark(source=source.name, fingerprint=fingerprint, begun_ms=now_ms)
         await _begin(here, target, mark)
+        if source.folder is not None and target.folder is not None:
+            copy_secret_key(source.folder, target.folder)
         with_owner = bool(target.url)
         for kind in Kind:
             await _copy_kind(there, here, kind, watcher, with_owner=with_owner)
@@ -197,16 +199,11 @@ async def _has_schema(place: Place) -> bool:
     return bool(found)
 
 
-async def _open_target(
-    stack: contextlib.AsyncExitStack, source: Place, target: Place
-) -> CopyStore:
+async def _open_target(stack: contextlib.AsyncExitStack, target: Place) -> CopyStore:
     if target.folder is not None:
         prepare_data_folder(target.settings)
         check_backup_is_whole(target.folder)
-    store = await _open(stack, target)
-    if target.folder is not None and source.folder is not None:
-        copy_secret_key(source.folder, target.folder)
-    return store
+    return await _open(stack, target)
 
 
 async def _open(stack: contextlib.AsyncExitStack, place: Place) -> CopyStore:
