@@ -244,11 +244,11 @@ def test_a_damaged_store_is_found(tmp_path: Path, data: Path) -> None:
     with contextlib.closing(apsw.Connection(str(data / FILE_NAME))) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         size = int(str(connection.pragma("page_size")))
-        ((root,),) = connection.execute(
+        found: Any = connection.execute(
             "SELECT rootpage FROM sqlite_schema WHERE name = 'developer_keys'"
         ).fetchall()
     with (data / FILE_NAME).open("r+b") as file:
-        file.seek((root - 1) * size)
+        file.seek((found[0][0] - 1) * size)
         file.write(b"\xff" * 64)
     done = backup(str(tmp_path / "to"), "--data", str(data))
 

@@ -267,10 +267,10 @@ class TestRepeat:
         """Any difference in what is asked makes it another update."""
         token = dataset.token()
         dataset.update(replace("a", "1"), token=token)
-        patches = other.pop("patches")
+        others = {name: value for name, value in other.items() if name != "patches"}
 
         with refused(400, "InvalidParameterException") as refusal:
-            dataset.update(*patches, token=token, **other)
+            dataset.update(*other["patches"], token=token, **others)
 
         assert refusal.message == NOT_VALID
 

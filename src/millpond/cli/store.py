@@ -70,9 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="leave behind marks of sync sessions that were used before this version "
         "was installed; a database has no place for them",
     )
-    copy.add_argument(
-        "--settings", type=Path, metavar="FILE", help="TOML file with settings"
-    )
+    copy.set_defaults(settings=None)  # it names both places itself
     copy.add_argument("--output", choices=("text", "json"), default="text")
     backup = commands.add_parser(
         "backup",

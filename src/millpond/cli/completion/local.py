@@ -43,7 +43,11 @@ class Command:
         self.words: dict[str, Command | None] = dict(words or {})
 
 
-_SETTINGS: Final[dict[str, Value]] = {"--data": PATH, "--settings": PATH}
+_SETTINGS: Final[dict[str, Value]] = {
+    "--data": PATH,
+    "--store": TEXT,
+    "--settings": PATH,
+}
 _STORE: Final[dict[str, Value]] = {**_SETTINGS, "--output": _OUTPUT}
 _CONNECTION: Final[dict[str, Value]] = {
     f"--{option.name}": TEXT if option.takes_value else FLAG
@@ -79,16 +83,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "store": Command(
         words={
-            "copy": Command(
-                {
-                    "--leave-old-sessions": FLAG,
-                    "--settings": PATH,
-                    "--output": _OUTPUT,
-                }
-            ),
+            "copy": Command({"--leave-old-sessions": FLAG, "--output": _OUTPUT}),
             "backup": Command({**_STORE, "--with-secret-key": FLAG}),
         }
     ),
+    "migrate": Command({**_STORE, "--distribute": FLAG}),
     "hook-secret": Command(_SETTINGS),
     "demo": Command(),
     "doctor": Command({"--identity-pool-id": TEXT, "--output": _OUTPUT, **_CONNECTION}),

@@ -123,6 +123,13 @@ class _Connection(asyncpg.Connection):
         return ""
 
 
+async def _prepare(connection: Any) -> None:
+    """Let nobody wait for ever for a node that was frozen in a transaction."""
+    await connection.execute(
+        f"SET idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT_S:.0f}s'"
+    )
+
+
 class Database:
     """The database, and a pool of connections to it."""
 
@@ -155,6 +162,7 @@ class Database:
                     min_size=0,
                     max_size=CONNECTIONS_MAX,
                     connection_class=_Connection,
+                    init=_prepare,
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=STATEMENT_TIMEOUT_S,
                     server_settings={"application_name": "millpond"},

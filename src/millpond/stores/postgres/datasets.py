@@ -34,6 +34,7 @@ from millpond.stores.base import (
     RecordPage,
     RecordRange,
 )
+from millpond.stores.postgres import identity_pools
 from millpond.stores.postgres.database import Database, Session, run_again
 from millpond.stores.postgres.identities import hold_heads
 from millpond.stores.postgres.queries import Queries
@@ -71,6 +72,7 @@ class Datasets:
             return await _save(db, dataset_id, row, changes), changes
 
         async def holding(db: Session) -> Changes | None:
+            await identity_pools.hold(db, dataset_id.identity_pool_id)
             await hold_heads(db, dataset_id.identity_pool_id, [dataset_id.identity_id])
             saved, changes = await try_once(db)
             assert saved, "the head is held"

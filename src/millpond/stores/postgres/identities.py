@@ -78,6 +78,7 @@ class Identities:
         held: set[str] = set(identity_ids)
 
         async def job(db: Session) -> IdentityChanges | None:
+            await identity_pools.hold(db, identity_pool_id)
             await hold_heads(db, identity_pool_id, held)
             stored = await _load(db, identity_pool_id, identity_ids, logins)
             if stored is None:
@@ -119,6 +120,7 @@ class Identities:
                 rows = await db.rows(SQL.list_pools_with_data, identity_id)
                 pools = sorted(pool for (pool,) in rows)
             for pool in pools:
+                await identity_pools.hold(db, pool)
                 await hold_heads(db, pool, [identity_id])
                 await _delete_in(db, pool, identity_id, now_ms)
             return bool(pools)

@@ -31,6 +31,11 @@ async def find(db: Session, identity_pool_id: str) -> IdentityPool | None:
     return None if description is None else _decode(description)
 
 
+async def hold(db: Session, identity_pool_id: str) -> None:
+    """Let a pool stay as it is until the end of the transaction; before any head."""
+    await db.run(SQL.hold_pool, identity_pool_id)
+
+
 def is_streaming(pool: IdentityPool) -> bool:
     """Whether updates of the pool go into the outbox."""
     return pool.stream is not None and pool.stream.streaming
@@ -76,18 +81,22 @@ class IdentityPools:
         self, identity_pool_id: str, change: Callable[[IdentityPool], IdentityPool]
     ) -> IdentityPool | None:
         async def job(db: Session) -> IdentityPool | None:
-            found = await db.value(SQL.find_identity_pool_to_change, identity_pool_id)
-            if found is None:
+            await db.run(SQL.hold_pool_to_change, identity_pool_id)
+            pool = await find(db, identity_pool_id)
+            if pool is None:
                 return None
-            changed = change(_decode(found))
+            changed = change(pool)
             await db.run(SQL.update_identity_pool, *_columns(changed))
             return changed
 
         return await self.database.write("update_identity_pool", job)
 
     async def delete_identity_pool(self, identity_pool_id: str) -> bool:
-        async with self.database.session("delete_identity_pool") as db:
+        async def job(db: Session) -> bool:
+            await db.run(SQL.hold_pool_to_change, identity_pool_id)
             return await db.run(SQL.delete_identity_pool, identity_pool_id) > 0
+
+        return await self.database.write("delete_identity_pool", job)
 
     async def find_identity_pool_usage(
         self, identity_pool_id: str

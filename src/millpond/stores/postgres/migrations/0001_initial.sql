@@ -258,6 +258,17 @@ CREATE INDEX stream_payloads_by_expiry ON stream_payloads (expires_ms);
 -- shard. They decide nothing. Their names end in a number: a later version gets another
 -- one, so that nodes of both versions can run side by side.
 
+-- Let a pool stay as it is until the end of the transaction: who changes it waits. In
+-- memory and not on its row, which all updates of the pool would have to write to.
+-- Taken before any head, or two could wait for each other.
+CREATE FUNCTION hold_pool_1(pool text) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock_shared(hashtextextended(pool, 1296846916));
+$$;
+
+CREATE FUNCTION hold_pool_to_change_1(pool text) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended(pool, 1296846916));
+$$;
+
 -- Hold the heads of identities until the end of the transaction, in the order given,
 -- which must be the same for everybody. Whoever decided on what was there before
 -- decides again.
@@ -307,6 +318,7 @@ DECLARE
     written boolean := state IS NOT NULL;
     n integer := coalesce(cardinality(keys), 0);
 BEGIN
+    PERFORM hold_pool_1(pool);
     IF known_version IS NULL THEN
         INSERT INTO identity_heads (
             identity_id, identity_pool_id, version, uncounted_bytes, uncounted_date_ms

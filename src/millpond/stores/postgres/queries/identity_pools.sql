@@ -15,9 +15,12 @@ INSERT INTO identity_pool_usage (identity_pool_id) VALUES ($1);
 -- name: find_identity_pool
 SELECT description FROM identity_pools WHERE identity_pool_id = $1 AND NOT deleted;
 
--- name: find_identity_pool_to_change
-SELECT description FROM identity_pools
-WHERE identity_pool_id = $1 AND NOT deleted FOR UPDATE;
+-- name: hold_pool
+SELECT hold_pool_1($1);
+
+-- name: hold_pool_to_change
+-- Updates under way are finished first, and those to come see what it is then.
+SELECT hold_pool_to_change_1($1);
 
 -- name: list_identity_pools
 SELECT description FROM identity_pools
