@@ -273,7 +273,7 @@ CREATE INDEX stream_payloads_by_expiry ON stream_payloads (expires_ms);
 
 -- Stands in the target of `millpond store copy` until the copy is complete.
 CREATE TABLE copy_mark (
-    copy_number integer PRIMARY KEY CHECK (copy_number = 1),
+    copy_number integer PRIMARY KEY, -- 1: there is one
     source text NOT NULL,
     fingerprint text NOT NULL,
     begun_ms bigint NOT NULL

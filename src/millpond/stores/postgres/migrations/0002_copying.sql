@@ -17,7 +17,7 @@ CREATE INDEX parked_outbox_by_pool ON parked_outbox (identity_pool_id, outbox_id
 
 -- Stands in the target of `millpond store copy` until the copy is complete.
 CREATE TABLE copy_mark (
-    copy_number integer PRIMARY KEY CHECK (copy_number = 1),
+    copy_number integer PRIMARY KEY, -- 1: there is one
     source text NOT NULL,
     fingerprint text NOT NULL,
     begun_ms bigint NOT NULL

@@ -4,7 +4,7 @@ ALTER TABLE spent_sessions ADD COLUMN identity_id TEXT;
 
 -- Stands in the target of `millpond store copy` until the copy is complete.
 CREATE TABLE copy_mark (
-    copy_number INTEGER PRIMARY KEY CHECK (copy_number = 1),
+    copy_number INTEGER PRIMARY KEY, -- 1: there is one
     source TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     begun_ms INTEGER NOT NULL
