@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from millpond.cli.administration import CommandError, add_store_options, run, show
 from millpond.settings import Settings
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from millpond.server.copying import Comparison, Place
     from millpond.stores.copying import Kind
 
-_INTERRUPTED = 130
-_GO_ON = "Stopped. What was copied stays; the same command goes on with it."
-_TORN = "Stopped. The backup is not complete; delete what there is of it."
+_INTERRUPTED: Final = 130
+_GO_ON: Final = "Stopped. What was copied stays; the same command goes on with it."
+_TORN: Final = "Stopped. The backup is not complete; delete what there is of it."
 
 
 def main(argv: list[str]) -> int:
@@ -207,6 +208,7 @@ async def _backup(settings: Settings, options: argparse.Namespace) -> int:
         )
     with make_meter(sys.stderr) as meter:
         current = ""
+        stopping = threading.Event()
 
         def progress(name: str, done: int, total: int) -> None:
             nonlocal current
@@ -214,14 +216,20 @@ async def _backup(settings: Settings, options: argparse.Namespace) -> int:
                 current = name
                 meter.step(name, total=total)
             meter.at(done)
+            if stopping.is_set():
+                raise CommandError("stopped.")
 
-        size = await asyncio.to_thread(
-            make_backup,
-            settings.data,
-            options.target,
-            with_secret_key=options.with_secret_key,
-            progress=progress,
-        )
+        try:
+            size = await asyncio.to_thread(
+                make_backup,
+                settings.data,
+                options.target,
+                with_secret_key=options.with_secret_key,
+                progress=progress,
+            )
+        except asyncio.CancelledError:  # Ctrl-C; the thread is waited for
+            stopping.set()
+            raise
     lines = [f"Backed '{settings.data}' up into '{options.target}': {size} bytes."]
     if not options.with_secret_key:
         lines.append(

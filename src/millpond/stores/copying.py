@@ -325,7 +325,10 @@ class CopyStore(Store, Protocol):
         ...
 
     async def count_rows(self, kind: Kind) -> int:
-        """Count rows, those that `export` leaves out too."""
+        """
+        Count rows, those that `export` leaves out too; a store may estimate how many
+        there are when there are very many.
+        """
         ...
 
     async def export(

@@ -39,6 +39,8 @@ from millpond.stores.postgres.streams import shard_key
 
 SQL: Final = Queries("copying.sql")
 ROWS_AT_ONCE: Final = 64  # of which each may have a MiB
+PAYLOADS_AT_ONCE: Final = 4  # which are large, or they would not be there
+COUNTED_MAX: Final = 1_000_000  # exactly; to count more takes its time
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[Any]).decode
@@ -132,8 +134,12 @@ class Copies:
         return position
 
     async def count_rows(self, kind: Kind) -> int:
+        some = f"SELECT 1 FROM {kind.value} LIMIT {COUNTED_MAX}"
         async with self.database.session("count_rows") as db:
-            return int(await db.value(f"SELECT count(*) FROM {kind.value}"))
+            count = int(await db.value(f"SELECT count(*) FROM ({some}) AS counted"))
+            if count < COUNTED_MAX:
+                return count
+            return max(count, int(await db.value(SQL.estimate_rows, kind.value)))
 
     async def export(
         self, kind: Kind, *, after: bytes | None, limit: int, bytes_max: int
@@ -195,7 +201,10 @@ async def _read_page(
         return size >= bytes_max
 
     bounds = (*position, limit)
-    await db.rows_until(sql, *bounds, full=full, at_once=ROWS_AT_ONCE)
+    at_once = ROWS_AT_ONCE
+    if kind is Kind.STREAM_PAYLOADS:
+        at_once = PAYLOADS_AT_ONCE
+    await db.rows_until(sql, *bounds, full=full, at_once=at_once)
     return Page(found, _pack(position))
 
 

@@ -4,6 +4,9 @@
 -- name: count_nodes
 SELECT count(*) FROM leases WHERE lease_name LIKE 'node:%' AND expires > now();
 
+-- name: estimate_rows
+SELECT reltuples::bigint FROM pg_class WHERE oid = $1::text::regclass;
+
 -- name: find_copy_mark
 SELECT source, fingerprint, begun_ms FROM copy_mark;
 
