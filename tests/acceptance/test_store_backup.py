@@ -118,7 +118,7 @@ def told(kinesis: Any) -> set[tuple[str, int]]:
         ShardId=shard["ShardId"],
         ShardIteratorType="TRIM_HORIZON",
     )["ShardIterator"]
-    found = set()
+    found: set[tuple[str, int]] = set()
     while True:
         page = kinesis.get_records(ShardIterator=iterator)
         if not page["Records"]:

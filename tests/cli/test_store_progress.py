@@ -13,7 +13,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from millpond.cli import store_progress
 from millpond.cli.store_progress import BarMeter, LineMeter, make_meter
 from millpond.server.stores import INCOMPLETE_FILE_NAME
 from millpond.stores.sqlite import FILE_NAME
@@ -24,7 +23,7 @@ def test_lines_tell_steps_and_long_ones_now_and_then(
 ) -> None:
     """A line for each step that has anything, and one every few seconds."""
     now_s = 100.0
-    monkeypatch.setattr(store_progress.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
     stream = io.StringIO()
     with make_meter(stream) as meter:
         meter.step("copy token keys", total=0)
