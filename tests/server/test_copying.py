@@ -418,6 +418,32 @@ def test_a_write_during_the_copy_is_found(new_place: NewPlace) -> None:
     assert has_mark(second)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["DATA", "mysql://x/y"], "'mysql://' is no store; name a data folder"),
+        (["DATA", "FILE"], "FILE'"),
+        (["DATA", "LOCKED"], "Cannot use"),
+    ],
+)
+def test_other_targets_are_refused_in_one_line(
+    new_place: NewPlace, tmp_path: Path, words: list[str], message: str
+) -> None:
+    """What is no store is not made into one."""
+    first = fill_place(new_place("folder"))
+    (tmp_path / "FILE").write_text("")
+    (tmp_path / "LOCKED" / lock.FILE_NAME).mkdir(parents=True)
+    names = {"DATA": str(first.folder)}
+    done = run(
+        "copy",
+        *(w if "://" in w else names.get(w, str(tmp_path / w)) for w in words),
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 # --- What is different ----------------------------------------------------------------
 
 TAMPERINGS = {

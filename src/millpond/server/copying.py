@@ -28,7 +28,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from millpond.core.tokens import sessions_expired_by
-from millpond.errors import StoreError, StoreInUseError
+from millpond.errors import StoreError, StoreInUseError, StoreUnavailableError
 from millpond.server import lock, secret_key
 from millpond.server.stores import (
     check_backup_is_whole,
@@ -63,9 +63,19 @@ class Place(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Place:
-        """Read a place as the command line names it."""
+        """
+        Read a place as the command line names it.
+
+        Raises:
+            StoreError: it is a URL of something else.
+        """
         if text.lower().startswith(_SCHEMES):
             return cls(None, text)
+        if "://" in text:
+            scheme = text.partition("://")[0]
+            raise StoreError(
+                f"'{scheme}://' is no store; name a data folder or a postgresql:// URL."
+            )
         return cls(Path(text).resolve(), "")
 
     @property
@@ -148,7 +158,12 @@ async def copy_store(
         mark = CopyMark(source=source.name, fingerprint=fingerprint, begun_ms=now_ms)
         await _begin(here, target, mark)
         if source.folder is not None and target.folder is not None:
-            copy_secret_key(source.folder, target.folder)
+            try:
+                copy_secret_key(source.folder, target.folder)
+            except OSError as error:
+                raise StoreUnavailableError(
+                    f"Cannot copy {secret_key.FILE_NAME}: {error.strerror}."
+                ) from error
         with_owner = bool(target.url)
         for kind in Kind:
             await _copy_kind(there, here, kind, watcher, with_owner=with_owner)
@@ -157,7 +172,9 @@ async def copy_store(
             await _compare(there, here, kind, watcher, with_owner=with_owner)
             for kind in Kind
         ]
+        # Whoever came meanwhile, in spite of it all.
         await _refuse_servers(there, source)
+        await _refuse_servers(here, target)
         if await _fingerprint(there) != fingerprint:
             raise StoreError(_changed(source, target))
         if all(each.same for each in found):
@@ -208,7 +225,12 @@ async def _open_target(stack: contextlib.AsyncExitStack, target: Place) -> CopyS
 
 async def _open(stack: contextlib.AsyncExitStack, place: Place) -> CopyStore:
     if place.folder is not None:
-        stack.enter_context(lock.hold(place.folder))
+        try:
+            stack.enter_context(lock.hold(place.folder))
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"Cannot use '{place.folder}': {error.strerror}."
+            ) from error
     store = make_store(place.settings)
     try:
         await store.open()
