@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import itertools
 import os
+import threading
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -25,9 +27,16 @@ from millpond.errors import (
     SinkUnavailableError,
     StreamGoneError,
 )
+from millpond.sinks import kafka
 from millpond.sinks.base import FailedRecord, Sink
 from millpond.sinks.kafka import KafkaSink, make_reader, make_sink
-from millpond.sinks.kafka_connection import Troubles, driver_settings, read_address
+from millpond.sinks.kafka_connection import (
+    TopicInfo,
+    Troubles,
+    driver_settings,
+    find_topic,
+    read_address,
+)
 from millpond.testing.sink_contract import SinkBench, SinkContract
 from sinks.kafka_mock import (
     MESSAGE_TOO_LARGE,
@@ -247,6 +256,69 @@ def test_nothing_is_delivered_after_the_put_gave_up():
 
 
 @needs_mock
+def test_closing_ends_a_put_in_its_middle():
+    """A put whose sink is closed ends with an error, and leaves no producer behind."""
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts)) as sink:
+            cluster.stop()
+            putting = asyncio.create_task(sink.put(numbered(3)))
+            await asyncio.sleep(0)
+            await sink.aclose()
+            cluster.go_on()
+            with pytest.raises(SinkUnavailableError, match="not open"):
+                await putting
+
+            assert "millpond-kafka" not in [each.name for each in threading.enumerate()]
+
+    with_cluster(scene)
+
+
+@needs_mock
+def test_closing_while_the_topic_is_looked_up_leaves_no_producer(monkeypatch):
+    """What opens the sink meanwhile is told; the next opening goes well."""
+
+    async def scene(cluster: MockCluster) -> None:
+        sink = sink_of(cluster.hosts)
+
+        async def find_and_close(*args: Any, **options: Any) -> TopicInfo:
+            found = await find_topic(*args, **options)
+            await sink.aclose()
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(kafka, "find_topic", find_and_close)
+            with pytest.raises(SinkUnavailableError, match="not open"):
+                await sink.open()
+        assert "millpond-kafka" not in [each.name for each in threading.enumerate()]
+        async with opened(sink):
+            assert (await sink.put(numbered(3))).failed == ()
+
+    with_cluster(scene)
+
+
+@needs_mock
+def test_a_cancel_at_the_last_moment_is_not_lost(monkeypatch):
+    """A put that is cancelled just when all is answered ends as cancelled."""
+    wait = asyncio.Event.wait
+
+    async def scene(cluster: MockCluster) -> None:
+        async def wait_and_cancel(event: asyncio.Event) -> bool:
+            await wait(event)
+            return putting.cancel()
+
+        async with opened(sink_of(cluster.hosts)) as sink:
+            monkeypatch.setattr(asyncio.Event, "wait", wait_and_cancel)
+            putting = asyncio.create_task(sink.put(numbered(3)))
+            await asyncio.wait({putting})
+            monkeypatch.undo()
+
+            assert putting.cancelled()
+
+    with_cluster(scene)
+
+
+@needs_mock
 def test_a_record_that_the_broker_finds_too_large_is_found_out():
     """A refused batch says little; sent alone, the record is refused for good."""
 
@@ -323,7 +395,10 @@ def test_a_reader_from_the_end_sees_what_comes():
         ("kafka:///changes", "names a host"),
         ("kafka://me:secret@host", "ends in its name"),
         ("kafka://me:secret@host/a b", "ends in its name"),
-        ("kafka://me:secret@host:port/changes", "not a host and a port: 'host:port'"),
+        ("kafka://me:secret@host:port/changes", "not name a host and a port"),
+        ("kafka://me:secret#x@host/changes", "write # as %23"),
+        ("kafka://me:secret/x@host/changes", "write # as %23"),
+        ("kafka://me:secret?x@host/changes", "write # as %23"),
         ("kafka://me:secret@host/changes?tls=yes", "'true' or 'false'"),
         ("kafka://me:secret@host/changes?ca=file", "with tls=true"),
         ("kafka://me:secret@host/changes?sasl=GSSAPI", "'sasl' is PLAIN"),
@@ -376,7 +451,7 @@ def test_the_repr_tells_address_and_state():
         "closed>"
     )
     assert "secret" not in repr(make_reader(url, from_end=True))
-    with pytest.raises(SinkError, match="not open"):
+    with pytest.raises(SinkUnavailableError, match="not open"):
         asyncio.run(make_sink(url, None).put([]))
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client
 
 from millpond.core.streaming import StreamRecord
 from millpond.errors import (
@@ -445,8 +446,41 @@ def test_closing_ends_a_put_in_its_middle(tmp_path):
             putting = asyncio.create_task(sink.put(numbered(3)))
             await asyncio.sleep(0)
             await sink.aclose()
-            with pytest.raises(SinkError, match="closed in the middle"):
+            with pytest.raises(SinkUnavailableError, match="closed in the middle"):
                 await putting
+
+    with_server(tmp_path, scene)
+
+
+@needs_server
+@pytest.mark.parametrize(
+    ("owner", "name", "act"),
+    [
+        (NatsSink, "connected", lambda sink: sink.put(numbered(3))),
+        (Client, "connect", NatsSink.connected),
+    ],
+)
+def test_a_cancel_at_the_last_moment_is_not_lost(
+    tmp_path, monkeypatch, owner, name, act
+):
+    """Who is cancelled just when the connection is there ends as cancelled."""
+    connect = getattr(owner, name)
+
+    async def scene(server: NatsServer) -> None:
+        async def connect_and_cancel(*args: object, **options: object) -> object:
+            result = await connect(*args, **options)
+            acting.cancel()
+            return result
+
+        sink = sink_of(server.host)
+        async with opened(sink):
+            connection, _ = await sink.connected()
+            await connection.aclose()
+            monkeypatch.setattr(owner, name, connect_and_cancel)
+            acting = asyncio.create_task(act(sink))
+            await asyncio.wait({acting})
+
+            assert acting.cancelled()
 
     with_server(tmp_path, scene)
 
@@ -557,8 +591,11 @@ def test_a_reader_of_a_stream_that_is_not_there_says_so(tmp_path):
         ("nats://secret@host", "ends in its name"),
         ("nats://secret@host/a.b", "ends in its name"),
         ("nats://secret@host/a b", "ends in its name"),
-        ("nats://secret@host:port/changes", "not a host and a port: 'host:port'"),
-        ("nats://secret@host:0/changes", "not a host and a port"),
+        ("nats://secret@host:port/changes", "not name a host and a port"),
+        ("nats://me:secret#x@host/changes", "write # as %23"),
+        ("nats://me:secret/x@host/changes", "write # as %23"),
+        ("nats://me:secret?x@host/changes", "write # as %23"),
+        ("nats://secret@host:0/changes", "not name a host and a port"),
         ("nats://secret@host/changes?subject=a.*", "without wildcards"),
         ("nats://secret@host/changes?subject=", "without wildcards"),
         ("nats://secret@host/changes?subject=a%20b", "without wildcards"),
@@ -593,5 +630,5 @@ def test_the_repr_tells_address_and_state():
         repr(make_reader(url, from_end=True))
         == "<NatsReader nats://one:4222,two/changes, closed>"
     )
-    with pytest.raises(SinkError, match="not open"):
+    with pytest.raises(SinkUnavailableError, match="not open"):
         asyncio.run(make_sink(url, None).put([]))

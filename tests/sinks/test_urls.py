@@ -35,6 +35,8 @@ def test_what_is_not_there_is_empty(url: str) -> None:
         ("x://secret@host/name?unknown=1", "no option 'unknown'; known: a, b"),
         ("x://secret@host/name?a", "options are not of the form"),
         ("x://secret@[host/name", "cannot be read"),
+        ("x://me:1?secret=x@host/name", "no option of this name; known: a, b"),
+        ("x://me:1?secret@host/name", "write # as %23"),
     ],
 )
 def test_what_is_wrong_is_said_without_the_url(url: str, reason: str) -> None:
@@ -49,9 +51,20 @@ def test_what_is_wrong_is_said_without_the_url(url: str, reason: str) -> None:
     ("url", "shown"),
     [
         (
-            "nats://me:secret@one:4222,two/stream?x=secret#secret",
-            "nats://one:4222,two/stream",
+            "nats://me:secret@one:4222,two,[::1]:4222/stream?x=secret",
+            "nats://one:4222,two,[::1]:4222/stream",
         ),
+        # Passwords that should have been percent-encoded.
+        ("nats://me:s@cret@one:4222/stream", "nats://one:4222/stream"),
+        ("nats://me:secret#x@one/stream", "nats:"),
+        ("nats://secret#x", "nats:"),
+        ("nats://me:secret", "nats:"),
+        ("nats://me:secret/secret@one/stream", "nats:"),
+        ("nats://secret/x@one/stream", "nats:"),
+        ("nats://me:secret?x@one/stream", "nats:"),
+        ("nats://secret?x@one/stream", "nats:"),
+        ("nats:me:secret@one/stream", "nats:"),
+        ("secret@one:4222/stream", ":"),
         ("file:///var/backups?rotate_s=1", "file:///var/backups"),
         ("embedded:my-stream", "embedded:my-stream"),
         ("x://secret@[host/name", "x:"),

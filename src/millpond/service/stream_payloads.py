@@ -6,6 +6,7 @@ Source: ruling 19; payloadType S3Url of the developer guide.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Final
 
@@ -19,6 +20,7 @@ from millpond.settings import Settings
 from millpond.sinks.base import Sink
 
 PUT_S_MAX: Final = 300  # between the making of a link and the arrival of its record
+PUTS_AT_ONCE: Final = 8
 
 
 async def fit(
@@ -28,14 +30,30 @@ async def fit(
     Replace the records of events that the sink cannot take by links to them.
 
     Raises:
-        SinkError, StoreError: as `PayloadStore.put` does.
+        SinkError, StoreError: as `PayloadStore.put` does, of the first that fails.
     """
-    return [
-        record
-        if record_bytes(record.partition_key, record.data) <= sink.record_bytes_max
-        else await _moved_out(context, record)
-        for record in records
+    fitting = list(records)
+    large = [
+        (index, record)
+        for index, record in enumerate(records)
+        if record_bytes(record.partition_key, record.data) > sink.record_bytes_max
     ]
+    waiting = iter(large)
+
+    async def move_out() -> None:
+        for index, record in waiting:  # which the tasks share
+            fitting[index] = await _moved_out(context, record)
+
+    failure: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(PUTS_AT_ONCE, len(large))):
+                group.create_task(move_out())
+    except ExceptionGroup as failures:
+        failure = failures.exceptions[0]
+    if failure is not None:
+        raise failure
+    return fitting
 
 
 def link_lifetime_s(settings: Settings) -> int:

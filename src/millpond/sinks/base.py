@@ -171,11 +171,21 @@ def is_embedded(streams: Mapping[str, str], stream_name: str) -> bool:
 
 
 def without_secrets(url: str) -> str:
-    """Show the URL of a sink to people: without user, password and options."""
+    """
+    Show the URL of a sink to people: without user, password and options.
+
+    Of one that looks as if a password with # / or ? in it had cut it short, which
+    nobody need have checked before, only the scheme is shown.
+    """
+    scheme = urlsplit(url.partition(":")[0] + ":").scheme + ":"
     try:
         parts = urlsplit(url)
+        hosts = parts.netloc.rpartition("@")[2]
+        for host in hosts.split(","):
+            _ = urlsplit(f"//{host}").port  # raises when it is no number
     except ValueError:
-        return url.partition(":")[0] + ":"
-    hosts = parts.netloc.rpartition("@")[2]
+        return scheme
+    if parts.fragment or "@" in parts.path + parts.query:
+        return scheme
     slashes = "//" if url[len(parts.scheme) + 1 :].startswith("//") else ""
     return f"{parts.scheme}:{slashes}{hosts}{parts.path}"

@@ -81,6 +81,7 @@ class KafkaSink:
         self._topic: TopicInfo | None = None
         self._producer: _Producer | None = None
         self._starting = asyncio.Lock()
+        self._is_closed = True  # what is under way then starts no producer any more
         # Set when the broker found a batch too large: then each record goes alone, so
         # that it is seen which one it is.
         self._one_by_one = False
@@ -100,12 +101,13 @@ class KafkaSink:
         return max(0, limit - OVERHEAD_BYTES)
 
     async def open(self) -> None:
+        self._is_closed = False
         if self._topic is None:
             await self._start()
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         if self._topic is None:
-            raise SinkError(f"{self} is not open.")
+            raise self._not_open()
         if not records:
             return PutResult()
         producer = self._usable_producer() or await self._start()
@@ -116,7 +118,8 @@ class KafkaSink:
         deadline = time.monotonic() + self._patience_s + LOOKUP_S
         while not put.answered.is_set() and time.monotonic() < deadline:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(put.answered.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await put.answered.wait()
             if producer.gone:
                 break
         cause = put.cause()
@@ -126,17 +129,25 @@ class KafkaSink:
         return hold_back_followers(records, put.failed(alone=producer.one_by_one))
 
     async def aclose(self) -> None:
+        self._is_closed = True
         self._topic = None
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.aclose()
 
     async def _start(self) -> _Producer:
-        """Make a producer and find the topic."""
+        """
+        Make a producer and find the topic.
+
+        Raises:
+            SinkUnavailableError: also when the sink is closed meanwhile.
+        """
         async with self._starting:
             usable = self._usable_producer()
             if usable is not None:
                 return usable
+            if self._is_closed:
+                raise self._not_open()
             producer = self._make_producer()
             try:
                 topic = await find_topic(
@@ -145,15 +156,21 @@ class KafkaSink:
                     producer.driver,
                     wait_s=min(LOOKUP_S, self._patience_s),
                 )
+                known = self._topic
+                if known is None or known.message_bytes_max != topic.message_bytes_max:
+                    await producer.aclose()
+                if self._is_closed:
+                    raise self._not_open()
             except BaseException:
                 await producer.aclose()
                 raise
-            known, self._topic = self._topic, topic
-            if known is None or known.message_bytes_max != topic.message_bytes_max:
-                await producer.aclose()
-                producer = self._make_producer()
-            self._producer = producer
-            return producer
+            self._topic = topic
+            self._producer = self._make_producer() if producer.ended else producer
+            return self._producer
+
+    def _not_open(self) -> SinkUnavailableError:
+        # Somebody else who shares the sink may have closed it after a failure.
+        return SinkUnavailableError(f"{self} is not open.")
 
     def _usable_producer(self) -> _Producer | None:
         producer = self._producer

@@ -35,7 +35,7 @@ from millpond.errors import (
     SinkUnavailableError,
     StreamGoneError,
 )
-from millpond.sinks.urls import read_url
+from millpond.sinks.urls import NOT_A_HOST, read_url
 
 LOOKUP_S: Final = 5.0
 ASK_AGAIN_S: Final = 0.3
@@ -95,6 +95,7 @@ def read_address(url: str) -> KafkaAddress:
         raise SettingsError(
             "The URL of a Kafka topic names a host: kafka://HOST/TOPIC."
         )
+    hosts = tuple(_with_port(host) for host in found.hosts)
     if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", found.name):
         raise SettingsError(
             "The URL of a Kafka topic ends in its name: kafka://HOST/TOPIC; "
@@ -114,7 +115,7 @@ def read_address(url: str) -> KafkaAddress:
     if compression not in COMPRESSIONS:
         raise SettingsError(f"The option 'compression' is {', '.join(COMPRESSIONS)}.")
     return KafkaAddress(
-        hosts=tuple(_with_port(host) for host in found.hosts),
+        hosts=hosts,
         topic=found.name,
         user=found.user,
         password=found.password,
@@ -132,7 +133,7 @@ def _with_port(host: str) -> str:
             return host if parts.port else f"{host.rstrip(':')}:{DEFAULT_PORT}"
     except ValueError:
         pass
-    raise SettingsError(f"This is not a host and a port: '{host}'.")
+    raise SettingsError(NOT_A_HOST)
 
 
 class Troubles:

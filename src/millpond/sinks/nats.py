@@ -115,7 +115,8 @@ class NatsSink:
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         if self._stream is None:
-            raise SinkError(f"{self} is not open.")
+            # Somebody else who shares it may have closed it after a failure.
+            raise SinkUnavailableError(f"{self} is not open.")
         number = str(next(self._numbers))
         put = _Put(self, self._stream.subject, number, records)
         self._puts[number] = put
@@ -267,10 +268,14 @@ class _Put:
         Args:
             deadline: of the monotonic clock; what is not acknowledged by then failed.
         Raises:
-            StreamGoneError, SinkError: as `Sink.put` does.
+            StreamGoneError, SinkError, SinkUnavailableError: as `Sink.put` does.
         """
         used: NatsConnection | None = None
         while self._ready or self._sent or self._again:
+            if not self._sink.is_open:
+                raise SinkUnavailableError(
+                    f"{self._sink} was closed in the middle of a put."
+                )
             if time.monotonic() >= deadline:
                 self._give_up()
                 return
@@ -290,14 +295,13 @@ class _Put:
 
     async def _connected(self, deadline: float) -> tuple[NatsConnection, str]:
         """Give the connection; wait for a new one not much longer than allowed."""
-        if not self._sink.is_open:
-            raise SinkError(f"{self._sink} was closed in the middle of a put.")
         current = self._sink.current
         if current is not None:
             return current
         wait_s = max(deadline - time.monotonic(), 0) + CONNECT_S
         try:
-            return await asyncio.wait_for(self._sink.connected(), wait_s)
+            async with asyncio.timeout(wait_s):
+                return await self._sink.connected()
         except TimeoutError as error:
             raise SinkUnavailableError("No NATS server answered in time.") from error
 

@@ -36,7 +36,7 @@ from millpond.errors import (
     SinkUnavailableError,
     StreamGoneError,
 )
-from millpond.sinks.urls import read_url
+from millpond.sinks.urls import NOT_A_HOST, read_url
 
 CONNECT_S: Final = 2.0
 """How long one server may take to answer."""
@@ -99,7 +99,7 @@ def read_address(url: str) -> NatsAddress:
         except ValueError:
             valid = False
         if not valid:
-            raise SettingsError(f"This is not a host and a port: '{host}'.")
+            raise SettingsError(NOT_A_HOST)
     if not re.fullmatch(r"[^\s.*>/\\]+", found.name):
         raise SettingsError(
             "The URL of a NATS stream ends in its name: nats://HOST/STREAM; "
@@ -173,8 +173,8 @@ class NatsConnection:
         elif address.user:
             options["token"] = address.user
         try:
-            await asyncio.wait_for(
-                self.client.connect(
+            async with asyncio.timeout(3 * CONNECT_S):
+                await self.client.connect(
                     [f"nats://{host}"],
                     name="millpond",
                     error_cb=self._note,
@@ -185,9 +185,7 @@ class NatsConnection:
                     connect_timeout=CONNECT_S,  # type: ignore[arg-type]
                     flush_timeout=FLUSH_S,
                     **options,
-                ),
-                timeout=3 * CONNECT_S,
-            )
+                )
             if not self.client.is_connected:
                 raise nats.errors.UnexpectedEOF
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:

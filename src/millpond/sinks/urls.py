@@ -9,10 +9,15 @@ What is wrong with one is said without repeating it, because it may hold a passw
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from millpond.errors import SettingsError
+
+PERCENT_ENCODE: Final = (
+    "In a user name and a password, write # as %23, / as %2F, ? as %3F and @ as %40."
+)
+NOT_A_HOST: Final = f"The URL does not name a host and a port. {PERCENT_ENCODE}"
 
 
 class SinkUrl(NamedTuple):
@@ -42,11 +47,15 @@ def read_url(url: str, *, options: Collection[str]) -> SinkUrl:
             reason = "its options are not of the form name=value&name=value"
         else:
             reason = "it cannot be read"
-        raise SettingsError(f"This is not the URL of a sink: {reason}.") from error
+        raise SettingsError(
+            f"This is not the URL of a sink: {reason}. {PERCENT_ENCODE}"
+        ) from error
     for name, _ in given:
         if name not in options:
             known = ", ".join(sorted(options)) or "there are none"
-            raise SettingsError(f"There is no option '{name}'; known: {known}.")
+            # What stands before an @ may be the end of a password with a question mark.
+            given_name = "of this name" if "@" in parts.query else f"'{name}'"
+            raise SettingsError(f"There is no option {given_name}; known: {known}.")
     authority, _, hosts = parts.netloc.rpartition("@")
     user, _, password = authority.partition(":")
     return SinkUrl(

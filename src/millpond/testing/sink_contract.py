@@ -13,6 +13,7 @@ stream, with a way to read back what arrived.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -209,6 +210,48 @@ class SinkContract:
                 await sink.aclose()
 
             assert [r.data for r in await bench.delivered()] == [b"1", b"2"]
+
+        self.play(tmp_path, scene)
+
+    def test_putting_into_a_closed_sink_is_worth_another_try(
+        self, tmp_path: Path
+    ) -> None:
+        """Who shares a sink may close it; the put succeeds or asks to be repeated."""
+
+        async def scene(bench: SinkBench) -> None:
+            sink = bench.sink
+            await sink.open()
+            await sink.aclose()
+            try:
+                assert (await sink.put([StreamRecord("a", b"1")])).failed == ()
+            except SinkUnavailableError:
+                assert list(await bench.delivered()) == []
+            else:
+                assert list(await bench.delivered()) == [StreamRecord("a", b"1")]
+
+        self.play(tmp_path, scene)
+
+    def test_closing_under_a_put_makes_it_worth_another_try(
+        self, tmp_path: Path
+    ) -> None:
+        """A put that loses its sink succeeds, or leaves out what may be repeated."""
+        records = [StreamRecord(f"key-{n % 7}", str(n).encode()) for n in range(50)]
+
+        async def scene(bench: SinkBench) -> None:
+            sink = bench.sink
+            await sink.open()
+            putting = asyncio.create_task(sink.put(records))
+            await asyncio.sleep(0)
+            await sink.aclose()
+            left = records
+            with contextlib.suppress(SinkUnavailableError):
+                failed = (await putting).failed
+                assert all(each.retryable for each in failed)
+                left = [records[each.index] for each in failed]
+            await sink.open()
+            assert (await sink.put(left)).failed == ()
+
+            assert set(records) == set(await bench.delivered())
 
         self.play(tmp_path, scene)
 
