@@ -1,6 +1,7 @@
 """The loop of the workers, and its pauses."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -55,6 +56,29 @@ def test_a_worker_ends_however_near_a_signal_is(turns: int) -> None:
         signal.send()
         for _ in range(turns):
             await asyncio.sleep(0)
+        worker.cancel()
+        await asyncio.wait({worker}, timeout=5)
+
+        assert worker.cancelled()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_a_step_that_swallows_a_cancellation_ends_the_worker(more: bool) -> None:
+    """Drivers do so; the worker ends behind the step."""
+
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def step() -> bool:
+            begun.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+            return more
+
+        worker = asyncio.create_task(run_steps("test", step, pause_s=3600))
+        await begun.wait()
         worker.cancel()
         await asyncio.wait({worker}, timeout=5)
 

@@ -68,6 +68,7 @@ _log = structlog.get_logger()
 BACKLOG: Final = 2048
 REQUESTS_MAX: Final = 4096  # under way at a time; further ones wait in the socket
 FIRST_KEY_NAME: Final = "first"
+WORKERS_S_MAX: Final = 20.0  # to end; a disk or a driver may hold one up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +236,10 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     finally:
         for worker in workers:
             worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        # What they leave undone is done after the next start.
+        _, stuck = await asyncio.wait(workers, timeout=WORKERS_S_MAX)
+        if stuck:
+            _log.error("server.workers_stuck", workers=len(stuck))
         await context.sync_sessions.save()
         await context.hooks.aclose()
         await context.payloads.aclose()

@@ -76,7 +76,8 @@ class Sink(Protocol):
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         """
-        Put records into the open stream and wait until they are there.
+        Put records into the open stream and wait until they are there. A sink that
+        somebody else has closed is out of reach, or opens again.
 
         Raises:
             StreamGoneError: the stream does not exist any more.

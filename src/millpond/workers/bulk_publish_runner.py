@@ -44,7 +44,7 @@ from millpond.service.context import Context
 from millpond.sinks import Destination, SinkRegistry
 from millpond.stores.base import DatasetSnapshot
 from millpond.workers.delivery import Delivery
-from millpond.workers.loop import Backoff, run_steps
+from millpond.workers.loop import Backoff, heed_cancellation, run_steps
 
 _log = structlog.get_logger()
 
@@ -110,6 +110,7 @@ class BulkPublishRunner:
     async def _publish(self, leased: LeasedSlice) -> None:
         position, counts = leased.position, leased.counts
         while True:
+            heed_cancellation()
             destination = await self._destination(leased)
             if destination is None:
                 return  # the pool was deleted meanwhile

@@ -45,17 +45,32 @@ async def run_steps(
     while True:
         woken.clear()
         try:
-            if await step():
-                continue
+            more = await step()
         except Exception as error:
             _log.error("worker.failed", worker=name, error=str(error), exc_info=error)
+            more = False
             await asyncio.sleep(FAILED_PAUSE_S)
+        heed_cancellation()
+        if more:
+            continue
         if rest_s:
             await asyncio.sleep(rest_s)
         with contextlib.suppress(TimeoutError):
             # Not wait_for: in Python 3.11 it may swallow the cancellation.
             async with asyncio.timeout(pause_s):
                 await woken.wait()
+
+
+def heed_cancellation() -> None:
+    """
+    End this task if it was cancelled; a driver may have kept that to itself.
+
+    Raises:
+        asyncio.CancelledError: it was.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Backoff:

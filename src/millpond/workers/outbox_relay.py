@@ -41,7 +41,7 @@ from millpond.sinks import Destination, SinkRegistry
 from millpond.sinks.base import FailedRecord
 from millpond.stores.base import OutboxEntry
 from millpond.workers.delivery import BYTES_MAX, Delivery
-from millpond.workers.loop import Backoff, run_steps
+from millpond.workers.loop import Backoff, heed_cancellation, run_steps
 
 _log = structlog.get_logger()
 
@@ -104,6 +104,7 @@ class OutboxRelay:
         """Send what waits of a pool, until nothing does or something is wrong."""
         try:
             while (sent := await self._send(pool_id)) > 0:
+                heed_cancellation()
                 if sent < ENTRIES_MAX:
                     await asyncio.sleep(GATHER_S)
         except Exception as error:
