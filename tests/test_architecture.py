@@ -64,8 +64,9 @@ MAY_KNOW: dict[str, set[str]] = {
 MAY_KNOW_EVERYTHING = {
     *("server", "testing"),
     *("cli.administration", "cli.demo", "cli.hook_secret", "cli.key"),
-    *("cli.migrate", "cli.outbox", "cli.pool", "cli.serve", "cli.stream"),
-    *("cli.stream_reader", "cli.stream_verify", "cli.token_key"),
+    *("cli.migrate", "cli.outbox", "cli.pool", "cli.serve", "cli.store"),
+    *("cli.store_progress", "cli.stream", "cli.stream_reader"),
+    *("cli.stream_verify", "cli.token_key"),
 }
 # Modules that the commands of the API load only with an administration command.
 ADMINISTRATION = {each for each in MAY_KNOW_EVERYTHING if each.startswith("cli.")} - {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import resource
 import subprocess
@@ -44,7 +45,7 @@ def verify(
             *("--identity-pool-id", pool, "--data", str(server.data)),
             *("--wait", "60", "--store", server.store_url),
         ],
-        env={**server.environment(), **settings, "PATH": "/usr/bin:/bin"},
+        env={**os.environ, **settings},
         capture_output=True,
         text=True,
         timeout=110,

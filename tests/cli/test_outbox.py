@@ -63,6 +63,14 @@ def test_what_waits_and_what_is_parked_is_listed(outbox):
     assert "secret" not in json.dumps(found)
 
 
+def test_a_long_list_is_read_in_pages(outbox, monkeypatch):
+    """All of it is listed, and returned, however many are read at a time."""
+    monkeypatch.setattr("millpond.cli.outbox.PARKED_MAX", 1)
+
+    assert [each["OutboxId"] for each in listed(outbox)["Parked"]] == [1, 2]
+    assert json.loads(outbox("retry", "--all").out) == {"Returned": 2}
+
+
 def test_people_get_lines(outbox):
     """Without JSON there is a line for the counts and one for each parked change."""
     result = outbox("list", "--output", "text")

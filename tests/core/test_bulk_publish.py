@@ -19,6 +19,7 @@ from millpond.core.bulk_publish import (
     Slice,
     Step,
 )
+from millpond.core.identity_pools import StreamConfiguration
 from millpond.errors import (
     AlreadyStreamedException,
     DuplicateRequestException,
@@ -39,13 +40,12 @@ def start(
     streaming: bool = True,
     now_ms: int = NOW_MS,
 ) -> BulkPublishRun:
-    return bulk_publish.start(
-        run,
-        run_id="next",
+    stream = StreamConfiguration(
         stream_name=stream_name,
-        streaming=streaming,
-        now_ms=now_ms,
+        streaming_status="ENABLED" if streaming else "DISABLED",
+        switches=3,
     )
+    return bulk_publish.start(run, run_id="next", stream=stream, now_ms=now_ms)
 
 
 def test_a_run_starts_finishes_and_starts_again() -> None:
@@ -56,6 +56,7 @@ def test_a_run_starts_finishes_and_starts_again() -> None:
         run_id="next",
         status=BulkPublishStatus.IN_PROGRESS,
         stream_name="changes",
+        stream_switches=3,
         start_time_ms=NOW_MS,
     )
     done = bulk_publish.finish(running, now_ms=NOW_MS + 5)

@@ -36,6 +36,7 @@ from millpond.sinks.base import (
 from millpond.sinks.embedded import EmbeddedSink
 from millpond.stores.base import NewStreamRecord
 from millpond.stores.sqlite import SqliteStore
+from millpond.testing.fakes import ScriptedSink, scripted_factories
 from millpond.testing.sink_contract import SinkBench, SinkContract
 
 NOW_MS = 1_750_000_000_000
@@ -198,10 +199,47 @@ def test_the_registry_keeps_no_sink_that_did_not_open(tmp_path):
         await store.create_stream("changes", shard_count=1, now_ms=NOW_MS)
 
         assert await registry.get(Destination("changes"))
-        await registry.discard(Destination("changes"))
-        await registry.discard(Destination("changes"))
 
     with_store(tmp_path, scene)
+
+
+def test_only_the_sink_that_failed_is_discarded(tmp_path):
+    """One that was opened since by somebody else stays open."""
+
+    async def scene(store: BreakableStore) -> None:
+        await store.create_stream("changes", shard_count=1, now_ms=NOW_MS)
+        registry = SinkRegistry({}, sink_factories(store=store, now_ms=lambda: NOW_MS))
+        destination = Destination("changes")
+        failed = await registry.get(destination)
+        await registry.discard(destination, failed)
+        newer = await registry.get(destination)
+        await registry.discard(destination, failed)
+
+        assert newer is not failed
+        assert await registry.get(destination) is newer
+
+    with_store(tmp_path, scene)
+
+
+def test_a_sink_that_does_not_close_holds_nobody_up(monkeypatch):
+    """It is left to itself after a time."""
+    monkeypatch.setattr("millpond.sinks.CLOSE_S_MAX", 0.01)
+
+    class Stuck(ScriptedSink):
+        async def aclose(self) -> None:
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        registry = SinkRegistry(
+            {"s": "scripted:"}, scripted_factories([], scripted=Stuck())
+        )
+        await registry.get(Destination("s"))
+        async with asyncio.timeout(5):
+            await registry.aclose()
+
+        assert repr(registry) == "<SinkRegistry open: none>"
+
+    asyncio.run(main())
 
 
 def test_a_name_may_stand_for_another_embedded_stream(tmp_path):

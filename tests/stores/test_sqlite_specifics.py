@@ -617,7 +617,7 @@ def _statements() -> Iterator[tuple[str, str, str]]:
 def _statements_of(schema: str) -> Iterator[tuple[str, str]]:
     """List the statements that run on one of the files: name and SQL."""
     for file, name, sql in _statements():
-        if (file == "streams.sql") is (schema == "streams"):
+        if ("streams" in file) is (schema == "streams"):
             yield name, sql
 
 

@@ -14,7 +14,7 @@ from millpond.contract import cognito_sync as contract
 from millpond.core.identity_pools import IdentityPool, StreamConfiguration
 from millpond.metrics import Metrics
 from millpond.server import app, stores
-from millpond.service import bulk_publish, records
+from millpond.service import bulk_publish, configuration, records
 from millpond.service.context import Caller, Context
 from millpond.settings import Settings
 from millpond.sinks import SinkRegistry
@@ -101,6 +101,20 @@ class World:
         )
         await self.context.store.update_identity_pool(
             pool, lambda each: msgspec.structs.replace(each, stream=configuration)
+        )
+
+    async def configure(self, status: str) -> None:
+        """Switch streaming on or off through the service, as a developer does."""
+        await configuration.set_identity_pool_configuration(
+            self.context,
+            CALLER,
+            contract.SetIdentityPoolConfigurationRequest(
+                identity_pool_id=POOL,
+                cognito_streams=contract.CognitoStreams(
+                    stream_name=STREAM,
+                    streaming_status=status,  # type: ignore[arg-type]
+                ),
+            ),
         )
 
     async def start_bulk_publish(self) -> None:

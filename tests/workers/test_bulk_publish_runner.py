@@ -16,6 +16,7 @@ from millpond.errors import (
 from millpond.sinks.base import FailedRecord
 from millpond.workers import bulk_publish_runner, delivery
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
+from millpond.workers.outbox_relay import OutboxRelay
 
 from .conftest import OTHER_STREAM, POOL, Run, World
 
@@ -38,12 +39,14 @@ def runner_of(world: World, worker: str = "local-0") -> BulkPublishRunner:
 
 async def fill(world: World, identities: int = 16) -> set[tuple[str, str]]:
     """Write two datasets for each of some identities, spread over all slices."""
+    await world.stream("DISABLED")  # nothing by the outbox
     names = set()
     for number in range(identities):
         identity_id = f"us-east-1:{number * 256 // identities:02x}"
         for dataset_name in ("one", "two"):
             await world.write(identity_id, dataset_name, "a", "b")
             names.add((identity_id, dataset_name))
+    await world.stream("ENABLED")
     return names
 
 
@@ -62,9 +65,7 @@ def test_every_dataset_arrives_once_and_the_run_succeeds(run: Run) -> None:
     """A run without trouble puts every dataset once, in order for each identity."""
 
     async def test(world: World) -> None:
-        await world.stream("DISABLED")  # nothing by the outbox
         names = await fill(world)
-        await world.stream("ENABLED")
         await world.start_bulk_publish()
 
         await publish(world)
@@ -160,7 +161,7 @@ def test_a_record_refused_for_good_fails_the_run(run: Run) -> None:
         message = (await world.details()).failure_message or ""
         assert "poison" in message
 
-    run(test, [[FailedRecord(0, "poison", retryable=False)]])
+    run(test, [[FailedRecord(0, "poison", retryable=False)]] * 2)
 
 
 def test_an_interrupted_slice_goes_on_from_its_checkpoint(run: Run) -> None:
@@ -410,6 +411,99 @@ def test_another_stream_in_the_middle_fails_the_run(run: Run) -> None:
         assert world.other_sink.taken == []
 
     run(test)
+
+
+def test_streaming_that_was_off_for_a_while_fails_the_run(run: Run) -> None:
+    """What a merge moved meanwhile would be missing, though streaming is on again."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.configure("ENABLED")
+        await world.start_bulk_publish()
+        runner = runner_of(world)
+        await runner.step()
+        await world.configure("DISABLED")
+        await world.configure("ENABLED")
+
+        while await runner.step():
+            pass
+
+        details = await world.details()
+        assert details.bulk_publish_status == "FAILED"
+        assert "for a while during the run" in (details.failure_message or "")
+        await world.start_bulk_publish()
+        await publish(world)
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_configuring_the_same_again_disturbs_no_run(run: Run) -> None:
+    """Only a switch counts."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.configure("ENABLED")
+        await world.start_bulk_publish()
+        runner = runner_of(world)
+        await runner.step()
+        await world.configure("ENABLED")
+
+        while await runner.step():
+            pass
+
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_a_run_ends_when_what_waited_has_arrived(run: Run) -> None:
+    """SUCCEEDED is told after the changes that waited, not before."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.write("us-east-1:00", "moved", "k")
+        await world.start_bulk_publish()
+        publishing = asyncio.create_task(publish(world))
+        await world.sink.wait_for(1)
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert (await world.details()).bulk_publish_status == "IN_PROGRESS"
+
+        relay = OutboxRelay(world.context, world.sinks, world.metrics)
+        await relay.step()
+        await relay.settle()
+        await world.write("us-east-1:00", "moved", "later")  # need not be waited for
+        await relay.step()
+        await relay.settle()
+        await publishing
+
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test, bulk_publish_slices=1)
+
+
+def test_a_worker_that_fails_does_not_fail_the_other(run: Run) -> None:
+    """One that gives up a sink closes it under the other, which tries again."""
+
+    async def closed_meanwhile() -> None:
+        raise SinkUnavailableError("closed in the middle of a put")
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        one, two = runner_of(world, "one"), runner_of(world, "two")
+
+        async def work(runner: BulkPublishRunner) -> None:
+            while await runner.step():
+                pass
+
+        await asyncio.gather(work(one), work(two))
+
+        assert set(arrived(world)) == names
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test, [SinkUnavailableError("stalled"), closed_meanwhile])
 
 
 def test_a_deleted_pool_ends_its_run_quietly(run: Run) -> None:

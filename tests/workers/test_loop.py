@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from millpond.service.context import Signal
 from millpond.workers.loop import Backoff, run_steps
 
@@ -34,6 +36,29 @@ def test_a_signal_ends_the_pause() -> None:
             await asyncio.sleep(0)  # the worker goes from its step into its pause
             signal.send()
         worker.cancel()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_worker_ends_however_near_a_signal_is(turns: int) -> None:
+    """A cancellation that meets a signal is not lost."""
+
+    async def main() -> None:
+        async def step() -> bool:
+            return False
+
+        signal = Signal()
+        worker = asyncio.create_task(run_steps("test", step, pause_s=3600, wake=signal))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        signal.send()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        worker.cancel()
+        await asyncio.wait({worker}, timeout=5)
+
+        assert worker.cancelled()
 
     asyncio.run(main())
 

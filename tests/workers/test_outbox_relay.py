@@ -16,6 +16,7 @@ from .conftest import OTHER_POOL, OTHER_STREAM, POOL, Run, World
 
 ONE = "us-east-1:1"
 TWO = "us-east-1:2"
+POISON = [FailedRecord(0, "poison", retryable=False)]
 
 
 def relay_of(world: World) -> OutboxRelay:
@@ -119,7 +120,25 @@ def test_a_refused_record_is_parked(run: Run) -> None:
             world.metrics.registry.get_sample_value("millpond_outbox_parked_total") == 1
         )
 
-    run(test, [[FailedRecord(0, "poison", retryable=False)]])
+    run(test, [POISON, POISON])
+
+
+def test_a_refusal_is_believed_the_second_time(run: Run) -> None:
+    """A sink that is opened anew may know how the record fits."""
+
+    async def test(world: World) -> None:
+        await world.write(ONE, "d", "a")
+        await world.write(ONE, "d", "b")
+
+        await turn(relay_of(world))
+
+        assert keys_taken(world) == ["a", "b"]
+        assert world.sink.closed == 1
+        assert (
+            await world.context.store.list_parked_outbox(POOL, after=0, limit=9) == []
+        )
+
+    run(test, [POISON])
 
 
 def test_a_parked_record_that_is_returned_is_sent(run: Run) -> None:
@@ -137,7 +156,7 @@ def test_a_parked_record_that_is_returned_is_sent(run: Run) -> None:
 
         assert keys_taken(world) == ["a"]
 
-    run(test, [[FailedRecord(0, "poison", retryable=False)]])
+    run(test, [POISON, POISON])
 
 
 def test_a_stream_that_is_gone_switches_streaming_off(run: Run) -> None:

@@ -34,6 +34,10 @@ LOCAL_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "millpond.cli.migrate",
         "Bring the schema of a store up to date, or spread it over servers.",
     ),
+    "store": (
+        "millpond.cli.store",
+        "Copy everything to another store, or back a store up.",
+    ),
     "demo": ("millpond.cli.demo", "Run a server with sample data, to try things out."),
     "doctor": ("millpond.cli.doctor", "Find out why calls fail, and what to do."),
     "bulk-publish": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import AsyncIterator
 
 from millpond.cli.administration import (
     CommandError,
@@ -14,7 +15,7 @@ from millpond.cli.administration import (
 from millpond.settings import Settings
 from millpond.stores.base import ParkedEntry, Store
 
-PARKED_MAX = 1000  # are read at a time
+PARKED_MAX = 50  # are read at a time; each may have a MiB and more
 
 
 def main(argv: list[str]) -> int:
@@ -52,24 +53,24 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     async with stores.open_store(settings) as store:
         await _check_pool(store, pool)
         usage = await store.measure_outbox(pool)
-        parked = await _parked(store, pool)
+        rows = [_row(each) async for each in _parked(store, pool)]
     oldest = None if usage.oldest_ms is None else iso(usage.oldest_ms)
-    rows = [
-        {
-            "OutboxId": each.entry.outbox_id,
-            "IdentityId": each.entry.identity_id,
-            "Bytes": len(each.entry.data),
-            "ParkedDate": iso(each.parked_ms),
-            "Reason": each.reason,
-        }
-        for each in parked
-    ]
     document = {"Entries": usage.entries, "OldestDate": oldest, "Parked": rows}
     waiting = f"{usage.entries} waiting" + (f", since {oldest}" if oldest else "")
     lines = [f"{waiting}; {usage.parked} parked"]
     lines += ["\t".join(map(str, row.values())) for row in rows]
     show(options, document, lines)
     return 0
+
+
+def _row(parked: ParkedEntry) -> dict[str, str | int]:
+    return {
+        "OutboxId": parked.entry.outbox_id,
+        "IdentityId": parked.entry.identity_id,
+        "Bytes": len(parked.entry.data),
+        "ParkedDate": iso(parked.parked_ms),
+        "Reason": parked.reason,
+    }
 
 
 async def _retry(settings: Settings, options: argparse.Namespace) -> int:
@@ -103,7 +104,7 @@ async def _chosen(store: Store, options: argparse.Namespace) -> list[int]:
     """
     pool = options.identity_pool_id
     await _check_pool(store, pool)
-    parked = {each.entry.outbox_id for each in await _parked(store, pool)}
+    parked = {each.entry.outbox_id async for each in _parked(store, pool)}
     if options.all:
         return sorted(parked)
     for outbox_id in options.outbox_id:
@@ -112,13 +113,13 @@ async def _chosen(store: Store, options: argparse.Namespace) -> list[int]:
     return sorted(options.outbox_id)
 
 
-async def _parked(store: Store, pool: str) -> list[ParkedEntry]:
-    found: list[ParkedEntry] = []
-    while page := await store.list_parked_outbox(
-        pool, after=found[-1].entry.outbox_id if found else 0, limit=PARKED_MAX
-    ):
-        found += page
-    return found
+async def _parked(store: Store, pool: str) -> AsyncIterator[ParkedEntry]:
+    """Give what is parked, a little at a time: together it may be large."""
+    after = 0
+    while page := await store.list_parked_outbox(pool, after=after, limit=PARKED_MAX):
+        for each in page:
+            yield each
+        after = page[-1].entry.outbox_id
 
 
 async def _check_pool(store: Store, pool: str) -> None:

@@ -29,6 +29,7 @@ from typing import Final
 import msgspec
 
 from millpond import limits
+from millpond.core.identity_pools import StreamConfiguration
 from millpond.errors import (
     AlreadyStreamedException,
     DuplicateRequestException,
@@ -73,6 +74,7 @@ class BulkPublishRun(msgspec.Struct, frozen=True, kw_only=True):
     complete_time_ms: int | None = None
     failure_message: str | None = None
     last_success_ms: int | None = None  # outlives later failures
+    stream_switches: int = 0  # `StreamConfiguration.switches` when it started
 
 
 class Slice(msgspec.Struct, frozen=True, gc=False):
@@ -112,6 +114,7 @@ class LeasedSlice(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     identity_pool_id: str
     run_id: str
     stream_name: str
+    stream_switches: int = 0  # of the run
     slice: Slice
     slices: int  # of the run
     fence: int  # grows with each lease; an older one may not write any more
@@ -142,8 +145,7 @@ def start(
     run: BulkPublishRun,
     *,
     run_id: str,
-    stream_name: str | None,
-    streaming: bool,
+    stream: StreamConfiguration,
     now_ms: int,
 ) -> BulkPublishRun:
     """
@@ -151,21 +153,20 @@ def start(
 
     Args:
         run: the last run of the pool, NOT_STARTED when there was none.
-        stream_name: the configured stream, None without one.
-        streaming: whether StreamingStatus is ENABLED.
+        stream: that of the pool.
     Raises:
         InvalidParameterException: no stream, or it is disabled.
         DuplicateRequestException: a run is in progress.
         AlreadyStreamedException: one succeeded less than 24 hours ago.
     """
     pool = run.identity_pool_id
-    if stream_name is None:
+    if stream.stream_name is None:
         raise InvalidParameterException(
             f"Identity pool '{pool}' has no stream configured."
         )
-    if not streaming:
+    if not stream.streaming:
         raise InvalidParameterException(
-            f"The stream '{stream_name}' of identity pool '{pool}' is disabled."
+            f"The stream '{stream.stream_name}' of identity pool '{pool}' is disabled."
         )
     if run.status is BulkPublishStatus.IN_PROGRESS:
         raise DuplicateRequestException(
@@ -177,7 +178,8 @@ def start(
         identity_pool_id=pool,
         run_id=run_id,
         status=advance(run, Step.START),
-        stream_name=stream_name,
+        stream_name=stream.stream_name,
+        stream_switches=stream.switches,
         start_time_ms=now_ms,
         last_success_ms=run.last_success_ms,
     )

@@ -44,11 +44,21 @@ class StreamConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     streaming_status: str | None = None
     disabled_reason: str | None = None  # when it was switched off by ourselves
     disabled_date_ms: int | None = None
+    switches: int = 0  # how often it was switched on, off, or to another stream
 
     @property
     def streaming(self) -> bool:
         """Whether changes are to be sent to the stream."""
         return self.stream_name is not None and self.streaming_status == "ENABLED"
+
+    def since(self, before: StreamConfiguration) -> StreamConfiguration:
+        """Count a switch from another configuration to this one, if it is one."""
+        same = (self.streaming, self.stream_name) == (
+            before.streaming,
+            before.stream_name,
+        )
+        switches = before.switches if same else before.switches + 1
+        return msgspec.structs.replace(self, switches=switches)
 
 
 class MappingRule(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,12 +12,16 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
-from millpond.errors import SettingsError, StoreUnavailableError
+from millpond.errors import SettingsError, StoreError, StoreUnavailableError
 from millpond.server import lock, secret_key
 from millpond.settings import Settings
 from millpond.stores.base import Store
+from millpond.stores.copying import CopyStore
 from millpond.stores.sqlite import SqliteStore
+
+INCOMPLETE_FILE_NAME: Final = "backup.incomplete"  # while a backup is being written
 
 
 def prepare_data_folder(settings: Settings) -> None:
@@ -59,12 +63,16 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     Open the store that the settings name, and close it in the end.
 
     Raises:
+        StoreError: it cannot be opened, or only a part of it is there.
         SettingsError: it has sealed secrets, and the key to them is not there.
     """
     prepare_data_folder(settings)
+    if not settings.store:
+        check_backup_is_whole(settings.data)
     store = make_store(settings)
     await store.open()
     try:
+        await _check_copy_is_complete(store)
         if secret_key.is_lost(settings.data, settings.secret_key) and (
             await store.list_developer_keys()
         ):
@@ -74,7 +82,31 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         await store.aclose()
 
 
-def make_store(settings: Settings) -> Store:
+def check_backup_is_whole(folder: Path) -> None:
+    """
+    Refuse a data folder that is a backup which was cut off.
+
+    Raises:
+        StoreError: it is one.
+    """
+    if (folder / INCOMPLETE_FILE_NAME).exists():
+        raise StoreError(
+            f"'{folder}' is a backup that was not finished.",
+            hint="Use another one; of this one a part is missing.",
+        )
+
+
+async def _check_copy_is_complete(store: CopyStore) -> None:
+    mark = await store.find_copy_mark()
+    if mark is not None:
+        raise StoreError(
+            f"This store is the target of a copy of '{mark.source}' that is not "
+            "complete.",
+            hint="Run the same 'millpond store copy' again to complete it.",
+        )
+
+
+def make_store(settings: Settings) -> CopyStore:
     """
     Make the store that the settings name; it is not open yet.
 
@@ -83,7 +115,7 @@ def make_store(settings: Settings) -> Store:
     """
     if not settings.store:
         return SqliteStore(settings.data)
-    store: Store = load_postgres().PostgresStore(settings.store)
+    store: CopyStore = load_postgres().PostgresStore(settings.store)
     return store
 
 

@@ -48,7 +48,8 @@ async def set_identity_pool_configuration(
         if request.push_sync is not None:
             push = _changed(push or PushConfiguration(), request.push_sync)
         if request.cognito_streams is not None:
-            stream = _changed(stream or StreamConfiguration(), request.cognito_streams)
+            before = stream or StreamConfiguration()
+            stream = _changed(before, request.cognito_streams).since(before)
             # Whoever configures it has seen what was wrong.
             stream = msgspec.structs.replace(
                 stream, disabled_reason=None, disabled_date_ms=None

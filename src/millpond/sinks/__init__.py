@@ -19,6 +19,8 @@ from millpond.sinks.embedded import EmbeddedSink
 from millpond.sinks.embedded_reader import EmbeddedReader
 from millpond.stores.base import StreamStore
 
+CLOSE_S_MAX: Final = 10.0
+
 SinkFactory = Callable[[str, str | None], Sink]
 """Makes a sink, not yet open, from a URL and the role of the pool, if it has one."""
 
@@ -179,14 +181,24 @@ class SinkRegistry:
                 self._sinks[destination] = sink
             return sink
 
-    async def discard(self, destination: Destination) -> None:
-        """Close the sink of a destination, if it is open; `get` opens it anew."""
-        async with self._locks[destination]:
-            sink = self._sinks.pop(destination, None)
-            if sink is not None:
-                await sink.aclose()
+    async def discard(self, destination: Destination, sink: Sink) -> None:
+        """
+        Close a sink, so that `get` opens another one.
+
+        Whoever shares it finds it closed; one that was opened since stays. A sink that
+        does not close in time is left to itself.
+        """
+        if self._sinks.get(destination) is sink:
+            del self._sinks[destination]
+            await _close(sink)
 
     async def aclose(self) -> None:
         """Close all sinks. Idempotent."""
-        for destination in list(self._sinks):
-            await self.discard(destination)
+        for destination, sink in list(self._sinks.items()):
+            await self.discard(destination, sink)
+
+
+async def _close(sink: Sink) -> None:
+    closing = asyncio.ensure_future(sink.aclose())
+    # Not cancelled after the time: it may be on a thread that a disk holds up.
+    await asyncio.wait({closing}, timeout=CLOSE_S_MAX)

@@ -21,7 +21,7 @@ The suite in `millpond.testing.store_contract` checks these for any store.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -144,6 +144,13 @@ class OutboxUsage(msgspec.Struct, frozen=True, gc=False):
     entries: int
     parked: int  # not among the entries
     oldest_ms: int | None  # when the oldest entry came; None without one, or not known
+
+
+class OutboxRange(NamedTuple):
+    """The ids of the oldest and of the newest entry that wait."""
+
+    first: int
+    last: int
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -464,6 +471,10 @@ class OutboxStore(Protocol):
 
     async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
         """Tell how much waits, of one pool or (None) of all."""
+        ...
+
+    async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
+        """Find which entries of a pool wait; None when none does."""
         ...
 
     async def park_outbox(

@@ -15,7 +15,8 @@ what is older.
 What the stream refuses is tried again with growing pauses; when the retries are spent,
 or the stream is gone, the run ends FAILED and says why, where and how far it got. So it
 does when the pool's streaming is switched off or goes to another stream in the middle:
-what is written meanwhile comes by the outbox, and would come no more.
+what is written meanwhile comes by the outbox, and would come no more. For the same
+reason a slice is done only when what waited in the outbox at its end has arrived.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ _log = structlog.get_logger()
 
 PAUSE_S: Final = 2.0  # a run that starts here wakes us; this is for lost leases
 LEASE_MS: Final = 60_000
+OUTBOX_PAUSE_S: Final = 0.05  # between two looks at what waits
+CHECKPOINT_LOOKS: Final = 200  # so often a lease is held on to meanwhile
 _BACKOFF: Final = Backoff(0.2, 10.0)
 
 
@@ -124,6 +127,7 @@ class BulkPublishRunner:
             counts = counts.plus(_count(snapshots))
             position = Position(snapshots[-1].identity_id, snapshots[-1].dataset_name)
             await self._checkpoint(leased, position, counts)
+        await self._wait_for_outbox(leased, position, counts)
         run = await self._context.store.finish_slice(
             leased, lambda run: rules.finish(run, now_ms=self._context.now_ms())
         )
@@ -147,7 +151,31 @@ class BulkPublishRunner:
                 f"The pool was given another stream, '{stream.stream_name}', during "
                 "the run."
             )
+        if stream.switches != leased.stream_switches:
+            raise SinkError("Streaming was switched off for a while during the run.")
         return self._delivery.destination(stream)
+
+    async def _wait_for_outbox(
+        self, leased: LeasedSlice, position: Position | None, counts: Counts
+    ) -> None:
+        """
+        Wait until the changes that wait now have arrived.
+
+        A merge may have moved a dataset behind the scan of another slice; then it
+        reaches the stream by the outbox alone.
+        """
+        find = self._context.store.find_outbox_range
+        waiting = await find(leased.identity_pool_id)
+        last = waiting.last if waiting else 0
+        looks = 0
+        while waiting is not None and waiting.first <= last:
+            looks += 1
+            if looks % CHECKPOINT_LOOKS == 0:
+                await self._checkpoint(leased, position, counts)
+            if await self._destination(leased) is None:
+                return
+            await asyncio.sleep(OUTBOX_PAUSE_S)
+            waiting = await find(leased.identity_pool_id)
 
     async def _put(
         self,

@@ -3,6 +3,10 @@ Delivery: what the outbox relay and the bulk-publish runner do alike with a sink
 
 A put is bounded in time, whatever the sink does: one that stalls is given up and opened
 anew for the next attempt. What it may have taken in the meantime arrives twice.
+
+What a stream refuses for good may be due to what a sink has learned about it when it
+was opened, such as how large a record may be. So a refusal is believed only when a sink
+that was just opened says the same.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import Final, NamedTuple
 from millpond.core.identity_pools import StreamConfiguration
 from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
-from millpond.errors import SinkError, SinkUnavailableError
+from millpond.errors import SettingsError, SinkError, SinkUnavailableError
 from millpond.metrics import Metrics
 from millpond.service.context import Context
 from millpond.service.stream_payloads import fit
@@ -57,9 +61,10 @@ class Delivery:
     async def room(self, destination: Destination) -> Room:
         """Say how much one put takes; of a sink that is out of reach, a guess."""
         try:
-            sink = await self._sinks.get(destination)
-        except SinkError:  # the put that follows tells of it
-            return Room(RECORDS_MAX, BYTES_MAX)
+            async with asyncio.timeout(PUT_S_MAX):
+                sink = await self._sinks.get(destination)
+        except (SinkError, SettingsError, TimeoutError):
+            return Room(RECORDS_MAX, BYTES_MAX)  # the put that follows tells of it
         return Room(min(sink.records_max, RECORDS_MAX), min(sink.bytes_max, BYTES_MAX))
 
     async def put(
@@ -79,14 +84,16 @@ class Delivery:
         try:
             async with asyncio.timeout(PUT_S_MAX):
                 result = await self._put(destination, records)
+                if any(not each.retryable for each in result.failed):
+                    result = await self._put_rest(destination, records, result)
         except TimeoutError as error:
-            await self._give_up(destination)
+            self._errors.inc()
             raise SinkUnavailableError(
                 f"Stream '{destination.stream_name}' does not answer within "
                 f"{PUT_S_MAX:g} s."
             ) from error
         except SinkError:
-            await self._give_up(destination)
+            self._errors.inc()
             raise
         if result.failed:
             self._errors.inc()
@@ -98,18 +105,38 @@ class Delivery:
     ) -> PutResult:
         sink = await self._sinks.get(destination)
         fitting = await fit(self._context, sink, list(records))
-        done = 0
-        for batch in _batches(sink, fitting):
-            failed = (await sink.put(batch)).failed
-            if failed:
-                return PutResult((*_moved(failed, done), *_held(done, batch, records)))
-            done += len(batch)
-        return PutResult()
+        try:
+            return await _put_all(sink, fitting)
+        except (SinkError, asyncio.CancelledError):
+            await self._sinks.discard(destination, sink)
+            raise
 
-    async def _give_up(self, destination: Destination) -> None:
-        """Close the sink, so that the next attempt opens it anew."""
-        self._errors.inc()
-        await self._sinks.discard(destination)
+    async def _put_rest(
+        self,
+        destination: Destination,
+        records: Sequence[StreamRecord],
+        before: PutResult,
+    ) -> PutResult:
+        """Put what failed once more, through a sink that knows the stream of today."""
+        await self._sinks.discard(destination, await self._sinks.get(destination))
+        indexes = [each.index for each in before.failed]
+        again = await self._put(destination, [records[index] for index in indexes])
+        return PutResult(
+            tuple(
+                FailedRecord(indexes[e.index], e.reason, retryable=e.retryable)
+                for e in again.failed
+            )
+        )
+
+
+async def _put_all(sink: Sink, records: Sequence[StreamRecord]) -> PutResult:
+    done = 0
+    for batch in _batches(sink, records):
+        failed = (await sink.put(batch)).failed
+        if failed:
+            return PutResult((*_moved(failed, done), *_held(done, batch, records)))
+        done += len(batch)
+    return PutResult()
 
 
 def _batches(

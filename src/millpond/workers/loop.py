@@ -53,7 +53,9 @@ async def run_steps(
         if rest_s:
             await asyncio.sleep(rest_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(woken.wait(), pause_s)
+            # Not wait_for: in Python 3.11 it may swallow the cancellation.
+            async with asyncio.timeout(pause_s):
+                await woken.wait()
 
 
 class Backoff:

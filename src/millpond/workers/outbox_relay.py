@@ -203,7 +203,7 @@ class OutboxRelay:
                 streaming_status="DISABLED",
                 disabled_reason=str(error),
                 disabled_date_ms=now_ms,
-            )
+            ).since(pool.stream)
             return msgspec.structs.replace(pool, stream=stream)
 
         await self._context.store.update_identity_pool(pool_id, change)
@@ -217,6 +217,7 @@ class OutboxRelay:
 
 
 def _record(entry: OutboxEntry) -> StreamRecord:
-    # With the time, because a store that was restored gives numbers a second time.
-    message_id = f"{entry.outbox_id}.{entry.created_ms}"
+    # With the time, because a store that was restored gives numbers a second time; with
+    # the identity, because others may write to the stream as well.
+    message_id = f"{entry.outbox_id}.{entry.created_ms}.{entry.identity_id}"
     return StreamRecord(entry.identity_id, entry.data, message_id)

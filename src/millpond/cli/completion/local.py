@@ -117,6 +117,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
             ),
         }
     ),
+    "store": Command(
+        words={
+            "copy": Command({"--leave-old-sessions": FLAG, "--output": _OUTPUT}),
+            "backup": Command({**_STORE, "--with-secret-key": FLAG}),
+        }
+    ),
     "migrate": Command({**_STORE, "--distribute": FLAG}),
     "hook-secret": Command(_SETTINGS),
     "demo": Command(),

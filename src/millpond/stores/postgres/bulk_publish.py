@@ -244,6 +244,7 @@ async def _leased(db: Session, row: Any) -> LeasedSlice:
         identity_pool_id=pool,
         run_id=run_id,
         stream_name=run.stream_name,
+        stream_switches=run.stream_switches,
         slice=Slice(number, first, end),
         slices=slices,
         fence=fence,

@@ -83,7 +83,11 @@ class Session:
             await self._connection.executemany(sql, rows)
 
     async def rows_until(
-        self, sql: str, *args: Any, full: Callable[[Any], bool]
+        self,
+        sql: str,
+        *args: Any,
+        full: Callable[[Any], bool],
+        at_once: int = ROWS_AT_ONCE,
     ) -> None:
         """
         Hand rows to `full`, one after the other, until it returns true; not all of them
@@ -91,7 +95,7 @@ class Session:
         """
         with map_driver_errors(self._op):
             cursor = await self._connection.cursor(sql, *args)
-            while rows := await cursor.fetch(ROWS_AT_ONCE):
+            while rows := await cursor.fetch(at_once):
                 if any(full(row) for row in rows):
                     return
 

@@ -62,7 +62,7 @@ class Datasets:
         session_id: bytes | None,
         decide: Callable[[StoredDataset], Changes],
     ) -> Changes | None:
-        look = (*msgspec.structs.astuple(dataset_id), _digests(keys), session_id)
+        look = (*msgspec.structs.astuple(dataset_id), digests_of(keys), session_id)
 
         async def try_once(db: Session) -> tuple[bool, Changes | None]:
             row = await db.row(SQL.load_dataset, *look)
@@ -153,7 +153,7 @@ class Datasets:
         return None if modified is None else IdentityUsage(count, size, modified)
 
 
-def _digests(keys: Sequence[str]) -> list[bytes]:
+def digests_of(keys: Sequence[str]) -> list[bytes]:
     """Make what stands for record keys in the index; it may be less than a key."""
     return [
         hashlib.blake2b(key.encode(), digest_size=DIGEST_BYTES).digest() for key in keys
@@ -248,7 +248,7 @@ def _record_columns(records: Sequence[StoredRecord]) -> tuple[list[Any], ...]:
         )
     keys = [each.key for each in records]
     return (
-        _digests(keys),
+        digests_of(keys),
         keys,
         [each.value for each in records],
         numbers,

@@ -44,7 +44,7 @@ DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {
     "stream_records": ("shard_key", "stream_shards"),
     "stream_payloads": ("payload_id", "none"),
 }
-LOCAL_TABLES: Final = ("millpond_schema",)
+LOCAL_TABLES: Final = ("millpond_schema", "copy_mark", "copy_positions")
 
 _HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
 _IS_SPREAD: Final = "SELECT 1 FROM pg_dist_partition WHERE logicalrel = $1::regclass"

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from millpond.stores.base import OutboxEntry, OutboxUsage, ParkedEntry
+from millpond.stores.base import OutboxEntry, OutboxRange, OutboxUsage, ParkedEntry
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.leases import Leases
 from millpond.stores.postgres.queries import Queries
@@ -77,6 +77,11 @@ class Outbox:
             else:
                 row = await db.row(SQL.measure_outbox_of_pool, identity_pool_id)
         return OutboxUsage(**row)
+
+    async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
+        async with self.database.session("find_outbox_range") as db:
+            first, last = await db.row(SQL.find_outbox_range, identity_pool_id)
+        return None if first is None else OutboxRange(first, last)
 
     async def park_outbox(
         self, identity_pool_id: str, reasons: Mapping[int, str], *, now_ms: int

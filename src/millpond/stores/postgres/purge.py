@@ -30,6 +30,7 @@ _OF_IDENTITIES: Final = (
     "subscriptions",
     "datasets",
     "devices",
+    "parked_outbox",
     "identities",
     "identity_heads",
 )

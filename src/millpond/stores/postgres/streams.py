@@ -35,7 +35,7 @@ class Streams:
         async def job(db: Session) -> bool:
             if not await db.run(SQL.create_stream, *row):
                 return False
-            shards = [(_key(stream_id, n), stream_id) for n in range(shard_count)]
+            shards = [(shard_key(stream_id, n), stream_id) for n in range(shard_count)]
             await db.run_many(SQL.create_shard, shards)
             return True
 
@@ -71,7 +71,7 @@ class Streams:
                 first = await db.value(
                     SQL.append_to_shard,
                     stream_id,
-                    _key(stream_id, shard),
+                    shard_key(stream_id, shard),
                     now_ms,
                     [records[index].partition_key for index in indexes],
                     [records[index].data for index in indexes],
@@ -103,14 +103,14 @@ class Streams:
             return False
 
         async with self.database.moment("list_stream_records") as db:
-            bounds = (_key(stream_id, shard), after, limit)
+            bounds = (shard_key(stream_id, shard), after, limit)
             await db.rows_until(SQL.list_stream_records, *bounds, full=full)
         return found
 
     async def find_sequence_number(
         self, stream_id: int, shard: int, *, arrived_before_ms: int | None = None
     ) -> int:
-        key = _key(stream_id, shard)
+        key = shard_key(stream_id, shard)
         async with self.database.session("find_sequence_number") as db:
             if arrived_before_ms is None:
                 return int(await db.value(SQL.find_last_sequence_number, key))
@@ -137,7 +137,7 @@ class _StreamGoneError(Exception):
     """The stream was deleted while records were put into it."""
 
 
-def _key(stream_id: int, shard: int) -> str:
+def shard_key(stream_id: int, shard: int) -> str:
     return f"{stream_id}:{shard}"
 
 
@@ -169,10 +169,12 @@ async def purge_deleted(db: Session, *, limit: int) -> int:
     stream_id, shard_count = row
     dropped = 0
     for shard in range(shard_count):
-        dropped += await _purge_shard(db, _key(stream_id, shard), FOR_EVER_MS, limit)
+        dropped += await _purge_shard(
+            db, shard_key(stream_id, shard), FOR_EVER_MS, limit
+        )
     if dropped == 0:
         for shard in range(shard_count):
-            await db.run(SQL.drop_shard, _key(stream_id, shard))
+            await db.run(SQL.drop_shard, shard_key(stream_id, shard))
         await db.run(SQL.drop_stream, stream_id)
         dropped = 1
     return dropped

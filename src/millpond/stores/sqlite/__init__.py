@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from millpond.stores.sqlite.bulk_publish import BulkPublishes
+from millpond.stores.sqlite.copying import Copies
 from millpond.stores.sqlite.database import Database
 from millpond.stores.sqlite.datasets import Datasets
 from millpond.stores.sqlite.devices import Devices
@@ -42,6 +43,7 @@ class SqliteStore(
     Outbox,
     BulkPublishes,
     Streams,
+    Copies,
 ):
     """The embedded store, in a folder that must exist."""
 

@@ -246,6 +246,7 @@ def _leased(db: Writer, row: Sequence[Any]) -> LeasedSlice:
         identity_pool_id=str(pool),
         run_id=str(run_id),
         stream_name=run.stream_name,
+        stream_switches=run.stream_switches,
         slice=Slice(number, first, end),
         slices=slices,
         fence=fence,

@@ -318,6 +318,7 @@ def _save(
                 outcome.last_modified_date_ms,
                 outcome.last_modified_by,
                 _encode(outcome.amended) if outcome.amended else None,
+                dataset_id.identity_id,
             ),
         )
     if changes.event is not None:

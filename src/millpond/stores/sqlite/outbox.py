@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from millpond.stores.base import OutboxEntry, OutboxUsage, ParkedEntry
+from millpond.stores.base import OutboxEntry, OutboxRange, OutboxUsage, ParkedEntry
 from millpond.stores.sqlite.database import Database, Reader, Writer
 from millpond.stores.sqlite.queries import Queries
 
@@ -51,6 +51,12 @@ class Outbox:
             return OutboxUsage(entries, parked, oldest_ms or None)
 
         return await self.database.read_slowly("measure_outbox", job)
+
+    async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
+        with self.database.reading("find_outbox_range") as cursor:
+            rows = cursor.execute(SQL.find_outbox_range, (identity_pool_id,))
+            ((first, last),) = rows.fetchall()
+        return None if first is None else OutboxRange(first, last)
 
     async def park_outbox(
         self, identity_pool_id: str, reasons: Mapping[int, str], *, now_ms: int

@@ -15,6 +15,7 @@ from __future__ import annotations
 from millpond.testing.store_contract.bench import StoreBench
 from millpond.testing.store_contract.bulk_publish import BulkPublishContract
 from millpond.testing.store_contract.concurrency import ConcurrencyContract
+from millpond.testing.store_contract.copying import CopyContract
 from millpond.testing.store_contract.datasets import DatasetContract
 from millpond.testing.store_contract.devices import DeviceContract
 from millpond.testing.store_contract.identities import IdentityContract
@@ -54,5 +55,6 @@ class StoreContract(
     StreamContract,
     PurgeContract,
     LifecycleContract,
+    CopyContract,
 ):
     """The promises of `millpond.stores.base`, one test each."""

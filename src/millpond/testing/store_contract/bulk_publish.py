@@ -19,7 +19,7 @@ from millpond.core.bulk_publish import (
     Slice,
 )
 from millpond.core.bulk_publish_progress import SlicedRun, SliceState
-from millpond.core.identity_pools import IdentityPool
+from millpond.core.identity_pools import IdentityPool, StreamConfiguration
 from millpond.core.streaming import KinesisSyncRecord
 from millpond.core.sync import Changes, DatasetId, StoredDataset, StoredRecord
 from millpond.errors import LeaseLostError
@@ -55,8 +55,9 @@ def starting(
         return bulk_publish.start(
             last,
             run_id=run_id,
-            stream_name="changes",
-            streaming=True,
+            stream=StreamConfiguration(
+                stream_name="changes", streaming_status="ENABLED"
+            ),
             now_ms=now_ms,
         )
 

@@ -106,6 +106,7 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "list_outbox": lambda s: s.list_outbox(POOL, limit=9, bytes_max=9),
     "delete_outbox": lambda s: s.delete_outbox(POOL, [1]),
     "measure_outbox": lambda s: s.measure_outbox(None),
+    "find_outbox_range": lambda s: s.find_outbox_range(POOL),
     "park_outbox": lambda s: s.park_outbox(POOL, {1: "refused"}, now_ms=NOW_MS),
     "list_parked_outbox": lambda s: s.list_parked_outbox(POOL, after=0, limit=9),
     "return_parked_outbox": lambda s: s.return_parked_outbox(POOL, [1]),

@@ -158,6 +158,29 @@ class OutboxContract(StoreBench):
 
         self.play(tmp_path, scene)
 
+    def test_the_range_of_what_waits(self, tmp_path: Path) -> None:
+        """The oldest and the newest entry of the pool; parked ones wait no more."""
+
+        async def scene(store: Store) -> None:
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            assert await store.find_outbox_range(POOL) is None
+            for data in (b"one", b"two", b"three"):
+                await put(store, PREFS, {"k": "v"}, event=data)
+            await put(store, DatasetId(OTHER_POOL, ALICE, "d"), {"k": "v"}, event=b"x")
+            one, two, three = (
+                each.outbox_id
+                for each in await store.list_outbox(POOL, limit=9, bytes_max=99)
+            )
+            assert await store.find_outbox_range(POOL) == (one, three)
+            await store.delete_outbox(POOL, [one])
+            assert await store.find_outbox_range(POOL) == (two, three)
+            await store.park_outbox(POOL, {three: "no"}, now_ms=NOW_MS)
+            assert await store.find_outbox_range(POOL) == (two, two)
+            await store.delete_outbox(POOL, [two])
+            assert await store.find_outbox_range(POOL) is None
+
+        self.play(tmp_path, scene)
+
     def test_parked_entries_are_out_of_the_way(self, tmp_path: Path) -> None:
         """A parked entry waits no more, and keeps what it was and the reason."""
 

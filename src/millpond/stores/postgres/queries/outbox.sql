@@ -26,6 +26,9 @@ SELECT (SELECT count(*) FROM outbox WHERE identity_pool_id = $1) AS entries,
         ORDER BY outbox_id LIMIT 1
     ) AS oldest_ms;
 
+-- name: find_outbox_range
+SELECT min(outbox_id), max(outbox_id) FROM outbox WHERE identity_pool_id = $1;
+
 -- name: park_outbox
 INSERT INTO parked_outbox (
     outbox_id, identity_pool_id, identity_id, data, created_ms, parked_ms, reason

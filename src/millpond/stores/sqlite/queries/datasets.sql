@@ -118,8 +118,8 @@ FROM spent_sessions WHERE session_id = ?;
 -- name: put_spent_session
 INSERT INTO spent_sessions (
     session_id, request_sha256, sync_count, last_modified_date_ms, last_modified_by,
-    amended
-) VALUES (?, ?, ?, ?, ?, ?);
+    amended, identity_id
+) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: purge_spent_sessions
 DELETE FROM spent_sessions WHERE session_id IN (

@@ -25,6 +25,10 @@ SELECT (SELECT count(*) FROM outbox WHERE identity_pool_id = ?1),
         ORDER BY outbox_id LIMIT 1
     );
 
+-- name: find_outbox_range
+SELECT (SELECT min(outbox_id) FROM outbox WHERE identity_pool_id = ?1),
+    (SELECT max(outbox_id) FROM outbox WHERE identity_pool_id = ?1);
+
 -- name: park_outbox
 INSERT INTO parked_outbox (
     outbox_id, identity_pool_id, identity_id, data, created_ms, parked_ms, reason

@@ -100,7 +100,8 @@ CREATE TABLE spent_sessions (
     sync_count INTEGER NOT NULL,
     last_modified_date_ms INTEGER NOT NULL,
     last_modified_by TEXT NOT NULL,
-    amended BLOB -- JSON array of core.sync.StoredRecord; mostly there are none
+    amended BLOB, -- JSON array of core.sync.StoredRecord; mostly there are none
+    identity_id TEXT -- whose it was; NULL: before there was this column
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE devices (
@@ -185,3 +186,17 @@ CREATE TABLE bulk_publish_slices (
 
 CREATE INDEX open_bulk_publish_slices ON bulk_publish_slices (lease_until_ms)
 WHERE open = 1;
+
+-- Stands in the target of `millpond store copy` until the copy is complete.
+CREATE TABLE copy_mark (
+    copy_number INTEGER PRIMARY KEY, -- 1: there is one
+    source TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    begun_ms INTEGER NOT NULL
+) STRICT;
+
+-- How far it is: the position of the last row that is here, as the source tells it.
+CREATE TABLE copy_positions (
+    kind TEXT PRIMARY KEY,
+    position BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
