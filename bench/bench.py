@@ -24,6 +24,7 @@ import live
 import load
 import machine
 import peers
+import postgres
 import publish
 import report
 import scenarios
@@ -43,6 +44,7 @@ PARTS: Final = (
     "publish",
     "sinks",
     "live",
+    "postgres",
     "cli",
 )
 IDENTITIES: Final = 1000
@@ -124,6 +126,9 @@ def _measure(
     if "live" in options.only:
         _say("live updates")
         live.measure(results, folder, cores, seconds=5 if options.quick else 10)
+    if "postgres" in options.only:
+        _say("PostgreSQL")
+        postgres.measure(results, folder, cores, identities=IDENTITIES, rounds=rounds)
 
 
 def _measure_service(

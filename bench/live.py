@@ -77,7 +77,7 @@ def measure(results: Results, folder: Path, cores: Cores, *, seconds: int) -> No
         command_prefix=cores.pin_server(),
     ) as server:
         signer = Signer(server, target_of(server))
-        updates = Updates(server.data, signer, data, dataset=DATASET, patches=1)
+        updates = Updates(server, signer, data, dataset=DATASET, patches=1)
         listen = [signer.get_live_updates(each) for each in data.identity_ids]
         count = CHANGES_PER_S * seconds
         _, changes = updates.make(count)

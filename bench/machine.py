@@ -22,6 +22,7 @@ class Cores(NamedTuple):
 
     server: int | None
     load: int | None
+    others: tuple[int, ...] = ()
 
     def pin_server(self) -> list[str]:
         """What to put before a server's command."""
@@ -30,6 +31,14 @@ class Cores(NamedTuple):
     def pin_load(self) -> list[str]:
         """What to put before the command of whatever drives a server."""
         return _pin(self.load)
+
+    def pin_second(self) -> list[str]:
+        """What to put before the command of a second server."""
+        return _pin(self.others[0] if self.others else self.load)
+
+    def pin_database(self) -> list[str]:
+        """What to put before the command of a database behind the servers."""
+        return _pin(self.others[1] if len(self.others) > 1 else self.load)
 
     def describe(self) -> str:
         """Say it in words."""
@@ -51,7 +60,8 @@ def choose_cores() -> Cores:
         return Cores(None, None)
     siblings = _siblings(first)
     apart = [core for core in others if core not in siblings]
-    return Cores(first, (apart or others)[0])
+    chosen = (apart or others)[0]
+    return Cores(first, chosen, tuple(each for each in others if each != chosen))
 
 
 def _siblings(core: int) -> set[int]:

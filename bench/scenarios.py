@@ -105,7 +105,7 @@ class Updates:
 
     def __init__(
         self,
-        folder: Path,
+        server: RunningServer,
         signer: Signer,
         data: seed.SyncData,
         *,
@@ -121,7 +121,7 @@ class Updates:
             for each in data.identity_ids
         }
         self._turns = itertools.cycle(data.identity_ids)
-        master = secret_key.load(folder, "")
+        master = secret_key.load(server.data, server.secret_key)
         self._sessions = SyncSessions(
             secret_key.derive(master, "sync sessions"),
             lifetime_ms=LIFETIME_MS,
@@ -246,7 +246,7 @@ class Service:
         connections: tuple[int, ...],
     ) -> list[Scenario]:
         updates = Updates(
-            self._server.data, signer, self._data, dataset=dataset, patches=patches
+            self._server, signer, self._data, dataset=dataset, patches=patches
         )
         return [
             Writes(

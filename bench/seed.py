@@ -13,6 +13,7 @@ from millpond.contract.cognito_sync import RecordPatch
 from millpond.core import sync
 from millpond.core.identity_pools import IdentityPool, StreamConfiguration
 from millpond.core.sync import Changes, DatasetId, StoredDataset, SyncLimits
+from millpond.stores.base import Store
 from millpond.stores.sqlite import SqliteStore
 
 NOW_MS: Final = 1_750_000_000_000
@@ -71,14 +72,19 @@ def _uuid(number: int) -> str:
 def seed_sync(folder: Path, identities: int) -> SyncData:
     """Seed datasets of 20 records, one of which was changed once more."""
     data = SyncData(identity_ids(identities))
+    folder.mkdir()
+    seed_store(SqliteStore(folder), data)
+    return data
+
+
+def seed_store(store: Store, data: SyncData) -> None:
+    """Seed the same into any store, which is opened and closed."""
     names = [
         DatasetId(POOL, identity_id, dataset)
         for identity_id in data.identity_ids
         for dataset in data.datasets
     ]
-    folder.mkdir()
-    asyncio.run(_seed(folder, names, touch_one=True))
-    return data
+    asyncio.run(_seed(store, names, touch_one=True))
 
 
 def seed_publish(folder: Path, records: int) -> int:
@@ -86,12 +92,11 @@ def seed_publish(folder: Path, records: int) -> int:
     count = records // RECORDS_PER_DATASET
     names = [DatasetId(POOL, each, "settings") for each in identity_ids(count)]
     folder.mkdir()
-    asyncio.run(_seed(folder, names, touch_one=False))
+    asyncio.run(_seed(SqliteStore(folder), names, touch_one=False))
     return count * RECORDS_PER_DATASET
 
 
-async def _seed(folder: Path, names: list[DatasetId], *, touch_one: bool) -> None:
-    store = SqliteStore(folder)
+async def _seed(store: Store, names: list[DatasetId], *, touch_one: bool) -> None:
     await store.open()
     try:
         await _create_pool(store, streaming=not touch_one)
@@ -103,7 +108,7 @@ async def _seed(folder: Path, names: list[DatasetId], *, touch_one: bool) -> Non
         await store.aclose()
 
 
-async def _create_pool(store: SqliteStore, *, streaming: bool) -> None:
+async def _create_pool(store: Store, *, streaming: bool) -> None:
     stream = None
     if streaming:
         stream = StreamConfiguration(
@@ -127,7 +132,7 @@ def _batches(names: list[DatasetId]) -> Iterator[list[DatasetId]]:
         yield names[begin : begin + TOGETHER]
 
 
-async def _update(store: SqliteStore, dataset_id: DatasetId, sync_count: int) -> None:
+async def _update(store: Store, dataset_id: DatasetId, sync_count: int) -> None:
     """Write all records, or after that (with their sync count) the first alone."""
     touched = RECORDS_PER_DATASET if sync_count == 0 else 1
     patches = [

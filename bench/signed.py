@@ -32,7 +32,7 @@ class Users:
     """
 
     def __init__(self, server: RunningServer) -> None:
-        master = secret_key.load(server.data, "")
+        master = secret_key.load(server.data, server.secret_key)
         self._tokens = SessionTokens(
             secret_key.derive(master, "session tokens"), random_bytes=random_bytes
         )

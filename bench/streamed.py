@@ -72,7 +72,7 @@ def measure(
             )
             target = scenarios.target_of(server)
             made = scenarios.Updates(
-                server.data,
+                server,
                 signed.Signer(server, target),
                 data,
                 dataset=DATASET,

@@ -61,7 +61,7 @@ def measure(
             )
         target = scenarios.target_of(server)
         updates = scenarios.Updates(
-            server.data,
+            server,
             signed.Signer(server, target, signed.Users(server)),
             data,
             dataset=DATASET,

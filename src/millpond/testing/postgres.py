@@ -24,7 +24,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -81,8 +81,36 @@ class TestPostgres:
             finally:
                 postgres.drop_databases()
             return
-        with _Process.start() as process:
+        with cls.start_own() as postgres:
+            yield postgres
+
+    @classmethod
+    @contextlib.contextmanager
+    def start_own(
+        cls,
+        *,
+        settings: Mapping[str, str] | None = None,
+        command_prefix: Sequence[str] = (),
+        parent: Path | None = None,
+    ) -> Iterator[TestPostgres]:
+        """
+        Start a server, whatever the environment names.
+
+        Args:
+            settings: of PostgreSQL, by name; they win over those for tests.
+            command_prefix: put before the command, for example to pin it to a core.
+            parent: where its folder is made; that for temporary files by default.
+        Raises:
+            PostgresMissingError: there is none.
+        """
+        all_settings = _SETTINGS | dict(settings or {})
+        with _Process.start(all_settings, command_prefix, parent) as process:
             yield cls(process.url, process)
+
+    @property
+    def programs(self) -> Path | None:
+        """The folder of the programs of our own server: psql, pg_dump, pgbench."""
+        return None if self._process is None else self._process.programs
 
     @property
     def can_restart(self) -> bool:
@@ -146,11 +174,20 @@ async def _execute(url: str, sql: str) -> Any:
 class _Process:
     """A server of our own, in a folder that goes away with it."""
 
-    def __init__(self, programs: Path, folder: Path, port: int, user: int | None):
-        self._programs = programs
+    def __init__(
+        self,
+        programs: Path,
+        folder: Path,
+        user: int | None,
+        settings: Mapping[str, str],
+        command_prefix: Sequence[str],
+    ) -> None:
+        self.programs = programs
         self._folder = folder
-        self._port = port
+        self._port = _free_port()
         self._user = user
+        self._settings = settings
+        self._command_prefix = list(command_prefix)
         self._server: subprocess.Popen[bytes] | None = None
 
     @property
@@ -160,15 +197,20 @@ class _Process:
 
     @classmethod
     @contextlib.contextmanager
-    def start(cls) -> Iterator[_Process]:
+    def start(
+        cls,
+        settings: Mapping[str, str],
+        command_prefix: Sequence[str],
+        parent: Path | None,
+    ) -> Iterator[_Process]:
         programs = _find_programs()
         user = _plain_user()
         # Not in pytest's folder, into which only its owner may look.
-        folder = Path(tempfile.mkdtemp(prefix="millpond-postgres-"))
+        folder = Path(tempfile.mkdtemp(prefix="millpond-postgres-", dir=parent))
         try:
             if user is not None:
                 os.chown(folder, user, -1)
-            process = cls(programs, folder, _free_port(), user)
+            process = cls(programs, folder, user, settings, command_prefix)
             process.initialize()
             process.run()
             try:
@@ -182,7 +224,7 @@ class _Process:
         """Make the folder of the server."""
         done = subprocess.run(
             [
-                *(self._programs / "initdb", "-D", self._folder / "data"),
+                *(self.programs / "initdb", "-D", self._folder / "data"),
                 *("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"),
                 *("--no-sync", "--no-instructions"),
             ],
@@ -197,14 +239,16 @@ class _Process:
 
     def run(self) -> None:
         """Start the server and wait until it answers."""
-        settings = _SETTINGS | {
+        settings = {
+            **self._settings,
             "port": str(self._port),
             "unix_socket_directories": str(self._folder),
         }
         with (self._folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 [
-                    *(self._programs / "postgres", "-D", self._folder / "data"),
+                    *self._command_prefix,
+                    *(self.programs / "postgres", "-D", self._folder / "data"),
                     *(f"--{name}={value}" for name, value in settings.items()),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -225,7 +269,7 @@ class _Process:
     def _answers(self) -> bool:
         done = subprocess.run(
             [
-                *(self._programs / "pg_isready", "-q", "-h", "127.0.0.1"),
+                *(self.programs / "pg_isready", "-q", "-h", "127.0.0.1"),
                 *("-p", str(self._port), "-U", "postgres"),
             ],
             check=False,

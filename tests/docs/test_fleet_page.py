@@ -1,0 +1,57 @@
+"""What docs/howto/from-laptop-to-fleet.md shows is right."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from millpond import settings
+from millpond.stores.postgres.database import CONNECTIONS_MAX
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "from-laptop-to-fleet.md"
+TEXT = PAGE.read_text("utf-8")
+
+
+def block(language: str, containing: str) -> str:
+    """Find a block of code of the page."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+    (found,) = [each for each in blocks if containing in each]
+    return str(found)
+
+
+def test_every_setting_is_in_one_of_the_tables() -> None:
+    """Of each setting the page tells whether all nodes need the same, and only once."""
+    part = TEXT.partition("## 2. ")[2].partition("## 3. ")[0]
+    rows = [line.split("|")[1] for line in part.splitlines() if line.startswith("| `")]
+    told = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
+
+    for row in settings.table():
+        assert told.count(row.name) == 1, row.name
+
+
+def test_the_settings_file_is_accepted(tmp_path: Path) -> None:
+    """The file and the variables make settings of a node."""
+    file = tmp_path / "millpond.toml"
+    file.write_text(block("toml", "millpond.toml"), encoding="utf-8")
+    lines = block("sh", "MILLPOND_SECRET_KEY=").splitlines()
+    variables = dict(each.split("=", 1) for each in lines if "#" not in each)
+
+    loaded = settings.load(file, variables)
+
+    assert loaded.store.startswith("postgresql://")
+    assert len(bytes.fromhex(loaded.secret_key)) == 32
+    assert tomllib.loads(file.read_text("utf-8"))["public_url"] == loaded.public_url
+
+
+def test_nginx_does_not_rewrite_paths() -> None:
+    """Nothing stands behind the name of the upstream, and the Host header is kept."""
+    config = block("nginx", "upstream")
+
+    assert re.findall(r"proxy_pass (.*);", config) == ["http://millpond"]
+    assert "proxy_set_header Host $http_host;" in config
+
+
+def test_the_connections_of_a_node() -> None:
+    """The page counts those of the pool, and the one that listens."""
+    assert f"up to {CONNECTIONS_MAX + 1}: {CONNECTIONS_MAX} for requests" in TEXT
