@@ -112,7 +112,7 @@ def test_a_bucket_that_is_missing_holds_the_stream_up_and_no_more(
     pool = create_pool(server)
     stream_of(server, pool, "near")
     dataset = write_large(server, pool)
-    wait_until(lambda: any("NoSuchBucket" in line for line in server.log))
+    wait_until(lambda: any("NoSuchBucket" in line for line in server.log), timeout_s=60)
     s3 = moto.client("s3")
     s3.create_bucket(Bucket="later")
     s3.close()
