@@ -1,36 +1,16 @@
 """
-The SQL of the PostgreSQL store, by name, as that of the embedded store is kept.
+The SQL of the PostgreSQL store.
 
 Parameters are $1, $2 ...; a parameter whose type the statement does not tell is cast.
 """
 
 from __future__ import annotations
 
-import re
-from importlib import resources
-from typing import Final
-
-_HEADING: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+from millpond.stores.queries import NamedQueries
 
 
-class Queries:
-    """The statements of one file, as attributes."""
+class Queries(NamedQueries):
+    """The statements of one file in this folder."""
 
     def __init__(self, file: str) -> None:
-        text = resources.files(__package__).joinpath(file).read_text("utf-8")
-        parts = _HEADING.split(text)
-        self.by_name = {
-            name: _without_comments(sql)
-            for name, sql in zip(parts[1::2], parts[2::2], strict=True)
-        }
-
-    def __getattr__(self, name: str) -> str:
-        try:
-            return self.by_name[name]
-        except KeyError:
-            raise AttributeError(f"no query is named {name!r}") from None
-
-
-def _without_comments(sql: str) -> str:
-    lines = [line for line in sql.splitlines() if not line.startswith("--")]
-    return "\n".join(lines).strip().rstrip(";")
+        super().__init__(__name__, file)
