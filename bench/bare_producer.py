@@ -1,7 +1,10 @@
 """
 What a stream takes from a bare producer: its driver, the payloads, and nothing else.
 
-    python bare_producer.py (nats|file) TARGET PAYLOADS
+    python bare_producer.py (nats|file|sink) TARGET PAYLOADS
+
+`sink` is not so bare: it puts the payloads through the sink of the URL, as the server
+would, with nothing before it.
 
 Prints the seconds it took. The payloads are in memory before the clock starts; each
 stands behind its length, four bytes.
@@ -19,6 +22,11 @@ from typing import Final
 
 import nats
 
+from millpond.core.streaming import StreamRecord
+from millpond.sinks import load_engine
+from millpond.sinks.base import Sink
+from millpond.workers.delivery import RECORDS_MAX
+
 OUTSTANDING_MAX: Final = 2000  # acknowledgements that are waited for at a time
 BATCH_BYTES: Final = 4 * 1024 * 1024  # that are synced together
 
@@ -29,6 +37,8 @@ def main() -> None:
     payloads = read_payloads(Path(file))
     if kind == "nats":
         seconds = asyncio.run(_to_nats(target, payloads))
+    elif kind == "sink":
+        seconds = asyncio.run(_to_sink(target, payloads))
     else:
         seconds = _to_file(Path(target), payloads)
     print(f"{seconds:.6f}")
@@ -63,6 +73,25 @@ async def _to_nats(target: str, payloads: Sequence[bytes]) -> float:
     await asyncio.gather(*acknowledgements)
     seconds = time.perf_counter() - started
     await client.close()
+    return seconds
+
+
+async def _to_sink(target: str, payloads: Sequence[bytes]) -> float:
+    """Put as many at a time as the server does."""
+    sink: Sink = load_engine(target.partition(":")[0]).make_sink(target, None)
+    await sink.open()
+    started = time.perf_counter()
+    batch: list[StreamRecord] = []
+    size = 0
+    for number, each in enumerate(payloads):
+        batch.append(StreamRecord(f"us-east-1:{number}", each, f"bench.{number}"))
+        size += len(each)
+        if size >= BATCH_BYTES or len(batch) == min(sink.records_max, RECORDS_MAX):
+            assert not (await sink.put(batch)).failed
+            batch, size = [], 0
+    assert not (await sink.put(batch)).failed
+    seconds = time.perf_counter() - started
+    await sink.aclose()
     return seconds
 
 

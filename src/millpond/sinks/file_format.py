@@ -42,6 +42,13 @@ _decode_key = msgspec.json.Decoder(str).decode
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
 
+class _Object(msgspec.Struct):
+    """Any object: its members are skipped, in less than half the time of `_check`."""
+
+
+_check_object = msgspec.json.Decoder(_Object).decode
+
+
 class _Line(msgspec.Struct, rename="camel"):
     """A line that somebody else has spelled."""
 
@@ -141,7 +148,10 @@ def _is_json_on_one_line(data: bytes) -> bool:
     if data[:1] in _SPACE or data[-1:] in _SPACE:  # true of no bytes at all, too
         return False
     try:
-        _check(data)
+        if data.startswith(b"{"):
+            _check_object(data)
+        else:
+            _check(data)
         # It looks at the structure; that the text is UTF-8 is left to us.
         return data.isascii() or bool(data.decode())
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
