@@ -103,7 +103,8 @@ def test_a_bucket_that_is_missing_holds_the_stream_up_and_no_more(
     start_server: Start, moto: Moto
 ) -> None:
     """Streaming stays on, writes go on, and all arrives when the bucket is there."""
-    url = f"s3://later/stream?region=us-east-1&endpoint={moto.url}"
+    bucket = f"later-{uuid.uuid4()}"  # there must be none from an earlier run
+    url = f"s3://{bucket}/stream?region=us-east-1&endpoint={moto.url}"
     server = start_server(
         command_prefix=AS_CALLER, settings={"stream_payload_store": url}
     )
@@ -114,7 +115,7 @@ def test_a_bucket_that_is_missing_holds_the_stream_up_and_no_more(
     dataset = write_large(server, pool)
     wait_until(lambda: any("NoSuchBucket" in line for line in server.log), timeout_s=60)
     s3 = moto.client("s3")
-    s3.create_bucket(Bucket="later")
+    s3.create_bucket(Bucket=bucket)
     s3.close()
 
     # The relay may be in the longest of its pauses.
