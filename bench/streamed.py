@@ -1,15 +1,17 @@
 """
-Updates of a pool that streams, as a share of updates of one that does not.
+What the outbox and its relay cost an update.
 
-Two servers with the same data take turns on one core: one whose pool has no stream, one
-whose pool streams into an embedded stream, so that the relay, the stream and the
-requests share that core. The second is left alone after each round until its outbox is
-empty, and its rounds have to be long enough for the relay to be at work in them.
+Three servers with the same data take turns on one core. The pool of the first has no
+stream. That of the second has one that is out of reach, so that each update writes its
+row of the outbox and nothing sends it. The third streams into an embedded stream, so
+that the relay, the stream and the requests share the core; it is left alone after each
+round until its outbox is empty.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ DATASET: Final = "updated-1"
 LEAST: Final = 0.9
 DRAIN_S_MAX: Final = 60.0
 NAME: Final = "UpdateRecords, 1 record"
+OUT_OF_REACH: Final = "nats://127.0.0.1:9/bench"  # nobody listens at that port
 
 
 @dataclass
@@ -65,10 +68,16 @@ def measure(
     """Measure updates without and with a stream, in turn."""
     with contextlib.ExitStack() as stack:
 
-        def updates(name: str, place: str) -> tuple[scenarios.Writes, RunningServer]:
+        def updates(
+            name: str, place: str, **settings: str
+        ) -> tuple[scenarios.Writes, RunningServer]:
             data = seed.seed_sync(folder / place, identities)
             server = stack.enter_context(
-                RunningServer(folder / place, command_prefix=cores.pin_server())
+                RunningServer(
+                    folder / place,
+                    settings=settings,
+                    command_prefix=cores.pin_server(),
+                )
             )
             target = scenarios.target_of(server)
             made = scenarios.Updates(
@@ -88,29 +97,35 @@ def measure(
             return writes, server
 
         alone, _ = updates(f"{NAME}, no stream", "unstreamed")
+        kept, keeper = updates(
+            f"{NAME}, outbox only",
+            "kept",
+            streams=json.dumps({seed.STREAM: OUT_OF_REACH}),
+        )
         streamed, server = updates(f"{NAME}, streamed", "streamed")
+        with contextlib.closing(server.client("kinesis")) as kinesis:
+            kinesis.create_stream(StreamName=seed.STREAM, ShardCount=seed.STREAM_SHARDS)
+        _enable_stream(keeper)
         _enable_stream(server)
         scenarios.interleave(
-            [alone, _Drained(streamed, server)], rounds=rounds, seconds=3
+            [alone, kept, _Drained(streamed, server)], rounds=rounds, seconds=3
         )
         _check_delivery(server, streamed.throughput)
-    results.throughputs += [alone.throughput, streamed.throughput]
-    results.comparisons.append(
-        Comparison(
-            f"{NAME}, streamed / no stream",
-            ratio(streamed.throughput, alone.throughput),
-            least=LEAST,
-            by_processor=processor_ratio(streamed.throughput, alone.throughput),
+    ours = streamed.throughput
+    results.throughputs += [alone.throughput, kept.throughput, ours]
+    for other, least in ((kept.throughput, LEAST), (alone.throughput, None)):
+        results.comparisons.append(
+            Comparison(
+                f"{ours.name} / {other.name}",
+                ratio(ours, other),
+                least=least,
+                by_processor=processor_ratio(ours, other),
+            )
         )
-    )
 
 
 def _enable_stream(server: RunningServer) -> None:
-    with (
-        contextlib.closing(server.client("kinesis")) as kinesis,
-        contextlib.closing(server.client("cognito-sync")) as sync,
-    ):
-        kinesis.create_stream(StreamName=seed.STREAM, ShardCount=seed.STREAM_SHARDS)
+    with contextlib.closing(server.client("cognito-sync")) as sync:
         sync.set_identity_pool_configuration(
             IdentityPoolId=seed.POOL,
             CognitoStreams={"StreamName": seed.STREAM, "StreamingStatus": "ENABLED"},
