@@ -189,7 +189,7 @@ async def _open_source(stack: contextlib.AsyncExitStack, place: Place) -> CopySt
         check_backup_is_whole(place.folder)
     elif not await _has_schema(place):
         raise StoreError(f"There is no store in '{place.name}'.")
-    store = await _open(stack, place)
+    store = await _open(stack, place, alone=False)
     if await store.find_copy_mark() is not None:
         raise StoreError(
             f"'{place.name}' is itself the target of a copy that is not complete."
@@ -220,10 +220,12 @@ async def _open_target(stack: contextlib.AsyncExitStack, target: Place) -> CopyS
     if target.folder is not None:
         prepare_data_folder(target.settings)
         check_backup_is_whole(target.folder)
-    return await _open(stack, target)
+    return await _open(stack, target, alone=True)
 
 
-async def _open(stack: contextlib.AsyncExitStack, place: Place) -> CopyStore:
+async def _open(
+    stack: contextlib.AsyncExitStack, place: Place, *, alone: bool
+) -> CopyStore:
     if place.folder is not None:
         try:
             stack.enter_context(lock.hold(place.folder))
@@ -237,6 +239,8 @@ async def _open(stack: contextlib.AsyncExitStack, place: Place) -> CopyStore:
     except StoreError as error:
         raise type(error)(f"'{place.name}': {error}") from error
     stack.push_async_callback(store.aclose)
+    if not await store.hold_for_copy(alone=alone):
+        raise StoreInUseError(f"Another copy uses '{place.name}'.")
     await _refuse_servers(store, place)
     return store
 

@@ -304,6 +304,16 @@ class CopyMark(msgspec.Struct, frozen=True, kw_only=True):
 class CopyStore(Store, Protocol):
     """A store that can be copied from and into."""
 
+    async def hold_for_copy(self, *, alone: bool) -> bool:
+        """
+        Keep other copies away until the store is closed; False: there is one.
+
+        Args:
+            alone: no other copy may use the store at all; otherwise only none may
+                write into it.
+        """
+        ...
+
     async def count_servers(self) -> int:
         """Count the servers that use the store now, as far as the store knows."""
         ...

@@ -72,6 +72,9 @@ class PostgresStore(
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
             self._renewing = None
+        if self.copy_hold is not None:
+            self.copy_hold.terminate()
+            self.copy_hold = None
         if self.database.is_open:
             await self.nodes.leave()
             with contextlib.suppress(StoreError):  # they run out by themselves

@@ -28,6 +28,7 @@ from millpond.stores.postgres.queries import Queries
 
 SQL: Final = Queries("bulk_publish.sql")
 CANDIDATES_MAX: Final = 8  # slices to try for, when others try at the same moment
+CLOCK_SKEW_MS_MAX: Final = 60_000  # between two nodes
 TRIES_MAX: Final = 50
 
 _encode = msgspec.json.Encoder().encode
@@ -99,7 +100,8 @@ class BulkPublishes:
         until_ms = now_ms + lease_ms
         async with self.database.session("lease_slice") as db:
             for _ in range(TRIES_MAX):
-                bounds = (now_ms, until_ms, CANDIDATES_MAX)
+                # Nodes' clocks differ a little; one that was set back, by more.
+                bounds = (now_ms, until_ms + CLOCK_SKEW_MS_MAX, CANDIDATES_MAX)
                 free = await db.rows(SQL.list_free_slices, *bounds)
                 if not free:
                     return None

@@ -8,6 +8,7 @@ written with one statement, its columns as arrays.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, cast
 
@@ -15,6 +16,7 @@ import msgspec
 
 from millpond.core.identities import Login
 from millpond.core.identity_pools import IdentityPool
+from millpond.errors import StoreUnavailableError
 from millpond.stores.copying import (
     ROWS,
     CopyMark,
@@ -106,6 +108,18 @@ class Copies:
     """What `CopyStore` has beside the port of every store."""
 
     database: Database
+    copy_hold: Any = None  # the connection that has the lock of a copy
+
+    async def hold_for_copy(self, *, alone: bool) -> bool:
+        with self.database.accepted("hold_for_copy"):
+            connection = await self.database.connect("hold_for_copy")
+        sql = SQL.try_lock_alone if alone else SQL.try_lock_shared
+        held = await self.database.guard("hold_for_copy", connection.fetchval(sql))
+        if held:
+            self.copy_hold = connection  # it ends with the process, if not before
+        else:
+            connection.terminate()
+        return bool(held)
 
     async def count_servers(self) -> int:
         async with self.database.session("count_servers") as db:
@@ -156,6 +170,11 @@ class Copies:
     async def import_(
         self, kind: Kind, rows: Sequence[Row], *, position: bytes
     ) -> None:
+        if self.copy_hold is not None and self.copy_hold.is_closed():
+            raise StoreUnavailableError(
+                "The connection that keeps others from copying was lost.", op="import"
+            )
+
         async def job(db: Session) -> None:
             if rows:
                 await _write_rows(db, kind, rows)
@@ -274,7 +293,11 @@ async def _write_rows(db: Session, kind: Kind, rows: Sequence[Row]) -> None:
             tuples = map(msgspec.structs.astuple, rows)
             if kind in _COLUMNS:
                 tuples = map(_COLUMNS[kind], rows)
-            await db.run(_IMPORTS[kind], *_arrays(tuples))
+            arrays = _arrays(tuples)
+            await db.run(_IMPORTS[kind], *arrays)
+            if kind is Kind.DATASETS:
+                version = secrets.randbits(48)
+                await db.run(SQL.import_heads, *arrays[:2], version)
 
 
 def _arrays(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:

@@ -27,7 +27,11 @@ import asyncpg
 
 from millpond.errors import StoreError
 from millpond.stores.postgres import migrations
-from millpond.stores.postgres.faults import DRIVER_ERRORS, map_driver_errors
+from millpond.stores.postgres.faults import (
+    DRIVER_ERRORS,
+    WRONG_URL,
+    map_driver_errors,
+)
 
 T = TypeVar("T")
 
@@ -38,6 +42,12 @@ STATEMENT_TIMEOUT_S: Final = 60.0
 ROWS_AT_ONCE: Final = 16  # of which each may have a MiB
 RUNS_MAX: Final = 20  # of a job that loses races
 UNIQUE_RUNS_MAX: Final = 3  # what is there twice after so many, is there for good
+_SERVER_SETTINGS: Final = {
+    "application_name": "millpond",
+    # Whatever the database's own default is: snapshots are taken behind the locks.
+    "default_transaction_isolation": "read committed",
+}
+_HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
 _LOST_RACES: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
@@ -135,6 +145,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.is_spread = False
+        """Whether the database is a Citus cluster; known once it is open."""
         self._pool: Any = None
         self._accepting = False
         self._under_way = 0
@@ -165,7 +177,7 @@ class Database:
                     init=_prepare,
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=STATEMENT_TIMEOUT_S,
-                    server_settings={"application_name": "millpond"},
+                    server_settings=_SERVER_SETTINGS,
                 )
             self._accepting = True
 
@@ -187,6 +199,7 @@ class Database:
         try:
             with map_driver_errors("open"):
                 await migrations.apply(connection)
+                self.is_spread = bool(await connection.fetchval(_HAS_CITUS))
         finally:
             with contextlib.suppress(*DRIVER_ERRORS):
                 await connection.close(timeout=CONNECT_TIMEOUT_S)
@@ -199,12 +212,10 @@ class Database:
                     self.url,
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=STATEMENT_TIMEOUT_S,
-                    server_settings={"application_name": "millpond"},
+                    server_settings=_SERVER_SETTINGS,
                 )
             except ValueError as error:  # of a port that is no number, say
-                raise StoreError(
-                    f"The URL in 'store' is wrong: {error}.", op=op
-                ) from error
+                raise StoreError(WRONG_URL, op=op) from error
 
     async def guard(self, op: str, doing: Awaitable[T]) -> T:
         """Do something with a connection of one's own; translate what it raises."""
@@ -284,7 +295,15 @@ async def run_again(once: Callable[[], Awaitable[T]]) -> T:
 
 def redacted(url: str) -> str:
     """Give a URL without its password and its query, for people."""
-    parts = urlsplit(url)
+    scheme = url.partition(":")[0]
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 # raises when it is no number
+    except ValueError:
+        return f"{scheme}://..."
+    behind = url.partition("://")[2]
+    if parts.fragment or "@" in behind.removeprefix(parts.netloc):
+        return f"{scheme}://..."  # a password with a /, # or ? that stands for itself
     host = parts.netloc.rpartition("@")[2]
     user = f"{parts.username}@" if parts.username else ""
     return f"{parts.scheme}://{user}{host}{parts.path}"

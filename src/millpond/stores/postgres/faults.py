@@ -10,6 +10,11 @@ import asyncpg
 
 from millpond.errors import StoreError, StoreUnavailableError
 
+# Without what the driver says: it repeats parts of the URL, and of the password.
+WRONG_URL: Final = (
+    "The URL in 'store' is wrong. It is postgresql://USER:PASSWORD@HOST:PORT/DATABASE; "
+    "in a password write / as %2F, # as %23, ? as %3F and @ as %40."
+)
 DRIVER_ERRORS: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -80,7 +85,7 @@ def translate(error: BaseException, op: str) -> StoreError:
                 hint="Check that it runs, and the address in 'store'.",
             )
         case asyncpg.ClientConfigurationError():
-            return StoreError(f"The URL in 'store' is wrong: {error}.", op=op)
+            return StoreError(WRONG_URL, op=op)
         case asyncpg.DataError() | asyncpg.UnsupportedClientFeatureError():
             return StoreError(f"The database driver failed: {error}", op=op)
         case _:

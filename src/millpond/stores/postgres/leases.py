@@ -20,6 +20,7 @@ SQL: Final = Queries("leases.sql")
 LEASE_S: Final = 8.0
 RENEWAL_S: Final = 2.0  # between two renewals; a few may fail
 _SURE_S: Final = LEASE_S - 2 * RENEWAL_S  # so long after a renewal it is certainly ours
+NODE_PREFIX: Final = "node:"
 _LEASE: Final = datetime.timedelta(seconds=LEASE_S)
 _STALE: Final = datetime.timedelta(hours=1)
 
@@ -51,14 +52,19 @@ class Leases:
             return
         now_s = time.monotonic()
         async with self._database.session("renew_leases") as db:
-            renewed = await db.run(SQL.renew_leases, self._node, _LEASE)
+            rows = await db.rows(SQL.renew_leases, self._node, _LEASE)
             await db.run(SQL.drop_stale_leases, _STALE)
-        if renewed >= len(self._held):
-            self._held = dict.fromkeys(self._held, now_s + _SURE_S)
-        else:
-            # Some ran out. Which of them are free still?
-            lost, self._held = [*self._held], {}
-            await self.hold(lost)
+        renewed = {name for (name,) in rows}
+        wanted = [*self._held]
+        for name in wanted:
+            self._held[name] = now_s + _SURE_S if name in renewed else 0.0
+        # Some may have run out. Which of them are free still? Those that others have
+        # are kept in mind until that is known: the node's own is never given up.
+        if lost := [name for name in wanted if name not in renewed]:
+            ours = await self.hold(lost)
+            for name in lost:
+                if name not in ours and not name.startswith(NODE_PREFIX):
+                    self._held.pop(name, None)
 
     async def release(self) -> None:
         """Give everything back, so that another node need not wait."""

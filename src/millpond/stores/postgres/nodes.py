@@ -30,6 +30,7 @@ SQL: Final = Queries("nodes.sql")
 CHANNEL: Final = "millpond"
 PAYLOAD_BYTES_MAX: Final = 7900  # PostgreSQL takes less than 8000
 WAITING_MAX: Final = 10_000  # messages
+LISTEN_LOOK_S: Final = 5.0  # between two looks at whether the listener is connected
 RETRY_S: Final = 0.5
 _PREFIX: Final = "node:"  # of the leases
 _BYE: Final = b"!bye"
@@ -128,7 +129,14 @@ class Nodes:
             if listening.is_set():
                 self._missed()  # while nobody listened
             listening.set()
-            await gone.wait()
+            while not gone.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LISTEN_LOOK_S):
+                        await gone.wait()
+                # A peer that is gone without a word would never be noticed.
+                await self._database.guard(
+                    "listen", connection.execute("SELECT 1", timeout=LISTEN_LOOK_S)
+                )
         finally:
             connection.terminate()
 

@@ -34,8 +34,10 @@ class Outbox:
     leases: Leases
 
     async def list_outbox_pools(self) -> list[str]:
+        spread = self.database.is_spread
+        sql = SQL.list_outbox_pools_spread if spread else SQL.list_outbox_pools
         async with self.database.session("list_outbox_pools") as db:
-            pools = [pool for (pool,) in await db.rows(SQL.list_outbox_pools)]
+            pools = [pool for (pool,) in await db.rows(sql)]
         if not pools:
             return []
         held = await self.leases.hold([_LEASE + pool for pool in pools])

@@ -85,7 +85,13 @@ async def _count_usage(database: Database) -> None:
     """Count the usage that waits with identities, pool by pool."""
     async with database.session("purge") as db:
         waiting = await identity_pools.list_uncounted(db, limit=HEADS_MAX)
-    for pool, identity_ids in sorted(waiting.items()):
+    # A cluster locks rows of one identity at a time, because each may be elsewhere.
+    groups = [
+        (pool, group)
+        for pool, ids in sorted(waiting.items())
+        for group in ([[each] for each in ids] if database.is_spread else [ids])
+    ]
+    for pool, identity_ids in groups:
 
         async def job(
             db: Session, pool: str = pool, ids: list[str] = identity_ids

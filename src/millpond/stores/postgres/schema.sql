@@ -69,6 +69,7 @@ CREATE TABLE bulk_publish_slices (
 CREATE TABLE leases (
     lease_name text COLLATE "C" PRIMARY KEY,
     holder text NOT NULL,
+    held_from timestamp with time zone NOT NULL,
     expires timestamp with time zone NOT NULL
 );
 

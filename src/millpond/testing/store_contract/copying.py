@@ -80,6 +80,7 @@ EVERY_COPY_METHOD: Final[Mapping[str, Callable[[CopyStore], Awaitable[Any]]]] = 
     "find_copy_position": lambda s: s.find_copy_position(Kind.RECORDS),
     "count_rows": lambda s: s.count_rows(Kind.RECORDS),
     "export": lambda s: s.export(Kind.RECORDS, after=None, limit=1, bytes_max=1),
+    "hold_for_copy": lambda s: s.hold_for_copy(alone=True),
     "import_": lambda s: s.import_(Kind.RECORDS, [], position=b""),
     "read_counters": lambda s: s.read_counters(),
     "raise_counters": lambda s: s.raise_counters(

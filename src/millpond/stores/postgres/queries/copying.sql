@@ -1,6 +1,12 @@
 -- Exports: first the position, then the columns of the row. Imports take the columns of
 -- a page as arrays.
 
+-- name: try_lock_alone
+SELECT pg_try_advisory_lock(1296846917);
+
+-- name: try_lock_shared
+SELECT pg_try_advisory_lock_shared(1296846917);
+
 -- name: count_nodes
 SELECT count(*) FROM leases WHERE lease_name LIKE 'node:%' AND expires > now();
 
@@ -124,6 +130,13 @@ SELECT * FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::bigint[],
     $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[]
 ) ON CONFLICT DO NOTHING;
+
+-- name: import_heads
+-- So that an update that loaded a dataset finds what it has to hold on to.
+INSERT INTO identity_heads (identity_id, identity_pool_id, version)
+SELECT DISTINCT identity_id, pool, $3::bigint
+FROM unnest($1::text[], $2::text[]) AS head (identity_id, pool)
+ON CONFLICT DO NOTHING;
 
 -- name: export_records
 SELECT identity_id, record.identity_pool_id, dataset_name, key_digest, identity_id,

@@ -6,6 +6,13 @@ WHERE streaming AND NOT deleted AND EXISTS (
 )
 ORDER BY identity_pool_id;
 
+-- name: list_outbox_pools_spread
+-- The same for Citus, which takes no subquery that depends on a reference table.
+SELECT identity_pool_id FROM identity_pools
+WHERE streaming AND NOT deleted
+    AND identity_pool_id IN (SELECT DISTINCT identity_pool_id FROM outbox)
+ORDER BY identity_pool_id;
+
 -- name: list_outbox
 SELECT outbox_id, identity_id, data, created_ms FROM outbox
 WHERE identity_pool_id = $1 ORDER BY outbox_id LIMIT $2;
