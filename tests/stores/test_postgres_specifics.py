@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from importlib import resources
 from typing import Any, Final
 
 import asyncpg
 import pytest
 
+from millpond.core.bulk_publish import BulkPublishRun, Slice
 from millpond.core.sync import DatasetId, DatasetState
 from millpond.errors import (
     LeaseLostError,
@@ -20,6 +21,7 @@ from millpond.errors import (
     StoreVersionError,
 )
 from millpond.stores.base import RecordRange
+from millpond.stores.copying import Kind
 from millpond.stores.postgres import PostgresStore, database, migrations, queries
 from millpond.stores.postgres.distribution import (
     DISTRIBUTED_TABLES,
@@ -557,6 +559,105 @@ def test_passwords_are_not_told() -> None:
 
     assert "hunter2" not in repr(PostgresStore(secret))
     assert "hunter2" not in str(opening(secret))
+
+
+@pytest.mark.parametrize("mark", ["/", "#", "?", ":", "@"])
+def test_a_password_that_is_not_encoded_is_not_told(mark: str) -> None:
+    """What looks like a host, a path or a fragment may be the half of a password."""
+    secret = f"postgresql://millpond:hun{mark}ter2@127.0.0.1:1/millpond"
+
+    for told in (repr(PostgresStore(secret)), str(opening(secret))):
+        assert "hun" not in told
+        assert "ter2" not in told
+
+
+def test_the_default_isolation_of_the_database_does_not_matter(
+    url: str, postgres: TestPostgres
+) -> None:
+    """Transactions see what was committed while they waited for a lock."""
+    name = url.rpartition("/")[2]
+    setting = "default_transaction_isolation"
+    postgres.execute(f"ALTER DATABASE {name} SET {setting} = 'repeatable read'")
+
+    async def scene(store: PostgresStore) -> None:
+        async with store.database.session("show") as db:
+            assert await db.value(f"SHOW {setting}") == "read committed"
+
+    play(url, scene)
+
+
+def test_one_copy_at_a_time_writes_into_a_database(url: str) -> None:
+    """While a copy is at work others are kept away, and no longer."""
+
+    async def scene(store: PostgresStore) -> None:
+        async with opened(url) as second:
+            assert await store.hold_for_copy(alone=True)
+            assert not await second.hold_for_copy(alone=True)
+            assert not await second.hold_for_copy(alone=False)
+            await store.aclose()
+            await store.open()
+
+            assert await second.hold_for_copy(alone=False)
+            assert await store.hold_for_copy(alone=False)
+
+    play(url, scene)
+
+
+def test_a_copy_that_lost_its_lock_writes_no_more(url: str) -> None:
+    """Another one may have completed the copy since."""
+
+    async def scene(store: PostgresStore) -> None:
+        assert await store.hold_for_copy(alone=True)
+        await store.copy_hold.close()
+        with pytest.raises(StoreUnavailableError, match="keeps others from copying"):
+            await store.import_(Kind.RECORDS, [], position=b"1")
+
+    play(url, scene)
+
+
+def test_a_node_does_not_lose_its_own_lease(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When leases ran out and the database fails once more, it asks for them again."""
+
+    async def scene(store: PostgresStore) -> None:
+        await store.join(lambda message: None, lambda: None)
+        assert await store.count_servers() == 1
+        async with store.database.session("forget") as db:
+            await db.run("DELETE FROM leases")
+        hold = store.leases.hold
+
+        async def fail(names: Sequence[str]) -> Collection[str]:
+            monkeypatch.setattr(store.leases, "hold", hold)
+            raise StoreUnavailableError("gone again")
+
+        monkeypatch.setattr(store.leases, "hold", fail)
+        with pytest.raises(StoreUnavailableError):
+            await store.leases.renew()
+        await store.leases.renew()
+
+        assert await store.count_servers() == 1
+
+    play(url, scene)
+
+
+def test_clocks_of_nodes_may_differ_a_little(url: str) -> None:
+    """A slice is not taken from a node whose clock is half a minute ahead."""
+
+    async def scene(store: PostgresStore) -> None:
+        await store.start_bulk_publish(
+            POOL,
+            lambda pool, run: BulkPublishRun(identity_pool_id=POOL, run_id="r"),
+            [Slice(0, None, None)],
+        )
+        lease = store.lease_slice
+        assert await lease("ahead", now_ms=NOW_MS, lease_ms=60_000) is not None
+        assert await lease("other", now_ms=NOW_MS - 30_000, lease_ms=60_000) is None
+
+        back = await lease("other", now_ms=NOW_MS - 3_600_000, lease_ms=60_000)
+        assert back is not None
+
+    play(url, scene)
 
 
 # --- Several nodes --------------------------------------------------------------------
