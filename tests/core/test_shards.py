@@ -30,9 +30,11 @@ def test_the_ranges_of_all_shards_part_the_hash_space(shard_count):
 def test_a_record_goes_to_the_shard_whose_range_holds_its_hash(key, shard_count):
     """A partition key's MD5 lies within the range of the shard it is placed in."""
     digest = int(hashlib.md5(key.encode()).hexdigest(), 16)
-    first, last = shards.hash_key_range(shards.place(key, shard_count), shard_count)
+    place = shards.place(key, shard_count)
+    first, last = shards.hash_key_range(place, shard_count)
 
     assert first <= digest <= last
+    assert shards.places([key, key], shard_count) == [place, place]
 
 
 @given(st.integers(0, shards.HASH_SPACE - 1), shard_counts)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from millpond.core.bulk_publish import (
     BulkPublishRun,
     Counts,
@@ -16,8 +14,6 @@ from millpond.core.bulk_publish import (
 )
 from millpond.core.bulk_publish_progress import (
     SlicedRun,
-    SliceProgress,
-    slice_progress,
 )
 from millpond.core.identity_pools import IdentityPool
 from millpond.errors import LeaseLostError
@@ -25,14 +21,18 @@ from millpond.stores.base import BulkPublishProgress, DatasetSnapshot
 from millpond.stores.postgres import identity_pools
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.runs import (
+    encode_run,
+    read_run,
+    slice_key,
+    to_leased,
+    to_progress,
+)
 
 SQL: Final = Queries("bulk_publish.sql")
 CANDIDATES_MAX: Final = 8  # slices to try for, when others try at the same moment
 CLOCK_SKEW_MS_MAX: Final = 60_000  # between two nodes
 TRIES_MAX: Final = 50
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(BulkPublishRun).decode
 
 
 class BulkPublishes:
@@ -51,7 +51,7 @@ class BulkPublishes:
             if pool is None:
                 return None
             none_yet = BulkPublishRun(identity_pool_id=identity_pool_id)
-            await db.run(SQL.begin_runs, identity_pool_id, _encode(none_yet))
+            await db.run(SQL.begin_runs, identity_pool_id, encode_run(none_yet))
             last = await _find_run_to_change(db, identity_pool_id)
             run = await _put_run(db, decide(pool, last))
             await db.run(SQL.drop_slices, identity_pool_id)
@@ -67,7 +67,7 @@ class BulkPublishes:
     async def find_bulk_publish(self, identity_pool_id: str) -> BulkPublishRun | None:
         async with self.database.session("find_bulk_publish") as db:
             row = await db.row(SQL.find_run_of_pool, identity_pool_id)
-        return None if row is None else _read_run(identity_pool_id, row["run"])
+        return None if row is None else read_run(identity_pool_id, row["run"])
 
     async def find_bulk_publish_progress(
         self, identity_pool_id: str
@@ -90,9 +90,11 @@ class BulkPublishes:
             row = await db.row(SQL.find_run_of_pool, identity_pool_id)
             if row is None:
                 return None
-            run = _read_run(identity_pool_id, row["run"])
+            run = read_run(identity_pool_id, row["run"])
             slices = await db.rows(SQL.list_slices, identity_pool_id)
-        return SlicedRun(run, tuple(_progress(run, each, now_ms) for each in slices))
+        return SlicedRun(
+            run, tuple(to_progress(each, run, now_ms=now_ms) for each in slices)
+        )
 
     async def lease_slice(
         self, worker: str, *, now_ms: int, lease_ms: int
@@ -122,7 +124,7 @@ class BulkPublishes:
         async with self.database.session("checkpoint_slice") as db:
             kept = await db.run(
                 SQL.checkpoint_slice,
-                *_key(leased),
+                *slice_key(leased),
                 None if position is None else position.identity_id,
                 None if position is None else position.dataset_name,
                 counts.datasets,
@@ -191,65 +193,27 @@ class BulkPublishes:
         return found
 
 
-def _read_run(identity_pool_id: str, stored: bytes | None) -> BulkPublishRun:
-    if stored is None:
-        return BulkPublishRun(identity_pool_id=identity_pool_id)
-    return _decode(stored)
-
-
-def _progress(run: BulkPublishRun, row: Any, now_ms: int) -> SliceProgress:
-    number, still_open, lease_until_ms, *counts = row
-    return slice_progress(
-        run,
-        number,
-        Counts(*counts),
-        is_open=still_open,
-        lease_until_ms=lease_until_ms,
-        now_ms=now_ms,
-    )
-
-
 async def _find_run_to_change(db: Session, identity_pool_id: str) -> BulkPublishRun:
     """Find a run and let nobody else change it, or its slices' number, meanwhile."""
     stored = await db.value(SQL.find_run_to_change, identity_pool_id)
-    return _read_run(identity_pool_id, stored)
+    return read_run(identity_pool_id, stored)
 
 
 async def _put_run(db: Session, run: BulkPublishRun) -> BulkPublishRun:
-    await db.run(SQL.put_run, run.identity_pool_id, _encode(run))
+    await db.run(SQL.put_run, run.identity_pool_id, encode_run(run))
     return run
-
-
-def _key(leased: LeasedSlice) -> tuple[str, int, str, int]:
-    return (
-        leased.identity_pool_id,
-        leased.slice.number,
-        leased.run_id,
-        leased.fence,
-    )
 
 
 async def _close_slice(db: Session, leased: LeasedSlice) -> BulkPublishRun:
     """Close a slice that its worker still holds; give the run it belongs to."""
     # The run first: of two that close the last two slices, one has to see the other's.
     run = await _find_run_to_change(db, leased.identity_pool_id)
-    if not await db.run(SQL.close_slice, *_key(leased)):
+    if not await db.run(SQL.close_slice, *slice_key(leased)):
         raise LeaseLostError(f"slice {leased.slice.number} was taken over")
     return run
 
 
 async def _leased(db: Session, row: Any) -> LeasedSlice:
-    pool, number, run_id, first, end, fence, identity, dataset, *counts = row
-    run = _read_run(pool, await db.value(SQL.find_run, pool))
-    slices = await db.value(SQL.count_slices, pool)
-    return LeasedSlice(
-        identity_pool_id=pool,
-        run_id=run_id,
-        stream_name=run.stream_name,
-        stream_switches=run.stream_switches,
-        slice=Slice(number, first, end),
-        slices=slices,
-        fence=fence,
-        position=None if identity is None else Position(identity, dataset),
-        counts=Counts(*counts),
-    )
+    pool = row[0]
+    run = read_run(pool, await db.value(SQL.find_run, pool))
+    return to_leased(row, run, slices=await db.value(SQL.count_slices, pool))

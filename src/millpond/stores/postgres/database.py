@@ -27,6 +27,7 @@ import asyncpg
 
 from millpond.errors import StoreError
 from millpond.stores.postgres import migrations
+from millpond.stores.postgres.distribution import HAS_CITUS
 from millpond.stores.postgres.faults import (
     DRIVER_ERRORS,
     WRONG_URL,
@@ -47,7 +48,6 @@ _SERVER_SETTINGS: Final = {
     # Whatever the database's own default is: snapshots are taken behind the locks.
     "default_transaction_isolation": "read committed",
 }
-_HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
 _LOST_RACES: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
@@ -199,7 +199,7 @@ class Database:
         try:
             with map_driver_errors("open"):
                 await migrations.apply(connection)
-                self.is_spread = bool(await connection.fetchval(_HAS_CITUS))
+                self.is_spread = bool(await connection.fetchval(HAS_CITUS))
         finally:
             with contextlib.suppress(*DRIVER_ERRORS):
                 await connection.close(timeout=CONNECT_TIMEOUT_S)

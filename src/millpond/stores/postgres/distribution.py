@@ -46,7 +46,7 @@ DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {
 }
 LOCAL_TABLES: Final = ("millpond_schema", "copy_mark", "copy_positions")
 
-_HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
+HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
 _IS_SPREAD: Final = "SELECT 1 FROM pg_dist_partition WHERE logicalrel = $1::regclass"
 _REFER: Final = "SELECT create_reference_table($1::regclass)"
 _DISTRIBUTE: Final = (
@@ -66,7 +66,7 @@ async def distribute(connection: Any) -> list[str]:
         StoreError: Citus is not there.
     """
     with map_driver_errors("distribute"):
-        if await connection.fetchval(_HAS_CITUS) is None:
+        if await connection.fetchval(HAS_CITUS) is None:
             raise StoreError(
                 "This database cannot be distributed: it has no extension 'citus'. "
                 "Install Citus on all its servers and run CREATE EXTENSION citus here. "

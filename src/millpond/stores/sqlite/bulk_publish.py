@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from millpond.core.bulk_publish import (
     BulkPublishRun,
     Counts,
@@ -16,12 +14,17 @@ from millpond.core.bulk_publish import (
 )
 from millpond.core.bulk_publish_progress import (
     SlicedRun,
-    SliceProgress,
-    slice_progress,
 )
 from millpond.core.identity_pools import IdentityPool
 from millpond.errors import LeaseLostError
 from millpond.stores.base import BulkPublishProgress, DatasetSnapshot
+from millpond.stores.runs import (
+    encode_run,
+    read_run,
+    slice_key,
+    to_leased,
+    to_progress,
+)
 from millpond.stores.sqlite import identity_pools
 from millpond.stores.sqlite.database import Database, Reader, Writer
 from millpond.stores.sqlite.queries import Queries
@@ -29,9 +32,6 @@ from millpond.stores.sqlite.queries import Queries
 SQL: Final = Queries("bulk_publish.sql")
 _FIND_RUN_OF_POOL: Final = SQL.find_run_of_pool
 AFTER_EVERY_ID: Final = "\U0010ffff"  # an id is ASCII
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(BulkPublishRun).decode
 
 
 class BulkPublishes:
@@ -50,7 +50,7 @@ class BulkPublishes:
             if pool is None:
                 return None
             run = decide(pool, _find_run(db, identity_pool_id))
-            db.execute(SQL.put_run, (identity_pool_id, _encode(run)))
+            db.execute(SQL.put_run, (identity_pool_id, encode_run(run)))
             db.execute(SQL.drop_slices, (identity_pool_id,))
             db.executemany(
                 SQL.create_slice,
@@ -67,7 +67,7 @@ class BulkPublishes:
         rows = self.database.look(
             "find_bulk_publish", _FIND_RUN_OF_POOL, (identity_pool_id,)
         )
-        return _read_run(identity_pool_id, rows[0][0]) if rows else None
+        return read_run(identity_pool_id, rows[0][0]) if rows else None
 
     async def find_bulk_publish_progress(
         self, identity_pool_id: str
@@ -95,9 +95,11 @@ class BulkPublishes:
             rows = cursor.execute(_FIND_RUN_OF_POOL, pool).fetchall()
             if not rows:
                 return None
-            run = _read_run(identity_pool_id, rows[0][0])
+            run = read_run(identity_pool_id, rows[0][0])
             slices = cursor.execute(SQL.list_slices, pool).fetchall()
-        return SlicedRun(run, tuple(_progress(run, row, now_ms) for row in slices))
+        return SlicedRun(
+            run, tuple(to_progress(row, run, now_ms=now_ms) for row in slices)
+        )
 
     async def lease_slice(
         self, worker: str, *, now_ms: int, lease_ms: int
@@ -117,7 +119,7 @@ class BulkPublishes:
         lease_until_ms: int,
     ) -> None:
         row = (
-            *_key(leased),
+            *slice_key(leased),
             None if position is None else position.identity_id,
             None if position is None else position.dataset_name,
             counts.datasets,
@@ -196,60 +198,22 @@ class BulkPublishes:
 
 def _find_run(db: Reader, identity_pool_id: str) -> BulkPublishRun:
     rows = db.execute(SQL.find_run, (identity_pool_id,)).fetchall()
-    return _read_run(identity_pool_id, rows[0][0] if rows else None)
-
-
-def _read_run(identity_pool_id: str, stored: bytes | None) -> BulkPublishRun:
-    if stored is None:
-        return BulkPublishRun(identity_pool_id=identity_pool_id)
-    return _decode(stored)
-
-
-def _progress(run: BulkPublishRun, row: Sequence[Any], now_ms: int) -> SliceProgress:
-    number, still_open, lease_until_ms, *counts = row
-    return slice_progress(
-        run,
-        number,
-        Counts(*counts),
-        is_open=bool(still_open),
-        lease_until_ms=lease_until_ms,
-        now_ms=now_ms,
-    )
+    return read_run(identity_pool_id, rows[0][0] if rows else None)
 
 
 def _put_run(db: Writer, run: BulkPublishRun) -> BulkPublishRun:
-    db.execute(SQL.put_run, (run.identity_pool_id, _encode(run)))
+    db.execute(SQL.put_run, (run.identity_pool_id, encode_run(run)))
     return run
-
-
-def _key(leased: LeasedSlice) -> tuple[str, int, str, int]:
-    return (
-        leased.identity_pool_id,
-        leased.slice.number,
-        leased.run_id,
-        leased.fence,
-    )
 
 
 def _close_slice(db: Writer, leased: LeasedSlice) -> BulkPublishRun:
     """Close a slice that its worker still holds; give the run it belongs to."""
-    if not db.execute(SQL.close_slice, _key(leased)).fetchall():
+    if not db.execute(SQL.close_slice, slice_key(leased)).fetchall():
         raise LeaseLostError(f"slice {leased.slice.number} was taken over")
     return _find_run(db, leased.identity_pool_id)
 
 
 def _leased(db: Writer, row: Sequence[Any]) -> LeasedSlice:
-    pool, number, run_id, first, end, fence, identity, dataset, *counts = row
-    run = _find_run(db, str(pool))
-    ((slices, *_),) = db.execute(SQL.count_slices, (pool,)).fetchall()
-    return LeasedSlice(
-        identity_pool_id=str(pool),
-        run_id=str(run_id),
-        stream_name=run.stream_name,
-        stream_switches=run.stream_switches,
-        slice=Slice(number, first, end),
-        slices=slices,
-        fence=fence,
-        position=None if identity is None else Position(str(identity), str(dataset)),
-        counts=Counts(*counts),
-    )
+    run = _find_run(db, row[0])
+    ((slices, *_),) = db.execute(SQL.count_slices, (row[0],)).fetchall()
+    return to_leased(row, run, slices=slices)
