@@ -401,7 +401,7 @@ def test_distributing_is_done_once(
     """
     postgres.execute(fake, url=url)
     module = "millpond.stores.postgres.distribution"
-    monkeypatch.setattr(f"{module}._HAS_CITUS", "SELECT 1")
+    monkeypatch.setattr(f"{module}.HAS_CITUS", "SELECT 1")
 
     async def run() -> tuple[list[str], list[str]]:
         connection = await asyncpg.connect(url)
