@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from botocore.loaders import Loader
-
+import published
 from millpond import errors
 from millpond.contract.cognito_sync import API
 from millpond.errors import MillpondError, ServiceException
@@ -68,27 +67,30 @@ def test_the_two_families_are_told_apart_by_their_suffix() -> None:
 
 def test_error_shapes_are_those_of_the_model() -> None:
     """Every error of the Cognito Sync model is there, with its HTTP status."""
-    model = Loader().load_service_model("cognito-sync", "service-2")
-    published = {
+    model = published.load("cognito-sync")
+    theirs = {
         name: shape["error"]["httpStatusCode"]
         for name, shape in model["shapes"].items()
         if shape.get("exception")
     }
     named = {each for operation in API.operations for each in operation.errors}
 
-    assert len(published) == 13
-    assert {each.__name__: each.http_status for each in named} == published
+    ours = {each.__name__: each.http_status for each in named}
+
+    assert len(ours) == 13
+    published.check(published.differences(ours, theirs))
 
 
 def test_each_operation_names_the_errors_of_the_model() -> None:
     """No operation may refuse with what its clients do not expect, or less."""
-    model = Loader().load_service_model("cognito-sync", "service-2")
+    operations = published.load("cognito-sync")["operations"]
     for operation in API.operations:
-        published = {
-            each["shape"] for each in model["operations"][operation.name]["errors"]
+        theirs = {
+            each["shape"]
+            for each in operations.get(operation.name, {}).get("errors", [])
         }
 
-        assert {each.__name__ for each in operation.errors} == published
+        published.check({each.__name__ for each in operation.errors} ^ theirs)
 
 
 def test_our_errors_say_where_and_what_next() -> None:

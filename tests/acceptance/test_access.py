@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from botocore import UNSIGNED, loaders
+from botocore import UNSIGNED
 from botocore.config import Config
 
+import published
 from acceptance.raw_http import Answer, RawClient, Request, Scope
 from acceptance.sync_client import Dataset, new_identity, refused
 from acceptance.users import Backend, UserCredentials, client_of, get_credentials
@@ -163,7 +164,7 @@ def send(raw: RawClient, caller: Caller, request: Request, service: str) -> Answ
 
 def sync_request(operation: str, callers: Callers) -> Request:
     """Make a request of an operation from the AWS SDKs' own model of the API."""
-    model = loaders.Loader().load_service_model("cognito-sync", "service-2")
+    model = published.load("cognito-sync")
     http = model["operations"][operation]["http"]
     target = (
         http["requestUri"]

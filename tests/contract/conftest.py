@@ -1,4 +1,4 @@
-"""Comparing our contracts with the models that botocore brings along."""
+"""Comparing our contracts with the models that botocore brings along (`published`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.loaders import Loader
 
+import published
 from millpond.contract.botocore_model import service_model
 from millpond.contract.shapes import Api
 
@@ -19,12 +19,15 @@ class Comparison:
 
     def __init__(self, api: Api) -> None:
         self.ours = service_model(api)
-        self.theirs = Loader().load_service_model(api.name, "service-2")
+        self.theirs = published.load(api.name)
 
     def operations(self) -> Iterator[str]:
         """List what differs in the operations that we have."""
         for name, ours in self.ours["operations"].items():
-            theirs = self.theirs["operations"][name]
+            theirs = self.theirs["operations"].get(name)
+            if theirs is None:
+                yield f"{name}: not published"
+                continue
             for part in ("input", "output"):
                 if (part in ours) is not (part in theirs):
                     yield f"{name}: {part} added or left out"
@@ -35,8 +38,8 @@ class Comparison:
     def added_errors(self) -> Iterator[str]:
         """List errors of ours that the published operation does not have."""
         for name, ours in self.ours["operations"].items():
-            published = self.theirs["operations"][name].get("errors", [])
-            known = {each["shape"] for each in published}
+            theirs = self.theirs["operations"].get(name, {})
+            known = {each["shape"] for each in theirs.get("errors", [])}
             for error in ours["errors"]:
                 if error["shape"] not in known:
                     yield f"{name}: {error['shape']}"
@@ -44,7 +47,7 @@ class Comparison:
     def callers(self) -> Iterator[str]:
         """List operations that are signed in one model and not in the other."""
         for name, ours in self.ours["operations"].items():
-            theirs = self.theirs["operations"][name]
+            theirs = self.theirs["operations"].get(name, {})
             for fact in ("authtype", "auth"):
                 if ours.get(fact) != theirs.get(fact):
                     yield f"{name}: {fact} {ours.get(fact)}, not {theirs.get(fact)}"

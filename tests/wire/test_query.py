@@ -10,13 +10,13 @@ from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
 import pytest
-from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import published
 from millpond import errors
 from millpond.contract import cognito_identity, sts
 from millpond.errors import (
@@ -70,9 +70,9 @@ EXCEPTIONS = [
 ]
 
 
-def published(operation: str) -> OperationModel:
+def published_operation(operation: str) -> OperationModel:
     """Give the operation of the model that botocore brings along."""
-    model = ServiceModel(Loader().load_service_model("sts", "service-2"), "sts")
+    model = ServiceModel(published.load("sts"), "sts")
     return model.operation_model(operation)
 
 
@@ -91,7 +91,7 @@ def refused(error: type[ServiceException], form: Mapping[str, str]) -> str:
 def parsed(body: bytes, operation: str, status: int = 200) -> dict[str, Any]:
     """Read an answer with botocore."""
     response = {"status_code": status, "headers": {}, "body": body}
-    shape = published(operation).output_shape
+    shape = published_operation(operation).output_shape
     result: dict[str, Any] = create_parser("query").parse(response, shape)
     return result
 
@@ -108,7 +108,9 @@ def test_a_request_of_botocore_is_read():
         "DurationSeconds": 900,
     }
     serializer = create_serializer("query")
-    sent = serializer.serialize_to_request(given, published(ASSUME.operation.name))
+    sent = serializer.serialize_to_request(
+        given, published_operation(ASSUME.operation.name)
+    )
     form = read_form(urlencode(sent["body"]).encode())
 
     assert ROUTER.by_action(form["Action"], form["Version"]) is ASSUME
@@ -129,7 +131,7 @@ def test_an_empty_list_of_botocore_is_an_empty_list():
     """A list without items travels as a bare name."""
     serializer = create_serializer("query")
     sent = serializer.serialize_to_request(
-        {**GOOD, "PolicyArns": []}, published(ASSUME.operation.name)
+        {**GOOD, "PolicyArns": []}, published_operation(ASSUME.operation.name)
     )
 
     assert decode(sent["body"]).policy_arns == []
@@ -540,7 +542,7 @@ def test_no_error_keeps_the_name_of_another_protocol(
 def test_errors_of_the_published_model_have_its_codes():
     """The operation's own errors have code and status as the model says."""
     for error in ASSUME.operation.errors:
-        model = published(ASSUME.operation.name).service_model
+        model = published_operation(ASSUME.operation.name).service_model
         metadata = model.shape_for(error.__name__).metadata["error"]
         status, _, body = encode_error(error(), REQUEST_ID, ASSUME)
         code = parsed(body, ASSUME.operation.name, status)["Error"]["Code"]

@@ -154,7 +154,7 @@ SourceIdentity = Annotated[
     text(
         "sourceIdentityType",
         "The source identity that the token carries.",
-        length=(2, 64),  # AWS: model, sourceIdentityType
+        length=(2, 256),  # AWS: model, sourceIdentityType
         pattern=_NAME_PATTERN,
     ),
 ]
