@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from millpond.core.identity_pools import (
@@ -201,6 +202,36 @@ def test_a_mapping_can_be_for_one_app_of_a_user_pool():
     assert select(pool, {"sub": "u", "aud": ["other", "app"]}) == ADMINS
     assert select(pool, {"sub": "u", "aud": "other"}) == STAFF
     assert select(pool, {"sub": "u"}) == STAFF
+
+
+def test_the_party_a_token_was_issued_to_chooses_the_mapping():
+    """`azp` counts before `aud`, as it does for whether the token is accepted."""
+    pool = make_pool(mapping=rules_mapping(("sub", "Contains", "u", STAFF)))
+    mappings = pool.role_mappings or {}
+    pool = msgspec.structs.replace(
+        pool,
+        role_mappings={
+            **mappings,
+            f"{PROVIDER}:app": rules_mapping(("sub", "Contains", "u", ADMINS)),
+        },
+    )
+
+    assert select(pool, {"sub": "u", "azp": "app", "aud": "server"}) == ADMINS
+    assert select(pool, {"sub": "u", "azp": "server", "aud": "app"}) == STAFF
+
+
+def test_a_mapping_can_be_keyed_by_the_arn_of_its_provider():
+    """So OpenID Connect providers are listed in a pool."""
+    key = "arn:aws:iam::000000000000:oidc-provider/login.example.com"
+    pool = msgspec.structs.replace(
+        make_pool(),
+        open_id_connect_provider_arns=[f"{key}.other", key],
+        role_mappings={key: token_mapping()},
+    )
+    claims = {"cognito:preferred_role": ADMINS}
+
+    assert select(pool, claims, provider_name="login.example.com") == ADMINS
+    assert select(pool, claims, provider_name="login.example.com.other") == USERS
 
 
 def test_a_guest_has_no_mapping():

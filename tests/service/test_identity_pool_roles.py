@@ -12,12 +12,26 @@ import pytest
 from millpond.contract import cognito_identity as contract
 from millpond.errors import InvalidParameterException, ResourceNotFoundException
 from millpond.service import identity_pool_roles, identity_pools
+from millpond.settings import LoginProvider
 from service.stage import Operations, player
 
 UNKNOWN = "us-east-1:00000000-0000-4000-8000-000000000000"
 USERS = "arn:aws:iam::000000000000:role/Users"
 GUESTS = "arn:aws:iam::123456789012:role/service-role/Guests+1"
-PROVIDER = "cognito-idp.us-east-1.amazonaws.com/us-east-1_a:app"
+USER_POOL = "cognito-idp.us-east-1.amazonaws.com/us-east-1_a"
+PROVIDER = f"{USER_POOL}:app"
+OIDC_ARN = "arn:aws:iam::000000000000:oidc-provider/login.example.com"
+SAML_ARN = "arn:aws:iam::000000000000:saml-provider/staff"
+PROVIDERS: dict[str, Any] = {
+    "supported_login_providers": {"accounts.google.com": "web"},
+    "cognito_identity_providers": [
+        contract.CognitoIdentityProvider(provider_name=USER_POOL, client_id="app"),
+        contract.CognitoIdentityProvider(client_id="nameless"),
+    ],
+    "open_id_connect_provider_arns": [OIDC_ARN],
+    "saml_provider_arns": [SAML_ARN],
+    "developer_provider_name": "login.game",
+}
 
 
 class Server(Operations):
@@ -27,11 +41,12 @@ class Server(Operations):
     modules = (identity_pools, identity_pool_roles)
 
     async def make_pool(self) -> str:
-        """Create a pool, and give its id."""
+        """Create a pool with providers of each kind, and give its id."""
         pool = await self.call(
             "create_identity_pool",
             identity_pool_name="Players",
             allow_unauthenticated_identities=True,
+            **PROVIDERS,
         )
         pool_id: str = pool.identity_pool_id
         return pool_id
@@ -149,6 +164,7 @@ def test_roles_are_no_part_of_the_description(play):
             identity_pool_id=pool_id,
             identity_pool_name="Renamed",
             allow_unauthenticated_identities=False,
+            developer_provider_name="login.game",
         )
         described = await server.call(
             "describe_identity_pool", identity_pool_id=pool_id
@@ -161,6 +177,7 @@ def test_roles_are_no_part_of_the_description(play):
             "IdentityPoolId",
             "IdentityPoolName",
             "AllowUnauthenticatedIdentities",
+            "DeveloperProviderName",
         }
 
     play(scene)
@@ -284,5 +301,109 @@ def test_a_mapping_says_what_its_type_needs(play, bad, complaint):
         )
 
         assert message == complaint
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "accounts.google.com",
+        "accounts.google.com:web",
+        PROVIDER,
+        USER_POOL,
+        OIDC_ARN,
+        "login.example.com",
+        SAML_ARN,
+        "login.example.com:configured",
+    ],
+)
+def test_a_mapping_names_a_provider_of_the_pool(play, key):
+    """Name, ARN and application are known; applications from the settings, too."""
+
+    async def scene(server):
+        pool_id = await server.make_pool()
+        await server.call(
+            "set_identity_pool_roles",
+            identity_pool_id=pool_id,
+            roles={},
+            role_mappings={key: TOKEN},
+        )
+        got = await server.call("get_identity_pool_roles", identity_pool_id=pool_id)
+
+        assert list(got.role_mappings) == [key]
+
+    play(
+        scene,
+        login_providers={"login.example.com": LoginProvider(client_ids=["configured"])},
+    )
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"https://{USER_POOL}",
+        f"https://{PROVIDER}",
+        "https://accounts.google.com",
+        "MyKey",
+        f"{USER_POOL}:another",
+        f"{USER_POOL}:",
+        f"{USER_POOL}/:app",
+        "cognito-idp.us-east-1.amazonaws.com/us-east-1_b:app",
+        "app",
+        ":nameless",
+        "accounts.google.com:app",
+        "graph.facebook.com",
+        f"{OIDC_ARN}/more",
+        "arn:aws:iam::000000000000:saml-provider/others",
+        "login.game",  # developers sign in without claims, so it would never apply
+        "Accounts.Google.com",
+    ],
+)
+def test_a_mapping_that_could_never_apply_is_refused(play, key):
+    """The key is named, and the roles stay as they were."""
+
+    async def scene(server):
+        pool_id = await server.make_pool()
+        kept = {"roles": {"authenticated": USERS}, "role_mappings": {PROVIDER: TOKEN}}
+        await server.call("set_identity_pool_roles", identity_pool_id=pool_id, **kept)
+        message = await server.refused(
+            InvalidParameterException,
+            "set_identity_pool_roles",
+            identity_pool_id=pool_id,
+            roles={},
+            role_mappings={PROVIDER: TOKEN, key: TOKEN},
+        )
+        got = await server.call("get_identity_pool_roles", identity_pool_id=pool_id)
+
+        assert message == (
+            f"{key} is not a valid RoleMapping ProviderName or is not a configured "
+            "provider."
+        )
+        assert got == contract.GetIdentityPoolRolesResponse(
+            identity_pool_id=pool_id, **kept
+        )
+
+    play(scene)
+
+
+def test_a_mapping_outlives_its_provider(play):
+    """It waits for the provider to come back, so that nobody gets past it then."""
+
+    async def scene(server):
+        pool_id = await server.make_pool()
+        roles = {"roles": {"authenticated": USERS}, "role_mappings": {PROVIDER: TOKEN}}
+        await server.call("set_identity_pool_roles", identity_pool_id=pool_id, **roles)
+        for providers in ({}, PROVIDERS):
+            await server.call(
+                "update_identity_pool",
+                identity_pool_id=pool_id,
+                identity_pool_name="Players",
+                allow_unauthenticated_identities=True,
+                **providers,
+            )
+            got = await server.call("get_identity_pool_roles", identity_pool_id=pool_id)
+
+            assert (got.roles, got.role_mappings) == tuple(roles.values())
 
     play(scene)

@@ -147,7 +147,11 @@ def test_an_update_replaces_the_whole_description(play):
     """What the update leaves out is gone afterwards."""
 
     async def scene(server):
-        members = {**FULL, "developer_provider_name": None}
+        members = {
+            **FULL,
+            "developer_provider_name": None,
+            "identity_pool_tags": None,
+        }
         pool = await server.call("create_identity_pool", **members)
         pool_id = pool.identity_pool_id
         updated = await server.call(
@@ -218,9 +222,58 @@ def test_a_developer_provider_is_no_login_provider(play, name):
     play(scene)
 
 
-@pytest.mark.parametrize("name", ["login.other", None])
+def test_an_update_keeps_the_developers_name_and_the_tags(play):
+    """Left out, as Terraform does, they stay; tags that are sent replace the others."""
+
+    async def scene(server):
+        pool = await server.call("create_identity_pool", **FULL)
+        pool_id = pool.identity_pool_id
+        updated = await server.call(
+            "update_identity_pool", identity_pool_id=pool_id, **PLAIN
+        )
+
+        assert updated == contract.IdentityPool(
+            identity_pool_id=pool_id,
+            developer_provider_name=FULL["developer_provider_name"],
+            identity_pool_tags=FULL["identity_pool_tags"],
+            **PLAIN,
+        )
+        for tags in ({"a": "b"}, {}):
+            updated = await server.call(
+                "update_identity_pool",
+                identity_pool_id=pool_id,
+                identity_pool_tags=tags,
+                **PLAIN,
+            )
+
+            assert updated.identity_pool_tags == tags
+
+    play(scene)
+
+
+def test_a_login_provider_cannot_take_the_name_that_is_kept(play):
+    """The name that an update leaves out is compared with its providers as well."""
+
+    async def scene(server):
+        pool = await server.call("create_identity_pool", **FULL)
+        message = await server.refused(
+            InvalidParameterException,
+            "update_identity_pool",
+            identity_pool_id=pool.identity_pool_id,
+            supported_login_providers={FULL["developer_provider_name"]: "app"},
+            **PLAIN,
+        )
+
+        assert message == (
+            "DeveloperProviderName 'login.game' is the name of a login provider."
+        )
+
+    play(scene)
+
+
+@pytest.mark.parametrize("name", ["login.other", "Login.game"])
 def test_a_developer_provider_name_stays_once_it_is_set(play, name):
-    """It can be added, but neither changed nor left out; a refusal changes nothing."""
+    """It can be added, but not changed; a refusal changes nothing."""
 
     async def scene(server):
         pool = await server.call("create_identity_pool", **PLAIN)

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import jwt
@@ -148,6 +148,13 @@ def is_issuer(issuer: object, provider_name: str) -> bool:
     return issuer.removesuffix("/") in (name, f"https://{name}")
 
 
+def audience(claims: Mapping[str, Any]) -> list[str]:
+    """List the applications that checked claims are for."""
+    # AWS: the party that the token was issued to counts, where it is named.
+    named = claims.get("azp") or claims.get("aud") or []
+    return [named] if isinstance(named, str) else named
+
+
 def is_expired(claims: Mapping[str, Any], *, now_s: int) -> bool:
     """Say whether checked claims have expired, past all grace."""
     return bool(now_s - limits.LOGIN_CLOCK_SKEW_S >= claims["exp"])
@@ -250,10 +257,7 @@ def _check_times(claims: Mapping[str, Any], now_s: int) -> None:
 def _check_audience(
     claims: Mapping[str, Any], provider_name: str, audiences: Collection[str]
 ) -> None:
-    # AWS: the party that the token was issued to counts, where it is named.
-    named = claims.get("azp") or claims["aud"]
-    meant: Iterable[str] = [named] if isinstance(named, str) else named
-    if any(each in audiences for each in meant):
+    if any(each in audiences for each in audience(claims)):
         return
     if provider_name.startswith(USER_POOL_PREFIX):
         # AWS: this text (amazon-cognito-identity-js#153).

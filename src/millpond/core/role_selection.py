@@ -10,6 +10,12 @@ is no mapping:
     Rules           the role of the first rule that matches
     otherwise       AmbiguousRoleResolution: the authenticated role, or a refusal
 
+A mapping is keyed by what the pool has: the name of a login provider, or its ARN; for
+the logins of one application by `<provider>:<client id>`. Under another key it would
+never apply, so `can_apply` keeps it out. When a provider is taken from a pool, its
+mapping stays behind, unused as no token of it is accepted any more; when the provider
+comes back, nobody gets past the mapping that was made for it.
+
 Ours: Millpond has no IAM, so a role is only a name that goes into the credentials. A
 pool need not have any.
 
@@ -19,10 +25,16 @@ Source: developer guide, role-based-access-control.md; RoleMapping of the model.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
-from millpond.core.identity_pools import IdentityPool, MappingRule, RoleMapping
+from millpond.core.identity_pools import (
+    IdentityPool,
+    MappingRule,
+    RoleMapping,
+    provider_of,
+)
+from millpond.core.login_tokens import audience
 from millpond.errors import (
     InvalidIdentityPoolConfigurationException,
     NotAuthorizedException,
@@ -89,16 +101,39 @@ def select_role(
     return role
 
 
+def can_apply(
+    pool: IdentityPool,
+    key: str,
+    client_ids: Callable[[str], Collection[str] | None],
+) -> bool:
+    """
+    Say whether a mapping under a key is for logins that the pool accepts.
+
+    Args:
+        client_ids: gives the ids of the applications at a provider; None for a provider
+            that the pool does not have.
+    """
+    if key in pool.login_providers or key in (pool.saml_provider_arns or ()):
+        return True
+    if key in (pool.open_id_connect_provider_arns or ()) and provider_of(key):
+        return True
+    provider_name, _, client_id = key.rpartition(":")
+    return bool(provider_name) and client_id in (client_ids(provider_name) or ())
+
+
 def _find_mapping(
     pool: IdentityPool, provider_name: str, claims: Mapping[str, Any]
 ) -> RoleMapping | None:
     """Find the mapping of a provider; one for the app's client goes before it."""
     mappings = pool.role_mappings or {}
-    # AWS: the key of a user pool is "<provider>:<client id>" (SetIdentityPoolRoles).
-    for client_id in _texts(claims.get("aud")):
-        if f"{provider_name}:{client_id}" in mappings:
-            return mappings[f"{provider_name}:{client_id}"]
-    return mappings.get(provider_name)
+    arns = pool.open_id_connect_provider_arns or ()
+    keys = [
+        # AWS: the key of a user pool has its client (SetIdentityPoolRoles).
+        *(f"{provider_name}:{client_id}" for client_id in audience(claims)),
+        provider_name,
+        *(arn for arn in arns if provider_of(arn) == provider_name),
+    ]
+    return next((mappings[key] for key in keys if key in mappings), None)
 
 
 def _offered(

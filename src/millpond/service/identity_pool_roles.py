@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from millpond.contract import cognito_identity as contract
 from millpond.core.identity_pools import IdentityPool, RoleMapping
-from millpond.core.role_selection import ROLE_ARN
+from millpond.core.role_selection import ROLE_ARN, can_apply
 from millpond.errors import InvalidParameterException
 from millpond.service.context import Caller, Context
 from millpond.service.identity_pools import get_pool
+from millpond.service.logins import find_audiences
 from millpond.service.refusals import identity_pool_not_found
 
 
@@ -27,6 +30,8 @@ async def set_identity_pool_roles(
     )
 
     def change(pool: IdentityPool) -> IdentityPool:
+        for provider_name in mappings or ():
+            _check_provider(context, pool, provider_name)
         return msgspec.structs.replace(
             pool, roles=request.roles, role_mappings=mappings
         )
@@ -44,6 +49,16 @@ async def get_identity_pool_roles(
     return msgspec.convert(
         pool, contract.GetIdentityPoolRolesResponse, from_attributes=True
     )
+
+
+def _check_provider(context: Context, pool: IdentityPool, key: str) -> None:
+    """Refuse a mapping that would never apply to a login."""
+    if not can_apply(pool, key, partial(find_audiences, context, pool)):
+        # AWS: this text (aws-cdk#7670, aws-cdk#22951).
+        raise InvalidParameterException(
+            f"{key} is not a valid RoleMapping ProviderName or is not a configured "
+            "provider."
+        )
 
 
 def _check_mapping(provider_name: str, mapping: contract.RoleMapping) -> None:

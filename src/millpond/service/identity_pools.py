@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,10 @@ from millpond.errors import InvalidParameterException, LimitExceededException
 from millpond.service.context import Caller, Context
 from millpond.service.refusals import identity_pool_not_found
 from millpond.stores.base import IdentityPoolStore
+
+# AWS: all else that an update leaves out goes back to its default (API reference), but
+# Terraform sends neither of these, and finds both as they were.
+_KEPT_WHEN_LEFT_OUT: Final = ("developer_provider_name", "identity_pool_tags")
 
 
 async def create_identity_pool(
@@ -63,19 +68,18 @@ async def adopt_identity_pool(
 async def update_identity_pool(
     context: Context, caller: Caller, request: contract.UpdateIdentityPoolRequest
 ) -> contract.IdentityPool:
-    """Replace the description of a pool; configuration, roles and trigger stay."""
+    """Replace the description of a pool; all else that is kept of it stays."""
     described = _described(request.identity_pool_id, request)
+    given = {name: getattr(described, name) for name in request.__struct_fields__}
+    for name in _KEPT_WHEN_LEFT_OUT:
+        if given[name] is None:
+            del given[name]
 
     def change(pool: IdentityPool) -> IdentityPool:
-        _keep_developer_provider(pool, described.developer_provider_name)
-        return msgspec.structs.replace(
-            described,
-            push=pool.push,
-            stream=pool.stream,
-            roles=pool.roles,
-            role_mappings=pool.role_mappings,
-            sync_trigger=pool.sync_trigger,
-        )
+        changed = msgspec.structs.replace(pool, **given)
+        _keep_developer_provider(pool, changed.developer_provider_name)
+        _check_developer_provider(changed)
+        return changed
 
     pool = await context.store.update_identity_pool(request.identity_pool_id, change)
     if pool is None:
@@ -84,7 +88,7 @@ async def update_identity_pool(
 
 
 def _keep_developer_provider(pool: IdentityPool, name: str | None) -> None:
-    """Refuse to change or to drop the name, which users' identities are tied to."""
+    """Refuse to change the name, which users' identities are tied to."""
     # AWS: once it is set it stays (model, DeveloperProviderName).
     if pool.developer_provider_name not in (None, name):
         raise InvalidParameterException(
@@ -163,6 +167,12 @@ def _described(
     check_tags(request.identity_pool_tags or {})
     given = {**msgspec.structs.asdict(request), "identity_pool_id": identity_pool_id}
     pool = msgspec.convert(given, IdentityPool, from_attributes=True)
+    _check_developer_provider(pool)
+    return pool
+
+
+def _check_developer_provider(pool: IdentityPool) -> None:
+    """Refuse a pool whose developer has the name of one of its login providers."""
     name = pool.developer_provider_name
     if name in pool.login_providers | COGNITO_PROVIDERS:
         # Ours: a login is known by its provider's name, so the developer's word for a
@@ -170,7 +180,6 @@ def _described(
         raise InvalidParameterException(
             f"DeveloperProviderName '{name}' is the name of a login provider."
         )
-    return pool
 
 
 def _answer(pool: IdentityPool) -> contract.IdentityPool:

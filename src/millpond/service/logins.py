@@ -185,7 +185,7 @@ async def _verify_public(
             f"Identity pool - {pool.identity_pool_id} does not have identity providers "
             "configured."
         )
-    audiences = _audiences(context, pool, provider_name)
+    audiences = find_audiences(context, pool, provider_name)
     if audiences is None:
         # AWS: this text (amplify-js#2067).
         raise NotAuthorizedException(
@@ -202,7 +202,7 @@ async def _verify_public(
     )
 
 
-def _audiences(
+def find_audiences(
     context: Context, pool: IdentityPool, provider_name: str
 ) -> frozenset[str] | None:
     """Collect the app's ids at a provider; None when the pool does not have it."""
