@@ -45,6 +45,7 @@ PAGE_POOLS_MAX: Final = 60  # AWS: model, QueryLimit
 LOGIN_PROVIDERS_MAX: Final = 10  # AWS: model, IdentityProviders
 PROVIDER_NAME_CHARS_MAX: Final = 128  # AWS: model, IdentityProviderName
 TAGS_MAX: Final = 50  # AWS: model, IdentityPoolTagsType
+TAG_VALUE_CHARS_MAX: Final = 256  # AWS: model, TagValueType, PrincipalTagValue
 LOGINS_MAX: Final = 10  # AWS: model, LoginsMap
 LOGIN_TOKEN_CHARS_MAX: Final = 50_000  # AWS: model, IdentityProviderToken
 LOGINS_PER_IDENTITY_MAX: Final = 20  # AWS: model, MergeDeveloperIdentities

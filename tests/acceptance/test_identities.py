@@ -998,6 +998,44 @@ class TestTokens:
             f"arn:aws:iam::000000000000:oidc-provider/{provider.name}:OIDC:ed",
         ]
 
+    def test_mapped_claims_come_along(self, device, developer, pool, provider):
+        """Tokens carry the tags that the pool's map makes of the user's claims."""
+        developer.set_principal_tag_attribute_map(
+            IdentityPoolId=pool,
+            IdentityProviderName=provider.name,
+            PrincipalTags={"tenant": "custom:tenant", "user": "sub", "none": "absent"},
+        )
+        logins = provider.logins("flo", **{"custom:tenant": "red"})
+        identity = get_id(device, pool, logins)
+
+        token = device.get_open_id_token(IdentityId=identity, Logins=logins)
+
+        assert _claims(token)["https://aws.amazon.com/tags"] == {
+            "principal_tags": {"tenant": ["red"], "user": ["flo"]}
+        }
+
+    def test_a_backend_says_its_users_tags(self, developer, backend, provider):
+        """What it says goes before its own map, and that before its user's login."""
+        pool = backend.pool
+        for name in (provider.name, PROVIDER):
+            developer.set_principal_tag_attribute_map(
+                IdentityPoolId=pool, IdentityProviderName=name, UseDefaults=True
+            )
+
+        token = developer.get_open_id_token_for_developer_identity(
+            IdentityPoolId=pool,
+            Logins={PROVIDER: "dan", **provider.logins("gus")},
+            PrincipalTags={"client": "console", "team": "red"},
+        )
+
+        assert _claims(token)["https://aws.amazon.com/tags"] == {
+            "principal_tags": {
+                "username": ["dan"],
+                "client": ["console"],
+                "team": ["red"],
+            }
+        }
+
     def test_no_classic_flow(self, developer, device):
         """Where the pool does not allow the classic flow, there is no token."""
         backend = Backend(developer, AllowClassicFlow=False)

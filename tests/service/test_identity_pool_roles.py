@@ -365,7 +365,10 @@ def test_a_mapping_that_could_never_apply_is_refused(play, key):
 
     async def scene(server):
         pool_id = await server.make_pool()
-        kept = {"roles": {"authenticated": USERS}, "role_mappings": {PROVIDER: TOKEN}}
+        kept: dict[str, Any] = {
+            "roles": {"authenticated": USERS},
+            "role_mappings": {PROVIDER: TOKEN},
+        }
         await server.call("set_identity_pool_roles", identity_pool_id=pool_id, **kept)
         message = await server.refused(
             InvalidParameterException,

@@ -84,6 +84,13 @@ class RoleMapping(msgspec.Struct, frozen=True, kw_only=True):
     rules_configuration: RulesConfiguration | None = None
 
 
+class PrincipalTagMap(msgspec.Struct, frozen=True, kw_only=True):
+    """Which claims of one provider's logins become tags (`core.principal_tags`)."""
+
+    use_defaults: bool | None = None
+    principal_tags: dict[str, str] | None = None  # the claim, by the key of the tag
+
+
 class IdentityPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An identity pool: its description, its configuration and its roles."""
 
@@ -103,6 +110,8 @@ class IdentityPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The ARN of the role of an `authenticated` and an `unauthenticated` identity."""
     role_mappings: dict[str, RoleMapping] | None = None
     """By login provider; for a user pool, by `<provider>:<client id>` too."""
+    principal_tag_maps: dict[str, PrincipalTagMap] | None = None
+    """By provider, the developer's own too."""
     sync_trigger: str | None = None
     """What is called before a user's update: a function's ARN or a URL."""
 
@@ -116,6 +125,21 @@ class IdentityPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
                 *(e.provider_name or "" for e in self.cognito_identity_providers or ()),
             ]
         )
+
+    def has_provider(self, key: str) -> bool:
+        """Say whether a login provider of the pool has that name or that ARN."""
+        if key in self.login_providers or key in (self.saml_provider_arns or ()):
+            return bool(key)
+        return key in (self.open_id_connect_provider_arns or ()) and bool(
+            provider_of(key)
+        )
+
+    def find_principal_tag_map(self, provider_name: str) -> PrincipalTagMap | None:
+        """Find the map of a provider, whether it is keyed by name or by ARN."""
+        arns = self.open_id_connect_provider_arns or ()
+        keys = [provider_name, *(e for e in arns if provider_of(e) == provider_name)]
+        maps = self.principal_tag_maps or {}
+        return next((maps[key] for key in keys if key in maps), None)
 
 
 def provider_of(arn: str) -> str:

@@ -113,9 +113,7 @@ def can_apply(
         client_ids: gives the ids of the applications at a provider; None for a provider
             that the pool does not have.
     """
-    if key in pool.login_providers or key in (pool.saml_provider_arns or ()):
-        return True
-    if key in (pool.open_id_connect_provider_arns or ()) and provider_of(key):
+    if pool.has_provider(key):
         return True
     provider_name, _, client_id = key.rpartition(":")
     return bool(provider_name) and client_id in (client_ids(provider_name) or ())

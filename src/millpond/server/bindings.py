@@ -26,6 +26,7 @@ from millpond.service import (
     identity_tokens,
     kinesis_records,
     live,
+    principal_tags,
     records,
     stream_details,
     tags,
@@ -58,6 +59,7 @@ APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
         (
             identity_pools,
             identity_pool_roles,
+            principal_tags,
             tags,
             identities,
             identity_tokens,

@@ -12,6 +12,7 @@ from millpond.core.identities import (
     identity_not_found,
 )
 from millpond.core.identity_pools import IdentityPool
+from millpond.core.principal_tags import principal_tags
 from millpond.errors import (
     InvalidParameterException,
     ResourceConflictException,
@@ -57,7 +58,11 @@ async def get_open_id_token_for_developer_identity(
         identity,
         proofs.all_logins,
         lifetime_s=request.token_duration or DEVELOPER_TOKEN_LIFETIME_S,
-        principal_tags=request.principal_tags,
+        principal_tags={
+            **principal_tags(pool, verified.provider_name, verified.claims),
+            **principal_tags(pool, name, {"sub": user, "aud": pool.identity_pool_id}),
+            **(request.principal_tags or {}),
+        },
     )
     return contract.GetOpenIdTokenForDeveloperIdentityResponse(
         identity_id=identity.identity_id, token=token

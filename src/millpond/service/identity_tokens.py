@@ -10,6 +10,7 @@ from millpond.core import openid
 from millpond.core.identities import Identity, Login, Proofs
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.login_tokens import token_expired
+from millpond.core.principal_tags import principal_tags
 from millpond.core.role_selection import (
     AUTHENTICATED,
     UNAUTHENTICATED,
@@ -91,6 +92,7 @@ async def get_open_id_token(
         identity,
         verified.proofs.used_by(identity),
         lifetime_s=_lifetime_s(context, verified.proofs),
+        principal_tags=principal_tags(pool, verified.provider_name, verified.claims),
     )
     return contract.GetOpenIdTokenResponse(
         identity_id=identity.identity_id, token=token
@@ -104,7 +106,7 @@ def issue_token(
     used: Sequence[Login],
     *,
     lifetime_s: int,
-    principal_tags: Mapping[str, str] | None = None,
+    principal_tags: Mapping[str, str],
 ) -> str:
     """
     Issue an OpenID token that vouches for an identity.

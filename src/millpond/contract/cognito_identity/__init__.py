@@ -2,11 +2,10 @@
 Amazon Cognito Identity, 2014-06-30: identity pools, their identities and their roles.
 
 Source: names, constraints and error lists are those of the API's model; who may call
-without a signature is its `authtype`. Left out are the maps of principal tags, which
-only IAM could apply. The texts are ours.
+without a signature is its `authtype`. The texts are ours.
 
-`identity_pools`, `identities` and `roles` hold the shapes; here are the table and the
-structures by name.
+`identity_pools`, `identities`, `roles` and `principal_tags` hold the shapes; here are
+the table and the structures by name.
 """
 
 from __future__ import annotations
@@ -54,6 +53,12 @@ from millpond.contract.cognito_identity.identity_pools import (
     UntagResourceResponse,
     UpdateIdentityPoolRequest,
 )
+from millpond.contract.cognito_identity.principal_tags import (
+    GetPrincipalTagAttributeMapRequest,
+    GetPrincipalTagAttributeMapResponse,
+    SetPrincipalTagAttributeMapRequest,
+    SetPrincipalTagAttributeMapResponse,
+)
 from millpond.contract.cognito_identity.roles import (
     GetIdentityPoolRolesRequest,
     GetIdentityPoolRolesResponse,
@@ -98,6 +103,8 @@ __all__ = [
     "GetOpenIdTokenForDeveloperIdentityResponse",
     "GetOpenIdTokenRequest",
     "GetOpenIdTokenResponse",
+    "GetPrincipalTagAttributeMapRequest",
+    "GetPrincipalTagAttributeMapResponse",
     "IdentityDescription",
     "IdentityPool",
     "IdentityPoolShortDescription",
@@ -115,6 +122,8 @@ __all__ = [
     "RoleMapping",
     "RulesConfigurationType",
     "SetIdentityPoolRolesRequest",
+    "SetPrincipalTagAttributeMapRequest",
+    "SetPrincipalTagAttributeMapResponse",
     "TagResourceRequest",
     "TagResourceResponse",
     "UnlinkDeveloperIdentityRequest",
@@ -209,6 +218,12 @@ API: Final = Api(
             errors=(*_LINKED, DeveloperUserAlreadyRegisteredException),
         ),
         Operation(
+            "GetPrincipalTagAttributeMap",
+            GetPrincipalTagAttributeMapRequest,
+            GetPrincipalTagAttributeMapResponse,
+            errors=_NAMED,
+        ),
+        Operation(
             "ListIdentities",
             ListIdentitiesRequest,
             ListIdentitiesResponse,
@@ -243,6 +258,12 @@ API: Final = Api(
             SetIdentityPoolRolesRequest,
             None,
             errors=(*_NAMED, ConcurrentModificationException),
+        ),
+        Operation(
+            "SetPrincipalTagAttributeMap",
+            SetPrincipalTagAttributeMapRequest,
+            SetPrincipalTagAttributeMapResponse,
+            errors=_NAMED,
         ),
         Operation(
             "TagResource", TagResourceRequest, TagResourceResponse, errors=_NAMED

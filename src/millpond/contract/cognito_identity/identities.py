@@ -82,7 +82,11 @@ PrincipalTagID = Annotated[
 ]
 PrincipalTagValue = Annotated[
     str,
-    text("PrincipalTagValue", "The value of a tag.", length=(1, 256)),  # AWS: model
+    text(
+        "PrincipalTagValue",
+        "The value of a tag.",
+        length=(1, limits.TAG_VALUE_CHARS_MAX),
+    ),
 ]
 DateType = Annotated[
     float,

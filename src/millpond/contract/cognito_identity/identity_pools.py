@@ -101,7 +101,7 @@ TagKeysType = Annotated[
 ]
 TagValueType = Annotated[
     str,
-    text("TagValueType", "The value of a tag.", length=(0, 256)),  # AWS: model
+    text("TagValueType", "The value of a tag.", length=(0, limits.TAG_VALUE_CHARS_MAX)),
 ]
 PaginationKey = Annotated[
     str,

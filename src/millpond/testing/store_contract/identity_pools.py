@@ -13,6 +13,7 @@ import pytest
 from millpond.core.identity_pools import (
     CognitoIdentityProvider,
     IdentityPool,
+    PrincipalTagMap,
     PushConfiguration,
     StreamConfiguration,
 )
@@ -54,6 +55,10 @@ def full_pool(identity_pool_id: str) -> IdentityPool:
         identity_pool_tags={"team": "", "\u00e9": "\U0001f9c0"},
         push=PushConfiguration(application_arns=["arn"], role_arn=None),
         stream=StreamConfiguration(stream_name="s", streaming_status="DISABLED"),
+        principal_tag_maps={
+            "a": PrincipalTagMap(principal_tags={"team": "custom:team"}),
+            "login.game": PrincipalTagMap(use_defaults=False),
+        },
         sync_trigger="https://hooks.example/\u00e9?a=b",
     )
 
