@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -113,6 +113,11 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield name or "millpond", path
 
 
+# What stands beside the package, and is imported by names of its own.
+REPOSITORY = Path(__file__).parents[1]
+BESIDE = [REPOSITORY / each for each in ("tests", "bench", "docs", "examples")]
+
+
 def part_of(module: str) -> str:
     """Say which row of the table a module belongs to."""
     pieces = module.split(".")
@@ -123,15 +128,24 @@ def part_of(module: str) -> str:
     raise AssertionError(f"{module} is in no row of the table")
 
 
-def imports(path: Path) -> Iterator[str]:
-    """List what a module imports, wherever in it, as dotted names."""
+def imports(path: Path, package: str | None = None) -> Iterator[str]:
+    """
+    List what a module imports, wherever in it, as dotted names.
+
+    Args:
+        package: that a relative import begins at; `None` where there may be none.
+    """
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name} has a relative import"
+            found = [each for each in (node.module,) if each]
+            if node.level:
+                assert package is not None, f"{path.name} has a relative import"
+                assert node.level == 1, f"{path.name} imports from above its package"
+                found.insert(0, package)
             for each in node.names:
-                yield f"{node.module}.{each.name}"
+                yield ".".join([*found, each.name])
 
 
 NAMES = {name for name, _ in modules()}
@@ -173,6 +187,75 @@ def test_the_table_names_what_there_is() -> None:
     assert present <= named
     missing = named - present - {"cli.demo"}
     assert not missing
+
+
+def find_circle(known_by: Mapping[str, Collection[str]]) -> list[str] | None:
+    """
+    Find modules that lead back to themselves.
+
+    Args:
+        known_by: what each module imports.
+    Returns:
+        The way round, beginning and ending with one module.
+    """
+    done: set[str] = set()
+    for start in known_by:
+        way: list[str] = []
+        # Each step is followed by a `None`, which ends it.
+        todo: list[str | None] = [start]
+        while todo:
+            module = todo.pop()
+            if module is None:
+                done.add(way.pop())
+            elif module in way:
+                return [*way[way.index(module) :], module]
+            elif module not in done:
+                way.append(module)
+                todo.append(None)
+                todo += sorted(known_by.get(module, ()))
+    return None
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Going from a module to those it imports, wherever in it, never leads back."""
+    known = {
+        module: {each for each in map(ours, imports(path)) if each} - {module}
+        for module, path in modules()
+    }
+
+    assert find_circle(known) is None
+
+
+@pytest.mark.parametrize("folder", BESIDE, ids=lambda each: each.name)
+def test_nothing_beside_the_package_is_a_circle(folder: Path) -> None:
+    """That holds for the tests, the benchmarks and the examples, too."""
+    names = {
+        ".".join(path.relative_to(folder).with_suffix("").parts): path
+        for path in folder.rglob("*.py")
+        if "node_modules" not in path.parts
+    }
+
+    def local(imported: str) -> str:
+        while imported and imported not in names:
+            imported = imported.rpartition(".")[0]
+        return imported  # empty: it is not from here
+
+    known = {
+        module: {*map(local, imports(path, module.rpartition(".")[0]))} - {"", module}
+        for module, path in names.items()
+    }
+
+    assert names
+    assert find_circle(known) is None
+
+
+def test_a_circle_is_found() -> None:
+    """Short, long, and behind modules that belong to none; two ways are no circle."""
+    assert find_circle({"a": {"b"}, "b": {"a"}}) == ["a", "b", "a"]
+    assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}) == [
+        *("b", "c", "d", "b")
+    ]
+    assert find_circle({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}, "d": set()}) is None
 
 
 def test_the_table_has_no_circle() -> None:

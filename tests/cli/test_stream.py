@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from acceptance.sync_client import Dataset, create_pool, new_identity, remove, replace
-from millpond.cli.stream import _describe, plain
+from millpond.cli.administration import plain
+from millpond.cli.stream import _describe
 from millpond.core import streaming
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId, StoredRecord

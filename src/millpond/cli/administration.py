@@ -58,3 +58,8 @@ def iso(time_ms: int) -> str:
     """Write a time for people, to the second."""
     moment = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
     return moment.isoformat(timespec="seconds")
+
+
+def plain(text: str) -> str:
+    """Show text that others wrote; a terminal must not be steered by it."""
+    return text if text.isprintable() else repr(text)[1:-1]

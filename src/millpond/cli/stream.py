@@ -11,6 +11,7 @@ from millpond.cli.administration import (
     CommandError,
     add_store_options,
     iso,
+    plain,
     run,
     show,
 )
@@ -267,11 +268,6 @@ def _time(time_ms: int) -> str:
         return iso(time_ms)
     except (ValueError, OverflowError, OSError):
         return "-"
-
-
-def plain(text: str) -> str:
-    """Show text from a stream; a terminal must not be steered by it."""
-    return text if text.isprintable() else repr(text)[1:-1]
 
 
 async def _verify(settings: Settings, options: argparse.Namespace) -> int:

@@ -25,8 +25,7 @@ from typing import Any, Final, NamedTuple
 
 from rich.console import Console
 
-from millpond.cli.administration import CommandError, show
-from millpond.cli.stream import plain
+from millpond.cli.administration import CommandError, plain, show
 from millpond.core.bulk_publish import BulkPublishStatus, Position, whole_pool
 from millpond.core.stream_comparison import Difference
 from millpond.core.stream_consumer import (

@@ -34,9 +34,8 @@ from millpond.stores.base import (
     RecordPage,
     RecordRange,
 )
-from millpond.stores.postgres import identity_pools
+from millpond.stores.postgres import heads, identity_pools
 from millpond.stores.postgres.database import Database, Session, run_again
-from millpond.stores.postgres.identities import hold_heads
 from millpond.stores.postgres.queries import Queries
 from millpond.stores.postgres.rows import to_state
 
@@ -73,7 +72,7 @@ class Datasets:
 
         async def holding(db: Session) -> Changes | None:
             await identity_pools.hold(db, dataset_id.identity_pool_id)
-            await hold_heads(db, dataset_id.identity_pool_id, [dataset_id.identity_id])
+            await heads.hold(db, dataset_id.identity_pool_id, [dataset_id.identity_id])
             saved, changes = await try_once(db)
             assert saved, "the head is held"
             return changes

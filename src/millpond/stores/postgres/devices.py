@@ -16,7 +16,7 @@ import msgspec
 from millpond.core.dataset_moves import DatasetMove
 from millpond.core.push import Device, Push
 from millpond.core.sync import DatasetId
-from millpond.stores.postgres import identities, leases
+from millpond.stores.postgres import heads, leases
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
 
@@ -35,7 +35,7 @@ class Devices:
         digest = hashlib.sha256(device.token.encode()).digest()
 
         async def job(db: Session) -> str | None:
-            await identities.hold_heads(db, names[0], names[1:])
+            await heads.hold(db, names[0], names[1:])
             if await db.value(SQL.has_identity, *names) is None:
                 return None
             device_id: str = await db.value(
@@ -80,7 +80,7 @@ class Devices:
         row = (*msgspec.structs.astuple(dataset_id), device_id)
 
         async def job(db: Session) -> bool:
-            await identities.hold_heads(db, row[0], [row[1]])
+            await heads.hold(db, row[0], [row[1]])
             if await db.value(SQL.is_subscribable, *row) is None:
                 return False
             await db.run(SQL.put_subscription, *row)
@@ -92,7 +92,7 @@ class Devices:
         row = (*msgspec.structs.astuple(dataset_id), device_id)
 
         async def job(db: Session) -> bool:
-            await identities.hold_heads(db, row[0], [row[1]])
+            await heads.hold(db, row[0], [row[1]])
             if await db.value(SQL.is_subscribable, *row) is None:
                 return False
             await db.run(SQL.delete_subscription, *row)

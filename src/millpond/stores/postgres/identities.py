@@ -13,8 +13,7 @@ identity, and lets a login have one owner.
 from __future__ import annotations
 
 import hashlib
-import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +28,7 @@ from millpond.core.identities import (
 )
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
 from millpond.errors import StoreError, StoreUnavailableError
-from millpond.stores.postgres import devices, identity_pools
+from millpond.stores.postgres import devices, heads, identity_pools
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
 from millpond.stores.postgres.rows import state_columns, to_state
@@ -39,13 +38,6 @@ LOADS_MAX: Final = 10  # of identities that others join meanwhile
 
 _encode = msgspec.json.Encoder().encode
 _decode_logins = msgspec.json.Decoder(list[tuple[str, str]]).decode
-
-
-async def hold_heads(db: Session, pool: str, identity_ids: Iterable[str]) -> None:
-    """Let nobody else write to these identities before the transaction ends."""
-    ids = sorted(set(identity_ids))
-    if ids:
-        await db.run(SQL.hold_heads, pool, ids, secrets.randbits(48))
 
 
 class Identities:
@@ -79,7 +71,7 @@ class Identities:
 
         async def job(db: Session) -> IdentityChanges | None:
             await identity_pools.hold(db, identity_pool_id)
-            await hold_heads(db, identity_pool_id, held)
+            await heads.hold(db, identity_pool_id, held)
             stored = await _load(db, identity_pool_id, identity_ids, logins)
             if stored is None:
                 return None
@@ -121,7 +113,7 @@ class Identities:
                 pools = sorted(pool for (pool,) in rows)
             for pool in pools:
                 await identity_pools.hold(db, pool)
-                await hold_heads(db, pool, [identity_id])
+                await heads.hold(db, pool, [identity_id])
                 await _delete_in(db, pool, identity_id, now_ms)
             return bool(pools)
 
@@ -293,5 +285,5 @@ async def _delete_in(db: Session, pool: str, identity_id: str, now_ms: int) -> N
         await db.run(SQL.delete_logins, digests)
     await db.run(SQL.delete_identity, identity_id, pool)
     size = sum(each.data_storage for each in datasets.values())
-    await db.run(SQL.leave_head, *names, -size, now_ms if datasets else None)
-    await db.run(SQL.drop_head, *names)
+    date_ms = now_ms if datasets else None
+    await heads.leave(db, *names, bytes_added=-size, date_ms=date_ms)
