@@ -30,6 +30,7 @@ clients have reported them.
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -55,6 +56,14 @@ class Login(msgspec.Struct, frozen=True, gc=False, order=True):
     subject: str
 
 
+class IdentityKind(enum.Enum):
+    """What an identity is at a time."""
+
+    USER = 0  # it has or had a login
+    GUEST = 1
+    MERGED = 2  # into another one, and so disabled, whatever it was
+
+
 class Identity(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An identity with its logins."""
 
@@ -65,6 +74,13 @@ class Identity(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     guest: bool = True  # it never had a login
     merged_into: str | None = None  # then it is disabled
     logins: tuple[Login, ...] = ()  # in the order of provider and subject
+
+    @property
+    def kind(self) -> IdentityKind:
+        """What it is now."""
+        if self.merged_into is not None:
+            return IdentityKind.MERGED
+        return IdentityKind.GUEST if self.guest else IdentityKind.USER
 
 
 class StoredIdentities(msgspec.Struct, gc=False):

@@ -36,6 +36,7 @@ from millpond.core.bulk_publish_progress import SlicedRun
 from millpond.core.identities import (
     Identity,
     IdentityChanges,
+    IdentityKind,
     Login,
     StoredIdentities,
 )
@@ -144,6 +145,22 @@ class OutboxUsage(msgspec.Struct, frozen=True, gc=False):
     entries: int
     parked: int  # not among the entries
     oldest_ms: int | None  # when the oldest entry came; None without one, or not known
+
+
+class PoolOutboxUsage(msgspec.Struct, frozen=True, gc=False):
+    """How much of a pool waits in the outbox."""
+
+    identity_pool_id: str
+    usage: OutboxUsage
+
+
+class RegisteredDevice(msgspec.Struct, frozen=True, gc=False):
+    """A device, what it is subscribed to, and the pushes that wait for it."""
+
+    device: Device
+    dataset_names: tuple[str, ...]  # in order
+    waiting: int  # pushes
+    failures: int  # of the one of them that was tried most often
 
 
 class OutboxRange(NamedTuple):
@@ -313,6 +330,26 @@ class IdentityStore(Protocol):
         """
         ...
 
+    async def search_identities(
+        self,
+        identity_pool_id: str | None,
+        *,
+        prefix: str,
+        kind: IdentityKind | None,
+        after: str | None,
+        limit: int,
+    ) -> list[Identity] | None:
+        """
+        List identities by id whose id begins with `prefix`, those behind `after`; of a
+        pool or (None) of all of them. None: no such pool.
+
+        However few there are among others, hardly more rows are read than are given.
+
+        Args:
+            kind: of this kind alone; only for one pool.
+        """
+        ...
+
     async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:
         """
         Delete an identity, its logins and its datasets; where the pool streams, the
@@ -411,6 +448,12 @@ class DeviceStore(Protocol):
         """Find a device of an identity, of a pool that was not deleted."""
         ...
 
+    async def list_devices(
+        self, identity_pool_id: str, identity_id: str, *, after: str | None, limit: int
+    ) -> list[RegisteredDevice] | None:
+        """List devices of an identity by id, those behind `after`. None: no pool."""
+        ...
+
     async def put_endpoint(self, device: Device, endpoint_arn: str) -> None:
         """Note what the push service calls a device, if it is still the identity's."""
         ...
@@ -471,6 +514,14 @@ class OutboxStore(Protocol):
 
     async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
         """Tell how much waits, of one pool or (None) of all."""
+        ...
+
+    async def list_outbox_usage(
+        self, *, after: str | None, limit: int
+    ) -> list[PoolOutboxUsage]:
+        """
+        Tell by pool id how much waits, of pools behind `after` of which anything does.
+        """
         ...
 
     async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
@@ -642,6 +693,23 @@ class StreamStore(Protocol):
         self, stream_id: int, shard: int, *, after: int, limit: int, bytes_max: int
     ) -> list[StoredStreamRecord]:
         """List records of a shard above a sequence number, in order."""
+        ...
+
+    async def list_earlier_stream_records(
+        self,
+        stream_id: int,
+        shard: int,
+        *,
+        partition_key: str,
+        before: int | None,
+        limit: int,
+        bytes_max: int,
+    ) -> list[StoredStreamRecord]:
+        """
+        List records of a shard below a sequence number (None: from the end), the newest
+        first: at least one when there is any. Those of other partition keys come with
+        no data, which is not read.
+        """
         ...
 
     async def find_sequence_number(

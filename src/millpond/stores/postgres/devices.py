@@ -16,7 +16,8 @@ import msgspec
 from millpond.core.dataset_moves import DatasetMove
 from millpond.core.push import Device, Push
 from millpond.core.sync import DatasetId
-from millpond.stores.postgres import heads, leases
+from millpond.stores.base import RegisteredDevice
+from millpond.stores.postgres import heads, identity_pools, leases
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
 
@@ -58,6 +59,24 @@ class Devices:
         async with self.database.session("find_device") as db:
             row = await db.row(SQL.find_device, identity_id, device_id)
         return None if row is None else _device(row)
+
+    async def list_devices(
+        self, identity_pool_id: str, identity_id: str, *, after: str | None, limit: int
+    ) -> list[RegisteredDevice] | None:
+        bounds = (identity_pool_id, identity_id, after or "", limit)
+        async with self.database.moment("list_devices") as db:
+            if await identity_pools.find(db, identity_pool_id) is None:
+                return None
+            rows = await db.rows(SQL.list_registered_devices, *bounds)
+        return [
+            RegisteredDevice(
+                _device(row),
+                tuple(row["dataset_names"]),
+                row["waiting"],
+                row["failures"],
+            )
+            for row in rows
+        ]
 
     async def put_endpoint(self, device: Device, endpoint_arn: str) -> None:
         async with self.database.session("put_endpoint") as db:

@@ -23,6 +23,7 @@ from millpond.core.dataset_moves import DatasetMove, move_events
 from millpond.core.identities import (
     Identity,
     IdentityChanges,
+    IdentityKind,
     Login,
     StoredIdentities,
 )
@@ -32,6 +33,7 @@ from millpond.stores.postgres import devices, heads, identity_pools
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
 from millpond.stores.postgres.rows import state_columns, to_state
+from millpond.stores.prefixes import bounds_of
 
 SQL: Final = Queries("identities.sql")
 LOADS_MAX: Final = 10  # of identities that others join meanwhile
@@ -101,6 +103,29 @@ class Identities:
             if await identity_pools.find(db, identity_pool_id) is None:
                 return None
             rows = await db.rows(SQL.list_identities, *bounds)
+        return [_identity(row) for row in rows]
+
+    async def search_identities(
+        self,
+        identity_pool_id: str | None,
+        *,
+        prefix: str,
+        kind: IdentityKind | None,
+        after: str | None,
+        limit: int,
+    ) -> list[Identity] | None:
+        bounds = (*bounds_of(prefix, after), after or "", limit)
+        async with self.database.moment("search_identities") as db:
+            if identity_pool_id is None:
+                rows = await db.rows(SQL.search_identities, *bounds)
+            elif await identity_pools.find(db, identity_pool_id) is None:
+                return None
+            elif kind is None:
+                pool = (identity_pool_id,)
+                rows = await db.rows(SQL.search_identities_of_pool, *bounds, *pool)
+            else:
+                part = (identity_pool_id, kind.value)
+                rows = await db.rows(SQL.search_identities_of_kind, *bounds, *part)
         return [_identity(row) for row in rows]
 
     async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:

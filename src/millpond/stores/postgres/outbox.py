@@ -18,7 +18,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from millpond.stores.base import OutboxEntry, OutboxRange, OutboxUsage, ParkedEntry
+from millpond.stores.base import (
+    OutboxEntry,
+    OutboxRange,
+    OutboxUsage,
+    ParkedEntry,
+    PoolOutboxUsage,
+)
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.leases import Leases
 from millpond.stores.postgres.queries import Queries
@@ -79,6 +85,13 @@ class Outbox:
             else:
                 row = await db.row(SQL.measure_outbox_of_pool, identity_pool_id)
         return OutboxUsage(**row)
+
+    async def list_outbox_usage(
+        self, *, after: str | None, limit: int
+    ) -> list[PoolOutboxUsage]:
+        async with self.database.session("list_outbox_usage") as db:
+            rows = await db.rows(SQL.list_outbox_usage, after or "", limit)
+        return [PoolOutboxUsage(pool, OutboxUsage(*rest)) for pool, *rest in rows]
 
     async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
         async with self.database.session("find_outbox_range") as db:

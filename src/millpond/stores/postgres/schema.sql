@@ -112,6 +112,13 @@ CREATE TABLE identities (
 
 CREATE INDEX identities_by_pool ON identities (identity_pool_id, identity_id);
 
+-- Guests, users and merged identities are listed apart (`core.identities.IdentityKind`).
+CREATE INDEX identities_by_kind ON identities (
+    identity_pool_id,
+    (CASE WHEN merged_into IS NULL THEN guest::integer ELSE 2 END),
+    identity_id
+);
+
 -- From a login to its identity; the identity has the list. Looked up without knowing
 -- the identity, and so distributed by itself.
 CREATE TABLE logins (

@@ -18,6 +18,7 @@ from millpond.stores.postgres.queries import Queries
 
 SQL: Final = Queries("streams.sql")
 STREAM_ID_BITS: Final = 62
+SEQUENCE_NUMBER_MAX: Final = 2**63 - 1
 FOR_EVER_MS: Final = 2**62  # later than any arrival
 
 
@@ -90,22 +91,27 @@ class Streams:
     async def list_stream_records(
         self, stream_id: int, shard: int, *, after: int, limit: int, bytes_max: int
     ) -> list[StoredStreamRecord]:
-        found: list[StoredStreamRecord] = []
-        size = 0
-
-        def full(row: Any) -> bool:
-            nonlocal size
-            record = StoredStreamRecord(*row)
-            size += len(record.data)
-            if found and size > bytes_max:
-                return True
-            found.append(record)
-            return False
-
         async with self.database.moment("list_stream_records") as db:
             bounds = (shard_key(stream_id, shard), after, limit)
-            await db.rows_until(SQL.list_stream_records, *bounds, full=full)
-        return found
+            return await _take(
+                db, SQL.list_stream_records, *bounds, bytes_max=bytes_max
+            )
+
+    async def list_earlier_stream_records(
+        self,
+        stream_id: int,
+        shard: int,
+        *,
+        partition_key: str,
+        before: int | None,
+        limit: int,
+        bytes_max: int,
+    ) -> list[StoredStreamRecord]:
+        below = SEQUENCE_NUMBER_MAX if before is None else before
+        bounds = (shard_key(stream_id, shard), below, partition_key, limit)
+        async with self.database.moment("list_earlier_stream_records") as db:
+            sql = SQL.list_earlier_stream_records
+            return await _take(db, sql, *bounds, bytes_max=bytes_max)
 
     async def find_sequence_number(
         self, stream_id: int, shard: int, *, arrived_before_ms: int | None = None
@@ -131,6 +137,26 @@ class Streams:
                 SQL.find_stream_payload, payload_id, now_ms
             )
         return data
+
+
+async def _take(
+    db: Session, sql: str, *bounds: Any, bytes_max: int
+) -> list[StoredStreamRecord]:
+    """Take the first records, as many as there is room for, and one in any case."""
+    found: list[StoredStreamRecord] = []
+    size = 0
+
+    def full(row: Any) -> bool:
+        nonlocal size
+        record = StoredStreamRecord(*row)
+        size += len(record.data)
+        if found and size > bytes_max:
+            return True
+        found.append(record)
+        return False
+
+    await db.rows_until(sql, *bounds, full=full)
+    return found
 
 
 class _StreamGoneError(Exception):

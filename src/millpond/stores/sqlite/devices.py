@@ -13,6 +13,8 @@ from typing import Any, Final
 from millpond.core.dataset_moves import DatasetMove
 from millpond.core.push import Device, Push
 from millpond.core.sync import DatasetId, DatasetState, Notice
+from millpond.stores.base import RegisteredDevice
+from millpond.stores.sqlite import identity_pools
 from millpond.stores.sqlite.database import Database, Reader, Writer
 from millpond.stores.sqlite.queries import Queries
 
@@ -51,6 +53,24 @@ class Devices:
             row = (identity_id, device_id)
             rows = cursor.execute(SQL.find_device, row).fetchall()
         return _device(rows[0]) if rows else None
+
+    async def list_devices(
+        self, identity_pool_id: str, identity_id: str, *, after: str | None, limit: int
+    ) -> list[RegisteredDevice] | None:
+        bounds = (identity_pool_id, identity_id, after or "", limit)
+        with self.database.reading("list_devices") as cursor:
+            if identity_pools.find(cursor, identity_pool_id) is None:
+                return None
+            rows = cursor.execute(SQL.list_registered_devices, bounds).fetchall()
+            return [
+                RegisteredDevice(
+                    _device(columns),
+                    _subscriptions(cursor, columns[0]),
+                    waiting,
+                    failures,
+                )
+                for waiting, failures, *columns in rows
+            ]
 
     async def put_endpoint(self, device: Device, endpoint_arn: str) -> None:
         row = (device.identity_id, device.device_id, endpoint_arn)
@@ -198,6 +218,11 @@ def _find_subscribable(db: Reader, dataset_id: DatasetId, device_id: str) -> int
     )
     rows = db.execute(SQL.find_subscribable, row).fetchall()
     return int(rows[0][0]) if rows else None
+
+
+def _subscriptions(db: Reader, device_id: str) -> tuple[str, ...]:
+    rows = db.execute(SQL.list_subscriptions, (device_id,))
+    return tuple(dataset_name for (dataset_name,) in rows)
 
 
 def _device(columns: Sequence[Any]) -> Device:

@@ -10,11 +10,13 @@ from millpond.core.dataset_moves import DatasetMove, move_events
 from millpond.core.identities import (
     Identity,
     IdentityChanges,
+    IdentityKind,
     Login,
     StoredIdentities,
 )
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
 from millpond.errors import StoreError
+from millpond.stores.prefixes import bounds_of
 from millpond.stores.sqlite import datasets, devices, identity_pools
 from millpond.stores.sqlite.database import Database, Reader, Writer
 from millpond.stores.sqlite.queries import Queries
@@ -74,6 +76,29 @@ class Identities:
             rows = cursor.execute(
                 SQL.list_identities, (identity_pool_id, after or "", enabled, limit)
             ).fetchall()
+            return [_identity(cursor, row) for row in rows]
+
+    async def search_identities(
+        self,
+        identity_pool_id: str | None,
+        *,
+        prefix: str,
+        kind: IdentityKind | None,
+        after: str | None,
+        limit: int,
+    ) -> list[Identity] | None:
+        bounds: tuple[Any, ...] = (*bounds_of(prefix, after), after or "", limit)
+        with self.database.reading("search_identities") as cursor:
+            if identity_pool_id is None:
+                sql = SQL.search_identities
+            elif identity_pools.find(cursor, identity_pool_id) is None:
+                return None
+            elif kind is None:
+                sql, bounds = SQL.search_identities_of_pool, (*bounds, identity_pool_id)
+            else:
+                sql = SQL.search_identities_of_kind
+                bounds = (*bounds, identity_pool_id, kind.value)
+            rows = cursor.execute(sql, bounds).fetchall()
             return [_identity(cursor, row) for row in rows]
 
     async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from millpond.stores.base import OutboxEntry, OutboxRange, OutboxUsage, ParkedEntry
+from millpond.stores.base import (
+    OutboxEntry,
+    OutboxRange,
+    OutboxUsage,
+    ParkedEntry,
+    PoolOutboxUsage,
+)
 from millpond.stores.sqlite.database import Database, Reader, Writer
 from millpond.stores.sqlite.queries import Queries
 
@@ -51,6 +57,18 @@ class Outbox:
             return OutboxUsage(entries, parked, oldest_ms or None)
 
         return await self.database.read_slowly("measure_outbox", job)
+
+    async def list_outbox_usage(
+        self, *, after: str | None, limit: int
+    ) -> list[PoolOutboxUsage]:
+        def job(cursor: Reader) -> list[PoolOutboxUsage]:
+            rows = cursor.execute(SQL.list_outbox_usage, (after or "", limit))
+            return [
+                PoolOutboxUsage(pool, OutboxUsage(entries, parked, oldest_ms or None))
+                for pool, entries, parked, oldest_ms in rows
+            ]
+
+        return await self.database.read_slowly("list_outbox_usage", job)
 
     async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
         with self.database.reading("find_outbox_range") as cursor:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from millpond.stores.base import NewStreamRecord, StoredStreamRecord, Stream
-from millpond.stores.sqlite.database import Database, Reader, Writer
+from millpond.stores.sqlite.database import Database, Reader, Rows, Writer
 from millpond.stores.sqlite.queries import Queries
 
 SQL: Final = Queries("streams.sql")
+SEQUENCE_NUMBER_MAX: Final = 2**63 - 1
 
 
 class Streams:
@@ -66,18 +67,31 @@ class Streams:
         self, stream_id: int, shard: int, *, after: int, limit: int, bytes_max: int
     ) -> list[StoredStreamRecord]:
         def job(cursor: Reader) -> list[StoredStreamRecord]:
-            found: list[StoredStreamRecord] = []
-            size = 0
             bounds = (stream_id, shard, after, limit)
-            for row in cursor.execute(SQL.list_stream_records, bounds):
-                record = StoredStreamRecord(*row)
-                size += len(record.data)
-                if found and size > bytes_max:
-                    break
-                found.append(record)
-            return found
+            rows = cursor.execute(SQL.list_stream_records, bounds)
+            return _take(rows, bytes_max)
 
         return await self.streams_database.read_slowly("list_stream_records", job)
+
+    async def list_earlier_stream_records(
+        self,
+        stream_id: int,
+        shard: int,
+        *,
+        partition_key: str,
+        before: int | None,
+        limit: int,
+        bytes_max: int,
+    ) -> list[StoredStreamRecord]:
+        def job(cursor: Reader) -> list[StoredStreamRecord]:
+            below = SEQUENCE_NUMBER_MAX if before is None else before
+            bounds = (stream_id, shard, below, partition_key, limit)
+            rows = cursor.execute(SQL.list_earlier_stream_records, bounds)
+            return _take(rows, bytes_max)
+
+        return await self.streams_database.read_slowly(
+            "list_earlier_stream_records", job
+        )
 
     async def find_sequence_number(
         self, stream_id: int, shard: int, *, arrived_before_ms: int | None = None
@@ -109,6 +123,19 @@ class Streams:
                 SQL.find_stream_payload, (payload_id, now_ms)
             ).fetchall()
         return rows[0][0] if rows else None
+
+
+def _take(rows: Rows, bytes_max: int) -> list[StoredStreamRecord]:
+    """Take the first records, as many as there is room for, and one in any case."""
+    found: list[StoredStreamRecord] = []
+    size = 0
+    for row in rows:
+        record = StoredStreamRecord(*row)
+        size += len(record.data)
+        if found and size > bytes_max:
+            break
+        found.append(record)
+    return found
 
 
 def _first_arrival(cursor: Reader, time_ms: int) -> int:

@@ -24,6 +24,7 @@ from millpond.testing.store_contract.identity_pools import IdentityPoolContract
 from millpond.testing.store_contract.identity_updates import IdentityUpdateContract
 from millpond.testing.store_contract.keys import DeveloperKeyContract
 from millpond.testing.store_contract.lifecycle import LifecycleContract
+from millpond.testing.store_contract.looking import LookingContract
 from millpond.testing.store_contract.merged_datasets import MergedDatasetContract
 from millpond.testing.store_contract.merges import MergeContract
 from millpond.testing.store_contract.outbox import OutboxContract
@@ -56,5 +57,6 @@ class StoreContract(
     PurgeContract,
     LifecycleContract,
     CopyContract,
+    LookingContract,
 ):
     """The promises of `millpond.stores.base`, one test each."""

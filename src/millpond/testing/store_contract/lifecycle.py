@@ -84,6 +84,9 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "list_identities": lambda s: s.list_identities(
         POOL, after=None, limit=9, enabled=True
     ),
+    "search_identities": lambda s: s.search_identities(
+        None, prefix="us", kind=None, after=None, limit=9
+    ),
     "delete_identity": lambda s: s.delete_identity(BOB, now_ms=NOW_MS),
     "update_dataset": lambda s: s.update_dataset(
         PREFS, keys=["k"], session_id=b"s" * 16, decide=lambda stored: Changes()
@@ -94,6 +97,7 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "find_identity_usage": lambda s: s.find_identity_usage(POOL, ALICE),
     "put_device": lambda s: s.put_device(a_device(), devices_max=9),
     "find_device": lambda s: s.find_device(ALICE, "d1"),
+    "list_devices": lambda s: s.list_devices(POOL, ALICE, after=None, limit=9),
     "put_endpoint": lambda s: s.put_endpoint(a_device(), "arn"),
     "disable_device": lambda s: s.disable_device(a_device(), "arn"),
     "put_subscription": lambda s: s.put_subscription(PREFS, "d1"),
@@ -106,6 +110,7 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "list_outbox": lambda s: s.list_outbox(POOL, limit=9, bytes_max=9),
     "delete_outbox": lambda s: s.delete_outbox(POOL, [1]),
     "measure_outbox": lambda s: s.measure_outbox(None),
+    "list_outbox_usage": lambda s: s.list_outbox_usage(after=None, limit=9),
     "find_outbox_range": lambda s: s.find_outbox_range(POOL),
     "park_outbox": lambda s: s.park_outbox(POOL, {1: "refused"}, now_ms=NOW_MS),
     "list_parked_outbox": lambda s: s.list_parked_outbox(POOL, after=0, limit=9),
@@ -136,6 +141,9 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     ),
     "list_stream_records": lambda s: s.list_stream_records(
         1, 0, after=0, limit=9, bytes_max=9
+    ),
+    "list_earlier_stream_records": lambda s: s.list_earlier_stream_records(
+        1, 0, partition_key="k", before=None, limit=9, bytes_max=9
     ),
     "find_sequence_number": lambda s: s.find_sequence_number(
         1, 0, arrived_before_ms=NOW_MS

@@ -6,6 +6,27 @@ JOIN identity_pools AS pool
     ON pool.identity_pool_id = device.identity_pool_id AND NOT pool.deleted
 WHERE device.identity_id = $1 AND device.device_id = $2;
 
+-- name: list_registered_devices
+SELECT device_id, identity_pool_id, identity_id, platform, token, registration_date_ms,
+    endpoint_arn, disabled,
+    ARRAY (
+        SELECT dataset_name FROM subscriptions AS s
+        WHERE s.identity_id = $2 AND s.identity_pool_id = $1
+            AND s.device_id = device.device_id
+        ORDER BY dataset_name
+    ) AS dataset_names,
+    (
+        SELECT count(*) FROM pushes AS p
+        WHERE p.identity_id = $2 AND p.device_id = device.device_id
+    ) AS waiting,
+    (
+        SELECT coalesce(max(failures), 0) FROM pushes AS p
+        WHERE p.identity_id = $2 AND p.device_id = device.device_id
+    ) AS failures
+FROM devices AS device
+WHERE identity_id = $2 AND identity_pool_id = $1 AND device_id > $3
+ORDER BY device_id LIMIT $4;
+
 -- name: has_identity
 SELECT 1 FROM identities AS identity
 JOIN identity_pools AS pool

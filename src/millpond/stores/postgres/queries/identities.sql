@@ -24,6 +24,33 @@ FROM identities
 WHERE identity_pool_id = $1 AND identity_id > $2 AND (NOT $3 OR merged_into IS NULL)
 ORDER BY identity_id LIMIT $4;
 
+-- name: search_identities
+SELECT identity.identity_pool_id, identity_id, creation_date_ms,
+    last_modified_date_ms, guest, merged_into, logins
+FROM identities AS identity
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = identity.identity_pool_id AND NOT pool.deleted
+WHERE identity_id >= $1 AND identity_id < $2 AND identity_id <> $3
+ORDER BY identity_id LIMIT $4;
+
+-- name: search_identities_of_pool
+SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
+    merged_into, logins
+FROM identities
+WHERE identity_pool_id = $5
+    AND identity_id >= $1 AND identity_id < $2 AND identity_id <> $3
+ORDER BY identity_id LIMIT $4;
+
+-- name: search_identities_of_kind
+-- The expression is that of the index.
+SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
+    merged_into, logins
+FROM identities
+WHERE identity_pool_id = $5
+    AND CASE WHEN merged_into IS NULL THEN guest::integer ELSE 2 END = $6
+    AND identity_id >= $1 AND identity_id < $2 AND identity_id <> $3
+ORDER BY identity_id LIMIT $4;
+
 -- name: list_logins_of
 SELECT identity_id, logins FROM identities
 WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1;

@@ -33,6 +33,24 @@ SELECT (SELECT count(*) FROM outbox WHERE identity_pool_id = $1) AS entries,
         ORDER BY outbox_id LIMIT 1
     ) AS oldest_ms;
 
+-- name: list_outbox_usage
+-- In a form that Citus takes, too: of no subquery that depends on a reference table.
+SELECT waiting.identity_pool_id, sum(entries)::bigint AS entries,
+    sum(parked)::bigint AS parked, min(oldest_ms) AS oldest_ms
+FROM (
+    SELECT identity_pool_id, count(*) AS entries, 0 AS parked,
+        min(created_ms) AS oldest_ms
+    FROM outbox WHERE identity_pool_id > $1 GROUP BY identity_pool_id
+    UNION ALL
+    SELECT identity_pool_id, 0 AS entries, count(*) AS parked,
+        NULL::bigint AS oldest_ms
+    FROM parked_outbox WHERE identity_pool_id > $1 GROUP BY identity_pool_id
+) AS waiting
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = waiting.identity_pool_id AND NOT pool.deleted
+GROUP BY waiting.identity_pool_id
+ORDER BY waiting.identity_pool_id LIMIT $2;
+
 -- name: find_outbox_range
 SELECT min(outbox_id), max(outbox_id) FROM outbox WHERE identity_pool_id = $1;
 

@@ -27,6 +27,13 @@ SELECT sequence_number, partition_key, arrival_ms, data FROM stream_records
 WHERE shard_key = $1 AND sequence_number > $2
 ORDER BY sequence_number LIMIT $3;
 
+-- name: list_earlier_stream_records
+SELECT sequence_number, partition_key, arrival_ms,
+    CASE WHEN partition_key = $3 THEN data ELSE ''::bytea END AS data
+FROM stream_records
+WHERE shard_key = $1 AND sequence_number < $2
+ORDER BY sequence_number DESC LIMIT $4;
+
 -- name: find_last_sequence_number
 SELECT coalesce(max(sequence_number), 0) FROM stream_records
 WHERE shard_key = $1;

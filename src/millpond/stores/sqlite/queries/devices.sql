@@ -5,6 +5,24 @@ FROM devices AS device JOIN identity_pools AS pool
     ON pool.identity_pool_id = device.identity_pool_id AND pool.deleted = 0
 WHERE identity_id = ? AND device_id = ?;
 
+-- name: list_registered_devices
+SELECT
+    (SELECT count(*) FROM pushes WHERE pushes.device_id = device.device_id),
+    (
+        SELECT coalesce(max(failures), 0) FROM pushes
+        WHERE pushes.device_id = device.device_id
+    ),
+    device_id, identity_pool_id, identity_id, platform, token, registration_date_ms,
+    endpoint_arn, disabled
+FROM devices AS device
+WHERE identity_pool_id = ? AND identity_id = ? AND device_id > ?
+ORDER BY device_id LIMIT ?;
+
+-- name: list_subscriptions
+SELECT dataset_name
+FROM subscriptions JOIN datasets USING (dataset_number)
+WHERE device_id = ? ORDER BY dataset_name;
+
 -- name: put_device
 INSERT INTO devices (
     device_id, identity_pool_id, identity_id, platform, token, registration_date_ms

@@ -23,6 +23,32 @@ FROM identities
 WHERE identity_pool_id = ? AND identity_id > ? AND (NOT ? OR merged_into IS NULL)
 ORDER BY identity_id LIMIT ?;
 
+-- name: search_identities
+SELECT identity_id, identity.identity_pool_id, creation_date_ms, last_modified_date_ms,
+    guest, merged_into
+FROM identities AS identity CROSS JOIN identity_pools AS pool
+    ON pool.identity_pool_id = identity.identity_pool_id AND pool.deleted = 0
+WHERE identity_id >= ?1 AND identity_id < ?2 AND identity_id <> ?3
+ORDER BY identity_id LIMIT ?4;
+
+-- name: search_identities_of_pool
+SELECT identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms,
+    guest, merged_into
+FROM identities
+WHERE identity_pool_id = ?5
+    AND identity_id >= ?1 AND identity_id < ?2 AND identity_id <> ?3
+ORDER BY identity_id LIMIT ?4;
+
+-- name: search_identities_of_kind
+-- The expression is that of the index, which SQLite would not choose by itself.
+SELECT identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms,
+    guest, merged_into
+FROM identities INDEXED BY identities_by_kind
+WHERE identity_pool_id = ?5
+    AND CASE WHEN merged_into IS NULL THEN guest ELSE 2 END = ?6
+    AND identity_id >= ?1 AND identity_id < ?2 AND identity_id <> ?3
+ORDER BY identity_id LIMIT ?4;
+
 -- name: put_identity
 INSERT INTO identities (
     identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms, guest,

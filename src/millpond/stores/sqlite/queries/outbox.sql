@@ -25,6 +25,23 @@ SELECT (SELECT count(*) FROM outbox WHERE identity_pool_id = ?1),
         ORDER BY outbox_id LIMIT 1
     );
 
+-- name: list_outbox_usage
+SELECT pool.identity_pool_id,
+    (SELECT count(*) FROM outbox WHERE identity_pool_id = pool.identity_pool_id),
+    (SELECT count(*) FROM parked_outbox WHERE identity_pool_id = pool.identity_pool_id),
+    (
+        SELECT created_ms FROM outbox WHERE identity_pool_id = pool.identity_pool_id
+        ORDER BY outbox_id LIMIT 1
+    )
+FROM identity_pools AS pool
+WHERE pool.identity_pool_id > ? AND deleted = 0 AND (
+    EXISTS (SELECT 1 FROM outbox WHERE identity_pool_id = pool.identity_pool_id)
+    OR EXISTS (
+        SELECT 1 FROM parked_outbox WHERE identity_pool_id = pool.identity_pool_id
+    )
+)
+ORDER BY pool.identity_pool_id LIMIT ?;
+
 -- name: find_outbox_range
 SELECT (SELECT min(outbox_id) FROM outbox WHERE identity_pool_id = ?1),
     (SELECT max(outbox_id) FROM outbox WHERE identity_pool_id = ?1);

@@ -26,6 +26,13 @@ SELECT sequence_number, partition_key, arrival_ms, data FROM stream_records
 WHERE stream_id = ? AND shard = ? AND sequence_number > ?
 ORDER BY sequence_number LIMIT ?;
 
+-- name: list_earlier_stream_records
+SELECT sequence_number, partition_key, arrival_ms,
+    CASE WHEN partition_key = ?4 THEN data ELSE x'' END
+FROM stream_records
+WHERE stream_id = ?1 AND shard = ?2 AND sequence_number < ?3
+ORDER BY sequence_number DESC LIMIT ?5;
+
 -- name: find_last_sequence_number
 SELECT coalesce(max(sequence_number), 0) FROM stream_records
 WHERE stream_id = ? AND shard = ?;

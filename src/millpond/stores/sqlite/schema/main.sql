@@ -29,6 +29,11 @@ CREATE TABLE identities (
 
 CREATE INDEX identities_by_pool ON identities (identity_pool_id, identity_id);
 
+-- Guests, users and merged identities are listed apart (`core.identities.IdentityKind`).
+CREATE INDEX identities_by_kind ON identities (
+    identity_pool_id, (CASE WHEN merged_into IS NULL THEN guest ELSE 2 END), identity_id
+);
+
 -- The subject is the provider's name for a user; for the developer provider of the pool
 -- it is the developer user identifier.
 CREATE TABLE logins (
