@@ -93,15 +93,6 @@ def test_the_page_of_the_api_lists_its_commands(run):
     assert all(f"* {each}\n" in result.out for each in SERVICE.commands)
 
 
-def test_the_page_of_the_program_lists_its_commands(run):
-    """`millpond help` names the local commands and the APIs."""
-    result = run("help")
-
-    assert result.code == 0
-    for name in ("serve", "key", "demo", "cognito-sync"):
-        assert f"* {name}: " in result.out
-
-
 def test_help_may_stand_before_other_options(run, pool):
     """The word `help` wins over options that are known and complete."""
     words = ("get-bulk-publish-details", "help", "--identity-pool-id", pool)

@@ -15,8 +15,8 @@ import pytest
 import millpond
 from cli.shells import Shell
 from millpond.cli.api.model import ServiceModel, command_name
+from millpond.cli.commands import COMMANDS
 from millpond.cli.completion import SHELLS, bash_line, local, script, words
-from millpond.cli.main import LOCAL_COMMANDS
 from millpond.contract.cognito_sync import API
 
 SOURCE = str(Path(millpond.__file__).parent.parent)
@@ -36,7 +36,7 @@ def test_commands():
     found = texts("")
 
     assert found[0] == "cognito-sync"
-    assert {*LOCAL_COMMANDS, "help"} < set(found)
+    assert {*COMMANDS, "help"} < set(found)
     assert texts("cog")[0] == "cognito-sync"
 
 
@@ -210,10 +210,10 @@ def agree(command: local.Command, parser: argparse.ArgumentParser) -> None:
             agree(nested, inner)
 
 
-@pytest.mark.parametrize("name", LOCAL_COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_of_our_own_commands_is_right(name):
     """Completion knows what the parser of each command knows: see completion/local."""
-    parser = importlib.import_module(LOCAL_COMMANDS[name][0]).make_parser()
+    parser = importlib.import_module(COMMANDS[name].module).make_parser()
 
     agree(local.COMMANDS[name], parser)
 

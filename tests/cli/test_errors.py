@@ -30,14 +30,16 @@ def test_the_usage_block():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "the following arguments are required: command"),
-        ([SYNC], "the following arguments are required: operation"),
+        (["--output", "text"], "the following arguments are required: command"),
+        (
+            [SYNC, "--output", "text"],
+            "the following arguments are required: operation",
+        ),
         (
             [SYNC, "delete-dataset"],
             "the following arguments are required: --identity-pool-id, --identity-id, "
             "--dataset-name",
         ),
-        ([SYNC, DETAILS, "--help"], "the following arguments are required: "),
         (
             [SYNC, DETAILS, "--identity-pool-id"],
             "argument --identity-pool-id: expected",

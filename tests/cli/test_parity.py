@@ -18,6 +18,14 @@ _REPOSITORY = Path(__file__).parents[2]
 CORPUS = Path(os.environ.get(PLACE) or _REPOSITORY.parent / "shared" / "cli-parity")
 SAMPLE_MAX = 180
 TIMEOUT_S = 100
+# Where ours shows help, and the AWS CLI says how one may ask for it.
+HELP = {
+    "usage/nothing",
+    "usage/service-only",
+    "help/dash-h",
+    "help/service-dash-dash-help",
+    "help/top-dash-dash-help",
+}
 
 pytestmark = pytest.mark.skipif(
     not (CORPUS / "cases.jsonl").is_file(),
@@ -45,6 +53,7 @@ def sample(judge):
         for name, case in cases.items()
         # those that wait or count attempts take seconds each
         if case["category"] not in ("retry", "connection")
+        and name not in HELP
         and not case.get("quirk")
         and not judge.ACCIDENT.search(judge.err_text(golden[name]))
     ]

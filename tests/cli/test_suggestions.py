@@ -71,7 +71,7 @@ def test_an_option_that_is_given_is_not_what_was_meant(run, pool):
         ("serve", "--nonsense"),
         ("key", "nonsense"),
         ("serve", "--port"),
-        ("key",),
+        ("key", "--nonsense"),
     ],
 )
 def test_nothing_is_proposed_for_what_is_like_nothing(run, words):
@@ -88,11 +88,3 @@ def test_the_value_of_an_option_is_no_command(run):
 
     assert PROPOSAL.format("--nmae", "--name") in result.err
     assert "'lst'" not in result.err
-
-
-def test_help_of_our_own_commands_is_no_error(run):
-    """--help prints to standard output and exits with 0."""
-    result = run("key", "--help")
-
-    assert (result.code, result.err) == (0, "")
-    assert result.out.startswith("usage: millpond key")

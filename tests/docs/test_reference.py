@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from millpond import settings
-from millpond.cli.main import LOCAL_COMMANDS
+from millpond.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -58,7 +58,7 @@ def test_every_local_command_is_in_the_readme() -> None:
 
     missing = [
         name
-        for name in LOCAL_COMMANDS
+        for name in COMMANDS
         if f"millpond {name}" not in readme and f"make {name}" not in readme
     ]
 

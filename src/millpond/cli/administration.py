@@ -42,7 +42,17 @@ def add_store_options(*parsers: argparse.ArgumentParser) -> None:
     """Add the options of a store, and of the form of the output."""
     for each in parsers:
         add_settings_options(each)
-        each.add_argument("--output", choices=("text", "json"), default="text")
+        add_output_option(each)
+
+
+def add_output_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the form of the output."""
+    parser.add_argument(
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="form of the result [text]",
+    )
 
 
 def show(options: argparse.Namespace, document: Any, lines: list[str]) -> None:

@@ -74,7 +74,9 @@ def make_parser() -> argparse.ArgumentParser:
         "after Ctrl-C (the run goes on), 255 when it is refused or without an answer.",
         allow_abbrev=False,
     )
-    parser.add_argument("--identity-pool-id", required=True, metavar="ID")
+    parser.add_argument(
+        "--identity-pool-id", required=True, metavar="ID", help="the identity pool"
+    )
     parser.add_argument(
         "--wait", action="store_true", help="show the progress until the run has ended"
     )

@@ -60,7 +60,9 @@ def make_parser() -> argparse.ArgumentParser:
         "3 NOT_STARTED, 130 after Ctrl-C (the run goes on), 255 without an answer.",
         allow_abbrev=False,
     )
-    parser.add_argument("--identity-pool-id", required=True, metavar="ID")
+    parser.add_argument(
+        "--identity-pool-id", required=True, metavar="ID", help="the identity pool"
+    )
     parser.add_argument(
         "--watch", action="store_true", help="go on until the run has ended"
     )

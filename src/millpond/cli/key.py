@@ -33,7 +33,9 @@ def make_parser() -> argparse.ArgumentParser:
     create.add_argument("--name", default="", help="what the key is for")
     listing = commands.add_parser("list", help="list the keys, without their secrets")
     delete = commands.add_parser("delete", help="delete a key")
-    delete.add_argument("access_key_id", metavar="ACCESS_KEY_ID")
+    delete.add_argument(
+        "access_key_id", metavar="ACCESS_KEY_ID", help="its access key id"
+    )
     add_store_options(create, listing, delete)
     return parser
 

@@ -11,52 +11,13 @@ from __future__ import annotations
 
 import sys
 
+from millpond.cli import asking, page
 from millpond.cli.api.faults import Fault
+from millpond.cli.commands import COMMANDS
 
 TYPE_CHECKING = False  # importing typing for this constant would be dear
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Final
-
-# name -> module with `main(argv) -> int` and `make_parser()`, one line of help
-LOCAL_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "serve": ("millpond.cli.serve", "Run a server."),
-    "key": ("millpond.cli.key", "Create, list and remove developer access keys."),
-    "hook-secret": (
-        "millpond.cli.hook_secret",
-        "Print the secret that signs what sync triggers are sent.",
-    ),
-    "token-key": ("millpond.cli.token_key", "Rotate the keys that sign tokens."),
-    "pool": ("millpond.cli.pool", "Create a pool under the id that it has at AWS."),
-    "outbox": ("millpond.cli.outbox", "See what waits for a stream, or was refused."),
-    "stream": ("millpond.cli.stream", "Create, list, follow and verify streams."),
-    "migrate": (
-        "millpond.cli.migrate",
-        "Bring the schema of a store up to date, or spread it over servers.",
-    ),
-    "store": (
-        "millpond.cli.store",
-        "Copy everything to another store, or back a store up.",
-    ),
-    "demo": ("millpond.cli.demo", "Run a server with sample data, to try things out."),
-    "doctor": ("millpond.cli.doctor", "Find out why calls fail, and what to do."),
-    "bulk-publish": (
-        "millpond.cli.bulk_publish",
-        "Publish everything to the stream, and see how it goes.",
-    ),
-    "get-bulk-publish-details": (
-        "millpond.cli.bulk_publish_details",
-        "Say how a bulk publish goes, and watch it to its end.",
-    ),
-    "install-model": (
-        "millpond.cli.install_model",
-        "Make the AWS CLI and boto3 know the API without AWS.",
-    ),
-    "completion": (
-        "millpond.cli.completion",
-        "Print what makes a shell complete our commands.",
-    ),
-}
 
 _USAGE_ERROR: Final = 2
 _INTERRUPTED: Final = 130  # 128 and the number of the signal, as shells have it
@@ -86,12 +47,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if words and words[0] in LOCAL_COMMANDS:
-        return _run_local(words[0], words[1:])
+    words = asking.canonical(words, COMMANDS)
+    if words[0] in COMMANDS:
+        return _run_own(words[0], words[1:])
+    if words == [asking.HELP]:
+        from millpond.cli import help as pages
+
+        page.show(pages.program_page())
+        return 0
     from millpond.cli.api import command
 
     try:
-        return command.main(words, local_commands=LOCAL_COMMANDS)
+        return command.main(words, own_commands=list(COMMANDS))
     except (Fault, BrokenPipeError):
         raise
     except Exception as error:
@@ -101,13 +68,22 @@ def _dispatch(words: list[str]) -> int:
         raise Fault(str(error)) from error
 
 
-def _run_local(name: str, words: list[str]) -> int:
+def _run_own(name: str, words: list[str]) -> int:
     import importlib
 
-    module = importlib.import_module(LOCAL_COMMANDS[name][0])
+    module = importlib.import_module(COMMANDS[name].module)
+    if not words or asking.HELP in words or asking.is_asked(words):
+        parser = asking.page_asked(module.make_parser(), words)
+        if parser is not None:
+            from millpond.cli import help as pages
+
+            page.show(pages.command_page(parser, module))
+            return 0
+        if asking.is_asked(words):
+            words = asking.without(words)  # it is for what there is not
     try:
         status: int = module.main(words)
-    except SystemExit as done:  # argparse has printed help, or what is wrong
+    except SystemExit as done:  # argparse has told what is wrong
         if done.code == _USAGE_ERROR:
             from millpond.cli import near
 

@@ -35,7 +35,7 @@ def proposals(parser: ArgumentParser, words: Sequence[str]) -> str:
                 if action.choices is not None and value not in action.choices:
                     found.append(proposal(value, list(action.choices)))
             continue
-        choices = _choices(parser)
+        choices = choices_of(parser)
         if word not in choices:
             found.append(proposal(word, list(choices)))
         else:
@@ -43,8 +43,8 @@ def proposals(parser: ArgumentParser, words: Sequence[str]) -> str:
     return "".join(found)
 
 
-def _choices(parser: ArgumentParser) -> dict[str, ArgumentParser | None]:
-    """The words that may stand alone, with the parser of those that are commands."""
+def choices_of(parser: ArgumentParser) -> dict[str, ArgumentParser | None]:
+    """List the words that may stand alone, with the parsers of commands."""
     found: dict[str, ArgumentParser | None] = {}
     for action in parser._actions:
         if action.choices is None or action.option_strings:

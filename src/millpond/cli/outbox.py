@@ -37,10 +37,14 @@ def make_parser() -> argparse.ArgumentParser:
     retry = commands.add_parser("retry", help="let parked changes wait again")
     drop = commands.add_parser("drop", help="give parked changes up")
     for each in (listing, retry, drop):
-        each.add_argument("--identity-pool-id", required=True, metavar="ID")
+        each.add_argument(
+            "--identity-pool-id", required=True, metavar="ID", help="the identity pool"
+        )
     for each in (retry, drop):
         which = each.add_mutually_exclusive_group(required=True)
-        which.add_argument("--outbox-id", type=int, nargs="+", metavar="N")
+        which.add_argument(
+            "--outbox-id", type=int, nargs="+", metavar="N", help="those of these ids"
+        )
         which.add_argument("--all", action="store_true", help="all that are parked")
     add_store_options(listing, retry, drop)
     return parser

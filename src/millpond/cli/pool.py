@@ -24,7 +24,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     adopt = commands.add_parser("adopt", help="create a pool under its id at AWS")
-    adopt.add_argument("identity_pool_id", metavar="IDENTITY_POOL_ID")
+    adopt.add_argument(
+        "identity_pool_id", metavar="IDENTITY_POOL_ID", help="the id that it has at AWS"
+    )
     adopt.add_argument("--name", required=True, help="its name, for people")
     adopt.add_argument(
         "--allow-unauthenticated-identities",

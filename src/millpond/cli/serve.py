@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millpond import settings as settings_table
+from millpond.cli.page import STEP, prose
 from millpond.errors import MillpondError
 from millpond.settings import Settings
 
@@ -60,8 +60,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="millpond serve",
         description="Run the server until SIGTERM or Ctrl-C.",
-        epilog=_settings_help(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add_settings_options(parser)
@@ -72,19 +70,18 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings_help() -> str:
-    lines = [
-        "settings (in the file by name, in the environment as MILLPOND_ and the name "
-        "in capitals):",
-        "",
-    ]
+def help_sections() -> Iterator[tuple[str, Iterable[str]]]:
+    """List the settings, for the help page."""
+    yield "SETTINGS", _settings_help()
+
+
+def _settings_help() -> Iterator[str]:
+    yield from prose(
+        "In the file by name, in the environment as MILLPOND_ and the name in capitals."
+    )
     for row in settings_table.table():
-        default = f" [{row.default}]" if row.default else ""
-        lines.append(f"  {row.name}{default}")
-        lines += textwrap.wrap(
-            row.help, 78, initial_indent="      ", subsequent_indent="      "
-        )
-    return "\n".join(lines)
+        yield f"{row.name} [{row.default}]" if row.default else row.name
+        yield from prose(row.help, STEP)
 
 
 def _run(settings: Settings) -> None:

@@ -17,7 +17,13 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from millpond.cli.administration import CommandError, add_store_options, run, show
+from millpond.cli.administration import (
+    CommandError,
+    add_output_option,
+    add_store_options,
+    run,
+    show,
+)
 from millpond.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,7 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
         "was installed; a database has no place for them",
     )
     copy.set_defaults(settings=None)  # it names both places itself
-    copy.add_argument("--output", choices=("text", "json"), default="text")
+    add_output_option(copy)
     backup = commands.add_parser(
         "backup",
         help="copy an embedded store while it is in use",

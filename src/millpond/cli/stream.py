@@ -42,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     create = commands.add_parser("create", help="create an embedded stream")
-    create.add_argument("stream_name", metavar="NAME")
+    create.add_argument("stream_name", metavar="NAME", help="its name")
     create.add_argument(
         "--shards", type=_at_least_1, default=1, metavar="N", help="shards [1]"
     )
@@ -62,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_tail_options(tail: argparse.ArgumentParser) -> None:
-    tail.add_argument("stream_name", metavar="NAME")
+    tail.add_argument("stream_name", metavar="NAME", help="its name")
     tail.add_argument(
         "--from-start",
         action="store_true",
@@ -82,7 +82,9 @@ def _add_tail_options(tail: argparse.ArgumentParser) -> None:
 
 
 def _add_verify_options(verify: argparse.ArgumentParser) -> None:
-    verify.add_argument("--identity-pool-id", required=True, metavar="ID")
+    verify.add_argument(
+        "--identity-pool-id", required=True, metavar="ID", help="the identity pool"
+    )
     verify.add_argument(
         "--from",
         dest="stream_name",

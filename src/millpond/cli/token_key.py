@@ -40,7 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="retire a key that leaked, at once: no token that it signed is good any "
         "more",
     )
-    retire.add_argument("key_id", metavar="KEY_ID")
+    retire.add_argument("key_id", metavar="KEY_ID", help="its id")
     add_store_options(listing, rotate, retire)
     return parser
 

@@ -12,13 +12,14 @@ import os
 import sys
 
 from millpond import __version__
+from millpond.cli import page
 from millpond.cli.api import arguments, models
 from millpond.cli.api.faults import Fault, UsageFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Final
 
     from millpond.cli.api.configuration import Configuration
@@ -28,20 +29,28 @@ if TYPE_CHECKING:
 _TIME_FORMATS: Final = ("none", "wire", "iso8601")
 
 
-def main(words: Sequence[str], *, local_commands: Mapping[str, tuple[str, str]]) -> int:
-    """Run one command line whose command is an API or `help`."""
-    commands = [*models.CONTRACTS, *local_commands]
+def main(words: Sequence[str], *, own_commands: Sequence[str]) -> int:
+    """
+    Run one command line whose command is an API or `help`.
+
+    Args:
+        own_commands: names that are no API's; they are proposed, and refused here.
+    """
+    commands = [*models.CONTRACTS, *own_commands]
     try:
         options, rest = arguments.parse_globals(words, commands, _version())
     except SystemExit as done:  # --version has printed
         return int(done.code or 0)
-    if options.command in local_commands:
+    if options.command in own_commands:
         raise UsageFault.from_parser(
             f"argument command: {options.command} must be the first word"
         )
     query = _settle_globals(options)
     if options.command == "help":
-        return _show(lambda page: page.program_page(local_commands, models.CONTRACTS))
+        from millpond.cli.help import program_page
+
+        page.show(program_page())
+        return 0
     return _run_api(options, rest, query)
 
 
@@ -77,11 +86,11 @@ def _run_api(options: Namespace, words: Sequence[str], query: Any) -> int:
     service = ServiceModel.load(options.command)
     name, words = arguments.parse_operation(words, service.commands)
     if name == "help":
-        return _show(lambda page: page.service_page(service))
+        return _show(lambda pages: pages.service_page(service))
     operation = service.operation(name)
     given, unknown = arguments.parse_options(words, operation)
     if given.help == "help":
-        return _show(lambda page: page.operation_page(operation, name))
+        return _show(lambda pages: pages.operation_page(operation, name))
     if unknown:
         near = arguments.near_options(unknown, operation, given)
         raise UsageFault.unknown_options(unknown, near)
@@ -233,7 +242,7 @@ def _search(query: Any, result: Any) -> Any:
 
 def _show(write: Callable[[Any], str]) -> int:
     """Show a help page. AWS: whatever else stands on the line does no harm."""
-    from millpond.cli.api import help as page
+    from millpond.cli.api import help as pages
 
-    page.show(write(page))
+    page.show(write(pages))
     return 0

@@ -3,108 +3,61 @@ Help pages, written from the model.
 
 The sections in capitals are those of the AWS CLI's pages: name, description with who
 may call, synopsis, options, global options, output. Ours: the errors and the examples.
-The text is plain, without a manual-page renderer; on a terminal its headings are bold,
-and it goes through the pager that the environment names.
+How a page is laid out and shown is `cli.page`.
 """
 
 from __future__ import annotations
 
 import html
 import json
-import os
 import re
-import sys
-import textwrap
 
 from millpond.cli.api.arguments import GLOBAL_OPTIONS, options_beside
-from millpond.cli.api.faults import PROGRAM
 from millpond.cli.api.model import command_name
+from millpond.cli.page import (
+    STEP,
+    bullets,
+    indent,
+    is_narrow,
+    page,
+    prose,
+    section,
+    width,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
     from typing import Any, Final
 
     from millpond.cli.api.arguments import Option
     from millpond.cli.api.model import OperationModel, ServiceModel, Shape
 
-_WIDTH: Final = 78
-_INDENT: Final = 7
-_STEP: Final = 4
 _DEPTH_MAX: Final = 8
-_PROMINENT: Final = re.compile(r"(?m)^[A-Z][A-Za-z ]*$|(?<=^ {7})--[a-z0-9-]+")
 _TAG: Final = re.compile(r"<[^>]*>")
-
-
-def program_page(
-    local_commands: Mapping[str, tuple[str, str]], apis: Iterable[str]
-) -> str:
-    """Describe the program: its commands and its global options."""
-    commands = [f"{name}: {text}" for name, (_, text) in local_commands.items()]
-    commands += [f"{name}: Call the API of that name." for name in apis]
-    return _page(
-        _section("NAME", _prose(PROGRAM)),
-        _section(
-            "DESCRIPTION",
-            _prose("Keeps per-user data in step across devices; the server of it and "
-                   "the commands of its API, with the syntax of the AWS CLI."),
-        ),
-        _section("SYNOPSIS", _prose(f"{PROGRAM} [options] &lt;command&gt; "
-                                    "&lt;subcommand&gt; [parameters]")),
-        _section("GLOBAL OPTIONS", _global_options()),
-        _section("AVAILABLE COMMANDS", _bullets(commands)),
-    )  # fmt: skip
 
 
 def service_page(service: ServiceModel) -> str:
     """Describe an API: its operations."""
-    return _page(
-        _section("NAME", _prose(service.name)),
-        _section("DESCRIPTION", _prose(service.documentation)),
-        _section("AVAILABLE COMMANDS", _bullets([*service.commands, "help"])),
+    return page(
+        section("NAME", _prose(service.name)),
+        section("DESCRIPTION", _prose(service.documentation)),
+        section("AVAILABLE COMMANDS", bullets([*service.commands, "help"])),
     )
 
 
 def operation_page(operation: OperationModel, name: str) -> str:
     """Describe an operation: what it takes, answers and may refuse, and examples."""
-    return _page(
-        _section("NAME", _prose(name)),
-        _section("DESCRIPTION", _prose(operation.documentation)),
-        _section("SYNOPSIS", _synopsis(operation, name)),
-        _section("OPTIONS", _options(operation)),
-        _section("GLOBAL OPTIONS", _global_options()),
-        _section("OUTPUT", _output(operation)),
-        _section("Errors", _errors(operation)),
-        _section("Examples", _examples(operation)),
+    return page(
+        section("NAME", _prose(name)),
+        section("DESCRIPTION", _prose(operation.documentation)),
+        section("SYNOPSIS", _synopsis(operation, name)),
+        section("OPTIONS", _options(operation)),
+        section("GLOBAL OPTIONS", _global_options()),
+        section("OUTPUT", _output(operation)),
+        section("Errors", _errors(operation)),
+        section("Examples", _examples(operation), copied=True),
     )
-
-
-def show(page: str) -> None:
-    """Print a page; on a terminal, through MANPAGER, PAGER or less."""
-    # Ours: a pager only where somebody can page. The AWS CLI starts it on a pipe too.
-    if not sys.stdout.isatty():
-        sys.stdout.write(page)
-        return
-    import shlex
-    import subprocess
-
-    shown = _embolden(page)
-    pager = os.environ.get("MANPAGER") or os.environ.get("PAGER") or "less"
-    # less shows bold letters as such with R, and a short page without waiting with F.
-    environment = {"LESS": "FRX", **os.environ}
-    try:
-        subprocess.run(
-            shlex.split(pager), input=shown.encode(), env=environment, check=False
-        )
-    except OSError:
-        sys.stdout.write(shown)
-
-
-def _embolden(page: str) -> str:
-    """Make headings and the names of options bold, where a terminal can."""
-    if os.environ.get("TERM", "dumb") == "dumb" or os.environ.get("NO_COLOR"):
-        return page
-    return _PROMINENT.sub("\x1b[1m\\g<0>\x1b[m", page)
 
 
 def _synopsis(operation: OperationModel, name: str) -> Iterator[str]:
@@ -125,7 +78,7 @@ def _synopsis(operation: OperationModel, name: str) -> Iterator[str]:
 def _options(operation: OperationModel) -> Iterator[str]:
     for name, shape in operation.input.members.items():
         yield from _described(f"--{command_name(name)} ({shape.type})", shape, 0)
-        yield from _nested(shape, _STEP)
+        yield from _nested(shape, STEP)
         yield from _syntax(shape)
     for option in options_beside(operation):
         yield from _option(option)
@@ -138,10 +91,10 @@ def _global_options() -> Iterator[str]:
 
 def _option(option: Option) -> Iterator[str]:
     yield f"--{option.name} ({option.kind})"
-    yield from _prose(option.help, _STEP)
+    yield from _prose(option.help, STEP)
     # AWS: choices are listed for global options alone.
     if option.choices and option in GLOBAL_OPTIONS:
-        yield from _bullets(option.choices, _STEP)
+        yield from bullets(option.choices, STEP)
 
 
 def _output(operation: OperationModel) -> Iterator[str]:
@@ -155,44 +108,55 @@ def _output(operation: OperationModel) -> Iterator[str]:
 def _errors(operation: OperationModel) -> Iterator[str]:
     for error in operation.errors:
         yield f"{error} ({operation.service.error_status(error)})"
-        yield from _prose(operation.service.error_documentation(error), _STEP)
+        yield from _prose(operation.service.error_documentation(error), STEP)
 
 
 def _examples(operation: OperationModel) -> Iterator[str]:
     from millpond.cli.api.examples import examples
 
     for example in examples(operation):
-        yield example.caption
-        yield ""
-        yield from (f"{'':{_STEP}}{line}" for line in example.text.splitlines())
+        yield from prose(example.caption)
+        inner = 0 if is_narrow() else STEP
+        for line in example.text.splitlines():
+            yield from (f"{'':{inner}}{part}" for part in _narrowed(line))
         yield ""
 
 
-def _members(shape: Shape, indent: int) -> Iterator[str]:
+def _narrowed(line: str) -> Iterator[str]:
+    """Put the value of an option on a line of its own where both have no room."""
+    name, _, value = line.strip().partition(" ")
+    if len(line) <= width() - indent() or not name.startswith("--") or len(value) < 3:
+        yield line
+    else:
+        yield f"{'':{STEP}}{name} \\"
+        yield value
+
+
+def _members(shape: Shape, inner: int) -> Iterator[str]:
     for name, member in shape.members.items():
-        yield from _described(f"{name} -> ({member.type})", member, indent)
-        yield from _nested(member, indent + _STEP)
+        yield from _described(f"{name} -> ({member.type})", member, inner)
+        yield from _nested(member, inner + STEP)
 
 
-def _nested(shape: Shape, indent: int) -> Iterator[str]:
+def _nested(shape: Shape, inner: int) -> Iterator[str]:
     """Describe what a member is made of."""
-    if indent > _STEP * _DEPTH_MAX:
+    if inner > STEP * _DEPTH_MAX:
         return
     if shape.type == "structure":
-        yield from _members(shape, indent)
+        yield from _members(shape, inner)
     elif shape.type == "list":
-        yield from _described(f"({shape.member.type})", shape.member, indent)
-        yield from _nested(shape.member, indent + _STEP)
+        yield from _described(f"({shape.member.type})", shape.member, inner)
+        yield from _nested(shape.member, inner + STEP)
     elif shape.type == "map":
-        yield from _described(f"key -> ({shape.key.type})", shape.key, indent)
-        yield from _described(f"value -> ({shape.value.type})", shape.value, indent)
-        yield from _nested(shape.value, indent + _STEP)
+        yield from _described(f"key -> ({shape.key.type})", shape.key, inner)
+        yield from _described(f"value -> ({shape.value.type})", shape.value, inner)
+        yield from _nested(shape.value, inner + STEP)
 
 
-def _described(title: str, shape: Shape, indent: int) -> Iterator[str]:
+def _described(title: str, shape: Shape, inner: int) -> Iterator[str]:
     """Name something, and say what it is, if that is known."""
-    yield f"{'':{indent}}{title}"
-    prose = [*_prose(shape.documentation, indent + _STEP)]
+    yield f"{'':{inner}}{title}"
+    prose = [*_prose(shape.documentation, inner + STEP)]
     yield from prose or [""]
 
 
@@ -204,11 +168,11 @@ def _syntax(shape: Shape) -> Iterator[str]:
     if element.is_container:
         more = " ..." if shape.type == "list" else ""
         yield from ("Shorthand syntax:", "")
-        yield f"{'':{_STEP}}{_shorthand(element, top=True)}{more}"
+        yield f"{'':{STEP}}{_shorthand(element, top=True)}{more}"
         yield ""
     yield from ("JSON syntax:", "")
     for line in json.dumps(_sample(shape), indent=2).splitlines():
-        yield f"{'':{_STEP}}{line}"
+        yield f"{'':{STEP}}{line}"
     yield ""
 
 
@@ -236,27 +200,7 @@ def _sample(shape: Shape) -> Any:
     return "|".join(shape.enum) or shape.type
 
 
-def _page(*sections: str) -> str:
-    return "\n".join(sections)
-
-
-def _section(title: str, lines: Iterable[str]) -> str:
-    body = (f"{'':{_INDENT}}{line}".rstrip() for line in lines)
-    return "\n".join((title, *body)).rstrip() + "\n"
-
-
-def _bullets(items: Iterable[str], indent: int = 0) -> Iterator[str]:
-    for item in items:
-        yield f"{'':{indent}}* {item}"
-    yield ""
-
-
-def _prose(documentation: str, indent: int = 0) -> Iterator[str]:
+def _prose(documentation: str, inner: int = 0) -> Iterator[str]:
     """Fill the paragraphs of a text; an empty line follows each."""
     for paragraph in documentation.split("</p>"):
-        text = html.unescape(_TAG.sub("", paragraph))
-        if text.strip():
-            width = _WIDTH - _INDENT - indent
-            for line in textwrap.wrap(text, width, break_on_hyphens=False):
-                yield f"{'':{indent}}{line}"
-            yield ""
+        yield from prose(html.unescape(_TAG.sub("", paragraph)), inner)

@@ -13,8 +13,8 @@ import os
 from millpond.cli.api import models
 from millpond.cli.api.arguments import GLOBAL_OPTIONS, INPUT_JSON, options_beside
 from millpond.cli.api.model import ServiceModel, command_name
+from millpond.cli.commands import COMMANDS
 from millpond.cli.completion import local
-from millpond.cli.main import LOCAL_COMMANDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def _commands(*, with_local: bool) -> Iterator[Word]:
     for name in models.CONTRACTS:
         yield Word(name, f"Call {name}.")
     if with_local:
-        for name, (_, about) in LOCAL_COMMANDS.items():
-            yield Word(name, about)
+        for name, command in COMMANDS.items():
+            yield Word(name, command.about)
     yield Word(_HELP, "Show help.")
 
 

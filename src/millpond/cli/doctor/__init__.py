@@ -92,7 +92,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--identity-pool-id", metavar="ID", help="look at this pool and its stream too"
     )
-    parser.add_argument("--output", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="form of the result [text]",
+    )
     client.add_options(parser)
     # Who asks a doctor does not want to wait for the usual minute.
     parser.set_defaults(connect_timeout="5", read_timeout="10")
