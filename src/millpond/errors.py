@@ -264,6 +264,14 @@ class UnrecognizedClientException(ServiceException):
 
     http_status = 403
 
+    def __init__(self, message: str = "", *, access_key_id: str | None = None) -> None:
+        """
+        Args:
+            access_key_id: what nobody here knows; None where something else is wrong.
+        """
+        super().__init__(message)
+        self.access_key_id = access_key_id
+
 
 class ValidationException(ServiceException):
     """The input breaks a constraint."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
+import boto3
 import jwt
 import pytest
 from botocore import UNSIGNED
@@ -114,6 +115,27 @@ class TestClassicFlow:
         assert answer.status == 200
         assert answer.headers["content-type"] == "text/xml"
         assert b"<AssumeRoleWithWebIdentityResponse xmlns=" in answer.body
+
+    def test_a_token_file_ends_in_a_line_break(
+        self, server, backend, tmp_path, monkeypatch
+    ):
+        """boto3 sends the token of a file as it stands there, with its last byte."""
+        user = backend.sign_in()
+        token = tmp_path / "token"
+        token.write_text(f"{user.token}\n")
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
+
+        with contextlib.closing(boto3.Session().client("sts")) as client:
+            caller = client.get_caller_identity()
+
+        assert "assumed-role/AppUsers" in caller["Arn"]
 
     @pytest.mark.parametrize(
         ("role", "arn"),

@@ -209,6 +209,48 @@ def test_a_flood_of_unknown_ids_makes_one_fetch(
     assert find(keys, provider, "one") == ["one"]
 
 
+@pytest.mark.parametrize("key_id", ["one", None])
+def test_keys_that_are_doubted_are_fetched_again(
+    provider: Provider, keys: ProviderKeys, clock: Clock, key_id: str | None
+) -> None:
+    """A key may change under its id, or have none; doubts fetch it, now and then."""
+
+    def published() -> str:
+        keys_there = asyncio.run(keys.find_keys(provider.name, key_id))
+        return str(keys_there[0].key.public_numbers().x)
+
+    def doubt() -> Any:
+        return asyncio.run(keys.find_keys(provider.name, key_id, doubted=True))
+
+    provider.publish(more=[{**json_key("first"), "kid": key_id}])
+    before = published()
+    provider.publish(more=[{**json_key("second"), "kid": key_id}])
+    for _ in range(9):
+        clock.go_on(3)
+        doubt()
+    assert published() == before
+    assert provider.requests == {KEYS: 1}
+
+    clock.go_on(HALF_A_MINUTE_S)
+    doubt()
+    assert published() != before
+    doubt()
+    assert provider.requests == {KEYS: 2}
+
+
+def test_doubts_about_a_provider_that_is_down_are_not_settled(
+    provider: Provider, keys: ProviderKeys, clock: Clock
+) -> None:
+    """A token is not called wrong while its provider cannot be asked about it."""
+    find(keys, provider, "one")
+    provider.answers[KEYS] = Answer(status=503)
+    clock.go_on(HALF_A_MINUTE_S)
+
+    with pytest.raises(LoginProviderError, match="503"):
+        asyncio.run(keys.find_keys(provider.name, "one", doubted=True))
+    assert find(keys, provider, "one") == ["one"]
+
+
 def holding(provider: Provider) -> threading.Event:
     """Let the provider answer only when the event is set."""
     until = threading.Event()

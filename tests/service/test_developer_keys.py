@@ -2,17 +2,20 @@
 
 import asyncio
 import os
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from millpond.errors import SettingsError
+from millpond.errors import SettingsError, StoreError, StoreUnavailableError
 from millpond.service.developer_keys import (
+    LOOKS_PER_S_MAX,
     KeyRing,
     SecretSealer,
     create_developer_key,
 )
+from millpond.stores.base import DeveloperKey
 from millpond.stores.sqlite import SqliteStore
 
 
@@ -97,5 +100,116 @@ def test_keys_have_the_form_that_clients_know(tmp_path: Path) -> None:
         assert key.access_key_id.startswith("AKIA")
         assert key.access_key_id.isupper()
         assert len(key.secret_access_key) == 40
+
+    asyncio.run(main())
+
+
+class CountingStore:
+    """Developer keys that are counted each time somebody lists them."""
+
+    def __init__(self) -> None:
+        self.keys: list[DeveloperKey] = []
+        self.looks = 0
+        self.asked = asyncio.Event()
+        self.failure: StoreError | None = None
+
+    async def list_developer_keys(self) -> list[DeveloperKey]:
+        self.looks += 1
+        self.asked.set()
+        found = list(self.keys)
+        await asyncio.sleep(0)  # what is made from here on was not seen
+        if self.failure is not None:
+            raise self.failure
+        return found
+
+    def make(self, access_key_id: str) -> None:
+        sealed = sealer_of().seal("secret", access_key_id=access_key_id)
+        self.keys.append(
+            DeveloperKey(
+                access_key_id=access_key_id,
+                name="n",
+                sealed_secret=sealed,
+                creation_date_ms=1,
+            )
+        )
+
+
+def ring_over(store: CountingStore) -> KeyRing:
+    return KeyRing(cast(SqliteStore, store), sealer_of())
+
+
+def test_a_key_is_known_from_the_moment_it_was_made() -> None:
+    """A look sees every key made before it; who comes during one waits for the next."""
+
+    async def main() -> None:
+        store = CountingStore()
+        ring = ring_over(store)
+
+        async def need(access_key_id: str) -> None:
+            store.make(access_key_id)
+            await ring.look_again()
+            assert ring.find_secret(access_key_id) == "secret"
+
+        first = asyncio.create_task(need("AKIA0"))
+        await store.asked.wait()
+        await asyncio.gather(first, *(need(f"AKIA{n}") for n in range(1, 50)))
+
+        assert store.looks == 2
+
+    asyncio.run(main())
+
+
+def test_strangers_share_a_few_looks() -> None:
+    """However many unknown keys come, the store is asked some times in a second."""
+
+    async def main() -> None:
+        store = CountingStore()
+        ring = ring_over(store)
+        began_s = time.monotonic()
+        for _ in range(5):
+            await asyncio.gather(*(ring.look_again() for _ in range(200)))
+        lasted_s = time.monotonic() - began_s
+
+        assert store.looks == 5
+        assert lasted_s >= 4 / LOOKS_PER_S_MAX
+
+    asyncio.run(main())
+
+
+def test_a_caller_who_leaves_does_not_end_the_look() -> None:
+    """When the one who asked first is cancelled, the others still learn of the key."""
+
+    async def main() -> None:
+        store = CountingStore()
+        ring = ring_over(store)
+        await ring.look_again()
+        first, second = (asyncio.create_task(ring.look_again()) for _ in range(2))
+        await asyncio.sleep(0)
+        store.make("AKIA1")
+        first.cancel()
+        await second
+
+        assert first.cancelled()
+        assert ring.find_secret("AKIA1") == "secret"
+
+    asyncio.run(main())
+
+
+def test_a_store_that_is_down_does_not_call_a_key_wrong() -> None:
+    """Who waits is told of the store; the next look is made all the same."""
+
+    async def main() -> None:
+        store = CountingStore()
+        ring = ring_over(store)
+        store.failure = StoreUnavailableError("It is down.", op="list_developer_keys")
+        for each in await asyncio.gather(
+            ring.look_again(), ring.look_again(), return_exceptions=True
+        ):
+            assert each is store.failure
+        store.failure = None
+        store.make("AKIA1")
+        await ring.look_again()
+
+        assert ring.find_secret("AKIA1") == "secret"
 
     asyncio.run(main())

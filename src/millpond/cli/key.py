@@ -25,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="millpond key",
         description="Make, list and delete developer keys. A running server honours "
-        "a change within a second.",
+        "a new key at once, and a deleted one for a second at most.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -47,7 +47,10 @@ SUBJECT_CHARS_MAX: Final = limits.DEVELOPER_USER_CHARS_MAX  # both name a user
 USER_POOL_PREFIX: Final = "cognito-idp."
 
 _INVALID: Final = "Invalid login token. "
+# AWS: this text (amazon-cognito-identity-js#91).
+_NOT_VERIFIED: Final = "Couldn't verify signed token."
 _EXPIRED: Final = "Token expired: "
+_WHITE_SPACE: Final = " \t\r\n"
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _decode_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -163,6 +166,8 @@ def is_expired(claims: Mapping[str, Any], *, now_s: int) -> bool:
 def _read(text: str) -> LoginToken:
     if len(text) > limits.LOGIN_TOKEN_CHARS_MAX or not text.isascii():
         raise ValueError("not a token")
+    # Tokens come from files, where a line break ends them; no SDK takes it off.
+    text = text.strip(_WHITE_SPACE)
     # Not the library's parser: it looks at every character by itself, which takes
     # longer than the signature, and lets NaN and halves of characters pass.
     encoded_header, encoded_claims, encoded_signature = text.split(".")
@@ -278,9 +283,13 @@ def says_expired(refusal: ServiceException) -> bool:
     return refusal.message.startswith(f"{_INVALID}{_EXPIRED}")
 
 
+def says_not_verified(refusal: ServiceException) -> bool:
+    """Say whether a refusal is that of a token that no key verifies."""
+    return refusal.message == f"{_INVALID}{_NOT_VERIFIED}"
+
+
 def _not_verified() -> NotAuthorizedException:
-    # AWS: this text (amazon-cognito-identity-js#91).
-    return _invalid("Couldn't verify signed token.")
+    return _invalid(_NOT_VERIFIED)
 
 
 def _invalid(reason: str) -> NotAuthorizedException:

@@ -12,7 +12,7 @@ class LoginProviderKeys(Protocol):
     """The public keys with which login providers sign their tokens."""
 
     async def find_keys(
-        self, provider_name: str, key_id: str | None
+        self, provider_name: str, key_id: str | None, *, doubted: bool = False
     ) -> Sequence[PyJWK]:
         """
         Find the keys that may have signed a token.
@@ -20,6 +20,8 @@ class LoginProviderKeys(Protocol):
         Args:
             provider_name: as in `Logins`: the issuer, without the scheme.
             key_id: the `kid` of the token; None when it has none.
+            doubted: those that were found before did not verify it. A provider may
+                have put a new key in the place of one, under the same id or none.
         Returns:
             The keys of that id, all signing keys when it is None; none when the
             provider is known and has no such key.

@@ -10,6 +10,9 @@ and every unknown one could be that of a new key. So the keys are fetched again
 
 * after an hour,
 * for an unknown key id,
+* when none of those kept verifies a token: providers put a new key in the place of one,
+  under the same id or none, and the one that was withdrawn must not be believed for
+  longer than it takes to notice,
 
 but at most once in half a minute for each provider, and by one fetch at a time, which
 all who need its outcome wait for. When it fails, the keys of the last time are used: a
@@ -53,7 +56,7 @@ Keys = tuple[PyJWK, ...]
 class _KeySource(Protocol):
     """Where the keys of one provider come from."""
 
-    async def find(self, key_id: str | None) -> Keys:
+    async def find(self, key_id: str | None, *, doubted: bool) -> Keys:
         """Find its keys of an id; as `LoginProviderKeys.find_keys`."""
         ...
 
@@ -86,10 +89,10 @@ class ProviderKeys:
         self._sources: OrderedDict[str, _KeySource] = OrderedDict()
 
     async def find_keys(
-        self, provider_name: str, key_id: str | None
+        self, provider_name: str, key_id: str | None, *, doubted: bool = False
     ) -> Sequence[PyJWK]:
         """Find the keys that may have signed a token; see `LoginProviderKeys`."""
-        return await self._source(provider_name).find(key_id)
+        return await self._source(provider_name).find(key_id, doubted=doubted)
 
     def _source(self, provider_name: str) -> _KeySource:
         """Find the source of a provider; the one unused for longest makes room."""
@@ -128,7 +131,7 @@ class _KeyFile:
         self._keys: Keys = ()
         self._failure = ""
 
-    async def find(self, key_id: str | None) -> Keys:
+    async def find(self, key_id: str | None, *, doubted: bool) -> Keys:
         failure = await asyncio.to_thread(self._read_when_changed)
         if failure and failure != self._failure:
             _note(self._provider_name, failure)
@@ -187,15 +190,15 @@ class _FetchedKeys:
         self._failure = ""
         self._asking: asyncio.Task[None] | None = None
 
-    async def find(self, key_id: str | None) -> Keys:
-        if not (self._is_fresh() and self._has(key_id)):
+    async def find(self, key_id: str | None, *, doubted: bool) -> Keys:
+        if doubted or not (self._is_fresh() and self._has(key_id)):
             if self._asking is None and self._may_ask():
                 self._asked_ms = self._now_ms()
                 self._asking = asyncio.create_task(self._ask())
             if self._asking is not None:
                 await self._wait(self._asking)
         found = _candidates(self._keys, key_id)
-        if self._failure and not found:
+        if self._failure and (doubted or not found):
             raise _unreadable(self._provider_name, self._failure)
         return found
 

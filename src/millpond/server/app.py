@@ -209,6 +209,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         ),
         metrics.requests,
         live,
+        look_for_keys=keys.look_again,
         beside=make_pages(context, metrics, is_draining=stopping.is_set),
         beside_paths=PATHS,
     )

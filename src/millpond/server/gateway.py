@@ -30,6 +30,7 @@ from millpond.errors import (
     RequestTimeoutException,
     SerializationException,
     UnknownOperationException,
+    UnrecognizedClientException,
 )
 from millpond.limits import UNSIGNED_BODY_BYTES_MAX
 from millpond.metrics import RequestMetrics
@@ -37,7 +38,7 @@ from millpond.server.bindings import APIS, ServiceFunction, bind
 from millpond.server.cors import Cors
 from millpond.server.live import HEADERS as EVENT_STREAM
 from millpond.server.live import LiveStreams
-from millpond.service.context import ANYONE, Context
+from millpond.service.context import ANYONE, Caller, Context
 from millpond.service.credentials import Credentials
 from millpond.service.live import LiveUpdates
 from millpond.wire import query
@@ -135,11 +136,17 @@ class Gateway:
         metrics: RequestMetrics,
         live: LiveStreams,
         *,
+        look_for_keys: Callable[[], Awaitable[None]],
         beside: AsgiApp,
         beside_paths: Iterable[str],
     ) -> None:
+        """
+        Args:
+            look_for_keys: learns of developer keys that were made before the call.
+        """
         self._context = context
         self._verifier = verifier
+        self._look_for_keys = look_for_keys
         self._metrics = metrics
         self._live = live
         self._beside = beside
@@ -270,9 +277,7 @@ class Gateway:
                 request.raw_headers,
                 body,
             )
-            now_s = self._context.now_ms() / 1000
-            verified = self._verifier.verify(signed, service=api.name, now_s=now_s)
-            caller = verified.credentials.caller
+            caller = await self._verify(signed, api.name)
         if isinstance(route, QueryRoute):
             assert found.form is not None
             decoded = route.decoder.decode(found.form)
@@ -290,6 +295,18 @@ class Gateway:
         if response is None:
             return 200, [_JSON if rest else _JSON_1_1], b"{}" if rest else b""
         return 200, [_JSON if rest else _JSON_1_1], _encode(response)
+
+    async def _verify(self, signed: SignedRequest, service: str) -> Caller:
+        """Find out who signed a request; the key may have been made a moment ago."""
+        now_s = self._context.now_ms() / 1000
+        try:
+            verified = self._verifier.verify(signed, service=service, now_s=now_s)
+        except UnrecognizedClientException as refusal:
+            if refusal.access_key_id is None:
+                raise
+            await self._look_for_keys()
+            verified = self._verifier.verify(signed, service=service, now_s=now_s)
+        return verified.credentials.caller
 
     def _refuse(
         self, error: Exception, found: _Found | None, request: _Request

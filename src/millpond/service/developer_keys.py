@@ -1,5 +1,10 @@
 """
-Developer keys: made by the administrator, known to the server within a second.
+Developer keys: made by the administrator, and good from then on.
+
+The server has them in memory, and looks at the store now and then. A request that names
+a key that is not there has the store looked at once more before it is refused: the key
+may have been made a moment ago. Strangers can name as many keys as they like, so there
+are `LOOKS_PER_S_MAX` such looks a second at most, each for all who have come by then.
 
 A secret must be at hand in the clear to check a signature, so it cannot be hashed. It
 is sealed (AES-256-GCM, bound to its access key id) before the store sees it.
@@ -7,7 +12,10 @@ is sealed (AES-256-GCM, bound to its access key id) before the store sees it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import math
+import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -20,6 +28,7 @@ from millpond.stores.base import DeveloperKey, DeveloperKeyStore
 
 _log = structlog.get_logger()
 
+LOOKS_PER_S_MAX: Final = 10
 _NONCE_BYTES: Final = 12
 _ID_BYTES: Final = 10  # 16 characters of base32
 _SECRET_BYTES: Final = 30  # 40 characters of base64
@@ -72,6 +81,8 @@ class KeyRing:
         self._sealer = sealer
         self._sealed: dict[str, bytes] = {}
         self._secrets: dict[str, str] = {}
+        self._looked_s = -math.inf  # by the monotonic clock
+        self._next_look: asyncio.Task[None] | None = None  # it has not begun yet
 
     def find_secret(self, access_key_id: str) -> str | None:
         """Find the secret of a key, as of the last refresh."""
@@ -97,6 +108,26 @@ class KeyRing:
         if self._secrets:  # else `check` says it
             for reason in unreadable:
                 _log.error("keys.unreadable", error=reason)
+
+    async def look_again(self) -> None:
+        """
+        Learn of every key that was made before this call.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.create_task(self._look())
+        # Others wait for it, too: it goes on when this caller leaves.
+        await asyncio.shield(self._next_look)
+
+    async def _look(self) -> None:
+        since_s = time.monotonic() - self._looked_s
+        await asyncio.sleep(max(0.0, 1 / LOOKS_PER_S_MAX - since_s))
+        # Who comes from here on may name a key that was made after the look.
+        self._next_look = None
+        self._looked_s = time.monotonic()
+        await self.refresh()
 
     def check(self) -> None:
         """

@@ -9,7 +9,7 @@ Identity when its keys are configured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -32,6 +32,7 @@ from millpond.core.login_tokens import (
     check_token,
     is_issuer,
     read_token,
+    says_not_verified,
     verify_token,
 )
 from millpond.errors import (
@@ -193,13 +194,7 @@ async def _verify_public(
         )
     given = read_token(token)
     check_token(given, provider_name=provider_name)
-    return verify_token(
-        given,
-        await _find_keys(context, provider_name, given),
-        provider_name=provider_name,
-        audiences=audiences,
-        now_s=context.now_ms() // 1000,
-    )
+    return await _verify_provided(context, provider_name, given, audiences)
 
 
 def find_audiences(
@@ -253,13 +248,7 @@ async def _verify_amazons(
     """
     if not is_issuer(token.claims.get("iss"), _AMAZON):
         raise refusal
-    claims = verify_token(
-        token,
-        await _find_keys(context, _AMAZON, token),
-        provider_name=_AMAZON,
-        audiences={pool.identity_pool_id},
-        now_s=context.now_ms() // 1000,
-    )
+    claims = await _verify_provided(context, _AMAZON, token, {pool.identity_pool_id})
     authenticated, named = openid.read_amr(claims.get("amr"))
     known = pool.login_providers | {pool.developer_provider_name}
     logins = [each for each in named if each.provider_name in known]
@@ -292,11 +281,42 @@ def _invalid_subject() -> NotAuthorizedException:
     )
 
 
+async def _verify_provided(
+    context: Context,
+    provider_name: str,
+    token: LoginToken,
+    audiences: Collection[str],
+) -> Mapping[str, Any]:
+    """Verify a token with the keys of its provider, which may have new ones."""
+
+    def verify(keys: Sequence[PyJWK]) -> Mapping[str, Any]:
+        return verify_token(
+            token,
+            keys,
+            provider_name=provider_name,
+            audiences=audiences,
+            now_s=context.now_ms() // 1000,
+        )
+
+    keys = await _find_keys(context, provider_name, token)
+    try:
+        return verify(keys)
+    except NotAuthorizedException as refusal:
+        if not says_not_verified(refusal):
+            raise
+        newer = await _find_keys(context, provider_name, token, doubted=True)
+        if newer == keys:  # as good as always, and a signature takes its time
+            raise
+        return verify(newer)
+
+
 async def _find_keys(
-    context: Context, provider_name: str, token: LoginToken
+    context: Context, provider_name: str, token: LoginToken, *, doubted: bool = False
 ) -> Sequence[PyJWK]:
     try:
-        return await context.provider_keys.find_keys(provider_name, token.key_id)
+        return await context.provider_keys.find_keys(
+            provider_name, token.key_id, doubted=doubted
+        )
     except LoginProviderError as error:
         # The caller may be anybody; what stands where in this network is for the log.
         raise ExternalServiceException(

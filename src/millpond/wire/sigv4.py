@@ -199,7 +199,7 @@ class Verifier(Generic[C]):
         access_key_id, region = self._check_scope(claim, service)
         credentials = self._find_credentials(access_key_id, claim.session_token, now_s)
         if credentials is None:
-            raise UnrecognizedClientException
+            raise UnrecognizedClientException(access_key_id=access_key_id)
 
         secret = credentials.secret
         scope = claim.credential[len(access_key_id) + 1 :]

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from millpond.service.context import Context
 from millpond.workers.loop import run_steps
 
-KEYS_PAUSE_S: Final = 0.4  # a new key works within a second
+KEYS_PAUSE_S: Final = 0.4  # a deleted key ends within a second
 SESSIONS_PAUSE_S: Final = 1.0
 PURGE_PAUSE_S: Final = 10.0
 PURGE_ROWS_MAX: Final = 1000  # per transaction, so that writers hardly wait
