@@ -3,27 +3,46 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+RUNS   := $(VENV)/.runs
 READY  := $(VENV)/.ready
 
+# What is installed is locked, to the hash: requirements/ (`make lock` writes it).
+PIP    := -m pip install --quiet --disable-pip-version-check --no-input
+# The folder itself, which needs nothing more: what builds it is in the locks too.
+SELF   := --no-deps --no-build-isolation --editable .
+UV     := $(VENV)-uv/bin/uv
+UV_PIN := uv==0.13.9
+TESTS  ?= tests
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint types format check bench bench-peers docs clean
+.PHONY: help install demo serve test test-oldest test-newest lint types format check bench \
+        bench-peers docs lock lock-upgrade clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 install: $(READY) ## set up .venv with everything that development needs
 
-$(READY): pyproject.toml
+$(READY): $(RUNS) requirements/dev.txt
+	@echo "installing what development needs: $$(grep -c == requirements/dev.txt) packages, a minute or two"
+	@$(BIN)/python $(PIP) --require-hashes -r requirements/dev.txt
+	@$(BIN)/python $(PIP) $(SELF)
+	@touch $@
+
+$(RUNS): pyproject.toml requirements/runtime.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Millpond needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "python3 -m venv does not work here; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "installing what Millpond runs on: $$(grep -c == requirements/runtime.txt) packages"
+	@$(BIN)/python $(PIP) --require-hashes -r requirements/runtime.txt
+	@echo "installing Millpond from this folder"
+	@$(BIN)/python $(PIP) $(SELF)
 	@touch $@
 
-demo: $(READY) ## publish a pool in bulk, from nothing to SUCCEEDED, in a temporary folder
+demo: $(RUNS) ## publish a pool in bulk, from nothing to SUCCEEDED, in a temporary folder
 	@$(BIN)/millpond demo
 
 serve: $(READY) ## run the server on ./millpond-data
@@ -51,9 +70,42 @@ bench: $(READY) ## measure, in ratios within one run
 bench-peers: $(READY) ## the same reads and writes against Kinto and pouchdb-server (needs npm)
 	$(BIN)/python bench/bench.py --peers
 
+test-oldest: $(UV) ## run the tests (TESTS=...) with the oldest releases that pyproject.toml allows
+	@echo "resolving the oldest releases"
+	@$(UV) pip compile $(UV_OPTIONS) --quiet --resolution lowest-direct --all-extras \
+	  --no-annotate --python $(PYTHON) pyproject.toml -o $(VENV)-oldest.txt
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) $(VENV)-oldest
+	@$(UV) pip install $(UV_OPTIONS) --quiet --python $(VENV)-oldest/bin/python \
+	  --constraint $(VENV)-oldest.txt --editable '.[all]' --group dev
+	$(VENV)-oldest/bin/python -m pytest -n 2 $(TESTS)
+
+test-newest: $(UV) ## run the tests (TESTS=...) with the newest releases there are today
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) $(VENV)-newest
+	@$(UV) pip install $(UV_OPTIONS) --quiet --python $(VENV)-newest/bin/python --upgrade \
+	  --editable '.[all]' --group dev
+	$(VENV)-newest/bin/python -m pytest -n 2 $(TESTS)
+
+lock: $(UV) ## lock what pyproject.toml asks for; what is locked already stays
+	@$(LOCK) --all-extras --group dev --group build -o requirements/dev.txt
+	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/runtime.txt
+
+lock-upgrade: $(UV) ## the same, with the newest releases of everything
+	@$(LOCK) --upgrade --all-extras --group dev --group build -o requirements/dev.txt
+	@$(LOCK) --upgrade --group build --constraint requirements/dev.txt -o requirements/runtime.txt
+
+# For every Python and system that the classifiers name, not for this machine; without
+# its configuration, and without the hosts that the packages came from.
+UV_OPTIONS := --no-config --no-progress
+LOCK = $(UV) pip compile $(UV_OPTIONS) --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-annotate --custom-compile-command "make lock" pyproject.toml
+
+$(UV):
+	@$(PYTHON) -m venv $(VENV)-uv
+	@$(VENV)-uv/bin/python $(PIP) $(UV_PIN)
+
 docs: $(READY) ## write what is generated: reference pages, the model of the CLI
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m millpond.cli.api.models
 
 clean: ## remove what was built; data folders stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
+	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
