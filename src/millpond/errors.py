@@ -54,6 +54,8 @@ ours (store, sink, hook, settings). It never reaches the wire as itself.
     |-- HookError                a hook fails, or does not answer as one
     |   |-- HookThrottledError     it is over its rate
     |   `-- HookTimeoutError       it did not answer in time
+    |-- AmbiguousError           what was asked for may be one of several things
+    |-- NotFoundError            what was asked for is not there
     |-- LeaseLostError           another worker took the bulk-publish slice over
     |-- LoginProviderError       the keys of a login provider cannot be read
     |-- PushError                a push service cannot take a message now
@@ -354,6 +356,14 @@ class HookThrottledError(HookError):
 
 class HookTimeoutError(HookError):
     """The hook did not answer in time."""
+
+
+class AmbiguousError(MillpondError):
+    """What was asked for may be one of several things; the message names some."""
+
+
+class NotFoundError(MillpondError):
+    """What was asked for is not there."""
 
 
 class LeaseLostError(MillpondError):

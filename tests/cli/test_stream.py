@@ -110,7 +110,6 @@ def test_what_kinesis_would_refuse_is_refused(stream, words, reason):
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         ["create"],
         ["create", "x", "--shards", "0"],
         ["create", "x", "--shards", "two"],
@@ -147,21 +146,26 @@ def test_all_streams_are_listed(stream, server, run, monkeypatch):
     lines = run("stream", "list", *data).out.splitlines()
 
     def row(name: str, kind: str, place: str, **others: object) -> dict[str, object]:
-        user = {"IdentityPoolId": pools[name], "StreamingStatus": "DISABLED"}
+        lag = {"Entries": 0, "OldestDate": None, "ParkedCount": 0}
+        user = {
+            "IdentityPoolId": pools[name],
+            "StreamingStatus": "DISABLED",
+            "DisabledReason": None,
+        }
         row = {"StreamName": name, "Kind": kind, "Place": place}
-        return {**row, **others, "IdentityPools": [user]}
+        return {**row, **others, **lag, "IdentityPools": [{**user, **lag}]}
 
     assert [each for each in listed["Streams"] if each["StreamName"] in pools] == [
         row("backups", "file", "file:///nowhere/backups"),
         row("mine", "embedded", "embedded:mine", ShardCount=2),
         row("nowhere", "embedded", "embedded:nowhere", ShardCount=0),
     ]
-    assert f"mine\tembedded:mine\t2 shards\t{pools['mine']} DISABLED" in lines
-    assert f"backups\tfile:///nowhere/backups\t-\t{pools['backups']} DISABLED" in lines
-    assert (
-        f"nowhere\tembedded:nowhere\tdoes not exist\t{pools['nowhere']} DISABLED"
-        in lines
-    )
+    for name, place, state in (
+        ("mine", "embedded:mine", "2 shards"),
+        ("backups", "file:///nowhere/backups", "-"),
+        ("nowhere", "embedded:nowhere", "does not exist"),
+    ):
+        assert f"{name}\t{place}\t{state}\t0\t-\t0\t{pools[name]} DISABLED" in lines
 
 
 # --- tail ---------------------------------------------------------------------------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from millpond.cli.serve import add_settings_options, load_settings
+from millpond.cli.tables import iso as iso
+from millpond.cli.tables import plain as plain
 from millpond.errors import MillpondError
 from millpond.settings import Settings
 
@@ -55,6 +56,16 @@ def add_output_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_pool_option(*parsers: argparse.ArgumentParser) -> None:
+    """Add the option that names the pool of an identity, where that is not clear."""
+    for each in parsers:
+        each.add_argument(
+            "--identity-pool-id",
+            metavar="ID",
+            help="in this identity pool alone; the beginning of its id will do",
+        )
+
+
 def show(options: argparse.Namespace, document: Any, lines: list[str]) -> None:
     """Print the document for programs, or the lines for people."""
     if options.output == "json":
@@ -62,14 +73,3 @@ def show(options: argparse.Namespace, document: Any, lines: list[str]) -> None:
     else:
         for line in lines:
             print(line)
-
-
-def iso(time_ms: int) -> str:
-    """Write a time for people, to the second."""
-    moment = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
-    return moment.isoformat(timespec="seconds")
-
-
-def plain(text: str) -> str:
-    """Show text that others wrote; a terminal must not be steered by it."""
-    return text if text.isprintable() else repr(text)[1:-1]

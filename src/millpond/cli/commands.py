@@ -66,7 +66,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "bulk_publish_details",
         "Say how a bulk publish goes, and watch it to its end.",
     ),
-    "pool": Command(DATA, "pool", "Create a pool under the id that it has at AWS."),
+    "identity": Command(
+        LOOK, "identity", "Find users and guests, and see what they hold."
+    ),
+    "dataset": Command(LOOK, "dataset", "See datasets and their records."),
+    "pool": Command(DATA, "pool", "See pools, or create one under its id at AWS."),
     "stream": Command(DATA, "stream", "Create, list, follow and verify streams."),
     "outbox": Command(
         DATA, "outbox", "See what waits for a stream, or was refused by it."

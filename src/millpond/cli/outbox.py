@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import AsyncIterator
 
+from millpond.cli import paging
 from millpond.cli.administration import (
     CommandError,
     add_store_options,
@@ -12,9 +13,16 @@ from millpond.cli.administration import (
     run,
     show,
 )
+from millpond.cli.tables import Column, Time, date, print_table
 from millpond.settings import Settings
 from millpond.stores.base import ParkedEntry, Store
 
+_COLUMNS = (
+    Column("IDENTITY POOL"),
+    Column("WAITING"),
+    Column("SINCE"),
+    Column("PARKED"),
+)
 PARKED_MAX = 50  # are read at a time; each may have a MiB and more
 
 
@@ -33,10 +41,16 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listing = commands.add_parser("list", help="count what waits, list what is parked")
+    listing = commands.add_parser(
+        "list", help="count what waits, of each pool; list what is parked, of one"
+    )
     retry = commands.add_parser("retry", help="let parked changes wait again")
     drop = commands.add_parser("drop", help="give parked changes up")
-    for each in (listing, retry, drop):
+    listing.add_argument(
+        "--identity-pool-id", metavar="ID", help="of this identity pool [of all]"
+    )
+    paging.add_options(listing, items=paging.ITEMS_MAX)
+    for each in (retry, drop):
         each.add_argument(
             "--identity-pool-id", required=True, metavar="ID", help="the identity pool"
         )
@@ -54,6 +68,8 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
 
     pool = options.identity_pool_id
+    if pool is None:
+        return await _list_all(settings, options)
     async with stores.open_store(settings) as store:
         await _check_pool(store, pool)
         usage = await store.measure_outbox(pool)
@@ -64,6 +80,42 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     lines = [f"{waiting}; {usage.parked} parked"]
     lines += ["\t".join(map(str, row.values())) for row in rows]
     show(options, document, lines)
+    return 0
+
+
+async def _list_all(settings: Settings, options: argparse.Namespace) -> int:
+    """List the pools of which anything waits or is parked."""
+    from millpond.server import stores
+    from millpond.service.looking.pages import cut
+
+    after, limit = paging.start(options, str), options.max_items
+    async with stores.open_store(settings) as store:
+        found = await store.list_outbox_usage(after=after, limit=limit + 1)
+    page = cut(found, limit, lambda each: each.identity_pool_id)
+    token = paging.token_of(page.next_position)
+    if options.output == "json":
+        pools = [
+            {
+                "IdentityPoolId": each.identity_pool_id,
+                "Entries": each.usage.entries,
+                "OldestDate": date(each.usage.oldest_ms),
+                "ParkedCount": each.usage.parked,
+            }
+            for each in page.items
+        ]
+        show(options, {"IdentityPools": pools, "NextToken": token}, [])
+        return 0
+    rows = [
+        (
+            each.identity_pool_id,
+            each.usage.entries,
+            Time(each.usage.oldest_ms),
+            each.usage.parked,
+        )
+        for each in page.items
+    ]
+    print_table(_COLUMNS, rows)
+    paging.tell_more(token)
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from millpond.cli.administration import (
@@ -16,14 +15,24 @@ from millpond.cli.administration import (
     show,
 )
 from millpond.cli.serve import add_settings_options
+from millpond.cli.tables import Cell, Column, Time, date, print_table
 from millpond.settings import Settings
 
 if TYPE_CHECKING:
     from millpond.core.streaming import StreamRecord
-    from millpond.stores.base import Store, Stream
+    from millpond.service.looking.streams import StreamLook
+    from millpond.stores.base import OutboxUsage
 
 TAIL_WAIT_S = 1.0
-PAGE = 100
+_COLUMNS = (
+    Column("STREAM", flexible=True),
+    Column("PLACE", flexible=True),
+    Column("SHARDS"),
+    Column("WAITING"),
+    Column("SINCE"),
+    Column("PARKED"),
+    Column("POOLS", flexible=True),
+)
 
 
 def main(argv: list[str]) -> int:
@@ -47,7 +56,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--shards", type=_at_least_1, default=1, metavar="N", help="shards [1]"
     )
     listing = commands.add_parser(
-        "list", help="list the streams, where they are, and the pools that use them"
+        "list",
+        help="list the streams, where they are, how far they are behind, and the pools "
+        "that use them",
     )
     tail = commands.add_parser("tail", help="follow a stream as it grows")
     _add_tail_options(tail)
@@ -138,71 +149,65 @@ async def _create(settings: Settings, options: argparse.Namespace) -> int:
 
 async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
+    from millpond.service.looking.streams import list_streams
 
     async with stores.open_store(settings) as store:
-        streams = {each.stream_name: each for each in await _all_streams(store)}
-        users = await _users(store)
-    names = sorted({*streams, *settings.streams, *users})
-    rows = [_row(settings, name, streams.get(name), users[name]) for name in names]
-    show(options, {"Streams": rows}, [_line(row) for row in rows])
+        streams = await list_streams(store, settings.streams)
+    if options.output == "json":
+        show(options, {"Streams": [_document(each) for each in streams]}, [])
+    else:
+        print_table(_COLUMNS, [_row(each) for each in streams])
     return 0
 
 
-async def _all_streams(store: Store) -> list[Stream]:
-    found: list[Stream] = []
-    while page := await store.list_streams(
-        after=found[-1].stream_name if found else None, limit=PAGE
-    ):
-        found += page
-    return found
-
-
-async def _users(store: Store) -> defaultdict[str, list[dict[str, str]]]:
-    """Find the pools that are set up with a stream, by the name of that."""
-    found: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
-    after = None
-    while page := await store.list_identity_pools(after=after, limit=PAGE):
-        for pool in page:
-            if pool.stream is not None and pool.stream.stream_name is not None:
-                found[pool.stream.stream_name].append(
-                    {
-                        "IdentityPoolId": pool.identity_pool_id,
-                        "StreamingStatus": pool.stream.streaming_status or "DISABLED",
-                    }
-                )
-        after = page[-1].identity_pool_id
-    return found
-
-
-def _row(
-    settings: Settings, name: str, stream: Stream | None, users: list[dict[str, str]]
-) -> dict[str, Any]:
-    from millpond.sinks.base import is_embedded, sink_url, without_secrets
-
-    url = sink_url(settings.streams, name)
-    row: dict[str, Any] = {
-        "StreamName": name,
-        "Kind": url.partition(":")[0].lower(),
-        "Place": without_secrets(url),
+def _document(stream: StreamLook) -> dict[str, Any]:
+    shards = stream.shard_count
+    return {
+        "StreamName": stream.stream_name,
+        "Kind": stream.kind,
+        "Place": stream.place,
+        **({} if shards is None else {"ShardCount": shards}),
+        **_lag(stream.outbox),
+        "IdentityPools": [
+            {
+                "IdentityPoolId": each.identity_pool_id,
+                "StreamingStatus": each.streaming_status,
+                "DisabledReason": each.disabled_reason,
+                **_lag(each.outbox),
+            }
+            for each in stream.users
+        ],
     }
-    if is_embedded(settings.streams, name):
-        row["ShardCount"] = 0 if stream is None else stream.shard_count
-    return {**row, "IdentityPools": users}
 
 
-def _line(row: dict[str, Any]) -> str:
-    match row.get("ShardCount"):
+def _lag(outbox: OutboxUsage) -> dict[str, Any]:
+    """Say how far a stream is behind: what waits for it, and since when."""
+    return {
+        "Entries": outbox.entries,
+        "OldestDate": date(outbox.oldest_ms),
+        "ParkedCount": outbox.parked,
+    }
+
+
+def _row(stream: StreamLook) -> tuple[Cell, ...]:
+    match stream.shard_count:
         case None:
-            state = "-"
+            state = None
         case 0:
             state = "does not exist"
         case number:
             state = _shards(number)
-    pools = [
-        f"{each['IdentityPoolId']} {each['StreamingStatus']}"
-        for each in row["IdentityPools"]
-    ]
-    return "\t".join((row["StreamName"], row["Place"], state, *pools))
+    outbox = stream.outbox
+    pools = [f"{e.identity_pool_id} {e.streaming_status}" for e in stream.users]
+    return (
+        stream.stream_name,
+        stream.place,
+        state,
+        outbox.entries,
+        Time(outbox.oldest_ms),
+        outbox.parked,
+        ", ".join(pools),
+    )
 
 
 def _shards(count: int) -> str:

@@ -49,9 +49,10 @@ _SETTINGS: Final[dict[str, Value]] = {
     "--settings": PATH,
 }
 _STORE: Final[dict[str, Value]] = {**_SETTINGS, "--output": _OUTPUT}
+_PAGE: Final[dict[str, Value]] = {"--max-items": TEXT, "--starting-token": TEXT}
+_OF_POOL: Final[dict[str, Value]] = {**_STORE, "--identity-pool-id": TEXT}
 _PARKED: Final[dict[str, Value]] = {
-    **_STORE,
-    "--identity-pool-id": TEXT,
+    **_OF_POOL,
     "--outbox-id": TEXT,
     "--all": FLAG,
 }
@@ -78,6 +79,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "pool": Command(
         words={
+            "list": Command({**_STORE, **_PAGE}),
+            "show": Command(_STORE),
             "adopt": Command(
                 {
                     **_STORE,
@@ -87,9 +90,32 @@ COMMANDS: Final[Mapping[str, Command]] = {
             ),
         }
     ),
+    "identity": Command(
+        words={
+            "find": Command(
+                {
+                    **_OF_POOL,
+                    **_PAGE,
+                    "--login": TEXT,
+                    "--provider": TEXT,
+                    "--developer-user-id": TEXT,
+                    "--users": FLAG,
+                    "--guests": FLAG,
+                    "--merged": FLAG,
+                }
+            ),
+            "show": Command(_OF_POOL),
+        }
+    ),
+    "dataset": Command(
+        words={
+            "list": Command({**_OF_POOL, **_PAGE, "--deleted": FLAG}),
+            "show": Command({**_OF_POOL, **_PAGE}),
+        }
+    ),
     "outbox": Command(
         words={
-            "list": Command({**_STORE, "--identity-pool-id": TEXT}),
+            "list": Command({**_OF_POOL, **_PAGE}),
             "retry": Command(_PARKED),
             "drop": Command(_PARKED),
         }

@@ -1,0 +1,352 @@
+"""`millpond identity find|show`: identities, whom they belong to and what they hold."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from millpond.cli import paging
+from millpond.cli.administration import (
+    CommandError,
+    add_pool_option,
+    add_store_options,
+    run,
+    show,
+)
+from millpond.cli.dataset_tables import dataset_document, dataset_row, print_datasets
+from millpond.cli.tables import (
+    Cell,
+    Column,
+    Size,
+    Time,
+    date,
+    print_details,
+    print_table,
+)
+from millpond.settings import Settings
+
+if TYPE_CHECKING:
+    from millpond.core.identities import Identity
+    from millpond.service.looking.identities import IdentityDetails, IdentityPlace
+    from millpond.service.looking.pages import Page
+    from millpond.stores.base import RegisteredDevice, Store
+
+_COLUMNS = (
+    Column("IDENTITY"),
+    Column("KIND"),
+    Column("LOGINS", flexible=True),
+    Column("CREATED"),
+    Column("LAST CHANGE"),
+)
+_DEVICE_COLUMNS = (
+    Column("DEVICE"),
+    Column("PLATFORM"),
+    Column("TOKEN"),
+    Column("REGISTERED"),
+    Column("STATE"),
+    Column("SUBSCRIPTIONS", flexible=True),
+)
+_SHOWN_MAX = 100  # datasets, and devices, of one identity
+_TOKEN_END = 8  # characters of a push token, to tell it from others
+
+
+def main(argv: list[str]) -> int:
+    """Run `millpond identity`."""
+    return run(make_parser(), argv, {"find": _find, "show": _show})
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog="millpond identity",
+        description="Find identities and see what they hold. An id may be given by its "
+        "beginning, with or without its region.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    find = commands.add_parser(
+        "find", help="find identities by id, login or developer user id"
+    )
+    _add_find_options(find)
+    showing = commands.add_parser(
+        "show", help="show logins, datasets and devices of an identity"
+    )
+    showing.add_argument(
+        "identity_id", metavar="IDENTITY_ID", help="its id; the beginning will do"
+    )
+    add_pool_option(find, showing)
+    add_store_options(find, showing)
+    return parser
+
+
+def _add_find_options(find: argparse.ArgumentParser) -> None:
+    find.add_argument(
+        "beginning",
+        metavar="BEGINNING",
+        nargs="?",
+        default="",
+        help="of the id; without it all are listed",
+    )
+    how = find.add_mutually_exclusive_group()
+    how.add_argument(
+        "--login",
+        metavar="SUBJECT",
+        help="whose login this is: what the provider calls the user",
+    )
+    how.add_argument(
+        "--developer-user-id", metavar="ID", help="whom your own backend calls so"
+    )
+    for name, about in (
+        ("users", "only those who have, or had, a login"),
+        ("guests", "only guests"),
+        ("merged", "only those that were merged into others, and are disabled"),
+    ):
+        how.add_argument(
+            f"--{name}",
+            dest="kind",
+            action="store_const",
+            const=name,
+            help=f"{about}; of one pool",
+        )
+    find.add_argument(
+        "--provider", metavar="NAME", help="the login provider of --login [any]"
+    )
+    paging.add_options(find)
+
+
+async def _find(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import stores
+
+    _check_find(options)
+    async with stores.open_store(settings) as store:
+        pool = await chosen_pool(store, settings, options)
+        found, token = await _found(store, settings, options, pool)
+    if options.output == "json":
+        documents = [_document(each) for each in found]
+        show(options, {"Identities": documents, "NextToken": token}, [])
+        return 0
+    print_table(_COLUMNS, [_row(each) for each in found])
+    paging.tell_more(token)
+    return 0
+
+
+def _check_find(options: argparse.Namespace) -> None:
+    """Refuse options that do not go together; nobody should search for too much."""
+    exact = options.login is not None or options.developer_user_id is not None
+    if exact and options.beginning:
+        raise CommandError("name the beginning of an id or a login, not both.")
+    if options.provider is not None and options.login is None:
+        raise CommandError("--provider goes with --login.")
+
+
+async def _found(
+    store: Store, settings: Settings, options: argparse.Namespace, pool: str | None
+) -> tuple[Sequence[Identity], str | None]:
+    from millpond.core.identities import IdentityKind
+    from millpond.service.looking import identities, ids
+
+    if options.login is not None:
+        return await identities.find_by_login(
+            store, pool, options.login, provider_name=options.provider
+        ), None
+    if options.developer_user_id is not None:
+        return await identities.find_by_developer_user(
+            store, pool, options.developer_user_id
+        ), None
+    kinds = {
+        "users": IdentityKind.USER,
+        "guests": IdentityKind.GUEST,
+        "merged": IdentityKind.MERGED,
+    }
+    kind = kinds.get(options.kind)
+    if kind is not None and pool is None:
+        pool = await _only_pool(store, options.kind)
+    page = await identities.search_identities(
+        store,
+        pool,
+        prefix=ids.typed(options.beginning, region=settings.region),
+        kind=kind,
+        after=paging.start(options, str),
+        limit=options.max_items,
+    )
+    return page.items, paging.token_of(page.next_position)
+
+
+async def _only_pool(store: Store, kind: str) -> str:
+    from millpond.service.looking.pools import the_only_pool
+
+    pool = await the_only_pool(store)
+    if pool is None:
+        raise CommandError(
+            f"--{kind} lists those of one identity pool; name it with "
+            "--identity-pool-id (`millpond pool list` shows them)."
+        )
+    return pool
+
+
+async def chosen_pool(
+    store: Store, settings: Settings, options: argparse.Namespace
+) -> str | None:
+    """Find the pool that the option names; None when it names none."""
+    from millpond.service.looking.pools import resolve_pool
+
+    if options.identity_pool_id is None:
+        return None
+    return await resolve_pool(store, options.identity_pool_id, region=settings.region)
+
+
+async def chosen_identity(
+    store: Store, settings: Settings, options: argparse.Namespace
+) -> IdentityPlace:
+    """Find the identity that the command line names."""
+    from millpond.service.looking.identities import resolve_identity
+
+    pool = await chosen_pool(store, settings, options)
+    return await resolve_identity(
+        store, pool, options.identity_id, region=settings.region
+    )
+
+
+def _document(identity: Identity) -> dict[str, Any]:
+    return {
+        "IdentityPoolId": identity.identity_pool_id,
+        "IdentityId": identity.identity_id,
+        "Kind": identity.kind.name,
+        "MergedInto": identity.merged_into,
+        "Logins": [
+            {"ProviderName": each.provider_name, "Subject": each.subject}
+            for each in identity.logins
+        ],
+        "CreationDate": date(identity.creation_date_ms),
+        "LastModifiedDate": date(identity.last_modified_date_ms),
+    }
+
+
+def _row(identity: Identity) -> tuple[Cell, ...]:
+    return (
+        identity.identity_id,
+        identity.kind.name.lower(),
+        identity.merged_into or _logins(identity),
+        Time(identity.creation_date_ms),
+        Time(identity.last_modified_date_ms),
+    )
+
+
+def _logins(identity: Identity) -> str:
+    return ", ".join(f"{e.provider_name}: {e.subject}" for e in identity.logins)
+
+
+async def _show(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import stores
+    from millpond.service.looking.identities import describe_identity
+
+    async with stores.open_store(settings) as store:
+        place = await chosen_identity(store, settings, options)
+        details = await describe_identity(store, place, limit=_SHOWN_MAX)
+    if options.output == "json":
+        show(options, _details_document(details, settings), [])
+        return 0
+    print_details(_pairs(details, settings))
+    if details.datasets.items:
+        print()
+    print_datasets([dataset_row(each, settings) for each in details.datasets.items])
+    if details.datasets.next_position is not None:
+        print("and more datasets (`millpond dataset list`)")
+    _print_devices(details.devices)
+    return 0
+
+
+def _details_document(details: IdentityDetails, settings: Settings) -> dict[str, Any]:
+    place, usage, last = details.place, details.usage, details.last_change
+    known: dict[str, Any] = (
+        {
+            "IdentityPoolId": place.identity_pool_id,
+            "IdentityId": place.identity_id,
+            "Kind": None,
+        }
+        if details.identity is None
+        else _document(details.identity)
+    )
+    return {
+        **known,
+        "DatasetCount": 0 if usage is None else usage.dataset_count,
+        "DataStorage": 0 if usage is None else usage.data_storage,
+        "LastChange": last
+        and {
+            "DatasetName": last.dataset_name,
+            "LastModifiedDate": date(last.state.last_modified_date_ms),
+            "LastModifiedBy": last.state.last_modified_by,
+        },
+        "Datasets": [dataset_document(e, settings) for e in details.datasets.items],
+        "MoreDatasets": details.datasets.next_position is not None,
+        "Devices": [_device_document(each) for each in details.devices.items],
+        "MoreDevices": details.devices.next_position is not None,
+    }
+
+
+def _device_document(registered: RegisteredDevice) -> dict[str, Any]:
+    device = registered.device
+    return {
+        "DeviceId": device.device_id,
+        "Platform": device.platform,
+        "TokenEnd": device.token[-_TOKEN_END:],
+        "RegistrationDate": date(device.registration_date_ms),
+        "Disabled": device.disabled,
+        "DatasetNames": list(registered.dataset_names),
+        "PushesWaiting": registered.waiting,
+        "PushFailures": registered.failures,
+    }
+
+
+def _pairs(details: IdentityDetails, settings: Settings) -> list[tuple[str, Cell]]:
+    identity, usage, last = details.identity, details.usage, details.last_change
+    pairs: list[tuple[str, Cell]] = [
+        ("Identity", details.place.identity_id),
+        ("Identity pool", details.place.identity_pool_id),
+    ]
+    if identity is None:
+        pairs.append(("Kind", "data without an identity"))
+    else:
+        pairs += [
+            ("Kind", identity.kind.name.lower()),
+            *([("Merged into", identity.merged_into)] if identity.merged_into else []),
+            *((f"Login {e.provider_name}", e.subject) for e in identity.logins),
+            ("Created", Time(identity.creation_date_ms)),
+        ]
+    count = 0 if usage is None else usage.dataset_count
+    pairs += [
+        ("Datasets", f"{count} of {settings.datasets_per_identity_max}"),
+        ("Data", Size(0 if usage is None else usage.data_storage)),
+    ]
+    if last is not None:
+        pairs += [
+            ("Last change", Time(last.state.last_modified_date_ms)),
+            ("in dataset", last.dataset_name),
+            ("by", last.state.last_modified_by),
+        ]
+    return pairs
+
+
+def _print_devices(devices: Page[RegisteredDevice, str]) -> None:
+    if not devices.items:
+        return
+    print()
+    print_table(_DEVICE_COLUMNS, [_device_row(each) for each in devices.items])
+    if devices.next_position is not None:
+        print("and more devices")
+
+
+def _device_row(registered: RegisteredDevice) -> tuple[Cell, ...]:
+    device = registered.device
+    state = "disabled" if device.disabled else "ready"
+    if registered.waiting:
+        state = f"{registered.waiting} waiting, {registered.failures} failures"
+    return (
+        device.device_id,
+        device.platform,
+        f"...{device.token[-_TOKEN_END:]}",
+        Time(device.registration_date_ms),
+        state,
+        ", ".join(registered.dataset_names),
+    )
