@@ -18,7 +18,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
+
+from millpond.testing.deadlines import Deadline
 
 READY_S_MAX = 30.0
 NODES = 3
@@ -64,14 +65,14 @@ async def until(
     holds: Callable[[], Awaitable[Any]], *, what: str, deadline_s: float = READY_S_MAX
 ) -> Any:
     """Wait until something holds, and give it."""
-    deadline = time.monotonic() + deadline_s
+    deadline = Deadline(deadline_s)
     while True:
         with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError):
             found = await holds()
             if found:
                 return found
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"Not within {deadline_s:g} s: {what}")
+        if deadline.passed():
+            raise TimeoutError(f"Not in time: {what}, {deadline}")
         await asyncio.sleep(0.05)
 
 

@@ -7,10 +7,8 @@ import contextlib
 import itertools
 import os
 import threading
-import time
 import uuid
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from millpond.errors import (
     StreamGoneError,
 )
 from millpond.sinks import kafka
-from millpond.sinks.base import FailedRecord, Sink
+from millpond.sinks.base import FailedRecord
 from millpond.sinks.kafka import KafkaSink, make_reader, make_sink
 from millpond.sinks.kafka_connection import (
     TopicInfo,
@@ -37,7 +35,7 @@ from millpond.sinks.kafka_connection import (
     find_topic,
     read_address,
 )
-from millpond.testing.sink_contract import SinkBench, SinkContract
+from millpond.testing.sink_contract import SinkBench, SinkContract, by_key, put_all
 from sinks.kafka_mock import (
     MESSAGE_TOO_LARGE,
     PRODUCE,
@@ -45,6 +43,7 @@ from sinks.kafka_mock import (
     WHY_NOT,
     MockCluster,
 )
+from sinks.scenes import close_under_a_put, numbered, opened
 
 BROKER = os.environ.get("MILLPOND_TEST_KAFKA", "")
 needs_mock = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
@@ -77,26 +76,6 @@ def with_cluster(
         asyncio.run(scene(cluster))  # type: ignore[arg-type]
     finally:
         cluster.close()
-
-
-@contextlib.asynccontextmanager
-async def opened(sink: Sink) -> AsyncIterator[Sink]:
-    await sink.open()
-    try:
-        yield sink
-    finally:
-        await sink.aclose()
-
-
-def numbered(count: int, *, keys: int = 7) -> list[StreamRecord]:
-    return [StreamRecord(f"key-{n % keys}", b"%d" % n, f"id-{n}") for n in range(count)]
-
-
-def by_key(records: Sequence[StreamRecord]) -> dict[str, list[bytes]]:
-    found: defaultdict[str, list[bytes]] = defaultdict(list)
-    for each in records:
-        found[each.partition_key].append(each.data)
-    return dict(found)
 
 
 @needs_mock
@@ -244,11 +223,7 @@ def test_nothing_is_delivered_after_the_put_gave_up():
             with pytest.raises(SinkUnavailableError, match="cannot be reached"):
                 await sink.put([StreamRecord("key-0", b"given up")])
             cluster.go_on()
-            deadline = time.monotonic() + 30
-            while time.monotonic() < deadline:
-                with contextlib.suppress(SinkUnavailableError):
-                    assert (await sink.put(records[50:])).failed == ()
-                    break
+            await put_all(sink, records[50:])
 
             assert by_key(records) == by_key(await read_all(cluster.hosts))
 
@@ -260,16 +235,10 @@ def test_closing_ends_a_put_in_its_middle():
     """A put whose sink is closed ends with an error, and leaves no producer behind."""
 
     async def scene(cluster: MockCluster) -> None:
-        async with opened(sink_of(cluster.hosts)) as sink:
-            cluster.stop()
-            putting = asyncio.create_task(sink.put(numbered(3)))
-            await asyncio.sleep(0)
-            await sink.aclose()
-            cluster.go_on()
-            with pytest.raises(SinkUnavailableError, match="not open"):
-                await putting
+        await close_under_a_put(sink_of(cluster.hosts), cluster.stop, "not open")
+        cluster.go_on()
 
-            assert "millpond-kafka" not in [each.name for each in threading.enumerate()]
+        assert "millpond-kafka" not in [each.name for each in threading.enumerate()]
 
     with_cluster(scene)
 

@@ -99,34 +99,43 @@ def delivered_to(client: Any, stream_name: str) -> list[StreamRecord]:
     ]
 
 
+@contextlib.asynccontextmanager
+async def bench_on(
+    running: Moto | RunningServer, url: str, disconnect: Callable[[], None]
+) -> AsyncIterator[SinkBench]:
+    """Set up a bench on a new stream of whoever answers at a URL."""
+    name = f"stream-{uuid.uuid4()}"
+    client = running.client("kinesis")
+    client.create_stream(StreamName=name, ShardCount=3)
+
+    async def delivered() -> list[StreamRecord]:
+        return delivered_to(client, name)
+
+    async def remove_stream() -> None:
+        client.delete_stream(StreamName=name)
+
+    async def go_away() -> None:
+        disconnect()
+
+    try:
+        yield SinkBench(
+            sink=make_sink(sink_url(url, name), None),
+            delivered=delivered,
+            remove_stream=remove_stream,
+            disconnect=go_away,
+        )
+    finally:
+        client.close()
+
+
 class TestOnMoto(SinkContract):
     """The contract, on the Kinesis that moto plays."""
 
     @contextlib.asynccontextmanager
     async def bench(self, tmp_path: Path) -> AsyncIterator[SinkBench]:
-        moto, name = Moto(), f"stream-{uuid.uuid4()}"
-        client = moto.client("kinesis")
-        client.create_stream(StreamName=name, ShardCount=3)
-
-        async def delivered() -> list[StreamRecord]:
-            return delivered_to(client, name)
-
-        async def remove_stream() -> None:
-            client.delete_stream(StreamName=name)
-
-        async def disconnect() -> None:
-            moto.go_down()
-
-        try:
-            yield SinkBench(
-                sink=make_sink(sink_url(moto.url, name), None),
-                delivered=delivered,
-                remove_stream=remove_stream,
-                disconnect=disconnect,
-            )
-        finally:
-            client.close()
-            moto.close()
+        with contextlib.closing(Moto()) as moto:
+            async with bench_on(moto, moto.url, moto.go_down) as bench:
+                yield bench
 
 
 class TestOnMillpond(SinkContract):
@@ -147,28 +156,11 @@ class TestOnMillpond(SinkContract):
 
     @contextlib.asynccontextmanager
     async def bench(self, tmp_path: Path) -> AsyncIterator[SinkBench]:
-        server, name = self.running, f"stream-{uuid.uuid4()}"
-        client = server.client("kinesis")
-        client.create_stream(StreamName=name, ShardCount=3)
-
-        async def delivered() -> list[StreamRecord]:
-            return delivered_to(client, name)
-
-        async def remove_stream() -> None:
-            client.delete_stream(StreamName=name)
-
-        async def disconnect() -> None:
-            server.kill()
-
+        server = self.running
         try:
-            yield SinkBench(
-                sink=make_sink(sink_url(server.endpoint, name), None),
-                delivered=delivered,
-                remove_stream=remove_stream,
-                disconnect=disconnect,
-            )
+            async with bench_on(server, server.endpoint, server.kill) as bench:
+                yield bench
         finally:
-            client.close()
             if repr(server).endswith("STOPPED>"):
                 server.start()
 

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,10 @@ from millpond.errors import (
     SinkUnavailableError,
     StreamGoneError,
 )
-from millpond.sinks.base import FailedRecord, Sink
+from millpond.sinks.base import FailedRecord
 from millpond.sinks.nats import NatsSink, make_reader, make_sink
 from millpond.sinks.nats_connection import read_address
-from millpond.testing.sink_contract import SinkBench, SinkContract
+from millpond.testing.sink_contract import SinkBench, SinkContract, by_key, put_all
 from sinks.nats_servers import (
     WHY_NOT,
     NatsServer,
@@ -35,6 +34,7 @@ from sinks.nats_servers import (
     stream_state,
     until,
 )
+from sinks.scenes import close_under_a_put, numbered, opened
 
 needs_server = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
@@ -76,50 +76,6 @@ def with_server(
             await scene(server)
 
     asyncio.run(run())
-
-
-@contextlib.asynccontextmanager
-async def opened(sink: Sink) -> AsyncIterator[Sink]:
-    await sink.open()
-    try:
-        yield sink
-    finally:
-        await sink.aclose()
-
-
-def numbered(count: int, *, keys: int = 7, size: int = 0) -> list[StreamRecord]:
-    """Make records with message ids, in which a few keys take turns."""
-    return [
-        StreamRecord(f"key-{n % keys}", str(n).encode().ljust(size), f"id-{n}")
-        for n in range(count)
-    ]
-
-
-def by_key(records: Sequence[StreamRecord]) -> dict[str, list[bytes]]:
-    found: defaultdict[str, list[bytes]] = defaultdict(list)
-    for each in records:
-        found[each.partition_key].append(each.data)
-    return dict(found)
-
-
-async def put_all(
-    sink: Sink, records: Sequence[StreamRecord], *, size: int = 50
-) -> int:
-    """Put as the relay does: what failed is put again, before what comes after it."""
-    repeats = 0
-    deadline = time.monotonic() + 60
-    for start in range(0, len(records), size):
-        left = list(records[start : start + size])
-        while left:
-            assert time.monotonic() < deadline, "The sink does not recover."
-            try:
-                result = await sink.put(left)
-            except SinkUnavailableError:
-                repeats += 1
-                continue
-            repeats += bool(result.failed)
-            left = [left[each.index] for each in result.failed]
-    return repeats
 
 
 @needs_server
@@ -441,13 +397,8 @@ def test_closing_ends_a_put_in_its_middle(tmp_path):
     """A put whose sink is closed ends with an error, and opens nothing again."""
 
     async def scene(server: NatsServer) -> None:
-        async with opened(sink_of(server.host)) as sink:
-            server.stall()
-            putting = asyncio.create_task(sink.put(numbered(3)))
-            await asyncio.sleep(0)
-            await sink.aclose()
-            with pytest.raises(SinkUnavailableError, match="closed in the middle"):
-                await putting
+        sink = sink_of(server.host)
+        await close_under_a_put(sink, server.stall, "closed in the middle")
 
     with_server(tmp_path, scene)
 
@@ -517,7 +468,7 @@ def test_a_cluster_without_a_leader_is_not_a_deleted_stream(tmp_path):
         async with running_cluster(tmp_path) as cluster:
             await create_stream(cluster.urls, "changes", num_replicas=3)
             async with opened(sink_of(cluster.hosts, patience_s=8)) as sink:
-                await put_all(sink, records[:50])
+                await put_all(sink, records[:50], size=50)
                 down = cluster.servers[:2]
                 for each in down:
                     each.kill()
@@ -529,7 +480,7 @@ def test_a_cluster_without_a_leader_is_not_a_deleted_stream(tmp_path):
                         await stack.enter_async_context(opened(sink_of(cluster.hosts)))
                 for each in down:
                     each.start()
-                await put_all(sink, records[50:])
+                await put_all(sink, records[50:], size=50)
 
                 assert by_key(records) == by_key(await read_all(cluster.hosts))
 

@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from millpond.testing.deadlines import Deadline, seconds
+
 VARIABLE: Final = "MILLPOND_TEST_POSTGRES"
 START_TIMEOUT_S: Final = 60.0
 _SETTINGS: Final = {
@@ -259,9 +261,9 @@ class _Process:
                 # Ctrl-C is for the tests; they stop the server themselves.
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = Deadline(START_TIMEOUT_S)
         while not self._answers():
-            if self._server.poll() is not None or time.monotonic() > deadline:
+            if self._server.poll() is not None or deadline.passed():
                 log_text = (self._folder / "log").read_text("utf-8", "replace")
                 raise _missing(f"the server did not start: {log_text[-300:]}")
             time.sleep(0.02)
@@ -282,7 +284,7 @@ class _Process:
             return
         number = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode]
         self._server.send_signal(number)
-        self._server.wait(START_TIMEOUT_S)
+        self._server.wait(seconds(START_TIMEOUT_S))
         self._server = None
 
 

@@ -19,7 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-START_TIMEOUT_S: Final = 30.0
+from millpond.testing.deadlines import Deadline, seconds
+
+START_TIMEOUT_S: Final = 30.0  # these two on a quiet machine
 STOP_TIMEOUT_S: Final = 30.0
 
 
@@ -127,14 +129,14 @@ class RunningServer:
         assert self._process is not None
         self._process.send_signal(number)
         try:
-            return self._process.wait(STOP_TIMEOUT_S)
+            return self._process.wait(seconds(STOP_TIMEOUT_S))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
             raise
         finally:
             if self._drain is not None:
-                self._drain.join(STOP_TIMEOUT_S)
+                self._drain.join(seconds(STOP_TIMEOUT_S))
             assert self._process.stdout is not None
             self._process.stdout.close()
             self._process = None
@@ -176,7 +178,7 @@ class RunningServer:
     def _read_start(self, process: subprocess.Popen[str]) -> None:
         """Read until the server says that it has started."""
         assert process.stdout is not None
-        timer = threading.Timer(START_TIMEOUT_S, process.kill)
+        timer = threading.Timer(seconds(START_TIMEOUT_S), process.kill)
         timer.start()
         try:
             for line in process.stdout:
@@ -208,11 +210,15 @@ class RunningServer:
 def wait_until(
     condition: Any, *, timeout_s: float = 20.0, pause_s: float = 0.02
 ) -> Any:
-    """Call `condition` until it returns something true, and return that."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
+    """
+    Call `condition` until it returns something true, and return that.
+
+    Args:
+        timeout_s: on a quiet machine; a busy one gets more time (`deadlines`).
+    """
+    deadline = Deadline(timeout_s)
+    while not (found := condition()):
+        if deadline.passed():
+            raise TimeoutError(f"not true in time: {condition}, {deadline}")
         time.sleep(pause_s)
-    raise TimeoutError(f"not true within {timeout_s} s: {condition}")
+    return found
