@@ -568,6 +568,31 @@ class TestMerging:
 
         assert Dataset(sync, pool, account, "late").values() == {"a": "1"}
 
+    def test_what_was_written_late_is_found_by_login_alone(
+        self, device, sync, pool, provider
+    ):
+        """Clients forget the guest's id; each late dataset is reported."""
+        logins = provider.logins("quim")
+        account = get_id(device, pool, logins)
+        guest = get_id(device, pool)
+        Dataset(sync, pool, account, "prefs").put(a="account")
+        Dataset(sync, pool, guest, "prefs").put(a="guest")
+        device.get_credentials_for_identity(IdentityId=guest, Logins=logins)
+        for late in ("late", "later"):
+            Dataset(sync, pool, guest, "prefs").put(a=late)
+            assert get_id(device, pool, provider.logins("quim")) == account
+
+        copies = Dataset(sync, pool, account, "prefs").list()["MergedDatasetNames"]
+
+        names = [f"prefs.{guest}", f"prefs.{guest}.2", f"prefs.{guest}.3"]
+        assert sorted(copies) == names
+        assert [Dataset(sync, pool, account, each).values() for each in names] == [
+            {"a": "guest"},
+            {"a": "late"},
+            {"a": "later"},
+        ]
+        assert Dataset(sync, pool, guest, "prefs").values() == {}
+
     def test_merge_copies_do_not_count(self, device, sync, pool, provider):
         """An identity with twenty datasets can take in those of a guest as copies."""
         account = get_id(device, pool, provider.logins("rosa"))

@@ -226,9 +226,25 @@ class World:
             found[identity.identity_id] = identity
             if identity.merged_into is not None:
                 todo.append(identity.merged_into)
+            if logins:
+                todo += self._leftovers(identity.identity_id)
         involved = {*found, *identity_ids}
         datasets = {each: dict(self.datasets.get(each, {})) for each in involved}
         return StoredIdentities(self.pool, found, datasets if len(datasets) > 1 else {})
+
+    def _leftovers(self, survivor: str) -> list[str]:
+        """List who was merged into an identity, by whatever way, and has data since."""
+        merged = [
+            each.identity_id
+            for each in self.identities.values()
+            if each.merged_into == survivor
+        ]
+        with_data = [
+            each
+            for each in merged
+            if any(state.exists for state in self.datasets.get(each, {}).values())
+        ]
+        return with_data + [found for each in merged for found in self._leftovers(each)]
 
     def _update(
         self,

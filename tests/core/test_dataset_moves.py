@@ -8,7 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from millpond.core.dataset_moves import DatasetMove, move_events, plan_moves
+from millpond.core.dataset_moves import (
+    COPIES_MAX,
+    DatasetMove,
+    move_events,
+    plan_moves,
+)
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, SyncLimits
 from millpond.errors import LimitExceededException
 
@@ -149,12 +154,33 @@ def test_nothing_moves_without_a_loser() -> None:
     assert plan({"prefs": live()}, {"prefs": live()}, losers=()) == []
 
 
-def test_a_second_leftover_stays_where_it_is() -> None:
-    """While the copy of an earlier merge is there, nothing takes its place."""
+@pytest.mark.parametrize("merged_before", [[], [LOSER]])
+def test_a_second_leftover_gets_a_number(merged_before: list[str]) -> None:
+    """While copies of earlier merges are there, the next one stands beside them."""
+    losers = () if merged_before else (LOSER,)
     winner = {"prefs": live(), f"prefs.{LOSER}": live(root="prefs")}
+    for number in range(2, COPIES_MAX + 1):
+        (move,) = plan(
+            winner, {"prefs": live()}, losers=losers, merged_before=merged_before
+        )
 
-    assert plan(winner, {"prefs": live()}) == []
+        assert move.new.dataset_name == f"prefs.{LOSER}.{number}"
+        assert move.moved.root_dataset_name == "prefs"
+        winner[move.new.dataset_name] = move.moved
+
+
+def test_a_leftover_waits_when_nobody_deals_with_the_copies() -> None:
+    """There is an end to them; it comes over once one of them is deleted."""
+    copies = [
+        f"prefs.{LOSER}",
+        *(f"prefs.{LOSER}.{n}" for n in range(2, COPIES_MAX + 1)),
+    ]
+    winner = {"prefs": live(), **{name: live(root="prefs") for name in copies}}
+
     assert plan(winner, {"prefs": live()}, losers=(), merged_before=[LOSER]) == []
+    winner[copies[7]] = dead(3)
+    (move,) = plan(winner, {"prefs": live()}, losers=(), merged_before=[LOSER])
+    assert move.new.dataset_name == copies[7]
 
 
 def test_a_leftover_comes_over_once_the_copy_is_deleted() -> None:
@@ -273,13 +299,15 @@ def test_who_is_over_the_limit_may_still_get_copies() -> None:
 
 
 def test_what_was_merged_before_is_not_refused() -> None:
-    """What does not fit of it waits, and what fits comes over."""
+    """What does not fit of it waits, and what fits comes over; long names are cut."""
     long = "n" * NAME_CHARS_MAX
     winner = {"a": live(), long: live()}
     left = {"a": live(), "b": live(), "c": live(), long: live()}
     moves = plan(winner, left, losers=(), merged_before=[LOSER], datasets_max=3)
 
-    assert names(moves) == [("a", f"a.{LOSER}"), ("b", "b")]
+    short = f"{'n' * (NAME_CHARS_MAX - len(LOSER) - 1)}.{LOSER}"
+    assert names(moves) == [("a", f"a.{LOSER}"), ("b", "b"), (long, short)]
+    assert moves[2].moved.root_dataset_name == long
 
 
 def test_who_loses_now_comes_before_who_was_merged_before() -> None:

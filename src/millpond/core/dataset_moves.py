@@ -6,6 +6,11 @@ it is put beside it, as `<name>.<losing identity id>`; the dataset of that name,
 *root*, reports it in `MergedDatasetNames` until the client has dealt with it and
 deletes it. Either way its records keep their counts, and so does the dataset.
 
+Credentials of the losing identity are good for a while after the merge, and what they
+write comes over the next time the user signs in. The first copy may still be there by
+then. It may be in use, so nothing is written into it: the next one gets a number,
+`<name>.<losing identity id>.2`, and is reported beside it.
+
 Where a dataset of that name was deleted it is different: devices and consumers of the
 stream know the count of that deletion, and pass over what is not above it. There the
 counter goes on above both, and all records are stamped with its new count.
@@ -20,6 +25,7 @@ aws-sdk-net#414; ruling 9.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -33,6 +39,8 @@ from millpond.core.sync import (
     gone,
 )
 from millpond.errors import LimitExceededException
+
+COPIES_MAX: Final = 20  # of one dataset, from one identity, that nobody deals with
 
 
 class DatasetMove(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -107,7 +115,9 @@ def plan_moves(
         """Yield one move at a time: each has to see what came before it."""
         for identity_id in identity_ids:
             for name, state in sorted(datasets.get(identity_id, {}).items()):
-                new_name = _new_name(name, identity_id, there)
+                new_name = _new_name(
+                    name, identity_id, there, shorten=identity_id in merged_before
+                )
                 if state.exists and new_name is not None:
                     before = there.get(new_name)
                     moved = _moved(name, new_name, state, before)
@@ -133,14 +143,25 @@ def plan_moves(
     return moves
 
 
-def _new_name(name: str, loser: str, there: Mapping[str, DatasetState]) -> str | None:
-    """Choose a name that is free; None when there is none, and the dataset stays."""
-    for candidate in (name, f"{name}.{loser}"):
+def _new_name(
+    name: str, loser: str, there: Mapping[str, DatasetState], *, shorten: bool
+) -> str | None:
+    """
+    Choose a name that is free; None when there is none, and the dataset stays.
+
+    Args:
+        shorten: a name may be cut so that the copy's is not too long. In a merge that
+            is refused instead, so that the app can do something about it.
+    """
+    copies = range(2, COPIES_MAX + 1)
+    for suffix in ("", f".{loser}", *(f".{loser}.{number}" for number in copies)):
+        room = api_limits.DATASET_NAME_CHARS_MAX - len(suffix)
+        candidate = f"{name[:room] if shorten else name}{suffix}"
         taken = there.get(candidate)
         if taken is None or not taken.exists:
             return candidate
-    # It was merged before and written to since, and the first copy is still there.
-    # Nothing is overwritten; it comes over once the client has deleted that copy.
+    # Nothing is overwritten. It comes over at the sign-in after the client has dealt
+    # with one of the copies.
     return None
 
 

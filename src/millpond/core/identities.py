@@ -89,7 +89,8 @@ class StoredIdentities(msgspec.Struct, gc=False):
 
     Args:
         identities: by id: those named, the owners of the logins named, and whom any of
-            these was merged into.
+            these was merged into. With logins, also who was merged into one of these
+            and has live datasets since.
         datasets: of each of these identities, by name, gone ones too; empty when there
             is only one identity, which has nothing to be merged with.
     """
@@ -442,7 +443,7 @@ def _merged_before(
     Yield the ids of identities that were merged into one of these already.
 
     A device may have written to one of them since, with credentials that it still had;
-    what it wrote comes over the next time the identity is presented.
+    what it wrote comes over the next time the user signs in.
     """
     for identity_id, identity in stored.identities.items():
         if identity.merged_into is not None and stored.follow(identity_id) in joined:

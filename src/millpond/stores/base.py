@@ -21,7 +21,7 @@ The suite in `millpond.testing.store_contract` checks these for any store.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -50,6 +50,8 @@ from millpond.core.sync import (
     StoredDataset,
     StoredRecord,
 )
+
+MERGED_LOOKED_AT_MAX: Final = 1000
 
 
 class DeveloperKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -296,6 +298,11 @@ class IdentityStore(Protocol):
 
         Identities of other pools are not found. `datasets` is filled when there are
         several of them, those named and not found included.
+
+        Who signs in takes along what was written to identities that were merged into
+        theirs: with logins, those are found that have live datasets, of the
+        `MERGED_LOOKED_AT_MAX` that were merged last. Older ones have nobody who could
+        write to them.
 
         Args:
             identity_pool_id: None stands for the pool of the one identity named; it is

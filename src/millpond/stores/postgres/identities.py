@@ -13,7 +13,7 @@ identity, and lets a login have one owner.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +29,7 @@ from millpond.core.identities import (
 )
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
 from millpond.errors import StoreError, StoreUnavailableError
+from millpond.stores.base import MERGED_LOOKED_AT_MAX
 from millpond.stores.postgres import devices, heads, identity_pools
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
@@ -190,17 +191,16 @@ async def _load(
     pool = await identity_pools.find(db, identity_pool_id)
     if pool is None:
         return None
-    todo = set(identity_ids)
+    named_or_owners = set(identity_ids)
     if logins:
         digests = [digest_of(identity_pool_id, each) for each in logins]
-        todo |= {owner for (owner,) in await db.rows(SQL.find_owners, digests)}
+        rows = await db.rows(SQL.find_owners, digests)
+        named_or_owners |= {owner for (owner,) in rows}
     found: dict[str, Identity] = {}
-    asked: set[str] = set()
-    while todo:
-        asked |= todo
-        rows = await db.rows(SQL.find_identities, identity_pool_id, sorted(todo))
-        found |= {row["identity_id"]: _identity(row) for row in rows}
-        todo = {e.merged_into for e in found.values() if e.merged_into} - asked
+    await _follow(db, identity_pool_id, named_or_owners, found)
+    if logins:
+        leftovers = await _leftovers(db, identity_pool_id, found)
+        await _follow(db, identity_pool_id, leftovers, found)
     # One that is not there yet may have datasets: its data came first.
     involved = {*found, *identity_ids}
     datasets = {}
@@ -208,6 +208,37 @@ async def _load(
         for each in sorted(involved):
             datasets[each] = await _datasets(db, identity_pool_id, each)
     return StoredIdentities(pool, found, datasets)
+
+
+async def _follow(
+    db: Session, pool: str, identity_ids: Collection[str], found: dict[str, Identity]
+) -> None:
+    """Add identities of a pool to those found, and whom they were merged into."""
+    todo = set(identity_ids) - set(found)
+    asked: set[str] = set()
+    while todo:
+        asked |= todo
+        rows = await db.rows(SQL.find_identities, pool, sorted(todo))
+        found |= {row["identity_id"]: _identity(row) for row in rows}
+        todo = {e.merged_into for e in found.values() if e.merged_into} - asked
+        todo -= set(found)
+
+
+async def _leftovers(
+    db: Session, pool: str, found: Mapping[str, Identity]
+) -> Collection[str]:
+    """List who was merged into one of these, and has live datasets all the same."""
+    merged: set[str] = set()
+    last = {each.identity_id for each in found.values() if each.merged_into is None}
+    while last and len(merged) < MERGED_LOOKED_AT_MAX:
+        limit = MERGED_LOOKED_AT_MAX - len(merged)
+        rows = await db.rows(SQL.list_merged, pool, sorted(last), limit)
+        last = {identity_id for (identity_id,) in rows} - merged
+        merged |= last
+    if not merged:
+        return ()
+    rows = await db.rows(SQL.list_with_live_datasets, pool, sorted(merged))
+    return [identity_id for (identity_id,) in rows]
 
 
 async def _datasets(

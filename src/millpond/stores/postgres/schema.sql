@@ -119,6 +119,10 @@ CREATE INDEX identities_by_kind ON identities (
     identity_id
 );
 
+-- Who signs in takes along what was written to identities that were merged into theirs.
+CREATE INDEX identities_by_survivor ON identities (merged_into, last_modified_date_ms)
+WHERE merged_into IS NOT NULL;
+
 -- From a login to its identity; the identity has the list. Looked up without knowing
 -- the identity, and so distributed by itself.
 CREATE TABLE logins (

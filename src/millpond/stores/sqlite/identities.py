@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from millpond.core import streaming
@@ -16,6 +16,7 @@ from millpond.core.identities import (
 )
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
 from millpond.errors import StoreError
+from millpond.stores.base import MERGED_LOOKED_AT_MAX
 from millpond.stores.prefixes import bounds_of
 from millpond.stores.sqlite import datasets, devices, identity_pools
 from millpond.stores.sqlite.database import Database, Reader, Writer
@@ -155,19 +156,14 @@ def _load(
     pool = identity_pools.find(db, identity_pool_id)
     if pool is None:
         return None
-    todo = list(identity_ids)
+    named_or_owners = [*identity_ids]
     for login in logins:
         row = (identity_pool_id, login.provider_name, login.subject)
-        todo += [owner for (owner,) in db.execute(SQL.find_owner, row)]
+        named_or_owners += [owner for (owner,) in db.execute(SQL.find_owner, row)]
     found: dict[str, Identity] = {}
-    while todo:
-        identity_id = todo.pop()
-        identity = None if identity_id in found else _find(db, identity_id)
-        if identity is None or identity.identity_pool_id != identity_pool_id:
-            continue
-        found[identity_id] = identity
-        if identity.merged_into is not None:
-            todo.append(identity.merged_into)
+    _follow(db, identity_pool_id, named_or_owners, found)
+    if logins:
+        _follow(db, identity_pool_id, _leftovers(db, found), found)
     # One that is not there yet may have datasets: its data came first.
     involved = {*found, *identity_ids}
     several = len(involved) > 1
@@ -176,6 +172,34 @@ def _load(
         found,
         {each: _datasets(db, identity_pool_id, each) for each in involved if several},
     )
+
+
+def _follow(
+    db: Reader, pool: str, identity_ids: Collection[str], found: dict[str, Identity]
+) -> None:
+    """Add identities of a pool to those found, and whom they were merged into."""
+    todo = list(identity_ids)
+    while todo:
+        identity_id = todo.pop()
+        identity = None if identity_id in found else _find(db, identity_id)
+        if identity is None or identity.identity_pool_id != pool:
+            continue
+        found[identity_id] = identity
+        if identity.merged_into is not None:
+            todo.append(identity.merged_into)
+
+
+def _leftovers(db: Reader, found: Mapping[str, Identity]) -> list[str]:
+    """List who was merged into one of these, and has live datasets all the same."""
+    return [
+        leftover
+        for each in found.values()
+        if each.merged_into is None
+        for (leftover,) in db.execute(
+            SQL.list_leftovers,
+            (each.identity_id, each.identity_pool_id, MERGED_LOOKED_AT_MAX),
+        )
+    ]
 
 
 def _datasets(

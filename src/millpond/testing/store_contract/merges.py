@@ -10,7 +10,7 @@ import pytest
 
 from millpond.core import identities
 from millpond.core.dataset_moves import move_events
-from millpond.core.identities import IdentityChanges, StoredIdentities
+from millpond.core.identities import IdentityChanges, Login, StoredIdentities
 from millpond.core.stream_consumer import ReadRecord, decode_event
 from millpond.core.sync import (
     DatasetId,
@@ -118,6 +118,49 @@ class MergeContract(StoreBench):
 
             assert found is not None
             assert found.datasets == {ALICE: {}, BOB: {}, CAROL: {}}
+
+        self.play(tmp_path, scene)
+
+    def test_who_signs_in_is_shown_what_was_left_behind(self, tmp_path: Path) -> None:
+        """Logins find who was merged into their identity and was written to since."""
+
+        async def scene(store: Store) -> None:
+            await begin(store)
+            await keep(store, an_identity(CAROL, guest=True))
+            await put(store, THEIRS, {"k": "theirs"})
+            await merge(store, BOB, CAROL)
+            await merge(store)
+
+            async def found(*, logins: list[Login]) -> set[str]:
+                stored = await store.find_identities(
+                    POOL, identity_ids=[ALICE], logins=logins
+                )
+                assert stored is not None
+                assert set(stored.datasets) in (set(stored.identities), set())
+                return set(stored.identities)
+
+            assert await found(logins=[GOOGLE]) == {ALICE}
+            await put(store, THEIRS, {"k": "late"})
+            assert await found(logins=[GOOGLE]) == {ALICE, BOB}
+            await put(store, DatasetId(POOL, CAROL, "late"), {"k": "v"})
+            await delete(store, THEIRS)
+            assert await found(logins=[GOOGLE]) == {ALICE, BOB, CAROL}
+            assert await found(logins=[]) == {ALICE}
+
+        self.play(tmp_path, scene)
+
+    def test_leftovers_of_other_pools_are_not_shown(self, tmp_path: Path) -> None:
+        """Data under the id of a merged identity in another pool is another's."""
+
+        async def scene(store: Store) -> None:
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            await begin(store)
+            await merge(store)
+            await put(store, DatasetId(OTHER_POOL, BOB, "prefs"), {"k": "v"})
+            stored = await store.find_identities(POOL, identity_ids=[], logins=[GOOGLE])
+
+            assert stored is not None
+            assert set(stored.identities) == {ALICE}
 
         self.play(tmp_path, scene)
 

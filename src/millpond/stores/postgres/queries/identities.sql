@@ -17,6 +17,16 @@ SELECT identity_pool_id FROM identities WHERE identity_id = $1;
 -- name: find_owners
 SELECT identity_id FROM logins WHERE login_digest = ANY ($1::bytea[]);
 
+-- name: list_merged
+-- Not recursive: Citus has no recursion over tables that are spread.
+SELECT identity_id FROM identities
+WHERE merged_into = ANY ($2::text[]) AND identity_pool_id = $1
+ORDER BY last_modified_date_ms DESC LIMIT $3;
+
+-- name: list_with_live_datasets
+SELECT DISTINCT identity_id FROM datasets
+WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1 AND live;
+
 -- name: list_identities
 SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
     merged_into, logins

@@ -16,6 +16,22 @@ WHERE identity_id = ? ORDER BY provider_name, subject;
 SELECT identity_id FROM logins
 WHERE identity_pool_id = ? AND provider_name = ? AND subject = ?;
 
+-- name: list_leftovers
+-- Merged identities that have live datasets; the last merged ones are looked at first.
+WITH RECURSIVE merged (identity_id, merge_date_ms) AS (
+    SELECT identity_id, last_modified_date_ms FROM identities WHERE merged_into = ?1
+    UNION ALL
+    SELECT each.identity_id, each.last_modified_date_ms
+    FROM merged JOIN identities AS each ON each.merged_into = merged.identity_id
+    ORDER BY 2 DESC LIMIT ?3
+)
+SELECT identity_id FROM merged
+WHERE EXISTS (
+    SELECT 1 FROM datasets AS dataset
+    WHERE dataset.identity_pool_id = ?2 AND dataset.identity_id = merged.identity_id
+        AND live = 1
+);
+
 -- name: list_identities
 SELECT identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms,
     guest, merged_into

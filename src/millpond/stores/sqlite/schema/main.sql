@@ -34,6 +34,10 @@ CREATE INDEX identities_by_kind ON identities (
     identity_pool_id, (CASE WHEN merged_into IS NULL THEN guest ELSE 2 END), identity_id
 );
 
+-- Who signs in takes along what was written to identities that were merged into theirs.
+CREATE INDEX identities_by_survivor ON identities (merged_into, last_modified_date_ms)
+WHERE merged_into IS NOT NULL;
+
 -- The subject is the provider's name for a user; for the developer provider of the pool
 -- it is the developer user identifier.
 CREATE TABLE logins (
