@@ -324,6 +324,7 @@ def test_only_the_standard_library_and_what_is_declared_is_imported() -> None:
         "nats",  # of the extra nats
         "prometheus_client",
         "rich",
+        "ruamel",
         "starlette",
         "structlog",
         "uvloop",

@@ -80,17 +80,22 @@ def test_an_option_is_proposed_once():
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        (("cognito-sync", "--output", ""), ["json", "text", "table"]),
+        (
+            ("cognito-sync", "--output", ""),
+            ["json", "text", "table", "yaml", "yaml-stream"],
+        ),
         (("--output", "t"), ["text", "table"]),
         (("--output=t",), ["--output=text", "--output=table"]),
         (("--color", ""), ["on", "off", "auto"]),
+        (("--v",), ["--version", "--v2-debug", "--v1", "--v2"]),
+        (("--cli-binary-format", ""), ["base64", "raw-in-base64-out"]),
         (
             ("cognito-sync", "register-device", "--platform", ""),
             ["APNS", "APNS_SANDBOX", "GCM", "ADM"],
         ),
         (
             ("cognito-sync", "bulk-publish", "--generate-cli-skeleton", ""),
-            ["input", "output"],
+            ["input", "output", "yaml-input"],
         ),
         (("cognito-sync", "bulk-publish", "--identity-pool-id", ""), []),
     ],

@@ -145,16 +145,42 @@ def test_a_wrong_region(doctor, at_server):
 
 
 def test_no_region(doctor, at_server, monkeypatch):
-    """Without a region nothing can be signed; AWS_REGION does not count."""
+    """Without a region nothing can be signed; both variables are to be set."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_REGION")
 
     code, checks = doctor()
 
     assert code == 1
     assert only_failure(checks)["Name"] == "region"
-    assert "AWS_REGION is not read" in checks["region"]["Text"]
+    assert "AWS_REGION=us-east-1 AWS_DEFAULT_REGION=" in checks["region"]["Mend"]
     assert "signature" not in checks
+
+
+@pytest.mark.parametrize(
+    ("default", "told"), [(None, "is not set"), ("eu-west-1", "has 'eu-west-1'")]
+)
+def test_a_region_that_some_tools_do_not_see(
+    doctor, at_server, monkeypatch, default, told
+):
+    """AWS_REGION wins here, but boto3 and the AWS CLI 1 read the other one alone."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    if default:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", default)
+
+    checks = doctor()[1]
+
+    assert checks["region"]["Status"] == "warn"
+    assert told in checks["region"]["Text"]
+    assert checks["region"]["Mend"] == "export AWS_DEFAULT_REGION=us-east-1"
+
+
+def test_since_when_an_endpoint_is_read(doctor, at_server):
+    """Older tools pass over the variable and call AWS, so their versions are told."""
+    text = doctor()[1]["endpoint"]["Text"]
+
+    assert "boto3 since 1.28 and the AWS CLI since 1.29 and 2.13" in text
+    assert "--endpoint-url" in text
 
 
 def test_a_region_that_is_none(doctor, at_server):

@@ -259,7 +259,7 @@ def test_the_form_may_be_configured(details, stub, home, monkeypatch):
     assert details("--output", "json").out.startswith("{")
 
 
-@pytest.mark.parametrize("form", ["yaml", "TEXT", ""])
+@pytest.mark.parametrize("form", ["yml", "YAML", "TEXT", ""])
 def test_a_form_that_does_not_exist(details, monkeypatch, form):
     """A configured form is refused when the result is to be printed."""
     monkeypatch.setenv("AWS_DEFAULT_OUTPUT", form)

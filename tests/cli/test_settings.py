@@ -59,9 +59,13 @@ def test_the_region_option_wins(scope, files, monkeypatch):
 
     assert scope("--region", "from-option")[1] == "from-option"
     assert scope()[1] == "eu-west-1"
+    monkeypatch.setenv("AWS_REGION", "wins")
+    assert scope()[1] == "wins"
+    assert scope("--region", "from-option")[1] == "from-option"
+    monkeypatch.setenv("AWS_REGION", "")
+    assert scope()[1] == ""
+    monkeypatch.delenv("AWS_REGION")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert scope()[1] == "from-profile"
-    monkeypatch.setenv("AWS_REGION", "not-looked-at")
     assert scope()[1] == "from-profile"
 
 

@@ -61,9 +61,10 @@ def _of_api(words: list[str]) -> list[str]:
 
 def _standing(words: Sequence[str]) -> list[str]:
     """List the words that are neither global options nor values of them."""
-    from millpond.cli.api.arguments import GLOBAL_OPTIONS
+    from millpond.cli.api.arguments import GLOBAL_OPTIONS, LATER_OPTIONS
 
-    takes_value = {f"--{each.name}" for each in GLOBAL_OPTIONS if each.takes_value}
+    options = (*GLOBAL_OPTIONS, *LATER_OPTIONS)
+    takes_value = {f"--{each.name}" for each in options if each.takes_value}
     takes_value.discard("--version")
     found = []
     rest = iter(_before_dashes(words))

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 
 from millpond.cli.api import models
-from millpond.cli.api.arguments import GLOBAL_OPTIONS
+from millpond.cli.api.arguments import COMMON_OPTIONS, GLOBAL_OPTIONS
 from millpond.cli.api.faults import PROGRAM
+from millpond.cli.api.help import VERSIONS, versions
+from millpond.cli.api.ways import V1
 from millpond.cli.commands import AWS_APIS, COMMANDS, GROUPS
 from millpond.cli.page import STEP, page, prose, section, terms
 
@@ -41,6 +43,7 @@ def program_page() -> str:
         ),
         section("AVAILABLE COMMANDS", _commands()),
         section("GLOBAL OPTIONS", _global_options()),
+        section(VERSIONS, versions(COMMON_OPTIONS, V1)),
     )
 
 

@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return _dispatch(words)
     except Fault as fault:
         _complain(fault.report())
-        return fault.exit_code
+        return fault.status
     except KeyboardInterrupt:
         sys.stdout.write("\n")
         return _INTERRUPTED

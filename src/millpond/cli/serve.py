@@ -110,7 +110,11 @@ def _tell(settings: Settings, started: Started) -> None:
             "\nThe first developer key; its secret is shown this once:\n\n"
             f"  export AWS_ACCESS_KEY_ID={started.first_key.access_key_id}\n"
             f"  export AWS_SECRET_ACCESS_KEY={started.first_key.secret_access_key}\n"
+            f"  export AWS_REGION={settings.region}\n"
             f"  export AWS_DEFAULT_REGION={settings.region}\n"
-            f"  export AWS_ENDPOINT_URL={started.endpoint}\n"
+            f"  export AWS_ENDPOINT_URL={started.endpoint}\n\n"
+            "AWS_ENDPOINT_URL counts from boto3 1.28 and AWS CLI 1.29 or 2.13 on; "
+            "before them, give\nendpoint_url= to each client and --endpoint-url to "
+            "each command, or they call AWS.\n"
         )
     sys.stdout.flush()

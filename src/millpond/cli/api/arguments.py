@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import argparse
 
-from millpond.cli.api.faults import PROGRAM, USAGE, Fault, UsageFault
+from millpond.cli.api.faults import PROGRAM, USAGE, Fault, InputFault, UsageFault
 from millpond.cli.api.model import command_name
+from millpond.cli.api.ways import V1, V2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Final, NoReturn
 
     from millpond.cli.api.model import OperationModel, Shape
+    from millpond.cli.api.ways import Ways
 
 _CHOICES_PER_LINE: Final = 2
 _CHOICE_WIDTH: Final = 40
@@ -28,11 +30,25 @@ _SIMILARITY_MIN: Final = 0.8
 _TIMEOUT_S_DEFAULT: Final = 60
 
 INPUT_JSON: Final = "cli-input-json"
+INPUT_YAML: Final = "cli-input-yaml"
 SKELETON: Final = "generate-cli-skeleton"
 
 
+class Choices(tuple[str, ...]):
+    """What an option may be; `listed` are those that its refusal lists."""
+
+    listed: tuple[str, ...] = ()
+
+
 class Option:
-    """An option that does not come from a model."""
+    """
+    An option that does not come from a model.
+
+    Args:
+        choices: what its value may be.
+        later_choices: more of that, which came with version 2 of the AWS CLI.
+        version: the one of the AWS CLI that has the option; `None`: both do.
+    """
 
     def __init__(
         self,
@@ -41,12 +57,16 @@ class Option:
         *,
         kind: str = "string",
         choices: Sequence[str] | None = None,
+        later_choices: Sequence[str] = (),
+        version: int | None = None,
         **settings: Any,
     ) -> None:
         self.name = name
         self.help = text
         self.kind = kind
-        self.choices = choices
+        self.choices = (*choices, *later_choices) if choices else None
+        self.later_choices = later_choices
+        self.version = version
         self._settings = settings
 
     @property
@@ -54,15 +74,22 @@ class Option:
         """Whether a value follows the option."""
         return self.kind != "boolean"
 
-    def add_to(self, parser: argparse._ActionsContainer) -> None:
+    def add_to(
+        self, parser: argparse._ActionsContainer, ways: Ways | None = None
+    ) -> None:
         """Make a parser know the option."""
         settings = dict(self._settings)
         if self.choices:
-            settings["choices"] = self.choices
-        parser.add_argument(f"--{self.name}", help=self.help, **settings)
+            choices = Choices(self.choices)
+            hidden = () if ways is V2 else self.later_choices
+            choices.listed = tuple(each for each in choices if each not in hidden)
+            settings["choices"] = choices
+        action = parser.add_argument(f"--{self.name}", help=self.help, **settings)
+        if isinstance(parser, Parser) and self.version == 2 and ways is not V2:
+            parser.unabbreviated.append(action)
 
 
-# AWS: in this order on every help page; awscli/data/cli.json.
+# AWS: in this order on every help page of version 1; awscli/data/cli.json.
 GLOBAL_OPTIONS: Final = (
     Option(
         "debug",
@@ -89,6 +116,7 @@ GLOBAL_OPTIONS: Final = (
         "output",
         "The form of the result.",
         choices=("json", "text", "table"),
+        later_choices=("yaml", "yaml-stream"),
     ),
     Option("query", "A JMESPath expression to pick from the result."),
     Option("profile", "The profile to take credentials and settings from."),
@@ -131,6 +159,39 @@ GLOBAL_OPTIONS: Final = (
         "Accepted for the sake of scripts; it has no effect.",
         kind="boolean",
         action="store_true",
+        version=1,
+    ),
+)
+
+# AWS: those of version 2 alone, which stand behind the others on its pages.
+LATER_OPTIONS: Final = (
+    Option(
+        "cli-binary-format",
+        "What bytes are written as on the command line and in files read with "
+        "file://: base64, or as they are. Results have base64 either way.",
+        choices=("base64", "raw-in-base64-out"),
+        version=2,
+    ),
+    Option(
+        "no-cli-pager",
+        "Accepted for the sake of scripts: results never go through a pager here.",
+        kind="boolean",
+        action="store_true",
+        version=2,
+    ),
+    Option(
+        "cli-auto-prompt",
+        "Accepted for the sake of scripts: nothing is ever asked for here.",
+        kind="boolean",
+        action="store_true",
+        version=2,
+    ),
+    Option(
+        "no-cli-auto-prompt",
+        "Accepted for the sake of scripts, as above.",
+        kind="boolean",
+        action="store_true",
+        version=2,
     ),
 )
 
@@ -161,11 +222,19 @@ COMMON_OPTIONS: Final = (
         "given this way.",
     ),
     Option(
+        INPUT_YAML,
+        "The same as YAML, of the form that --generate-cli-skeleton yaml-input prints. "
+        "One of the two may be given.",
+        version=2,
+    ),
+    Option(
         SKELETON,
         "Print a skeleton and send nothing. With no value or with input: the input, "
-        "to be filled in and given to --cli-input-json. With output: a sample of the "
-        "answer, after the input has been checked.",
+        "to be filled in and given to --cli-input-json. With yaml-input: the same for "
+        "--cli-input-yaml. With output: a sample of the answer, after the input has "
+        "been checked.",
         choices=("input", "output"),
+        later_choices=("yaml-input",),
         nargs="?",
         const="input",
     ),
@@ -196,6 +265,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self) -> None:
         super().__init__(prog=PROGRAM, usage=USAGE, add_help=False)
         self.color = False  # newer Pythons would colour the usage
+        self.unabbreviated: list[argparse.Action] = []
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
@@ -203,9 +273,15 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
+            choices = getattr(action.choices, "listed", action.choices)
             raise argparse.ArgumentError(
-                action, invalid_choice(str(value), list(action.choices))
+                action, invalid_choice(str(value), list(choices))
             )
+
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        # What version 2 added takes no short form from the options of version 1.
+        found: list[Any] = super()._get_option_tuples(option_string)
+        return [each for each in found if each[0] not in self.unabbreviated]
 
 
 def invalid_choice(value: str, choices: Sequence[str]) -> str:
@@ -229,13 +305,13 @@ def proposal(value: str, choices: Sequence[str]) -> str:
 
 
 def parse_globals(
-    words: Sequence[str], commands: Iterable[str], version: str
+    words: Sequence[str], commands: Iterable[str], version: str, ways: Ways = V1
 ) -> tuple[argparse.Namespace, list[str]]:
     """Take out the global options and the command."""
     parser = Parser()
-    for option in GLOBAL_OPTIONS:
-        if option.name != "version":
-            option.add_to(parser)
+    for option in (*GLOBAL_OPTIONS, *LATER_OPTIONS):
+        if option.name != "version" and (ways is V1 or option.version != 1):
+            option.add_to(parser, ways)
     parser.add_argument("--version", action="version", version=version)
     parser.add_argument("command", choices=[*commands, "help"])
     return parser.parse_known_args(words)
@@ -258,7 +334,7 @@ def _check_scheme(url: str) -> None:
     from urllib.parse import urlsplit
 
     if not urlsplit(url).scheme:
-        raise Fault(
+        raise InputFault(
             f'Bad value for --endpoint-url "{url}": scheme is missing.  Must be of the '
             "form http://<hostname>/ or https://<hostname>/"
         )
@@ -285,7 +361,7 @@ def parse_operation(
 
 
 def parse_options(
-    words: Sequence[str], operation: OperationModel
+    words: Sequence[str], operation: OperationModel, ways: Ways = V1
 ) -> tuple[argparse.Namespace, list[str]]:
     """Take out the options of an operation; `help` is set when help is asked for."""
     if list(words) == ["help"]:
@@ -296,7 +372,7 @@ def parse_options(
         required = name in operation.input.required and not lenient
         _add_member(parser, command_name(name), shape, required=required)
     for option in options_beside(operation):
-        option.add_to(parser)
+        option.add_to(parser, ways)
     parser.add_argument("help", nargs="?")
     parsed, rest = parser.parse_known_args(words)
     if parsed.help and parsed.help != "help":
@@ -307,6 +383,11 @@ def parse_options(
 def options_beside(operation: OperationModel) -> tuple[Option, ...]:
     """The options of an operation that do not come from its input."""
     return COMMON_OPTIONS + (PAGING_OPTIONS if operation.paged_items else ())
+
+
+def of_version(options: Iterable[Option], version: int) -> list[Option]:
+    """Choose the options that a version of the AWS CLI has."""
+    return [each for each in options if each.version in (None, version)]
 
 
 def near_options(
@@ -323,8 +404,8 @@ def near_options(
         for name in map(command_name, operation.input.members)
         if getattr(given, attribute(name)) is None
     ]
-    known = [*missing, *(f"--{each.name}" for each in GLOBAL_OPTIONS)]
-    known += [f"--{each.name}" for each in options_beside(operation)]
+    others = (*GLOBAL_OPTIONS, *LATER_OPTIONS, *options_beside(operation))
+    known = [*missing, *(f"--{each.name}" for each in others)]
     words = [each.partition("=")[0] for each in unknown if each.startswith("--")]
     # A name that is right stands in the wrong place, such as after a bare '--'.
     wrong = [word for word in words if word not in known]
@@ -343,7 +424,7 @@ def _lifts_required(words: Sequence[str]) -> bool:
     AWS: the words are looked at as they stand, so that neither a prefix nor the form
     with '=' counts (awscli/customizations/arguments.py).
     """
-    if f"--{INPUT_JSON}" in words:
+    if f"--{INPUT_JSON}" in words or f"--{INPUT_YAML}" in words:
         return True
     if f"--{SKELETON}" not in words:
         return False

@@ -8,7 +8,7 @@ sample of an answer too, which checks everything and sends nothing.
 
 from __future__ import annotations
 
-from millpond.cli.api import endpoints, validation
+from millpond.cli.api import binary, endpoints, validation
 from millpond.cli.api.credentials import Elsewhere, NoCredentialsFault, find
 from millpond.cli.api.faults import Fault, PlainFault
 from millpond.cli.api.retries import Policy, check_defaults_mode
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from millpond.cli.api.credentials import Credentials
     from millpond.cli.api.model import OperationModel
     from millpond.cli.api.transport import Request, Response, Settings
+    from millpond.cli.api.ways import Ways
 
     Tell = Callable[[str], None]
 
@@ -33,6 +34,8 @@ _PATH_UNTOUCHED: Final = "/%:@!$&'()*+,;=-._~"
 
 class RefusedFault(Fault):
     """The service answered with an error."""
+
+    exit_code_v2 = 254
 
     def __init__(self, message: str, error: ServiceError) -> None:
         super().__init__(message)
@@ -53,6 +56,7 @@ class Call:
         signed: bool,
         policy: Policy,
         ca_bundle: str | None,
+        ways: Ways,
     ) -> None:
         self.operation = operation
         self.parameters = parameters
@@ -62,6 +66,7 @@ class Call:
         self.signed = signed
         self.policy = policy
         self.ca_bundle = ca_bundle
+        self.ways = ways
 
 
 def prepare(
@@ -71,6 +76,7 @@ def prepare(
     configuration: Configuration,
 ) -> Call:
     """Settle where a call goes and as whom, and check its input."""
+    binary_format = binary.settle(options.cli_binary_format, configuration)
     region = options.region
     if region is None:
         region = configuration.get("region")
@@ -96,6 +102,8 @@ def prepare(
     policy = Policy.configured(configuration)
     endpoints.check_url(url)
     ca_bundle = find_ca_bundle(options, configuration)
+    if binary_format == binary.BASE64:
+        parameters = binary.decode(parameters, operation.input)
     if configuration.is_on("parameter_validation", default=True):
         validation.check(parameters, operation.input)
     return Call(
@@ -107,6 +115,7 @@ def prepare(
         signed=signed,
         policy=policy,
         ca_bundle=ca_bundle,
+        ways=configuration.ways,
     )
 
 
@@ -172,7 +181,7 @@ def _build_request(call: Call) -> Request:
     from millpond import __version__
     from millpond.cli.api import serializing, transport
 
-    parts = serializing.serialize(call.operation, call.parameters)
+    parts = serializing.serialize(call.operation, call.parameters, call.ways)
     base = urlsplit(call.endpoint_url)
     # AWS: the path and the query of an endpoint are kept, and made fit to be sent.
     path = quote(base.path.removesuffix("/"), safe=_PATH_UNTOUCHED) + parts.path

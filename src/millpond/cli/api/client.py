@@ -39,6 +39,7 @@ def settle(options: Namespace) -> Configuration:
     """
     arguments.settle_connection(options)
     options.sign_request = True
+    options.cli_binary_format = None
     return Configuration(options.profile)
 
 

@@ -14,7 +14,9 @@ import sys
 from millpond import __version__
 from millpond.cli import page
 from millpond.cli.api import arguments, models
-from millpond.cli.api.faults import Fault, UsageFault
+from millpond.cli.api.compat import choose
+from millpond.cli.api.faults import Fault, InputFault, SettingFault, UsageFault
+from millpond.cli.api.ways import V1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from millpond.cli.api.configuration import Configuration
     from millpond.cli.api.model import OperationModel
     from millpond.cli.api.paging import Fetch, Pages
+    from millpond.cli.api.ways import Ways
 
-_TIME_FORMATS: Final = ("none", "wire", "iso8601")
+_INPUT_SKELETONS: Final = ("input", "yaml-input")
+_YAML_OUTPUTS: Final = ("yaml", "yaml-stream")
 
 
 def main(words: Sequence[str], *, own_commands: Sequence[str]) -> int:
@@ -36,9 +40,19 @@ def main(words: Sequence[str], *, own_commands: Sequence[str]) -> int:
     Args:
         own_commands: names that are no API's; they are proposed, and refused here.
     """
+    ways = V1
+    try:
+        ways, words = choose(words, os.environ)
+        return _run(words, own_commands, ways)
+    except Fault as fault:
+        fault.version = ways.version
+        raise
+
+
+def _run(words: Sequence[str], own_commands: Sequence[str], ways: Ways) -> int:
     commands = [*models.CONTRACTS, *own_commands]
     try:
-        options, rest = arguments.parse_globals(words, commands, _version())
+        options, rest = arguments.parse_globals(words, commands, _version(), ways)
     except SystemExit as done:  # --version has printed
         return int(done.code or 0)
     if options.command in own_commands:
@@ -51,7 +65,7 @@ def main(words: Sequence[str], *, own_commands: Sequence[str]) -> int:
 
         page.show(program_page())
         return 0
-    return _run_api(options, rest, query)
+    return _run_api(options, rest, query, ways)
 
 
 def _version() -> str:
@@ -74,30 +88,30 @@ def _compile_query(expression: str) -> Any:
     try:
         return jmespath.compile(expression)
     except Exception as error:
-        raise Fault(f"Bad value for --query {expression}: {error}") from None
+        raise InputFault(f"Bad value for --query {expression}: {error}") from None
 
 
-def _run_api(options: Namespace, words: Sequence[str], query: Any) -> int:
+def _run_api(options: Namespace, words: Sequence[str], query: Any, ways: Ways) -> int:
     from millpond.cli.api.configuration import Configuration
     from millpond.cli.api.model import ServiceModel
 
-    configuration = Configuration(options.profile)
+    configuration = Configuration(options.profile, ways=ways)
     read_time = _time_reader(configuration)
     service = ServiceModel.load(options.command)
     name, words = arguments.parse_operation(words, service.commands)
     if name == "help":
         return _show(lambda pages: pages.service_page(service))
     operation = service.operation(name)
-    given, unknown = arguments.parse_options(words, operation)
+    given, unknown = arguments.parse_options(words, operation, ways)
     if given.help == "help":
-        return _show(lambda pages: pages.operation_page(operation, name))
+        return _show(lambda pages: pages.operation_page(operation, name, ways))
     if unknown:
         near = arguments.near_options(unknown, operation, given)
         raise UsageFault.unknown_options(unknown, near)
     read_pages = _page_reader(given, operation, options)
     parameters = _read_parameters(given, operation, configuration)
-    if given.generate_cli_skeleton == "input":
-        _print_input_skeleton(operation)
+    if given.generate_cli_skeleton in _INPUT_SKELETONS:
+        _print_input_skeleton(operation, given.generate_cli_skeleton, ways)
         return 0
     if given.generate_cli_skeleton == "output":
         result = _sample_result(operation, parameters, options, configuration)
@@ -129,11 +143,15 @@ def _page_reader(
 
 def _time_reader(configuration: Configuration) -> Callable[[Any], Any]:
     """What to make of the times in an answer. AWS: refused before anything else."""
-    time_format = configuration.profile_or_nothing.get("cli_timestamp_format", "wire")
-    if time_format not in _TIME_FORMATS:
-        raise Fault(
+    ways = configuration.ways
+    time_format = configuration.profile_or_nothing.get(
+        "cli_timestamp_format", ways.time_format
+    )
+    if time_format not in ways.time_formats:
+        *most, last = (f'"{each}"' for each in ways.time_formats)
+        raise SettingFault(
             f"Unknown cli_timestamp_format value: {time_format}, valid values are "
-            '"none", "wire" or "iso8601"'
+            f"{', '.join(most)} or {last}"
         )
     if time_format != "iso8601":
         return lambda value: value
@@ -147,18 +165,28 @@ def _read_parameters(
 ) -> dict[str, Any]:
     from millpond.cli.api import parameters
 
+    ways = configuration.ways
     follow = configuration.profile_or_nothing.get("cli_follow_urlparam", "true")
-    built = parameters.build(given, operation, follow_urls=follow == "true")
-    _ = configuration.profile  # AWS: a profile that does not exist is told here
-    parameters.merge_input_json(given, built)
+    built = parameters.build(
+        given, operation, follow_urls=ways.follows_urls and follow == "true"
+    )
+    if ways.version == 1 or given.generate_cli_skeleton not in _INPUT_SKELETONS:
+        _ = configuration.profile  # AWS: a profile that does not exist is told here
+    parameters.merge_input(given, built, ways)
     return built
 
 
-def _print_input_skeleton(operation: OperationModel) -> None:
+def _print_input_skeleton(operation: OperationModel, kind: str, ways: Ways) -> None:
     from millpond.cli.api import formatting, skeleton
 
-    # AWS: always JSON, whatever --output and --query say; {} is printed too.
-    text = formatting.as_json(skeleton.of_input(operation.input))
+    # AWS: in this form, whatever --output and --query say; {} is printed too.
+    if kind == "yaml-input":
+        from millpond.cli.api import yaml
+
+        sys.stdout.write(yaml.skeleton_of(operation.input))
+        return
+    pick = skeleton.any_of if ways.version == 1 else skeleton.first_of
+    text = formatting.as_json(skeleton.of_input(operation.input, pick))
     sys.stdout.write(text or "{}\n")
 
 
@@ -211,10 +239,18 @@ def _print_result(
 
 
 def _parts(result: Any, output: str) -> Iterable[Any]:
-    """Part pages, where there are some. AWS: text alone is written page by page."""
+    """
+    Part pages, where there are some.
+
+    AWS: text is written page by page, without what is no item; a stream of YAML, too,
+    with all that was answered.
+    """
     if isinstance(result, dict):
         return [result]
-    return result.parts() if output == "text" else [result.whole()]
+    pages: Pages = result
+    if output == "yaml-stream":
+        return pages.answers()
+    return pages.parts() if output == "text" else [pages.whole()]
 
 
 def _formatted(result: Any, output: str, title: str, *, color: str) -> str:
@@ -228,6 +264,10 @@ def _formatted(result: Any, output: str, title: str, *, color: str) -> str:
         return formatting.as_json(result)
     if output == "text":
         return formatting.as_text(result)
+    if output in _YAML_OUTPUTS:
+        from millpond.cli.api import yaml
+
+        return yaml.dump(result, as_item=output == "yaml-stream")
     raise Fault(f"Unknown output type: {output}")
 
 

@@ -13,11 +13,14 @@ from __future__ import annotations
 import os
 
 from millpond.cli.api.faults import Fault
+from millpond.cli.api.ways import V1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final
+
+    from millpond.cli.api.ways import Ways
 
 Section = dict[str, "str | dict[str, str]"]
 
@@ -26,9 +29,10 @@ _CREDENTIALS_FILE: Final = "~/.aws/credentials"
 _PROFILE_VARIABLES: Final = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 _DEFAULT_PROFILE: Final = "default"
 
-# setting -> name in the config file, variable
-_SETTINGS: Final = {
-    "region": ("region", "AWS_DEFAULT_REGION"),
+# setting -> name in the config file, variables, of which the first that is set counts
+_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    # AWS: the first is read by version 2 and by every SDK but those of Python.
+    "region": ("region", "AWS_REGION", "AWS_DEFAULT_REGION"),
     "output": ("output", "AWS_DEFAULT_OUTPUT"),
     "ca_bundle": ("ca_bundle", "AWS_CA_BUNDLE"),
     "max_attempts": ("max_attempts", "AWS_MAX_ATTEMPTS"),
@@ -43,9 +47,9 @@ _SETTINGS: Final = {
         "ignore_configured_endpoint_urls",
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     ),
-    "parameter_validation": ("parameter_validation", None),
-    "cli_timestamp_format": ("cli_timestamp_format", None),
-    "cli_follow_urlparam": ("cli_follow_urlparam", None),
+    "parameter_validation": ("parameter_validation",),
+    "cli_timestamp_format": ("cli_timestamp_format",),
+    "cli_follow_urlparam": ("cli_follow_urlparam",),
 }
 
 
@@ -69,26 +73,28 @@ class Configuration:
     Args:
         profile: the profile named by an option; an empty name counts as none.
         environment: the variables, those of the process by default.
+        ways: whose they are, which says what some settings are by default.
     """
 
     def __init__(
         self,
         profile: str | None = None,
         environment: Mapping[str, str] | None = None,
+        ways: Ways | None = None,
     ) -> None:
         self.environment = os.environ if environment is None else environment
+        self.ways = ways or V1
         self.explicit_profile = profile or None
         self._named_profile = self.explicit_profile or _first(
             self.environment, _PROFILE_VARIABLES
         )
-        config = _read_file(self.environment.get("AWS_CONFIG_FILE", _CONFIG_FILE))
+        config_file, credentials_file = _files(self.environment)
+        config = _read_file(config_file)
         self._profiles, self._services = _sort_sections(config)
         self.config_profiles = {
             name: dict(each) for name, each in self._profiles.items()
         }
-        self.credentials = _read_file(
-            self.environment.get("AWS_SHARED_CREDENTIALS_FILE", _CREDENTIALS_FILE)
-        )
+        self.credentials = _read_file(credentials_file)
         for name, section in self.credentials.items():
             self._profiles.setdefault(name, {}).update(section)
 
@@ -122,10 +128,10 @@ class Configuration:
 
     def get(self, setting: str) -> str | None:
         """Look up a setting: its variable, then the profile."""
-        name, variable = _SETTINGS[setting]
-        if variable is not None and variable in self.environment:
-            return self.environment[variable]
-        value = self.profile.get(name)
+        for variable in self.variables_of(setting):
+            if variable in self.environment:
+                return self.environment[variable]
+        value = self.profile.get(_SETTINGS[setting][0])
         return value if isinstance(value, str) else None
 
     def is_on(self, setting: str, *, default: bool = False) -> bool:
@@ -133,11 +139,16 @@ class Configuration:
         value = self.get(setting)
         return default if value is None else value.lower() == "true"
 
+    @staticmethod
+    def variables_of(setting: str) -> tuple[str, ...]:
+        """Name the variables that a setting can come from, the first to count first."""
+        return _SETTINGS[setting][1:]
+
     def source_of(self, setting: str) -> str:
         """Say where a setting was found, for people."""
-        _, variable = _SETTINGS[setting]
-        if variable is not None and variable in self.environment:
-            return variable
+        for variable in self.variables_of(setting):
+            if variable in self.environment:
+                return variable
         return f"profile {self.profile_name}"
 
     def endpoint_url(self, service: str) -> str | None:
@@ -183,9 +194,32 @@ def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None
     return next((environment[name] for name in names if name in environment), None)
 
 
+def _files(environment: Mapping[str, str]) -> tuple[str, str]:
+    return (
+        environment.get("AWS_CONFIG_FILE", _CONFIG_FILE),
+        environment.get("AWS_SHARED_CREDENTIALS_FILE", _CREDENTIALS_FILE),
+    )
+
+
+def files_mention(word: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether the files could have a setting, without parsing them."""
+    for name in _files(environment):
+        try:
+            with open(_expand(name), "rb") as file:
+                if word.encode() in file.read():
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def _expand(name: str) -> str:
+    return os.path.expanduser(os.path.expandvars(name))
+
+
 def _read_file(name: str) -> dict[str, Section]:
     """Read a file of sections; one that does not exist has none."""
-    path = os.path.expanduser(os.path.expandvars(name))
+    path = _expand(name)
     if not os.path.isfile(path):
         return {}
     import configparser  # only who has such a file pays for it

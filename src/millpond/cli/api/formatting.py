@@ -26,7 +26,7 @@ def as_json(result: Any) -> str:
     """Write a result as JSON."""
     if result == {}:
         return ""
-    text = json.dumps(result, indent=4, ensure_ascii=False, default=_encode)
+    text = json.dumps(result, indent=4, ensure_ascii=False, default=encode)
     return f"{text}\n"
 
 
@@ -35,7 +35,7 @@ def as_text(result: Any) -> str:
     return "".join(f"{line}\n" for line in _lines(result, None, None))
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
     if isinstance(value, bytes):
         from base64 import b64encode
 

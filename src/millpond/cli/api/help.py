@@ -2,8 +2,9 @@
 Help pages, written from the model.
 
 The sections in capitals are those of the AWS CLI's pages: name, description with who
-may call, synopsis, options, global options, output. Ours: the errors and the examples.
-How a page is laid out and shown is `cli.page`.
+may call, synopsis, options, global options, output; the options are those of the
+version of the AWS CLI in whose ways we are. Ours: what version 2 added, the errors and
+the examples. How a page is laid out and shown is `cli.page`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,16 @@ import html
 import json
 import re
 
-from millpond.cli.api.arguments import GLOBAL_OPTIONS, options_beside
+from millpond.cli.api.arguments import (
+    GLOBAL_OPTIONS,
+    INPUT_JSON,
+    INPUT_YAML,
+    LATER_OPTIONS,
+    of_version,
+    options_beside,
+)
 from millpond.cli.api.model import command_name
+from millpond.cli.api.ways import OPTIONS, V1
 from millpond.cli.page import (
     STEP,
     bullets,
@@ -27,14 +36,17 @@ from millpond.cli.page import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any, Final
 
     from millpond.cli.api.arguments import Option
     from millpond.cli.api.model import OperationModel, ServiceModel, Shape
+    from millpond.cli.api.ways import Ways
 
 _DEPTH_MAX: Final = 8
 _TAG: Final = re.compile(r"<[^>]*>")
+_SHARED: Final = (*GLOBAL_OPTIONS, *LATER_OPTIONS)
+VERSIONS: Final = "Versions of the AWS CLI"
 
 
 def service_page(service: ServiceModel) -> str:
@@ -46,21 +58,22 @@ def service_page(service: ServiceModel) -> str:
     )
 
 
-def operation_page(operation: OperationModel, name: str) -> str:
+def operation_page(operation: OperationModel, name: str, ways: Ways) -> str:
     """Describe an operation: what it takes, answers and may refuse, and examples."""
     return page(
         section("NAME", _prose(name)),
         section("DESCRIPTION", _prose(operation.documentation)),
-        section("SYNOPSIS", _synopsis(operation, name)),
-        section("OPTIONS", _options(operation)),
-        section("GLOBAL OPTIONS", _global_options()),
+        section("SYNOPSIS", _synopsis(operation, name, ways)),
+        section("OPTIONS", _options(operation, ways)),
+        section("GLOBAL OPTIONS", _global_options(ways)),
         section("OUTPUT", _output(operation)),
+        section(VERSIONS, versions(options_beside(operation), ways)),
         section("Errors", _errors(operation)),
         section("Examples", _examples(operation), copied=True),
     )
 
 
-def _synopsis(operation: OperationModel, name: str) -> Iterator[str]:
+def _synopsis(operation: OperationModel, name: str, ways: Ways) -> Iterator[str]:
     yield f"{'':5}{name}"
     for member, shape in operation.input.members.items():
         option = f"--{command_name(member)}"
@@ -70,31 +83,63 @@ def _synopsis(operation: OperationModel, name: str) -> Iterator[str]:
             usage = f"{option} <value>"
         required = member in operation.input.required
         yield f"{'':3}{usage}" if required else f"{'':3}[{usage}]"
-    for each in (*options_beside(operation), *GLOBAL_OPTIONS):
+    for each in of_version((*options_beside(operation), *_SHARED), ways.version):
         value = " <value>" if each.takes_value else ""
-        yield f"{'':3}[--{each.name}{value}]"
+        if each.name == INPUT_YAML:
+            continue
+        if each.name == INPUT_JSON and ways is not V1:
+            yield f"{'':3}[--{INPUT_JSON} <value> | --{INPUT_YAML} <value>]"
+        else:
+            yield f"{'':3}[--{each.name}{value}]"
 
 
-def _options(operation: OperationModel) -> Iterator[str]:
+def _options(operation: OperationModel, ways: Ways) -> Iterator[str]:
     for name, shape in operation.input.members.items():
         yield from _described(f"--{command_name(name)} ({shape.type})", shape, 0)
         yield from _nested(shape, STEP)
         yield from _syntax(shape)
-    for option in options_beside(operation):
-        yield from _option(option)
+    for option in of_version(options_beside(operation), ways.version):
+        yield from _option(option, ways)
 
 
-def _global_options() -> Iterator[str]:
-    for option in GLOBAL_OPTIONS:
-        yield from _option(option)
+def _global_options(ways: Ways) -> Iterator[str]:
+    for option in of_version(_SHARED, ways.version):
+        yield from _option(option, ways)
 
 
-def _option(option: Option) -> Iterator[str]:
-    yield f"--{option.name} ({option.kind})"
+def _option(option: Option, ways: Ways) -> Iterator[str]:
+    # AWS: version 2 describes the two of them side by side.
+    beside = f"--{INPUT_JSON} | " if option.name == INPUT_YAML else ""
+    yield f"{beside}--{option.name} ({option.kind})"
     yield from _prose(option.help, STEP)
     # AWS: choices are listed for global options alone.
-    if option.choices and option in GLOBAL_OPTIONS:
-        yield from bullets(option.choices, STEP)
+    if option.choices and option in _SHARED:
+        yield from bullets(_choices(option, ways), STEP)
+
+
+def _choices(option: Option, ways: Ways) -> list[str]:
+    later = option.later_choices if ways is V1 else ()
+    return [each for each in option.choices or () if each not in later]
+
+
+def versions(options: Iterable[Option], ways: Ways) -> Iterator[str]:
+    """
+    Name what version 2 of the AWS CLI added, which works in the ways of version 1, too.
+
+    Args:
+        options: those beside the global ones.
+    """
+    lines = [f"{', '.join(OPTIONS)}: In whose ways this command line is run."]
+    for option in (*options, *_SHARED) if ways is V1 else ():
+        if option.version == 2:
+            choices = f" {', '.join(option.choices)}" if option.choices else ""
+            lines.append(f"--{option.name}{choices}: {option.help}")
+        lines += [f"--{option.name} {each}" for each in option.later_choices]
+    for line in lines:
+        first, *rest = prose(line, 2)
+        yield f"* {first.lstrip()}"
+        yield from rest[:-1]
+    yield ""
 
 
 def _output(operation: OperationModel) -> Iterator[str]:

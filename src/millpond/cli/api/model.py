@@ -8,6 +8,7 @@ A thin layer over the dictionary that `models` reads. botocore has the same one
 from __future__ import annotations
 
 from functools import cached_property
+from html import unescape
 
 from millpond.cli.api import models
 
@@ -166,3 +167,9 @@ def command_name(name: str) -> str:
         before_small = starts_word and name[index + 1 : index + 2].islower()
         parts.append(f"-{letter}" if follows_small or before_small else letter)
     return "".join(parts).lower() + plural
+
+
+def first_sentence(documentation: str) -> str:
+    """Take the first sentence of a text, without its full stop."""
+    text = documentation.removeprefix("<p>").partition("</p>")[0]
+    return unescape(text.partition(". ")[0].removesuffix("."))

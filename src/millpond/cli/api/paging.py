@@ -101,6 +101,7 @@ class Pages:
         self._starting_token: str | None = given.starting_token
         self._most: int | None = given.max_items
         self._resume_token: str | None = None
+        self._answer: dict[str, Any] = {}
         if self._most is not None and self._most <= 0:
             sys.stderr.write(
                 "warning: Non-positive values for --max-items may result in undefined "
@@ -126,12 +127,18 @@ class Pages:
         if self._resume_token is not None:
             yield {TOKEN: {TOKEN: self._resume_token}}
 
+    def answers(self) -> Iterator[dict[str, Any]]:
+        """Give each answer whole, up to what was asked for."""
+        for page in self._read():
+            answer = self._answer
+            yield answer if page is None else {**answer, self._name: page}
+
     def _read(self) -> Iterator[list[Any] | None]:
         """Read the items of each page, and note where to go on behind the last."""
         token, skipped = _read_starting_token(self._starting_token)
         total = 0
         while True:
-            answer = self._fetch(self._page_parameters(token))
+            answer = self._answer = self._fetch(self._page_parameters(token))
             page = answer.get(self._name)
             if skipped and page is not None:
                 page = page[skipped:]

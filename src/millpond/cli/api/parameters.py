@@ -3,9 +3,10 @@ From words on the command line to the input of an operation.
 
 Each option is first looked up where it refers to a file, then read by the type of its
 member: text as it is, numbers, JSON, or shorthand. Last, the members of
-`--cli-input-json` fill in what no option gave.
+`--cli-input-json` or `--cli-input-yaml` fill in what no option gave.
 
-AWS: awscli/argprocess.py, awscli/customizations/cliinputjson.py.
+AWS: awscli/argprocess.py, awscli/customizations/cliinputjson.py; of version 2,
+cliinput.py there.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from __future__ import annotations
 import json
 
 from millpond.cli.api import paramfile
-from millpond.cli.api.arguments import INPUT_JSON, attribute
-from millpond.cli.api.faults import Fault
+from millpond.cli.api.arguments import INPUT_JSON, INPUT_YAML, attribute
+from millpond.cli.api.faults import Fault, InputFault
 from millpond.cli.api.model import command_name
 
 TYPE_CHECKING = False
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from millpond.cli.api.model import OperationModel, Shape
+    from millpond.cli.api.ways import Ways
 
 
-class ParameterFault(Fault):
+class ParameterFault(InputFault):
     """The value of an option cannot be read."""
 
     def __init__(self, option: str, message: object) -> None:
@@ -50,35 +52,63 @@ def build(
         if raw is not None:
             value = _dereference(f"--{option}", raw, follow_urls=follow_urls)
             parameters[name] = _read(f"--{option}", value, shape)
-    input_json = getattr(options, attribute(INPUT_JSON))
-    if input_json is not None:
-        # AWS: looked up here, in its turn among the options, and once more when it is
-        # used; what a URL answers is then not used at all.
-        _dereference(f"--{INPUT_JSON}", input_json, follow_urls=follow_urls)
+    for name in (INPUT_JSON, INPUT_YAML):
+        given = getattr(options, attribute(name))
+        if given is not None:
+            # AWS: looked up here, in its turn among the options, and once more when it
+            # is used; what a URL answers is then not used at all.
+            _dereference(f"--{name}", given, follow_urls=follow_urls)
     return parameters
 
 
-def merge_input_json(options: Namespace, parameters: dict[str, Any]) -> None:
-    """Add the members of `--cli-input-json` that no option has given."""
-    given = getattr(options, attribute(INPUT_JSON))
-    if given is None:
+def merge_input(options: Namespace, parameters: dict[str, Any], ways: Ways) -> None:
+    """Add the members of `--cli-input-json` or `--cli-input-yaml` not given so far."""
+    given = {
+        name: value
+        for name in (INPUT_JSON, INPUT_YAML)
+        if (value := getattr(options, attribute(name))) is not None
+    }
+    if not given:
         return
-    text = paramfile.load(given)
+    if len(given) > 1:
+        raise InputFault("Only one --cli-input- parameter may be specified.")
+    ((name, value),) = given.items()
+    text = paramfile.load(value)
     if text is None:
-        text = given
-    try:
-        members = json.loads(text)
-    except ValueError as error:
-        raise ParameterFault(
-            INPUT_JSON, f"Invalid JSON: {error}\nJSON received: {_plain(text)}"
-        ) from None
+        text = value
+    members = _parse_input(name, text, ways)
     if not isinstance(members, dict):
-        # Ours: the AWS CLI fails here with an internal error of its language.
-        raise ParameterFault(
-            INPUT_JSON, f"Invalid JSON: not an object\nJSON received: {_plain(text)}"
+        raise _no_object(name, text, members, ways)
+    for member, each in members.items():
+        parameters.setdefault(member, each)
+
+
+def _parse_input(name: str, text: str | bytes, ways: Ways) -> Any:
+    if name == INPUT_YAML:
+        from millpond.cli.api import yaml
+
+        try:
+            return yaml.parse(text)
+        except ValueError:
+            raise ParameterFault(name, "Invalid YAML received.") from None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        told = f"Invalid JSON: {error}\nJSON received: {_plain(text)}"
+        if ways.version == 2:
+            told = "Invalid JSON received."
+        raise ParameterFault(name, told) from None
+
+
+def _no_object(name: str, text: str | bytes, parsed: Any, ways: Ways) -> ParameterFault:
+    if ways.version == 2 or name == INPUT_YAML:
+        return ParameterFault(
+            f"--{name}", f"Invalid type: expecting map, received {type(parsed)}"
         )
-    for name, value in members.items():
-        parameters.setdefault(name, value)
+    # Ours: the AWS CLI fails here with an internal error of its language.
+    return ParameterFault(
+        name, f"Invalid JSON: not an object\nJSON received: {_plain(text)}"
+    )
 
 
 def _dereference(option: str, raw: Any, *, follow_urls: bool) -> Any:

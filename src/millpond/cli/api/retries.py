@@ -3,6 +3,7 @@ When to try again, and after how long.
 
 AWS: two modes. "legacy", the default: up to 5 attempts in all, a random part of 1, 2,
 4, ... seconds between them. "standard" (and "adaptive"): up to 3, at most 20 seconds.
+Version 2 has the latter alone.
 botocore/retryhandler.py, data/_retry.json, retries/standard.py. A defaults_mode other
 than "legacy" makes "standard" the default (data/sdk-default-configuration.json); of
 what else it sets, nothing concerns us.
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from millpond.cli.api.answers import ServiceError
     from millpond.cli.api.configuration import Configuration
 
-_MODES: Final = ("legacy", "standard", "adaptive")
 _DEFAULTS_MODES: Final = (
     *("legacy", "auto", "standard"),
     *("in-region", "cross-region", "mobile"),
@@ -64,6 +64,7 @@ class Policy:
     @classmethod
     def configured(cls, configuration: Configuration) -> Policy:
         """Read the policy from the settings."""
+        ways = configuration.ways
         mode = configuration.get("retry_mode")
         attempts = configuration.get("max_attempts")
         try:
@@ -71,15 +72,19 @@ class Policy:
         except ValueError as error:
             raise Fault(str(error)) from None
         if attempts_max is not None and attempts_max < 1:
+            least = "1" if ways.version == 1 else "one"
             raise Fault(
                 f'Value provided to "max_attempts": {attempts_max} must be an integer '
-                "greater than or equal to 1."
+                f"greater than or equal to {least}."
             )
         if mode is None:
             mode = _default_mode(configuration)
-        if mode not in _MODES:
+        if mode not in ways.retry_modes:
+            modes = str(ways.retry_modes)
+            if ways.version == 2:
+                modes = " or ".join(f'"{each}"' for each in ways.retry_modes)
             raise Fault(
-                f'Invalid value provided to "mode": "{mode}" must be one of: {_MODES}'
+                f'Invalid value provided to "mode": "{mode}" must be one of: {modes}'
             )
         return cls(mode, attempts_max or _ATTEMPTS_DEFAULT[mode])
 
@@ -116,4 +121,4 @@ def check_defaults_mode(configuration: Configuration) -> None:
 
 def _default_mode(configuration: Configuration) -> str:
     mode = configuration.get("defaults_mode") or "legacy"
-    return "legacy" if mode.lower() == "legacy" else "standard"
+    return configuration.ways.retry_modes[0] if mode.lower() == "legacy" else "standard"

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
+from millpond.cli.api.ways import V1
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
     from millpond.cli.api.model import OperationModel, Shape
+    from millpond.cli.api.ways import Ways
 
 _UNTOUCHED: Final = "-._~"
 
@@ -28,11 +31,13 @@ class Parts:
         self.body = b""
 
 
-def serialize(operation: OperationModel, parameters: dict[str, Any]) -> Parts:
+def serialize(
+    operation: OperationModel, parameters: dict[str, Any], ways: Ways = V1
+) -> Parts:
     """Write the input of an operation in the protocol of its API."""
     if operation.service.protocol == "json":
         return _serialize_json(operation, parameters)
-    return _serialize_rest(operation, parameters)
+    return _serialize_rest(operation, parameters, ways)
 
 
 def percent_encode(value: Any) -> str:
@@ -49,7 +54,9 @@ def _serialize_json(operation: OperationModel, parameters: dict[str, Any]) -> Pa
     return parts
 
 
-def _serialize_rest(operation: OperationModel, parameters: dict[str, Any]) -> Parts:
+def _serialize_rest(
+    operation: OperationModel, parameters: dict[str, Any], ways: Ways
+) -> Parts:
     members = operation.input.members
     labels: dict[str, str] = {}
     body: dict[str, Any] = {}
@@ -60,9 +67,9 @@ def _serialize_rest(operation: OperationModel, parameters: dict[str, Any]) -> Pa
             continue
         place = shape.location_name or name
         if shape.location == "uri":
-            labels[place] = percent_encode(_in_address(value, shape))
+            labels[place] = percent_encode(_in_address(value, shape, ways))
         elif shape.location == "querystring":
-            parts.query[place] = _in_address(value, shape)
+            parts.query[place] = _in_address(value, shape, ways)
         elif shape.location == "header":
             parts.headers[place] = str(value)
         else:
@@ -78,8 +85,9 @@ def _serialize_rest(operation: OperationModel, parameters: dict[str, Any]) -> Pa
     return parts
 
 
-def _in_address(value: Any, shape: Shape) -> str:
-    if shape.type == "boolean":
+def _in_address(value: Any, shape: Shape, ways: Ways) -> str:
+    # AWS: version 1 looks at the shape, version 2 at the value; true passes for 1.
+    if shape.type == "boolean" or (ways.version == 2 and isinstance(value, bool)):
         return str(value).lower()
     return str(value)
 

@@ -8,7 +8,7 @@ name Python's types, as those of the AWS CLI do.
 
 from __future__ import annotations
 
-from millpond.cli.api.faults import Fault
+from millpond.cli.api.faults import InputFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def check(parameters: dict[str, Any], shape: Shape) -> None:
     Check the input of an operation.
 
     Raises:
-        Fault: what is wrong with it, one line for each fault.
+        InputFault: what is wrong with it, one line for each fault.
     """
     faults: list[str] = []
     _check(parameters, shape, "", faults)
     if faults:
-        raise Fault("\n".join(["Parameter validation failed:", *faults]))
+        raise InputFault("\n".join(["Parameter validation failed:", *faults]))
 
 
 def _check(value: Any, shape: Shape, path: str, faults: list[str]) -> None:

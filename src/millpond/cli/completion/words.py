@@ -10,9 +10,15 @@ from __future__ import annotations
 
 import os
 
-from millpond.cli.api import models
-from millpond.cli.api.arguments import GLOBAL_OPTIONS, INPUT_JSON, options_beside
-from millpond.cli.api.model import ServiceModel, command_name
+from millpond.cli.api import models, ways
+from millpond.cli.api.arguments import (
+    GLOBAL_OPTIONS,
+    INPUT_JSON,
+    INPUT_YAML,
+    LATER_OPTIONS,
+    options_beside,
+)
+from millpond.cli.api.model import ServiceModel, command_name, first_sentence
 from millpond.cli.commands import COMMANDS
 from millpond.cli.completion import local
 
@@ -100,8 +106,10 @@ def _in_api(before: Sequence[str], current: str) -> Iterable[Word]:
     """Follow the words of a command of an API, global options in any place."""
     options = {
         f"--{each.name}": _Option(_option_values(each), each.help)
-        for each in GLOBAL_OPTIONS
+        for each in (*GLOBAL_OPTIONS, *LATER_OPTIONS)
     }
+    for name in ways.OPTIONS:
+        options[name] = _Option(None, f"Run in the ways of the AWS CLI, {name[2:]}.")
     rest = _Rest(before, options)
     if not rest.standing:
         # Our own commands come first, or not at all.
@@ -128,14 +136,14 @@ def _commands(*, with_local: bool) -> Iterator[Word]:
 
 def _operations(service: ServiceModel) -> Iterator[Word]:
     for name in service.commands:
-        yield Word(name, _first_sentence(service.operation(name).documentation))
+        yield Word(name, first_sentence(service.operation(name).documentation))
     yield Word(_HELP, "Show help.")
 
 
 def _operation_options(operation: OperationModel) -> Iterator[tuple[str, _Option]]:
     for member, shape in operation.input.members.items():
         name = command_name(member)
-        about = _first_sentence(shape.documentation)
+        about = first_sentence(shape.documentation)
         if shape.type == "boolean":
             yield f"--{name}", _Option(None, about)
             yield f"--no-{name}", _Option(None, about)
@@ -199,7 +207,12 @@ def _option_values(option: Option) -> Values | None:
         return None
     if option.choices:
         return _any_of(option.choices)
-    sources = {"ca-bundle": _paths, "profile": _profiles, INPUT_JSON: _files}
+    sources = {
+        "ca-bundle": _paths,
+        "profile": _profiles,
+        INPUT_JSON: _files,
+        INPUT_YAML: _files,
+    }
     return Values(sources.get(option.name, lambda current: ()))
 
 
@@ -226,7 +239,7 @@ def _shorthand(structure: Shape, current: str) -> Iterator[Word]:
     elif not equals:
         for member, shape in structure.members.items():
             if member not in written:
-                about = _first_sentence(shape.documentation)
+                about = first_sentence(shape.documentation)
                 yield Word(f"{done}{comma}{member}=", about)
 
 
@@ -267,8 +280,3 @@ def _paths(current: str) -> Iterable[Word]:
         for name, is_folder in found
         if base.startswith(".") or not name.startswith(".")
     ]
-
-
-def _first_sentence(documentation: str) -> str:
-    text = documentation.removeprefix("<p>").partition("</p>")[0]
-    return text.partition(". ")[0].removesuffix(".")

@@ -9,9 +9,14 @@ from millpond.cli.api import credentials, endpoints
 from millpond.cli.api.configuration import Configuration
 from millpond.cli.api.credentials import Credentials, Elsewhere
 from millpond.cli.api.faults import PROGRAM, Fault
-from millpond.cli.doctor.check import Steps, fail, ok
+from millpond.cli.doctor.check import Check, Steps, fail, ok, warn
 
 _SERVICE: Final = "cognito_sync"
+# AWS: the changelogs of boto3 and of both lines of the AWS CLI, and their releases.
+_READ_SINCE: Final = (
+    "read by boto3 since 1.28 and the AWS CLI since 1.29 and 2.13, older ones need "
+    "endpoint_url= and --endpoint-url"
+)
 _SOURCES: Final = {
     "environment": "the environment",
     "shared-credentials-file": "the credentials file, profile {profile}",
@@ -42,7 +47,8 @@ def find_endpoint(
     except Fault as fault:
         yield fail("endpoint", f"{fault} (from {source})", set_it)
         return None
-    yield ok("endpoint", f"{url}, from {source}")
+    since = "" if source == "--endpoint-url" else f"; {_READ_SINCE}"
+    yield ok("endpoint", f"{url}, from {source}{since}")
     return str(url)
 
 
@@ -53,12 +59,10 @@ def find_region(options: Namespace, configuration: Configuration) -> Steps[str |
         region = configuration.get("region")
         source = configuration.source_of("region")
     if region is None:
-        unread = configuration.environment.get("AWS_REGION")
         yield fail(
             "region",
-            "None is set."
-            + (" AWS_REGION is not read here, as in the AWS CLI 1." if unread else ""),
-            f"export AWS_DEFAULT_REGION={unread or 'us-east-1'}; it must be the "
+            "None is set.",
+            "export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1; it must be the "
             "server's setting `region`.",
         )
         return None
@@ -67,8 +71,26 @@ def find_region(options: Namespace, configuration: Configuration) -> Steps[str |
     except Fault as fault:
         yield fail("region", str(fault), "Write it as the server's setting `region`.")
         return None
-    yield ok("region", f"{region}, from {source}")
+    yield _of_both_variables(region, source, configuration)
     return str(region)
+
+
+def _of_both_variables(region: str, source: str, configuration: Configuration) -> Check:
+    """Say whether every tool would find this region, where a variable has it."""
+    first, second = configuration.variables_of("region")
+    if source != first:
+        return ok("region", f"{region}, from {source}")
+    other = configuration.environment.get(second)
+    readers = "boto3 and the AWS CLI 1 read"
+    if other == region:
+        places = f"from {first} and from {second}, which {readers}"
+        return ok("region", f"{region}, {places}")
+    has = "is not set" if other is None else f"has {other!r}"
+    return warn(
+        "region",
+        f"{region}, from {first}, but {second} {has}, and {readers} that alone.",
+        f"export {second}={region}",
+    )
 
 
 def find_credentials(
