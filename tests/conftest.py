@@ -1,4 +1,4 @@
-"""What tests of several folders share: a PostgreSQL server, started when it is used."""
+"""What tests of several folders share: PostgreSQL, programs, time limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,27 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from millpond.testing.deadlines import seconds
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
+from processes import Programs
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Stretch the time limit of a test by how slow the machine is when it starts."""
+    marker = item.get_closest_marker("timeout")
+    quiet_s = marker.args[0] if marker else item.config.getini("timeout")
+    if item.config.getoption("timeout") is None:  # somebody's own word stands
+        limit = pytest.mark.timeout(seconds(float(quiet_s)))
+        item.add_marker(limit, append=False)
+
+
+@pytest.fixture
+def programs() -> Iterator[Programs]:
+    """Start programs; what still runs in the end is killed."""
+    started = Programs()
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import signal
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import pytest
 
-import millpond
 from millpond.cli import bulk_publish
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import wait_until
+from processes import SOURCE, Terminal, finished
 
-SOURCE = str(Path(millpond.__file__).parent.parent)
 START_S = 1415212845.0
 NOT_KNOWN = {"__type": "UnknownOperationException"}
 
@@ -60,26 +57,13 @@ def wait(publish):
 
 
 @pytest.fixture
-def waiting(home, stub, pool):
-    """Start a process that waits; whatever still runs in the end is killed."""
-    started: list[subprocess.Popen] = []
-
-    def start(**options) -> subprocess.Popen:
-        command = [
-            *(sys.executable, "-m", "millpond", "bulk-publish", "--wait"),
-            *("--identity-pool-id", pool, "--interval", "0.05"),
-            *("--endpoint-url", stub.url),
-        ]
-        environment = {**os.environ, "PYTHONPATH": SOURCE, **options.pop("env", {})}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        process = subprocess.Popen(command, env=environment, text=True, **pipes)
-        started.append(process)
-        return process
-
-    yield start
-    for each in started:
-        with each:
-            each.kill()
+def waiting(programs, home, stub, pool):
+    """Start a process that waits."""
+    return lambda **options: programs.millpond(
+        *("bulk-publish", "--wait", "--identity-pool-id", pool),
+        *("--interval", "0.05", "--endpoint-url", stub.url),
+        **options,
+    )
 
 
 def operations(stub) -> list[str]:
@@ -290,7 +274,7 @@ def test_an_interrupt_leaves_the_run_alone(waiting, stub, pool):
     process.stdout.readline()
 
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = finished(process)
 
     assert process.returncode == 130
     assert out == ""
@@ -298,34 +282,6 @@ def test_an_interrupt_leaves_the_run_alone(waiting, stub, pool):
     assert f"details --identity-pool-id {pool} --watch\n" in err
     assert "Traceback" not in err
     assert operations(stub) == ["bulkpublish", "bulkPublishProgress"]
-
-
-class Terminal:
-    """A terminal that keeps what is written to it."""
-
-    def __init__(self) -> None:
-        self._ours, self.theirs = pty.openpty()
-        self._parts: list[bytes] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    @property
-    def text(self) -> str:
-        """What was written."""
-        return b"".join(self._parts).decode()
-
-    def _read(self) -> None:
-        """Read until the other side is closed, which Linux tells by an error."""
-        try:
-            while part := os.read(self._ours, 4096):
-                self._parts.append(part)
-        except OSError:
-            pass
-
-    def close(self) -> None:
-        """Read to the end."""
-        self._reader.join(20)
-        os.close(self._ours)
 
 
 @pytest.fixture
@@ -337,8 +293,8 @@ def on_terminal(waiting):
         terminal = Terminal()
         made.append(terminal)
         settings = {"TERM": "xterm", "COLUMNS": "100", **environment}
-        process = waiting(stdout=terminal.theirs, env=settings)
-        os.close(terminal.theirs)
+        with terminal.handed_over() as theirs:
+            process = waiting(stdout=theirs, environment=settings)
         return process, terminal
 
     yield start
@@ -355,7 +311,7 @@ def test_a_terminal_has_a_bar(on_terminal, stub, pool):
     stub.will_answer(ended(pool, BulkPublishCompleteTime=START_S + 7))
 
     process, terminal = on_terminal()
-    assert process.wait(20) == 0
+    assert process.wait(seconds(20)) == 0
     wait_until(lambda: "took 7 s" in terminal.text)
 
     assert "\u2501" in terminal.text
@@ -374,7 +330,7 @@ def test_a_pool_without_datasets_has_a_bar_too(on_terminal, stub, pool):
     stub.will_answer(progress(pool, 0, BulkPublishStatus="SUCCEEDED", **nothing))
 
     process, terminal = on_terminal()
-    assert process.wait(20) == 0
+    assert process.wait(seconds(20)) == 0
     wait_until(lambda: "SUCCEEDED" in terminal.text)
 
     assert "0 of 0 datasets, 0 records, about 0 s left" in terminal.text
@@ -387,7 +343,7 @@ def test_a_terminal_that_cannot_be_drawn_over_has_lines(on_terminal, stub, pool)
     stub.will_answer(ended(pool))
 
     process, terminal = on_terminal(TERM="dumb")
-    assert process.wait(20) == 0
+    assert process.wait(seconds(20)) == 0
     wait_until(lambda: "SUCCEEDED" in terminal.text)
 
     assert "\x1b" not in terminal.text
@@ -403,7 +359,7 @@ def test_an_interrupt_on_a_terminal_gives_the_cursor_back(on_terminal, stub, poo
 
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(20) == 130
+    assert process.wait(seconds(20)) == 130
     wait_until(lambda: "\x1b[?25h" in terminal.text)
 
 
@@ -421,7 +377,7 @@ def test_a_server_that_goes_away_on_a_terminal(on_terminal, stub, pool):
     stub.will_answer(ended(pool))
     stub.open()
 
-    assert process.wait(20) == 0
+    assert process.wait(seconds(20)) == 0
     assert "Trying again for 5 min 00 s." in note
     wait_until(lambda: "SUCCEEDED" in terminal.text)
     assert terminal.text.count("\x1b[?25h") == 2
@@ -472,7 +428,7 @@ def test_a_run_that_does_not_wait_loads_no_bar(home, stub, pool):
         env={**os.environ, "PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=seconds(30),
         check=True,
     )
 

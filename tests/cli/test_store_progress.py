@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import pty
 import signal
 import subprocess
 import sys
@@ -16,6 +14,8 @@ import pytest
 from millpond.cli.store_progress import BarMeter, LineMeter, make_meter
 from millpond.server.stores import INCOMPLETE_FILE_NAME
 from millpond.stores.sqlite import FILE_NAME
+from millpond.testing.server import wait_until
+from processes import Programs, Terminal, finished
 
 
 def test_lines_tell_steps_and_long_ones_now_and_then(
@@ -43,7 +43,7 @@ def test_lines_tell_steps_and_long_ones_now_and_then(
     ]
 
 
-class Terminal(io.StringIO):
+class TerminalStream(io.StringIO):
     """A stream that says it is a terminal."""
 
     def isatty(self) -> bool:
@@ -52,7 +52,7 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_has_bars() -> None:
     """Estimates that turn out too low or too high end at their totals."""
-    stream = Terminal()
+    stream = TerminalStream()
     with make_meter(stream) as meter:
         meter.step("copy records", total=10)
         meter.at(12)
@@ -64,7 +64,9 @@ def test_a_terminal_has_bars() -> None:
     assert "7/7" in stream.getvalue()
 
 
-def test_ctrl_c_leaves_a_backup_that_is_known_as_torn(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_backup_that_is_known_as_torn(
+    programs: Programs, tmp_path: Path
+) -> None:
     """On a terminal, in the middle of a file: exit status 130 and what to do."""
     data, target = tmp_path / "data", tmp_path / "backup"
     subprocess.run(
@@ -80,32 +82,17 @@ def test_ctrl_c_leaves_a_backup_that_is_known_as_torn(tmp_path: Path) -> None:
         "SELECT 'p', 'i', zeroblob(1000000) FROM n"
     )
     connection.close()
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "millpond", "store", "backup", str(target)),
-            *("--data", str(data)),
-        ],
-        stderr=theirs,
-        stdout=subprocess.PIPE,
-    )
-    os.close(theirs)
-    seen = b""
-    while FILE_NAME.encode() not in seen:
-        seen += os.read(ours, 4096)
+    terminal = Terminal()
+    with terminal.handed_over() as theirs:
+        process = programs.millpond(
+            *("store", "backup", str(target), "--data", str(data)), stderr=theirs
+        )
+    wait_until(lambda: FILE_NAME in terminal.text, pause_s=0.001)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    while True:
-        try:
-            more = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not more:
-            break
-        seen += more
-    os.close(ours)
+    finished(process, 60)
+    terminal.close()
 
     assert process.returncode == 130
-    assert b"Stopped. The backup is not complete" in seen
-    assert b"Traceback" not in seen
+    assert "Stopped. The backup is not complete" in terminal.text
+    assert "Traceback" not in terminal.text
     assert (target / INCOMPLETE_FILE_NAME).exists()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from millpond.core import streaming
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId, StoredRecord
 from millpond.sinks.file import FileSink, FileStream
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
+from processes import finished
 
 SECRET_URL = "file:///nowhere/backups?rotate_s=77"
 
@@ -244,24 +246,26 @@ def test_a_stream_that_is_not_there_is_told(stream, files, name, complaint):
 class Tail:
     """A `millpond stream tail` in a process of its own."""
 
-    def __init__(self, server: RunningServer, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "millpond", "stream", "tail", *words),
-                *("--data", str(server.data)),
-            ],
-            env={**os.environ, "PYTHONUNBUFFERED": ""},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
 
     def end(self, number: int | None = None) -> tuple[int, str, str]:
         """Wait for its end, after a signal if there is one: status and output."""
         if number is not None:
             self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=30)
+        out, err = finished(self.process, 30)
         return self.process.returncode, out, err
+
+
+@pytest.fixture
+def tail(programs, server) -> Callable[..., Tail]:
+    """Start a tail of a stream of the server."""
+    return lambda *words: Tail(
+        programs.millpond(
+            *("stream", "tail", *words, "--data", str(server.data)),
+            environment={"PYTHONUNBUFFERED": ""},
+        )
+    )
 
 
 @pytest.fixture
@@ -278,31 +282,31 @@ def live(server, run) -> Any:
     client.close()
 
 
-def test_a_tail_follows_an_embedded_stream(server, live):
+def test_a_tail_follows_an_embedded_stream(tail, server, live):
     """It shows what comes, until Ctrl-C ends it without many words."""
-    tail = Tail(server, "live", "--from-start", "--identity-id", live.identity)
+    following = tail("live", "--from-start", "--identity-id", live.identity)
     live.update(replace("colour", "teal"))
-    assert tail.process.stdout is not None
-    assert live.identity in tail.process.stdout.readline()
+    assert following.process.stdout is not None
+    assert live.identity in following.process.stdout.readline()
     live.update(remove("colour", 1))
-    assert "1 removed" in tail.process.stdout.readline()
+    assert "1 removed" in following.process.stdout.readline()
 
-    assert tail.end(signal.SIGINT) == (130, "\n", "")
+    assert following.end(signal.SIGINT) == (130, "\n", "")
 
 
-def test_a_tail_begins_at_the_end(server, live):
+def test_a_tail_begins_at_the_end(tail, server, live):
     """Without --from-start it shows what comes after it has begun."""
     live.update(replace("colour", "teal"))
     wait_until(lambda: b"teal" in stream_text(server))
-    tail = Tail(server, "live", "--raw", "--count", "1")
+    following = tail("live", "--raw", "--count", "1")
     numbers = iter(range(2, 1000))
 
     def ended() -> bool:
         live.put(colour=f"blue {next(numbers)}")
-        return tail.process.poll() is not None
+        return following.process.poll() is not None
 
     wait_until(ended, pause_s=0.1)
-    code, out, err = tail.end()
+    code, out, err = following.end()
 
     assert (code, err) == (0, "")
     assert len(out.splitlines()) == 1
@@ -317,26 +321,25 @@ def stream_text(server: RunningServer) -> bytes:
             *("--from-start", "--count", "1", "--raw", "--data", str(server.data)),
         ],
         capture_output=True,
-        timeout=30,
+        timeout=seconds(30),
         check=True,
     )
     return process.stdout
 
 
-def test_a_closed_pipe_is_no_stack_trace(server, live):
+def test_a_closed_pipe_is_no_stack_trace(tail, server, live):
     """As with `| head`: whoever was reading has gone, and the tail ends."""
-    tail = Tail(server, "live", "--from-start")
-    assert tail.process.stdout is not None
+    following = tail("live", "--from-start")
+    assert following.process.stdout is not None
     live.update(replace("colour", "teal"))
-    tail.process.stdout.readline()
-    tail.process.stdout.close()
+    following.process.stdout.readline()
+    following.process.stdout.close()
     numbers = iter(range(1000))
 
     def ended() -> bool:
         live.put(colour=str(next(numbers)))
-        return tail.process.poll() is not None
+        return following.process.poll() is not None
 
     wait_until(ended)
-    assert tail.process.stderr is not None
-    assert tail.process.stderr.read() == ""
-    tail.process.stderr.close()
+    assert following.process.stderr is not None
+    assert following.process.stderr.read() == ""

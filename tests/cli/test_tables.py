@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from cli.test_bulk_publish import Terminal as RealTerminal
 from cli.world import ANN, POOL, Place, fill
 from millpond.cli import tables
 from millpond.cli.tables import Column, Size, Time, print_details, print_table
+from processes import Terminal as RealTerminal
 
 MOMENT_MS = 1_750_000_000_000
 COLUMNS = (

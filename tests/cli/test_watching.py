@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import signal
-import subprocess
-import sys
-import threading
-from pathlib import Path
 
 import pytest
 
-import millpond
 from millpond.testing.server import wait_until
+from processes import Terminal, finished
 
-SOURCE = str(Path(millpond.__file__).parent.parent)
 START_S = 1415212845.0
 
 
@@ -42,27 +35,13 @@ def watch(run, stub, pool):
 
 
 @pytest.fixture
-def watching(home, stub, pool):
-    """Start a process that watches; whatever still runs in the end is killed."""
-    started: list[subprocess.Popen] = []
-
-    def start(*words: str, **options) -> subprocess.Popen:
-        command = [
-            *(sys.executable, "-m", "millpond", "get-bulk-publish-details"),
-            *("--identity-pool-id", pool, "--watch", "--interval", "0.05"),
-            *("--endpoint-url", stub.url, *words),
-        ]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        process = subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": SOURCE}, text=True, **pipes
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for each in started:
-        with each:
-            each.kill()
+def watching(programs, home, stub, pool):
+    """Start a process that watches."""
+    return lambda **options: programs.millpond(
+        *("get-bulk-publish-details", "--identity-pool-id", pool, "--watch"),
+        *("--interval", "0.05", "--endpoint-url", stub.url),
+        **options,
+    )
 
 
 def test_a_watched_run_is_told_once_for_each_change(watch, stub, pool):
@@ -166,7 +145,7 @@ def test_a_server_that_starts_anew_is_waited_for(watching, stub, pool):
     stub.answers.clear()
     stub.will_answer(details(pool, "SUCCEEDED"))
     stub.open()
-    out, err = process.communicate(timeout=20)
+    out, err = finished(process)
 
     assert process.returncode == 0
     assert "Trying again for 5 min 00 s." in note
@@ -212,7 +191,7 @@ def test_an_interrupt_leaves_the_run_alone(watching, stub, pool):
     process.stdout.readline()
 
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = finished(process)
 
     assert process.returncode == 130
     assert out == ""
@@ -227,30 +206,18 @@ def test_a_terminal_has_one_line_drawn_over_and_over(watching, stub, pool):
     for _ in range(3):
         stub.will_answer(details(pool, "IN_PROGRESS"))
     stub.will_answer(details(pool, "SUCCEEDED"))
-    ours, theirs = pty.openpty()
-    drawn: list[bytes] = []
-    reader = threading.Thread(target=_read_terminal, args=(ours, drawn))
-    reader.start()
+    terminal = Terminal()
 
-    process = watching(stdout=theirs)
-    os.close(theirs)
-    assert process.wait(20) == 0
-    reader.join(20)
-    os.close(ours)
+    with terminal.handed_over() as theirs:
+        process = watching(stdout=theirs)
+    finished(process)
+    terminal.close()
 
-    text = b"".join(drawn).decode()
+    assert process.returncode == 0
+    text = terminal.text
     assert text.count("\r\x1b[K") == 4
     assert text.count("\n") == 1
     assert text.endswith("\r\n")
-
-
-def _read_terminal(descriptor: int, into: list[bytes]) -> None:
-    """Read until the other side is closed, which Linux tells by an error."""
-    try:
-        while part := os.read(descriptor, 4096):
-            into.append(part)
-    except OSError:
-        pass
 
 
 def _quoted(pool: str) -> str:

@@ -23,10 +23,12 @@ from millpond.server import lock, secret_key, stores
 from millpond.server.copying import Comparison, Place, copy_store
 from millpond.stores.copying import STREAM_KINDS, CopyStore, Kind
 from millpond.stores.sqlite import FILE_NAME, STREAMS_FILE_NAME
+from millpond.testing.deadlines import seconds
 from millpond.testing.postgres import TestPostgres
 from millpond.testing.store_contract.bench import ALICE, NOW_MS, POOL, a_pool, put
 from millpond.testing.store_contract.copying import export_all, fill
 from millpond.testing.store_contract.keys import a_key
+from processes import Programs, finished
 
 NewPlace = Callable[[str], Place]
 MANY = 6000  # records: several pages
@@ -187,16 +189,18 @@ def test_another_secret_is_not_overwritten(new_place: NewPlace) -> None:
 # --- Interruptions --------------------------------------------------------------------
 
 
-def start_copy(source: Place, target: Place) -> subprocess.Popen[str]:
+StartCopy = Callable[[Place, Place], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start_copy(programs: Programs) -> StartCopy:
     """Start the command in a process of its own."""
-    words = [source.url or str(source.folder), target.url or str(target.folder)]
-    return subprocess.Popen(
-        [sys.executable, "-m", "millpond", "store", "copy", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MILLPOND_")},
-    )
+
+    def start(source: Place, target: Place) -> subprocess.Popen[str]:
+        words = [source.url or str(source.folder), target.url or str(target.folder)]
+        return programs.millpond("store", "copy", *words)
+
+    return start
 
 
 def stop_in_the_middle(process: subprocess.Popen[str], number: int) -> str:
@@ -206,15 +210,14 @@ def stop_in_the_middle(process: subprocess.Popen[str], number: int) -> str:
         if line.startswith("copy records"):
             break
     process.send_signal(number)
-    _, rest = process.communicate(timeout=30)
-    return rest
+    return finished(process)[1]
 
 
 @pytest.mark.parametrize(
     ("there", "here"), [("folder", "database"), ("database", "folder")]
 )
 def test_a_copy_that_was_killed_goes_on(
-    new_place: NewPlace, there: str, here: str
+    new_place: NewPlace, start_copy: StartCopy, there: str, here: str
 ) -> None:
     """Until it is complete no server starts on it; then everything is there, once."""
     first, second = fill_with_many(new_place(there)), new_place(here)
@@ -230,7 +233,7 @@ def test_a_copy_that_was_killed_goes_on(
     with pytest.raises(StoreError, match="Run the same 'millpond store"):
         asyncio.run(serve())
     process = start_copy(first, second)
-    out, err = process.communicate(timeout=60)
+    out, err = finished(process, 60)
 
     assert process.returncode == 0, err
     assert f"records {MANY:>25}" in out
@@ -255,7 +258,7 @@ def test_a_copy_goes_on_where_it_was(new_place: NewPlace) -> None:
     assert all(each.same for each in found)
 
 
-def test_ctrl_c_says_how_to_go_on(new_place: NewPlace) -> None:
+def test_ctrl_c_says_how_to_go_on(new_place: NewPlace, start_copy: StartCopy) -> None:
     """The exit status is 130, and one line says what to do."""
     first, second = fill_with_many(new_place("folder")), new_place("folder")
     process = start_copy(first, second)
@@ -553,7 +556,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=seconds(60),
         env={k: v for k, v in os.environ.items() if not k.startswith("MILLPOND_")},
     )
 
