@@ -66,6 +66,7 @@ MAY_KNOW_EVERYTHING = {
     *("cli.administration", "cli.dataset", "cli.dataset_tables"),
     *("cli.demo", "cli.hook_secret", "cli.identity", "cli.key"),
     *("cli.migrate", "cli.outbox", "cli.pool", "cli.serve", "cli.store"),
+    "cli.settings",
     *("cli.store_progress", "cli.stream", "cli.stream_reader"),
     *("cli.stream_verify", "cli.token_key"),
 }

@@ -10,7 +10,7 @@ import pytest
 
 from millpond import limits
 from millpond.errors import SettingsError
-from millpond.settings import PREFIX, Settings, load, table
+from millpond.settings import PREFIX, Settings, load, read, table
 
 FIELDS = {each.name: each for each in dataclasses.fields(Settings)}
 BOUNDED = [
@@ -131,11 +131,15 @@ def test_switches_in_variables(text: str, value: bool) -> None:
 def test_sources_have_their_order(tmp_path: Path) -> None:
     """The command line wins over the environment, that over the file."""
     file = tmp_path / "millpond.toml"
-    file.write_text('port = 1\nhost = "file"\nregion = "file"\n', encoding="utf-8")
+    file.write_text('port = 1\nhost = "file"\nregion = "file-1"\n', encoding="utf-8")
     environment = {"MILLPOND_PORT": "2", "MILLPOND_HOST": "environment"}
     settings = load(file, environment, {"port": 3, "account_id": None})
 
-    assert (settings.port, settings.host, settings.region) == (3, "environment", "file")
+    assert (settings.port, settings.host, settings.region) == (
+        3,
+        "environment",
+        "file-1",
+    )
     assert settings.account_id == Settings().account_id
 
 
@@ -156,11 +160,33 @@ def test_loading_shares_nothing() -> None:
         ("prot = 80", "no setting 'prot'"),
         ("[server]\nport = 80", "no setting 'server'"),
         ("port = ", "not valid TOML"),
-        ('port = "many"', "wrong type"),
-        ("data = 5", "wrong type"),
-        ("accepted_regions = 5", "wrong type"),
-        ("streams = { a = 5 }", "wrong type"),
-        ("port = 2014-06-30", "wrong type"),
+        ("prot = 80", r"Is 'port' meant\?"),
+        ('MILLPOND_PORT = "80"', r"Is 'port' meant\?"),
+        ("[server]\nport = 80", "'port' stands at the top of the file, in no table"),
+        ('port = "many"', "is 'many'; it must be a whole number from 0 to 65535"),
+        ("port = true", "is true; it must be a whole number"),
+        ("port = 1.5", "is 1.5; it must be a whole number"),
+        ("port = [1]", "is a list; it must be a whole number"),
+        ("port = 2014-06-30", "is 2014-06-30; it must be a whole number"),
+        ("drain_s = -1", "is -1; it must be from 0 to 3600"),
+        ("dataset_bytes_max = 0", "is 0; it must be at least 1"),
+        ("data = 5", "is 5; it must be text, in quotes"),
+        ('data = ""', "it must be the path of a folder"),
+        ('host = ["a"]', "is a list; it must be text"),
+        ("log_requests = 3", "is 3; it must be true or false"),
+        ("accepted_regions = 5", "is 5; it must be a list"),
+        ('cors_origins = "https://a"', "is 'https://a'; it must be a list, such as"),
+        ("cors_origins = [5]", "a list of texts, each in quotes; 5 is none"),
+        ("streams = { a = 5 }", "a table of texts, and 'a' in it is 5"),
+        ("[streams]\nport = 80", "'port' is a setting: those stand above the first"),
+        ('streams = ["a"]', "'streams' must be a table"),
+        ('login_providers = { a = "x" }', "a table of tables, and 'a' in it is 'x'"),
+        (
+            '[login_providers.a]\nclient_id = ["x"]',
+            r"'a' has 'client_id'. Is 'client_ids' meant\?",
+        ),
+        ('[login_providers.a]\nclient_ids = "x"', "'client_ids' of 'a' must be a list"),
+        ("[login_providers.a]\nkeys = 5", "'keys' of 'a' must be text"),
     ],
 )
 def test_a_wrong_file_is_told(tmp_path: Path, text: str, says: str) -> None:
@@ -187,18 +213,97 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
-        ("MILLPOND_PORT", "many", "wrong type"),
-        ("MILLPOND_PORT", "", "wrong type"),
-        ("MILLPOND_LOG_REQUESTS", "maybe", "wrong type"),
-        ("MILLPOND_STREAMS", "a=b", "MILLPOND_STREAMS is not valid JSON"),
-        ("MILLPOND_STREAMS", "[]", "wrong type"),
-        ("MILLPOND_ACCEPTED_REGIONS", "eu-west-1", "not valid JSON"),
+        ("MILLPOND_PORT", "many", "is 'many'; it must be a whole number"),
+        ("MILLPOND_PORT", "", "is ''; it must be a whole number"),
+        ("MILLPOND_PORT", "1_0", "it must be a whole number"),
+        ("MILLPOND_PORT", "\u0661", "it must be a whole number"),
+        ("MILLPOND_PORT", "9" * 5000, "it must be a whole number"),
+        ("MILLPOND_LOG_REQUESTS", "maybe", "is 'maybe'; it must be true or false"),
+        ("MILLPOND_STREAMS", "a=b", "must be a table in JSON, such as {"),
+        ("MILLPOND_STREAMS", "[]", "must be a table in JSON"),
+        ("MILLPOND_STREAMS", "[" * 100_000, "must be a table in JSON"),
+        ("MILLPOND_ACCEPTED_REGIONS", "eu-west-1", "it must be a list in JSON"),
+        ("MILLPOND_PROT", "1", r"MILLPOND_PROT. Is 'MILLPOND_PORT' meant\?"),
+        ("MILLPOND_port", "1", r"MILLPOND_port. Is 'MILLPOND_PORT' meant\?"),
+        ("MILLPOND_NONSENSE", "1", "no setting behind MILLPOND_NONSENSE.$"),
     ],
 )
 def test_a_wrong_variable_is_told(variable: str, value: str, says: str) -> None:
     """A variable that cannot be read is a SettingsError."""
     with pytest.raises(SettingsError, match=says):
         load(environment={variable: value})
+
+
+def test_where_a_wrong_value_stands_is_told(tmp_path: Path) -> None:
+    """The message names the file, the variable or the option."""
+    file = tmp_path / "millpond.toml"
+    file.write_text("port = -1\n", encoding="utf-8")
+
+    with pytest.raises(SettingsError) as caught:
+        load(file, {"MILLPOND_DRAIN_S": "x"}, {"host": "a b"})
+
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 settings are wrong:"
+    for name, origin in (
+        ("port", str(file)),
+        ("drain_s", "MILLPOND_DRAIN_S"),
+        ("host", "--host"),
+    ):
+        assert any(
+            f"Setting '{name}'" in line and line.endswith(f"(set by {origin})")
+            for line in lines
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("secret_key", "0123456789abcdef-geheim"),
+        ("secret_key", ["geheim"]),
+        ("hook_secret", "geheim"),
+        ("store", "mysql://u:geheim@h/d"),
+        ("streams", {"a": ["geheim"]}),
+        ("stream_payload_store", "http://geheim"),
+    ],
+)
+def test_no_message_repeats_a_secret(name: str, value: Any) -> None:
+    """What may be a secret, or have one in it, is refused without being shown."""
+    with pytest.raises(SettingsError) as caught:
+        load(overrides={name: value})
+
+    assert f"'{name}'" in str(caught.value)
+    assert "geheim" not in str(caught.value)
+
+
+def test_what_an_orchestrator_sets_beside_a_service_is_passed_over() -> None:
+    """Kubernetes sets such variables in every container, after a service's name."""
+    settings = load(
+        environment={
+            "MILLPOND_SERVICE_HOST": "10.0.0.1",
+            "MILLPOND_SERVICE_PORT": "8014",
+            "MILLPOND_SERVICE_PORT_HTTP": "8014",
+            "MILLPOND_PORT": "tcp://10.0.0.1:8014",
+            "MILLPOND_PORT_8014_TCP": "tcp://10.0.0.1:8014",
+            "MILLPOND_PORT_8014_TCP_PROTO": "tcp",
+            "MILLPOND_PORT_8014_TCP_PORT": "8014",
+            "MILLPOND_PORT_8014_TCP_ADDR": "10.0.0.1",
+            "MILLPOND_STORE_PORT": "tcp://10.0.0.2:5432",
+            "MILLPOND_STORE_SERVICE_HOST": "10.0.0.2",
+        }
+    )
+
+    assert settings == Settings()
+
+
+def test_every_wrong_setting_is_told_at_once() -> None:
+    """One start tells all there is to mend, each once."""
+    reading = read(
+        overrides={"port": 99999, "region": "EU", "log_level": "inof", "data": 5}
+    )
+
+    assert [each.setting for each in reading.problems] == [
+        *("port", "data", "region", "log_level")
+    ]
 
 
 @pytest.mark.parametrize(("name", "bound", "step"), BOUNDED)
@@ -224,6 +329,31 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"tls_certificate": "c"}, "together"),
         ({"tls_key": "k"}, "together"),
         ({"log_level": "loud"}, "log_level"),
+        ({"log_level": "inof"}, r"Is 'info' meant\?"),
+        ({"region": ""}, "region"),
+        ({"region": "EU-WEST-1"}, "lower-case letters"),
+        ({"region": "eu west 1"}, "lower-case letters"),
+        ({"region": "eu_west_1"}, "lower-case letters"),
+        ({"region": "us-east-1a"}, "a zone, of the region us-east-1"),
+        ({"region": "a" * 19}, "at most 18"),
+        ({"accepted_regions": ["eu-west-1", "US"]}, "'accepted_regions' has 'US'"),
+        ({"host": "http://a"}, "host"),
+        ({"host": "127.0.0.1:80"}, "without a port"),
+        ({"host": ""}, "host"),
+        ({"public_url": "example.com"}, "public_url"),
+        ({"public_url": "https://"}, "public_url"),
+        ({"public_url": "https://a b"}, "public_url"),
+        ({"public_url": "https://a:99999"}, "public_url"),
+        ({"public_url": "https://a/?x=1"}, "without '\\?' and '#'"),
+        ({"token_issuer": ""}, "token_issuer"),
+        ({"sns_endpoint": "http:/localhost"}, "sns_endpoint"),
+        ({"store": "postgresql//h/d"}, "'store' must be a URL like"),
+        ({"secret_key": "ab"}, "64 hex digits, and has 2"),
+        (
+            {"login_providers": {"a": {"discovery_url": "b.example"}}},
+            "'discovery_url' of 'a'",
+        ),
+        ({"login_providers": {"a": {"keys": "ftp://b"}}}, "'keys' of 'a'"),
         ({"cors_origins": [""]}, "cors_origins"),
         ({"cors_origins": ["https://app.example/"]}, "cors_origins"),
         ({"cors_origins": ["app.example"]}, "cors_origins"),

@@ -52,6 +52,9 @@ class Command:
 COMMANDS: Final[Mapping[str, Command]] = {
     "serve": Command(RUN, "serve", "Run a server."),
     "demo": Command(RUN, "demo", "Run a server with sample data, to try things out."),
+    "settings": Command(
+        RUN, "settings", "Check the settings, and show where each comes from."
+    ),
     "key": Command(RUN, "key", "Create, list and delete developer keys."),
     "token-key": Command(RUN, "token_key", "Rotate the keys that sign tokens."),
     "hook-secret": Command(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from millpond import settings as settings_table
 from millpond.cli.page import STEP, prose
 from millpond.errors import MillpondError
-from millpond.settings import Settings
+from millpond.settings import Reading, Settings, refuse
 
 if TYPE_CHECKING:
     from millpond.server.app import Started
@@ -22,8 +22,11 @@ def main(argv: list[str]) -> int:
     """Run `millpond serve`."""
     options = make_parser().parse_args(argv)
     try:
-        settings = load_settings(options)
-        _run(settings)
+        reading = read_settings(options)
+        from millpond.server.settings_check import find_problems
+
+        refuse(find_problems(reading))
+        _run(reading.settings)
     except MillpondError as error:
         print(f"millpond serve: {error}", file=sys.stderr)
         return 1
@@ -43,12 +46,30 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where a server listens."""
+    parser.add_argument("--host", metavar="H", help="address to listen on")
+    parser.add_argument("--port", metavar="N", help="port to listen on; 0: a free one")
+
+
 def load_settings(options: argparse.Namespace) -> Settings:
-    """Read the settings; what the command line names wins."""
+    """
+    Read the settings; what the command line names wins.
+
+    Raises:
+        SettingsError: something is wrong with them.
+    """
+    reading = read_settings(options)
+    refuse(reading.problems)
+    return reading.settings
+
+
+def read_settings(options: argparse.Namespace) -> Reading:
+    """Read the settings, with what is wrong with them; raises as `read` does."""
     import os  # the environment is looked at here and nowhere else
 
     names = ("data", "store", "host", "port")
-    return settings_table.load(
+    return settings_table.read(
         options.settings,
         os.environ,
         {name: getattr(options, name, None) for name in names},
@@ -63,10 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_settings_options(parser)
-    parser.add_argument("--host", metavar="H", help="address to listen on")
-    parser.add_argument(
-        "--port", type=int, metavar="N", help="port to listen on; 0 takes a free one"
-    )
+    add_server_options(parser)
     return parser
 
 

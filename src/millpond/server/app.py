@@ -17,7 +17,6 @@ import dataclasses
 import secrets
 import signal
 import socket
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -267,7 +266,6 @@ async def _listen(
     Args:
         end_streams: ends what would be under way for as long as it is let.
     """
-    _check_tls(settings)
     connections.allow_many()
     server = Server(
         gateway,
@@ -295,21 +293,6 @@ async def _listen(
     server.stop()  # type: ignore[no-untyped-call]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(serving, settings.drain_s)
-
-
-def _check_tls(settings: Settings) -> None:
-    """Refuse TLS files that cannot be used, in words; the HTTP server would throw."""
-    if not settings.tls_certificate:
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            settings.tls_certificate, settings.tls_key
-        )
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"The TLS files '{settings.tls_certificate}' and '{settings.tls_key}' "
-            f"cannot be used: {error}."
-        ) from error
 
 
 async def _wait_until_listening(

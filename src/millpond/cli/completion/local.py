@@ -48,6 +48,7 @@ _SETTINGS: Final[dict[str, Value]] = {
     "--store": TEXT,
     "--settings": PATH,
 }
+_SERVER: Final[dict[str, Value]] = {**_SETTINGS, "--host": TEXT, "--port": TEXT}
 _STORE: Final[dict[str, Value]] = {**_SETTINGS, "--output": _OUTPUT}
 _PAGE: Final[dict[str, Value]] = {"--max-items": TEXT, "--starting-token": TEXT}
 _OF_POOL: Final[dict[str, Value]] = {**_STORE, "--identity-pool-id": TEXT}
@@ -62,7 +63,13 @@ _CONNECTION: Final[dict[str, Value]] = {
 }
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "serve": Command({**_SETTINGS, "--host": TEXT, "--port": TEXT}),
+    "serve": Command(_SERVER),
+    "settings": Command(
+        words={
+            "check": Command({**_SERVER, "--output": _OUTPUT}),
+            "show": Command({**_SERVER, "--output": _OUTPUT}),
+        }
+    ),
     "key": Command(
         words={
             "create": Command({**_STORE, "--name": TEXT}),

@@ -1,21 +1,14 @@
 """
-Settings: one table, read from a TOML file, the environment and the command line.
+The table of the settings: the fields of `Settings`, with default, help and bounds.
 
-The fields of `Settings` are the table: name, default, help, bounds. `millpond serve
---help` and the reference page are printed from it. Each setting is also an environment
-variable, `MILLPOND_` and the name in capitals. The command line wins over the
-environment, the environment over the file, the file over the default.
-
-Lengths of time end in `_s`, sizes in `_bytes` or `_chars`; numbers that bound something
-end in `_max`.
+`millpond serve --help` and the reference page are printed from it. Lengths of time end
+in `_s`, sizes in `_bytes` or `_chars`; numbers that bound something end in `_max`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,12 +16,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from millpond import limits
-from millpond.errors import SettingsError
 
 PREFIX: Final = "MILLPOND_"
-HOOK_SECRET_CHARS_MIN: Final = 16
-STORE_SCHEMES: Final = ("postgresql://", "postgres://")
-_ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?")
 
 
 class LoginProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -295,131 +284,3 @@ def table() -> Iterator[Row]:
 
 def _spell(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def load(
-    file: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> Settings:
-    """
-    Read settings.
-
-    Args:
-        environment: variables; those that begin with `MILLPOND_` are settings.
-        overrides: values from the command line; None means not given.
-    Raises:
-        SettingsError: the file cannot be read; a name is unknown; a value has the wrong
-            type or is out of bounds.
-    """
-    given: dict[str, Any] = {}
-    if file is not None:
-        given |= _read_file(file)
-    given |= _read_environment(environment or {})
-    given |= {k: v for k, v in (overrides or {}).items() if v is not None}
-    known = {each.name: each for each in dataclasses.fields(Settings)}
-    for name in given:
-        if name not in known:
-            raise SettingsError(f"There is no setting '{name}'.")
-    try:
-        settings = msgspec.convert(
-            given, Settings, strict=False, dec_hook=lambda kind, value: kind(value)
-        )
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"A setting has the wrong type: {error}.") from error
-    for each in known.values():
-        _check_bounds(each, getattr(settings, each.name))
-    _check(settings)
-    return settings
-
-
-def _read_file(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror
-        raise SettingsError(f"Cannot read '{file}': {reason}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"'{file}' is not valid TOML: {error}.") from error
-
-
-def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Read variables; those of list and table settings hold JSON."""
-    found: dict[str, Any] = {}
-    fields = {PREFIX + f.name.upper(): f for f in dataclasses.fields(Settings)}
-    for variable, value in environment.items():
-        each = fields.get(variable)
-        if each is None:
-            continue  # MILLPOND_TEST_... and the like are not settings
-        if "[" in str(each.type):
-            try:
-                found[each.name] = msgspec.json.decode(value)
-            except msgspec.DecodeError as error:
-                raise SettingsError(
-                    f"{variable} is not valid JSON: {error}."
-                ) from error
-        else:
-            found[each.name] = value
-    return found
-
-
-def _check_bounds(each: dataclasses.Field[Any], value: Any) -> None:
-    least, most = each.metadata["least"], each.metadata["most"]
-    if (least is not None and value < least) or (most is not None and value > most):
-        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise SettingsError(f"Setting '{each.name}' is {value}; it must be {bounds}.")
-
-
-def _check(settings: Settings) -> None:
-    account_id = settings.account_id
-    if not (account_id.isascii() and account_id.isdigit() and len(account_id) == 12):
-        raise SettingsError("Setting 'account_id' must be 12 digits.")
-    if settings.store and not settings.store.startswith(STORE_SCHEMES):
-        raise SettingsError(
-            "Setting 'store' must be a URL like postgresql://user:password@host/name; "
-            "without it the store is embedded, in the folder 'data'."
-        )
-    if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise SettingsError(
-            "Settings 'tls_certificate' and 'tls_key' must be given together."
-        )
-    if settings.sns_endpoint and not settings.sns_endpoint.startswith(
-        ("http://", "https://")
-    ):
-        raise SettingsError("Setting 'sns_endpoint' must be an http or https URL.")
-    _check_payload_store(settings)
-    if 0 < len(settings.hook_secret) < HOOK_SECRET_CHARS_MIN:
-        raise SettingsError(
-            f"Setting 'hook_secret' must have at least {HOOK_SECRET_CHARS_MIN} "
-            "characters."
-        )
-    endpoint = settings.lambda_endpoint
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise SettingsError("Setting 'lambda_endpoint' must be an http or https URL.")
-    for origin in settings.cors_origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise SettingsError(
-                f"Setting 'cors_origins' has '{origin}'; an origin is a scheme, a host "
-                "and perhaps a port, such as https://app.example.com."
-            )
-    if settings.log_level not in ("debug", "info", "warning", "error"):
-        raise SettingsError(
-            "Setting 'log_level' must be debug, info, warning or error."
-        )
-    if settings.log_format not in ("auto", "json", "console"):
-        raise SettingsError("Setting 'log_format' must be auto, json or console.")
-
-
-def _check_payload_store(settings: Settings) -> None:
-    if not settings.stream_payload_store:
-        return
-    if not settings.stream_payload_store.lower().startswith("s3://"):
-        raise SettingsError("Setting 'stream_payload_store' must begin with s3://.")
-    for name in ("stream_payload_lifetime_s", "stream_retention_s"):
-        if getattr(settings, name) > limits.PRESIGN_EXPIRES_S_MAX:
-            raise SettingsError(
-                f"Setting '{name}' is {getattr(settings, name)}; with "
-                "'stream_payload_store' it may be at most "
-                f"{limits.PRESIGN_EXPIRES_S_MAX}, because links into a bucket end "
-                "after seven days."
-            )

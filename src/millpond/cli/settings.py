@@ -1,0 +1,140 @@
+"""
+`millpond settings check|show`: what is set, by whom, and whether a server takes it.
+
+Exit status of both: 0 when everything is right, 1 when a server would not start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from millpond.cli.administration import add_output_option, show
+from millpond.cli.serve import add_server_options, add_settings_options, read_settings
+from millpond.errors import SettingsError
+from millpond.settings import SECRETS, Problem, Reading, table
+
+_MASK: Final = "********"
+_DEFAULT: Final = "default"
+_ORIGIN_COLUMN: Final = 44
+
+
+def main(argv: list[str]) -> int:
+    """Run `millpond settings`."""
+    options = make_parser().parse_args(argv)
+    try:
+        reading = read_settings(options)
+    except SettingsError as error:  # the file cannot be read
+        _tell(options, [Problem("settings", str(error))], 0)
+        return 1
+    if options.command == "show":
+        return _show(reading, options)
+    from millpond.server.settings_check import find_problems
+
+    problems = find_problems(reading)
+    _tell(options, problems, len(reading.origins))
+    return 1 if problems else 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog="millpond settings",
+        description="Check the settings that a server would start with, and show where "
+        "each comes from: the command line, the environment, the file, or the default.",
+        epilog="Exit status: 0 when all is right, 1 when a server would not start.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    check = commands.add_parser(
+        "check", help="say everything that is wrong, and start nothing"
+    )
+    listing = commands.add_parser(
+        "show", help="show each value and where it comes from; secrets are masked"
+    )
+    listing.add_argument(
+        "names", nargs="*", metavar="NAME", help="these alone; without one, all"
+    )
+    for each in (check, listing):
+        add_settings_options(each)
+        add_server_options(each)
+        add_output_option(each)
+    return parser
+
+
+def _tell(options: argparse.Namespace, problems: list[Problem], count: int) -> None:
+    document = {
+        "Right": not problems,
+        "Problems": [
+            {"Setting": each.setting, "Text": each.text, "Origin": each.origin}
+            for each in problems
+        ],
+    }
+    lines = [str(each) for each in problems]
+    show(
+        options,
+        document,
+        lines or [f"All is right: {count} set, the others at their defaults."],
+    )
+
+
+def _show(reading: Reading, options: argparse.Namespace) -> int:
+    rows = [
+        {
+            "Name": row.name,
+            "Value": _shown(row.name, getattr(reading.settings, row.name)),
+            "Origin": reading.origins.get(row.name, _DEFAULT),
+        }
+        for row in table()
+        if row.name in options.names or not options.names
+    ]
+    unknown = set(options.names) - {row["Name"] for row in rows}
+    problems = [*reading.problems]
+    problems += [
+        Problem(name, f"There is no setting '{name}'.") for name in sorted(unknown)
+    ]
+    show(options, {"Settings": rows}, _lines(rows))
+    for each in problems:
+        print(f"millpond settings: {each}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Write settings as a settings file has them, each with its origin behind it."""
+    found = []
+    for row in rows:
+        text = f"{row['Name']} = {_toml(row['Value'])}"
+        found.append(f"{text:<{_ORIGIN_COLUMN}} # {row['Origin']}")
+    return found
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Give a value in the types of JSON, without what is secret in it."""
+    from millpond.sinks.base import without_secrets
+
+    if name in SECRETS:
+        return _MASK if value else ""
+    if name in ("store", "stream_payload_store"):
+        return without_secrets(value) if value else ""
+    if name == "streams":
+        return {stream: without_secrets(url) for stream, url in value.items()}
+    if name == "login_providers":
+        fields = ("client_ids", "keys", "discovery_url")
+        return {
+            provider: {each: getattr(of, each) for each in fields if getattr(of, each)}
+            for provider, of in value.items()
+        }
+    return str(value) if isinstance(value, Path) else value
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

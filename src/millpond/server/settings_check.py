@@ -1,0 +1,186 @@
+"""
+What settings need from outside: files, folders, drivers.
+
+Looked at before anything starts, without reaching anybody: whether a stream or a
+database answers is found out later, and may change.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from millpond.errors import LoginProviderError, SettingsError
+from millpond.login_providers.documents import read_key_set
+from millpond.server.stores import load_postgres
+from millpond.settings import Problem, Reading, Settings
+from millpond.sinks import ENGINES, load_engine, make_sink, sink_factories
+from millpond.sinks.base import EMBEDDED
+from millpond.sinks.s3_payloads import S3Payloads
+from millpond.stores.base import StreamStore
+
+# PostgreSQL: names in the query of a URL whose values are files (libpq).
+_POSTGRES_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+_POSTGRES_NO_FILE: Final = "system"  # sslrootcert=system: those of the machine
+
+
+def find_problems(reading: Reading) -> list[Problem]:
+    """
+    Find everything for which a server must not start.
+
+    That is what is wrong with the values themselves, and the files, folders and drivers
+    that they name and that cannot be used.
+    """
+    wrong = {each.setting for each in reading.problems}
+    missing = [
+        Problem(name, text, reading.origins.get(name, ""))
+        for name, text in _find_missing(reading.settings)
+        if name not in wrong
+    ]
+    return [*reading.problems, *missing]
+
+
+def _find_missing(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield from (
+        *_of_data(settings),
+        *_of_tls(settings),
+        *_of_providers(settings),
+        *_of_streams(settings),
+        *_of_payloads(settings),
+        *_of_database(settings),
+    )
+
+
+_Missing = Iterator[tuple[str, str]]
+
+
+def _of_data(settings: Settings) -> _Missing:
+    folder = settings.data
+    if folder.exists() and not folder.is_dir():
+        yield "data", f"Setting 'data': '{folder}' is not a folder."
+
+
+def _of_tls(settings: Settings) -> _Missing:
+    paths = {
+        name: path
+        for name in ("tls_certificate", "tls_key")
+        if (path := getattr(settings, name))
+    }
+    reasons = {path: _unreadable(path) for path in paths.values()}
+    missing = [name for name, path in paths.items() if reasons[path]]
+    if missing:  # both may be one file
+        why = " ".join(filter(None, reasons.values()))
+        yield missing[0], f"Setting '{missing[0]}': {why}"
+    if missing or len(paths) < 2:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.tls_certificate, settings.tls_key
+        )
+    except (OSError, ssl.SSLError) as error:
+        yield (
+            "tls_certificate",
+            f"The TLS files '{settings.tls_certificate}' and '{settings.tls_key}' "
+            f"cannot be used: {error}.",
+        )
+
+
+def _of_providers(settings: Settings) -> _Missing:
+    for name, provider in settings.login_providers.items():
+        if not provider.keys or "://" in provider.keys:
+            continue
+        reason = _unreadable(provider.keys)
+        if not reason:
+            try:
+                read_key_set(Path(provider.keys).read_bytes())
+            except LoginProviderError as error:
+                reason = f"'{provider.keys}': {error}"
+            except OSError as error:
+                reason = f"'{provider.keys}': {error.strerror}."
+        if reason:
+            yield "login_providers", f"Setting 'login_providers', '{name}': {reason}"
+
+
+def _of_streams(settings: Settings) -> _Missing:
+    for name, url in settings.streams.items():
+        reason = _why_no_stream(url)
+        if reason:
+            yield "streams", f"Setting 'streams', entry '{name}': {reason}"
+
+
+def _why_no_stream(url: str) -> str:
+    # The store is only kept by what is made; nothing is opened.
+    factories = sink_factories(store=_NO_STORE, now_ms=int)
+    try:
+        make_sink(url, factories)
+    except SettingsError as error:
+        return str(error)
+    scheme = url.partition(":")[0].lower()
+    if scheme == EMBEDDED or scheme not in ENGINES:
+        return ""
+    if scheme == "file":
+        return _why_no_folder(load_engine(scheme).parse_url(url).folder)
+    given = dict(parse_qsl(urlsplit(url).query))
+    return _unreadable(given["ca"]) if given.get("ca") else ""
+
+
+class _NoStore:
+    """Stands for a store where none is used."""
+
+
+_NO_STORE: StreamStore = _NoStore()  # type: ignore[assignment]
+
+
+def _why_no_folder(folder: str) -> str:
+    if not os.path.exists(folder):
+        return f"There is no folder '{folder}'. Make it: mkdir -p '{folder}'"
+    if not os.path.isdir(folder):
+        return f"'{folder}' is not a folder."
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return f"The folder '{folder}' cannot be written by this user."
+    return ""
+
+
+def _of_payloads(settings: Settings) -> _Missing:
+    if settings.stream_payload_store:
+        try:
+            S3Payloads(settings.stream_payload_store)
+        except SettingsError as error:
+            yield "stream_payload_store", f"Setting 'stream_payload_store': {error}"
+
+
+def _of_database(settings: Settings) -> _Missing:
+    if not settings.store:
+        return
+    try:
+        load_postgres()
+    except SettingsError as error:
+        yield "store", f"Setting 'store': {error}"
+    try:
+        given = parse_qsl(urlsplit(settings.store).query)
+    except ValueError:
+        return  # a password with characters that stand for themselves; it is told later
+    for name, path in given:
+        if name in _POSTGRES_FILES and path != _POSTGRES_NO_FILE:
+            reason = _unreadable(unquote(path))
+            if reason:
+                yield "store", f"Setting 'store', option '{name}': {reason}"
+
+
+def _unreadable(path: str) -> str:
+    """Say why a file cannot be read; empty when it can."""
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except FileNotFoundError:
+        return f"There is no file '{path}'."
+    except IsADirectoryError:
+        return f"'{path}' is a folder, not a file."
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no path"
+        return f"'{path}' cannot be read: {reason}."
+    return ""

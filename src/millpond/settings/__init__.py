@@ -1,0 +1,31 @@
+"""
+Settings: one table, read from a TOML file, the environment and the command line.
+
+    fields.py    the table
+    values.py    a value as it is written -> the type of its field, or what is wrong
+    checks.py    what the values must be, each by itself and together
+    reading.py   the sources; everything that is wrong is found, and told at once
+
+Each setting is also an environment variable, `MILLPOND_` and the name in capitals. The
+command line wins over the environment, the environment over the file, the file over the
+default.
+"""
+
+from __future__ import annotations
+
+from millpond.settings.fields import PREFIX, LoginProvider, Row, Settings, table
+from millpond.settings.reading import SECRETS, Problem, Reading, load, read, refuse
+
+__all__ = [
+    "PREFIX",
+    "SECRETS",
+    "LoginProvider",
+    "Problem",
+    "Reading",
+    "Row",
+    "Settings",
+    "load",
+    "read",
+    "refuse",
+    "table",
+]

@@ -1,0 +1,196 @@
+"""
+What the values of settings must be: forms, and what goes together.
+
+Nothing outside is looked at: whether a file is there or a driver is installed is found
+out by `server.settings_check`. No value that may hold a secret is repeated.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from millpond import limits
+from millpond.settings.fields import Settings
+from millpond.settings.values import describe, near
+
+HOOK_SECRET_CHARS_MIN: Final = 16
+SECRET_KEY_DIGITS: Final = 64
+STORE_SCHEMES: Final = ("postgresql://", "postgres://")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+LOG_FORMATS: Final = ("auto", "json", "console")
+REGION_CHARS_MAX: Final = 18  # the id of an identity has 55, of which 37 are the rest
+
+_ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?")
+_REGION: Final = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_ZONE: Final = re.compile(r"([a-z]+(-[a-z]+)+-[0-9]+)[a-z]")
+
+Wrong = tuple[str, str]  # the name of the setting, and a sentence
+
+
+def check(settings: Settings) -> Iterator[Wrong]:
+    """Find everything that is wrong with settings that have the right types."""
+    yield from _check_addresses(settings)
+    yield from _check_regions(settings)
+    yield from _check_secrets(settings)
+    yield from _check_urls(settings)
+    yield from _check_payload_store(settings)
+    yield from _check_choices(settings)
+
+
+def _check_addresses(settings: Settings) -> Iterator[Wrong]:
+    host = settings.host
+    if not host or "/" in host or any(each.isspace() for each in host):
+        yield "host", _is("host", host, "an address or a name, such as 127.0.0.1")
+    elif ":" in host:
+        try:
+            ipaddress.IPv6Address(host.partition("%")[0])
+        except ValueError:
+            must = "an address without a port; that is the setting 'port'"
+            yield "host", _is("host", host, must)
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        yield (
+            "tls_key" if settings.tls_key else "tls_certificate",
+            "Settings 'tls_certificate' and 'tls_key' must be given together.",
+        )
+    for origin in settings.cors_origins:
+        if not _ORIGIN.fullmatch(origin):
+            yield (
+                "cors_origins",
+                f"Setting 'cors_origins' has {describe(origin)}; an origin is a scheme,"
+                " a host and perhaps a port, such as https://app.example.com.",
+            )
+
+
+def _check_regions(settings: Settings) -> Iterator[Wrong]:
+    for name, regions in (
+        ("region", [settings.region]),
+        ("accepted_regions", settings.accepted_regions),
+    ):
+        for region in regions:
+            if name == "accepted_regions" and region == "*":
+                continue
+            wrong = _wrong_region(region)
+            if wrong:
+                yield name, f"Setting '{name}' has {describe(region)}; {wrong}."
+
+
+def _wrong_region(region: str) -> str:
+    zone = _ZONE.fullmatch(region)
+    if zone:
+        return f"that is a zone, of the region {zone[1]}"
+    if len(region) > REGION_CHARS_MAX:
+        return f"a region has at most {REGION_CHARS_MAX} characters"
+    if not _REGION.fullmatch(region):
+        return (
+            "a region is lower-case letters, digits and hyphens, such as eu-west-1, "
+            "and begins with a letter"
+        )
+    return ""
+
+
+def _check_secrets(settings: Settings) -> Iterator[Wrong]:
+    account_id = settings.account_id
+    if not (account_id.isascii() and account_id.isdigit() and len(account_id) == 12):
+        yield "account_id", _is("account_id", account_id, "12 digits")
+    key = settings.secret_key.strip()
+    if key and not re.fullmatch(rf"[0-9a-fA-F]{{{SECRET_KEY_DIGITS}}}", key):
+        yield (
+            "secret_key",
+            f"Setting 'secret_key' must hold {SECRET_KEY_DIGITS} hex digits, and has "
+            f"{len(key)} characters.",
+        )
+    if 0 < len(settings.hook_secret) < HOOK_SECRET_CHARS_MIN:
+        yield (
+            "hook_secret",
+            f"Setting 'hook_secret' must have at least {HOOK_SECRET_CHARS_MIN} "
+            "characters.",
+        )
+
+
+def _check_urls(settings: Settings) -> Iterator[Wrong]:
+    for name in ("public_url", "token_issuer", "sns_endpoint", "lambda_endpoint"):
+        url = getattr(settings, name)
+        if (url or name == "token_issuer") and not is_http_url(url):
+            yield name, _is(name, url, "an http or https URL with a host")
+    if is_http_url(settings.public_url):
+        parts = urlsplit(settings.public_url)
+        if parts.query or parts.fragment:
+            yield (
+                "public_url",
+                _is("public_url", settings.public_url, "a URL without '?' and '#'"),
+            )
+    if settings.store and _wrong_store(settings.store):
+        yield (
+            "store",
+            "Setting 'store' must be a URL like postgresql://user:password@host/name; "
+            "without it the store is embedded, in the folder 'data'.",
+        )
+    for name, provider in settings.login_providers.items():
+        keys, discovery = provider.keys, provider.discovery_url
+        for key, url in (("keys", keys), ("discovery_url", discovery)):
+            has_scheme = "://" in url
+            if (has_scheme or (url and key == "discovery_url")) and not is_http_url(
+                url
+            ):
+                yield (
+                    "login_providers",
+                    f"Setting 'login_providers', '{key}' of '{name}', is "
+                    f"{describe(url)}; it must be an http or https URL with a host.",
+                )
+
+
+def is_http_url(text: str) -> bool:
+    """Say whether a text is the URL of something on a web server."""
+    parts = _split(text)
+    return parts is not None and parts.scheme in ("http", "https")
+
+
+def _wrong_store(text: str) -> bool:
+    # An empty host, or several, are good for PostgreSQL; a port must be one.
+    return not text.startswith(STORE_SCHEMES) or any(each.isspace() for each in text)
+
+
+def _split(text: str) -> SplitResult | None:
+    if any(each.isspace() or not each.isprintable() for each in text):
+        return None
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    return parts if parts.hostname and port != 0 else None
+
+
+def _check_payload_store(settings: Settings) -> Iterator[Wrong]:
+    if not settings.stream_payload_store:
+        return
+    if not settings.stream_payload_store.lower().startswith("s3://"):
+        yield (
+            "stream_payload_store",
+            "Setting 'stream_payload_store' must begin with s3://.",
+        )
+    for name in ("stream_payload_lifetime_s", "stream_retention_s"):
+        if getattr(settings, name) > limits.PRESIGN_EXPIRES_S_MAX:
+            yield (
+                name,
+                f"Setting '{name}' is {getattr(settings, name)}; with "
+                "'stream_payload_store' it may be at most "
+                f"{limits.PRESIGN_EXPIRES_S_MAX}, because links into a bucket end "
+                "after seven days.",
+            )
+
+
+def _check_choices(settings: Settings) -> Iterator[Wrong]:
+    for name, choices in (("log_level", LOG_LEVELS), ("log_format", LOG_FORMATS)):
+        value = getattr(settings, name)
+        if value not in choices:
+            listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+            yield name, _is(name, value, listed) + near(value, choices)
+
+
+def _is(name: str, value: str, must: str) -> str:
+    return f"Setting '{name}' is {describe(value)}; it must be {must}."

@@ -1,0 +1,183 @@
+"""
+A value as somebody wrote it, made into the type of its field.
+
+Files have types, variables have text: a number or `true` may stand there as text, and a
+list or a table as JSON. What is wrong is said as `it must be ...`, in words that name
+neither a parser nor a type of Python.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from millpond.settings.fields import LoginProvider
+
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
+_SHOWN_CHARS_MAX: Final = 80
+
+
+class WrongValueError(Exception):
+    """A value is not what its setting takes; the message begins with `it must be`."""
+
+
+def convert(each: dataclasses.Field[Any], value: Any, *, is_text: bool) -> Any:
+    """
+    Make a value into the type of a field.
+
+    Args:
+        is_text: the value comes from a variable, where a list or a table is JSON.
+    Raises:
+        WrongValueError: it cannot be one, or is out of bounds.
+    """
+    kind = str(each.type)
+    if is_text and "[" in kind:
+        value = _read_json(kind, value)
+    match kind:
+        case "int":
+            return _number(value, each.metadata["least"], each.metadata["most"])
+        case "bool":
+            return _truth(value)
+        case "Path":
+            return Path(_path(value))
+        case "list[str]":
+            return _texts(value)
+        case "dict[str, str]":
+            return _table_of_texts(value)
+        case "dict[str, LoginProvider]":
+            return {n: _provider(n, of) for n, of in _tables(value).items()}
+        case _:
+            return _text(value)
+
+
+def describe(value: Any) -> str:
+    """Show a value that is wrong, cut when it is long."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | Path):
+        text = str(value)
+        text = text if text.isprintable() else repr(text)[1:-1]
+        cut = len(text) > _SHOWN_CHARS_MAX
+        return f"'{text[:_SHOWN_CHARS_MAX]}{'...' if cut else ''}'"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, Mapping):
+        return "a table"
+    return str(value)[:_SHOWN_CHARS_MAX]
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Propose a name in the place of a wrong one; empty when none is near."""
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f" Is '{found[0]}' meant?" if found else ""
+
+
+def _read_json(kind: str, text: str) -> Any:
+    example = '["a", "b"]' if kind.startswith("list") else '{"name": "value"}'
+    what = "a list" if kind.startswith("list") else "a table"
+    if kind.endswith("LoginProvider]"):
+        example = '{"name": {"client_ids": ["a"]}}'
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, list if kind.startswith("list") else dict):
+        raise WrongValueError(f"it must be {what} in JSON, such as {example}")
+    return value
+
+
+def _number(value: Any, least: int | None, most: int | None) -> int:
+    bounds = ""
+    if least is not None:
+        bounds = (
+            f" from {least} to {most}" if most is not None else f", {least} or more"
+        )
+    elif most is not None:
+        bounds = f", at most {most}"
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise WrongValueError(f"it must be a whole number{bounds}")
+    if (least is not None and value < least) or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise WrongValueError(f"it must be {bounds}")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if isinstance(value, str):
+        value = _TRUTHS.get(value.strip().lower())
+    if not isinstance(value, bool):
+        raise WrongValueError("it must be true or false")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise WrongValueError("it must be text, in quotes")
+    if "\0" in value:
+        raise WrongValueError("it must be text without the character NUL")
+    return value
+
+
+def _path(value: Any) -> str:
+    text = str(value) if isinstance(value, Path) else _text(value)
+    if not text:
+        raise WrongValueError("it must be the path of a folder")
+    return text
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise WrongValueError('it must be a list, such as ["a", "b"]')
+    for each in value:
+        if not isinstance(each, str):
+            raise WrongValueError(
+                f"it must be a list of texts, each in quotes; {describe(each)} is none"
+            )
+    return value
+
+
+def _tables(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise WrongValueError("it must be a table, with a line for each name")
+    return value
+
+
+def _table_of_texts(value: Any) -> dict[str, str]:
+    for name, each in _tables(value).items():
+        if not isinstance(each, str):
+            raise WrongValueError(
+                f"it must be a table of texts, and '{name}' in it is {describe(each)}"
+            )
+    return dict(value)
+
+
+def _provider(name: str, value: Any) -> LoginProvider:
+    if not isinstance(value, dict):
+        raise WrongValueError(
+            f"it must be a table of tables, and '{name}' in it is {describe(value)}"
+        )
+    known = LoginProvider.__struct_fields__
+    for key, each in value.items():
+        if key not in known:
+            raise WrongValueError(
+                f"it must have {', '.join(known)} alone in each table, and '{name}' "
+                f"has '{key}'.{near(key, known)}"
+            )
+        try:
+            _texts(each) if key == "client_ids" else _text(each)
+        except WrongValueError as error:
+            where = f"'{key}' of '{name}'"
+            raise WrongValueError(
+                str(error).replace("it must be", f"{where} must be", 1)
+            ) from None
+    return LoginProvider(**value)
