@@ -40,7 +40,7 @@ ours (store, sink, hook, settings). It never reaches the wire as itself.
     |-- SerializationException                400  the body cannot be read
     |-- ServiceUnavailableException           503  the store cannot answer; retry
     |-- TooManyRequestsException              429  retry later
-    |-- UnknownOperationException             404  no such path or target
+    |-- UnknownOperationException             404  no such path, target or action
     |-- UnrecognizedClientException           403  no such access key
     `-- ValidationException                   400  constraint broken (JSON 1.1 APIs)
 

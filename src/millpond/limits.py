@@ -89,6 +89,8 @@ LIVE_DEVELOPER_LIFETIME_S: Final = 3600  # Ours: then the key is looked at again
 # --- HTTP and signatures ------------------------------------------------------------
 
 REQUEST_BODY_BYTES_MAX: Final = 6 * 1_048_576  # a full dataset, escaped as JSON
+CBOR_ITEMS_MAX: Final = 65_536  # Ours: the largest request, 500 records, has 4,000
+CBOR_DEPTH_MAX: Final = 32  # Ours: the deepest request has 4
 SIGNATURE_WINDOW_S: Final = 300  # AWS: Cognito Sync prints "5 min."
 PRESIGN_EXPIRES_S_MAX: Final = 604_800  # AWS: SigV4, X-Amz-Expires, seven days
 AUTHORIZATION_CHARS_MAX: Final = 8192  # Ours: a header of ours has about 300

@@ -8,6 +8,7 @@ import json
 import re
 import socket
 
+import cbor2
 import pytest
 
 from acceptance import violations
@@ -443,13 +444,37 @@ class TestAddresses:
             "Kinesis_20131202.ListStreams, Kinesis_20131202.ListStreams",
         ],
     )
-    def test_targets(self, raw, target):
-        """A target that names no operation is refused."""
-        headers = (("x-amz-target", target),)
+    @pytest.mark.parametrize(
+        ("content_type", "form"),
+        [
+            ("", "application/x-amz-json-1.1"),
+            ("application/json", "application/x-amz-json-1.1"),
+            ("application/x-amz-json-1.0", "application/x-amz-json-1.1"),
+            ("application/x-amz-cbor-1.1", "application/x-amz-cbor-1.1"),
+        ],
+    )
+    def test_targets(self, raw, target, content_type, form):
+        """A target that names no operation is refused in the form of its protocol."""
+        headers = (("x-amz-target", target), ("content-type", content_type))
 
         answer = raw.call("POST", "/", b"{}", headers, "kinesis")
 
-        assert (answer.status, answer.error) == (404, "UnknownOperationException")
+        assert (answer.status, answer.error) == (400, "UnknownOperationException")
+        assert answer.headers["content-type"] == form
+        in_cbor = "cbor" in form
+        error = cbor2.loads(answer.body) if in_cbor else answer.json
+        assert error["__type"] == "UnknownOperationException"
+        assert f"'{target[:256]}'" in error["message"]
+
+    @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+    def test_targets_are_for_post(self, raw, method):
+        """A target is of no use with another method, and the refusal says so."""
+        headers = (("x-amz-target", "Kinesis_20131202.ListStreams"),)
+
+        answer = raw.call(method, "/", b"", headers, "kinesis")
+
+        assert (answer.status, answer.error) == (400, "UnknownOperationException")
+        assert "POST" in answer.message
 
     def test_no_target(self, raw):
         """The root without a target is no operation."""
@@ -457,6 +482,19 @@ class TestAddresses:
             answer = raw.call(method, "/", b"", service="kinesis")
 
             assert (answer.status, answer.error) == (404, "UnknownOperationException")
+
+    @pytest.mark.parametrize(
+        "content_type", ["application/x-amz-json-1.1", "application/x-amz-cbor-1.1"]
+    )
+    def test_no_target_in_a_protocol_with_targets(self, raw, content_type):
+        """Who speaks a protocol with targets and names none is told so in it."""
+        headers = (("content-type", content_type),)
+
+        answer = raw.call("POST", "/", b"{}", headers, "kinesis")
+
+        assert (answer.status, answer.error) == (400, "UnknownOperationException")
+        assert answer.headers["content-type"] == content_type
+        assert b"X-Amz-Target" in answer.body
 
     @pytest.mark.parametrize("size", [8_000, 8_193, 20_000, 70_000])
     def test_long_paths(self, raw, size):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from typing import Any
 
+import cbor2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from millpond import limits
+from millpond.contract import kinesis
 from millpond.contract.cognito_sync import (
     API,
     ListRecordsRequest,
@@ -394,3 +398,159 @@ def test_any_bytes_are_decoded_or_refused(body: bytes, query: bytes) -> None:
 def test_percent_decoding(raw: bytes, text: str) -> None:
     """Decoded once, with what is not UTF-8 replaced."""
     assert percent_decode(raw) == text
+
+
+# --- CBOR -----------------------------------------------------------------------------
+
+
+def decode_cbor(operation: str, body: Any) -> Any:
+    """Decode a request of Kinesis as one of the SDKs for Java sends it."""
+    raw = body if isinstance(body, bytes) else cbor2.dumps(body)
+    decoder = RequestDecoder(kinesis.API, kinesis.API.by_name[operation])
+    return decoder.decode(raw, binary=True)
+
+
+SHARD = {"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP"}
+
+
+@pytest.mark.parametrize("body", [b"", b"\xa0", b"\xbf\xff"])
+def test_nothing_in_cbor(body: bytes) -> None:
+    """A request without members is an empty map of either kind, or no body."""
+    assert decode_cbor("ListStreams", body) == kinesis.ListStreamsRequest()
+
+
+def test_bytes_in_cbor() -> None:
+    """Data is a byte string, and is taken as it is."""
+    entry = {"Data": b"\0\xff", "PartitionKey": "k", "ExplicitHashKey": None}
+
+    request = decode_cbor("PutRecords", {"Records": [entry], "StreamName": "s"})
+
+    assert request.records[0].data == b"\0\xff"
+    assert request.records[0].explicit_hash_key is None
+
+
+@pytest.mark.parametrize("ms", [0, 1_700_000_000_123, -1])
+def test_times_in_cbor(ms: int) -> None:
+    """A time has tag 1 and is in milliseconds, wherever it stands."""
+    tagged = cbor2.CBORTag(1, ms)
+
+    iterator = decode_cbor("GetShardIterator", {**SHARD, "Timestamp": tagged})
+    shard_filter = {"Type": "AT_TIMESTAMP", "Timestamp": tagged}
+    shards = decode_cbor("ListShards", {"ShardFilter": shard_filter})
+
+    assert iterator.timestamp == ms / 1000
+    assert shards.shard_filter.timestamp == ms / 1000
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "complaint"),
+    [
+        ("ListStreams", [], "The body must be a CBOR map."),
+        ("ListStreams", {"Limit": "1"}, "STRING_VALUE can not be converted"),
+        ("ListStreams", {"Limit": 1.0}, "NUMBER_VALUE can not be converted"),
+        ("ListStreams", {"Limit": True}, "TRUE_VALUE can not be converted"),
+        ("ListStreams", {"Limit": cbor2.CBORTag(1, 1)}, "TIMESTAMP_VALUE can not"),
+        ("ListStreams", {"NextToken": b"x"}, "BINARY_VALUE can not be converted"),
+        ("ListStreams", {"NextToken": {}}, "START_OBJECT can not be converted"),
+        ("GetShardIterator", {**SHARD, "Timestamp": 1_700_000_000}, "has tag 1"),
+        ("GetShardIterator", {**SHARD, "Timestamp": 1.7e9}, "has tag 1"),
+        ("GetShardIterator", {**SHARD, "Timestamp": "2024-01-01"}, "milliseconds"),
+        ("PutRecord", {"Data": "eA==", "PartitionKey": "k"}, "a ByteBuffer at 'data'"),
+        ("PutRecord", {"Data": [1], "PartitionKey": "k"}, "a ByteBuffer at 'data'"),
+        ("PutRecords", {"Records": {}}, "START_OBJECT can not be converted"),
+        ("PutRecords", {"Records": [None]}, "A list holds null at 'records.1'"),
+        ("PutRecords", {"Records": [b"x"]}, "BINARY_VALUE can not be converted"),
+    ],
+)
+def test_wrong_types_in_cbor(operation: str, body: Any, complaint: str) -> None:
+    """A member of another type is refused, and named."""
+    with pytest.raises(SerializationException) as refusal:
+        decode_cbor(operation, body)
+
+    assert complaint in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("PutRecord", {"Data": "eA=="}),
+        ("PutRecord", {"Data": "eA==", "PartitionKey": "k" * 257, "StreamName": "a b"}),
+        ("PutRecords", {"Records": []}),
+        ("PutRecords", {"Records": [{"Data": "", "PartitionKey": ""}] * 3}),
+        ("ListStreams", {"Limit": 0}),
+        ("ListStreams", {"ExclusiveStartStreamName": "a\0"}),
+        ("CreateStream", {"StreamName": "s", "Tags": {"": "v", "k" * 129: "v"}}),
+        ("GetShardIterator", {"ShardIteratorType": "NEW"}),
+    ],
+)
+def test_constraints_have_the_same_words(operation: str, body: Any) -> None:
+    """What is wrong is said as it is said in JSON."""
+    decoder = RequestDecoder(kinesis.API, kinesis.API.by_name[operation])
+    with pytest.raises(ServiceException) as in_json:
+        decoder.decode(json.dumps(body).encode())
+    in_binary = json.loads(
+        json.dumps(body),
+        object_hook=lambda each: {
+            k: base64.b64decode(v) if k == "Data" else v for k, v in each.items()
+        },
+    )
+
+    with pytest.raises(ServiceException) as in_cbor:
+        decode_cbor(operation, in_binary)
+
+    assert type(in_cbor.value) is type(in_json.value)
+    assert in_cbor.value.message == in_json.value.message
+
+
+def test_data_is_measured_in_cbor() -> None:
+    """The limit of a record is of its bytes."""
+    entry = {"Data": b"x" * (limits.STREAM_RECORD_BYTES_MAX + 1), "PartitionKey": "k"}
+
+    with pytest.raises(ServiceException) as refusal:
+        decode_cbor("PutRecord", {**entry, "StreamName": "s"})
+
+    assert "at 'data' failed" in refusal.value.message
+    assert "less than or equal to 1048576" in refusal.value.message
+
+
+@given(
+    st.sampled_from(kinesis.API.operations),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "Data",
+                "Limit",
+                "PartitionKey",
+                "Records",
+                "ShardFilter",
+                "StreamName",
+                "ShardId",
+                "ShardIteratorType",
+                "Timestamp",
+                "Tags",
+                "Other",
+            ]
+        ),
+        st.recursive(
+            st.none()
+            | st.booleans()
+            | st.integers(-(2**64), 2**64 - 1)
+            | st.floats()
+            | st.text()
+            | st.binary()
+            | st.integers(0, 2**64 - 1).map(lambda ms: cbor2.CBORTag(1, ms)),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["Data", "PartitionKey", "Timestamp", "Type"]),
+                    inner,
+                )
+            ),
+            max_leaves=6,
+        ),
+    ),
+)
+def test_any_cbor_is_decoded_or_refused(operation: Any, body: Any) -> None:
+    """Whatever the members hold, the outcome is a request or a refusal."""
+    with contextlib.suppress(ServiceException):
+        decode_cbor(operation.name, body)

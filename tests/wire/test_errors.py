@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import cbor2
 import pytest
 
 from millpond import errors
@@ -17,6 +18,7 @@ from millpond.errors import (
     StoreUnavailableError,
     StoreVersionError,
 )
+from millpond.wire.codecs import CBOR, JSON, REST_JSON
 from millpond.wire.errors import HEADER_CHARS_MAX, as_service_exception, encode_error
 
 EXCEPTIONS = [
@@ -31,7 +33,7 @@ EXCEPTIONS = [
 @pytest.mark.parametrize("kind", EXCEPTIONS, ids=lambda each: each.__name__)
 def test_an_error_names_its_type_and_message(kind: type[ServiceException]) -> None:
     """Status of the API, type in header and body, message in both."""
-    status, headers, body = encode_error(kind("What is wrong."), uniform_status=False)
+    status, headers, body = encode_error(kind("What is wrong."), REST_JSON)
 
     assert status == kind.http_status
     assert dict(headers) == {
@@ -47,10 +49,24 @@ def test_an_error_names_its_type_and_message(kind: type[ServiceException]) -> No
 @pytest.mark.parametrize("kind", EXCEPTIONS, ids=lambda each: each.__name__)
 def test_json_apis_have_one_status_for_callers(kind: type[ServiceException]) -> None:
     """What is the caller's fault is a 400 there, but for a body that is too large."""
-    status, _, _ = encode_error(kind(), uniform_status=True)
+    status, _, _ = encode_error(kind(), JSON)
     too_large = kind is RequestEntityTooLargeException
 
     assert status == (kind.http_status if kind.http_status >= 500 or too_large else 400)
+
+
+def test_an_error_in_cbor() -> None:
+    """The same members as in JSON; the type is also in a header, as in JSON."""
+    error = ResourceConflictException("Ä conflict.")
+
+    status, headers, body = encode_error(error, CBOR)
+
+    assert status == 400
+    assert dict(headers)[b"x-amzn-errortype"] == b"ResourceConflictException"
+    assert cbor2.loads(body) == {
+        "__type": "ResourceConflictException",
+        "message": "Ä conflict.",
+    }
 
 
 def test_the_docstring_is_the_message_where_none_is_given() -> None:
@@ -71,9 +87,7 @@ def test_the_docstring_is_the_message_where_none_is_given() -> None:
 )
 def test_a_message_is_made_fit_for_a_header(message: str, header: bytes) -> None:
     """One line of printable ASCII, not too long; the body has it as it is."""
-    _, headers, body = encode_error(
-        InvalidParameterException(message), uniform_status=False
-    )
+    _, headers, body = encode_error(InvalidParameterException(message), REST_JSON)
 
     assert dict(headers)[b"x-amzn-errormessage"] == header
     assert json.loads(body)["message"] == message

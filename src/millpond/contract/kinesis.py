@@ -675,6 +675,7 @@ API: Final = Api(
     title="Amazon Kinesis",
     version="2013-12-02",
     protocol="json",
+    cbor=True,  # AWS: which its SDKs for Java prefer
     target_prefix="Kinesis_20131202",
     constraint_error=ValidationException,
     request_bytes_max=limits.PUT_RECORDS_REQUEST_BYTES_MAX,

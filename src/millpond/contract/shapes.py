@@ -117,7 +117,7 @@ Long = Annotated[int, Meta(title="Long", ge=limits.LONG_MIN, le=limits.LONG_MAX)
 Integer = Annotated[int, Meta(title="Integer", ge=-(2**31), le=2**31 - 1)]
 Boolean = Annotated[bool, Meta(title="Boolean")]
 String = Annotated[str, Meta(title="String")]
-Double = Annotated[float, Meta(title="Double")]  # other floats are times
+Double = Annotated[float, Meta(title="Double")]  # other floats are times, see is_time
 Timestamp = Annotated[
     float,
     Meta(
@@ -170,6 +170,7 @@ class Api:
     title: str
     version: str
     protocol: str  # "rest-json", "json" (AWS JSON 1.1) or "query" (AWS Query)
+    cbor: bool = field(default=False, kw_only=True)  # "json" only: and CBOR as well
     operations: tuple[Operation, ...]
     target_prefix: str = ""  # of X-Amz-Target, protocol "json" only
     xml_namespace: str = ""  # of answers and errors, protocol "query" only
@@ -209,6 +210,11 @@ def members(shape: type[msgspec.Struct]) -> tuple[Member, ...]:
     assert isinstance(info, inspection.StructType)
     hints = typing.get_type_hints(shape, include_extras=True)
     return tuple(_member(each, hints[each.name]) for each in info.fields)
+
+
+def is_time(kind: inspection.Type, title: str) -> bool:
+    """Say whether a type of a title is a time: every float is one, but `Double`."""
+    return isinstance(kind, inspection.FloatType) and title != "Double"
 
 
 def strip(kind: inspection.Type) -> tuple[inspection.Type, dict[str, Any]]:

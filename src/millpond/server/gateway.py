@@ -20,7 +20,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import structlog
 
 from millpond.contract.shapes import Callers
@@ -41,7 +40,7 @@ from millpond.server.live import LiveStreams
 from millpond.service.context import ANYONE, Caller, Context
 from millpond.service.credentials import Credentials
 from millpond.service.live import LiveUpdates
-from millpond.wire import query
+from millpond.wire import codecs, query
 from millpond.wire.errors import as_service_exception, encode_error
 from millpond.wire.query import (
     CONTENT_TYPE,
@@ -60,14 +59,12 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-_encode = msgspec.json.Encoder().encode
 _log = structlog.get_logger()
 
-_JSON: Final = (b"content-type", b"application/json")
-_JSON_1_1: Final = (b"content-type", b"application/x-amz-json-1.1")
 BODY_S_MAX: Final = 60.0  # a phone on a bad network is slow; an attacker has no end
 _FORM: Final = b"application/x-www-form-urlencoded"
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
+_TARGET_CHARS_MAX: Final = 256  # of a target that is repeated in a message
 
 
 class _Request:
@@ -222,11 +219,18 @@ class Gateway:
         method, raw_path = request.method, request.raw_path
         if raw_path == b"/":
             target = request.headers.get(b"x-amz-target")
-            if target is None or method != "POST":
-                raise UnknownOperationException
-            route = self._router.by_target(target.decode("latin-1"))
-            if route is None:
-                raise UnknownOperationException
+            if target is None:
+                raise UnknownOperationException(
+                    "A request to '/' names its operation in X-Amz-Target; this one "
+                    "has none."
+                )
+            name = target.decode("latin-1")
+            route = self._router.by_target(name)
+            if route is None or method != "POST":
+                raise UnknownOperationException(
+                    f"There is no operation '{name[:_TARGET_CHARS_MAX]}'"
+                    f"{'.' if route is None else ' but by POST.'}"
+                )
             return _Found(route)
         found = self._router.by_path(method, raw_path)
         if found is None:
@@ -278,23 +282,26 @@ class Gateway:
                 body,
             )
             caller = await self._verify(signed, api.name)
+        codec = codecs.choose(request.headers, api)
         if isinstance(route, QueryRoute):
             assert found.form is not None
             decoded = route.decoder.decode(found.form)
         else:
             decoded = route.decoder.decode(
-                body, found.labels, request.raw_query, request.headers
+                body,
+                found.labels,
+                request.raw_query,
+                request.headers,
+                binary=codec is codecs.CBOR,
             )
         response = await self._functions[id(operation)](self._context, caller, decoded)
         if isinstance(response, LiveUpdates):
             return 200, [*EVENT_STREAM], response
-        if api.protocol == "query":
+        if isinstance(route, QueryRoute):
             encoded = encode_response(api, operation, response, request.id)
             return 200, [CONTENT_TYPE], encoded
-        rest = api.protocol == "rest-json"
-        if response is None:
-            return 200, [_JSON if rest else _JSON_1_1], b"{}" if rest else b""
-        return 200, [_JSON if rest else _JSON_1_1], _encode(response)
+        encoded = codec.empty if response is None else codec.encode(response)
+        return 200, [codec.content_type], encoded
 
     async def _verify(self, signed: SignedRequest, service: str) -> Caller:
         """Find out who signed a request; the key may have been made a moment ago."""
@@ -325,9 +332,10 @@ class Gateway:
             assert not isinstance(route, Route)
             status, headers, body = query.encode_error(exception, request.id, route)
         else:
-            json = found is not None and found.route.api.protocol == "json"
-            status, headers, body = encode_error(exception, uniform_status=json)
-            headers.append(_JSON_1_1 if json else _JSON)
+            api = found.route.api if found else None
+            codec = codecs.choose(request.headers, api)
+            status, headers, body = encode_error(exception, codec)
+            headers.append(codec.content_type)
         unread = RequestEntityTooLargeException | RequestTimeoutException
         if isinstance(exception, unread):
             headers.append((b"connection", b"close"))  # the rest is never read

@@ -1,5 +1,5 @@
 """
-Bytes to contract objects: JSON bodies, path labels, query parameters, headers.
+Bytes to contract objects: JSON or CBOR bodies, path labels, query parameters, headers.
 
 Rules:
 
@@ -7,15 +7,16 @@ Rules:
 2. A NUL character is refused wherever it stands: PostgreSQL text cannot hold it, and
    both stores must take the same strings (docs/decisions).
 3. A time may come as a number or, from hand-written clients, as a string holding a
-   number or an ISO 8601 date.
+   number or an ISO 8601 date. In CBOR it has its tag, and a blob is a byte string.
 4. Whatever is wrong leaves here as an exception of the API, with no other effect.
 """
 
 from __future__ import annotations
 
 import datetime
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -30,10 +31,12 @@ from millpond.contract.shapes import (
     Member,
     Operation,
     Shape,
+    is_time,
     members,
     strip,
 )
 from millpond.errors import SerializationException
+from millpond.wire import cbor
 from millpond.wire.validation import lower_first, refusal
 
 _decode_json = msgspec.json.Decoder().decode
@@ -67,19 +70,26 @@ class RequestDecoder:
         labels: Mapping[str, str] | None = None,
         query: bytes = b"",
         headers: Mapping[bytes, bytes] | None = None,
+        *,
+        binary: bool = False,
     ) -> Shape:
         """
         Decode a request.
 
         Args:
+            binary: the body is CBOR, not JSON.
             labels: path labels, decoded.
             query: the raw query string.
             headers: names in lower case.
         Raises:
-            SerializationException: the JSON cannot be read or has the wrong types.
+            SerializationException: the body cannot be read or has the wrong types.
             ServiceException: of the API's own kind, when a constraint is broken.
         """
-        given = _read_body(body) if self._has_body and body else {}
+        given: dict[str, Any] = {}
+        has_nul = False
+        if self._has_body and body:
+            read = self._read_cbor if binary else _read_json
+            given, has_nul = read(body)
         # What the body says about members that travel elsewhere does not count.
         for parameter in self._parameters.values():
             given.pop(parameter.name, None)
@@ -92,17 +102,29 @@ class RequestDecoder:
         if labels:
             given.update(labels)
         try:
-            if b"\\u0000" in body or b"%00" in query or (labels and _has_nul(labels)):
+            if has_nul or b"%00" in query or (labels and _has_nul(labels)):
                 self._refuse_nul(given)
-            return msgspec.convert(given, self._shape)
+            # Text is base64 where bytes are wanted, but not in CBOR, which has bytes.
+            native = (bytes,) if binary else None
+            return msgspec.convert(given, self._shape, builtin_types=native)
         except msgspec.ValidationError as error:
             fault = str(error)
         except RecursionError as error:
             raise _too_deep() from error
         try:
+            if binary:
+                raise refusal(self._api, self._shape, given, fault, binary=True)
             return self._second_try(given, fault)
         except RecursionError as error:
             raise _too_deep() from error
+
+    def _read_cbor(self, body: bytes) -> tuple[dict[str, Any], bool]:
+        reader = cbor.Reader(body)
+        given = reader.read()
+        if not isinstance(given, dict):
+            raise SerializationException("The body must be a CBOR map.")
+        _read_tagged_times(self._shape, given)
+        return given, reader.has_nul
 
     def _read_query(self, query: bytes, given: dict[str, Any]) -> None:
         for pair in query.split(b"&"):
@@ -132,7 +154,7 @@ class RequestDecoder:
 
     def _second_try(self, given: dict[str, Any], fault: str) -> Shape:
         """Take times that are strings; otherwise say exactly what is wrong."""
-        if _read_times(self._shape, given):
+        if _read_text_times(self._shape, given):
             try:
                 return msgspec.convert(given, self._shape)
             except msgspec.ValidationError as error:
@@ -153,14 +175,15 @@ def percent_decode(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _read_body(body: bytes) -> dict[str, Any]:
+def _read_json(body: bytes) -> tuple[dict[str, Any], bool]:
+    """Read a body, and say whether there may be a NUL character in it."""
     try:
         given = _decode_json(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise SerializationException(f"The body is not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise SerializationException("The body must be a JSON object.")
-    return given
+    return given, b"\\u0000" in body
 
 
 def read_integer(text: str, name: str) -> int:
@@ -196,26 +219,65 @@ def _find_nul(value: Any, at: str = "") -> str | None:
     return None
 
 
-def _read_times(shape: type[msgspec.Struct], given: dict[str, Any]) -> bool:
-    """Turn times that are strings into numbers, in place; say if there were any."""
-    changed = False
+def _times(
+    shape: type[msgspec.Struct], given: dict[str, Any], path: str = ""
+) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Find the times of a decoded body: in which dict, by which name, at which path."""
+    if not _has_times(shape):
+        return
     for member in members(shape):
         value = given.get(member.name)
-        match member.type:
-            case inspection.FloatType() if isinstance(value, str):
-                seconds = _read_time(value)
-                if seconds is not None:
-                    given[member.name] = seconds
-                    changed = True
-            case inspection.StructType(cls=inner) if isinstance(value, dict):
-                changed |= _read_times(inner, value)
-            case inspection.ListType(item_type=item) if isinstance(value, list):
-                kind, _ = strip(item)
-                if isinstance(kind, inspection.StructType):
-                    for each in value:
-                        if isinstance(each, dict):
-                            changed |= _read_times(kind.cls, each)
+        at = f"{path}{lower_first(member.name)}"
+        inner = _inner(member.type)
+        if is_time(member.type, member.title):
+            if value is not None:
+                yield given, member.name, at
+        elif inner is not None:
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, dict):
+                    yield from _times(inner, each, f"{at}.")
+
+
+@functools.cache
+def _has_times(shape: type[msgspec.Struct]) -> bool:
+    return any(
+        is_time(member.type, member.title)
+        or ((inner := _inner(member.type)) is not None and _has_times(inner))
+        for member in members(shape)
+    )
+
+
+def _inner(kind: inspection.Type) -> type[msgspec.Struct] | None:
+    """Give the shape inside a member: its own, or that of its items."""
+    if isinstance(kind, inspection.ListType):
+        kind, _ = strip(kind.item_type)
+    return kind.cls if isinstance(kind, inspection.StructType) else None
+
+
+def _read_text_times(shape: type[msgspec.Struct], given: dict[str, Any]) -> bool:
+    """Turn times that are strings into numbers, in place; say if there were any."""
+    changed = False
+    for where, name, _ in _times(shape, given):
+        value = where[name]
+        seconds = _read_time(value) if isinstance(value, str) else None
+        if seconds is not None:
+            where[name] = seconds
+            changed = True
     return changed
+
+
+def _read_tagged_times(shape: type[msgspec.Struct], given: dict[str, Any]) -> None:
+    """Turn the times of a CBOR body into epoch seconds, in place."""
+    for where, name, at in _times(shape, given):
+        value = where[name]
+        if isinstance(value, cbor.Time):
+            where[name] = value.ms / 1000
+        elif isinstance(value, int | float):
+            # It could be seconds or milliseconds, so it is neither.
+            raise SerializationException(
+                "NUMBER_VALUE can not be converted to milliseconds since epoch at "
+                f"'{at}': a time has tag 1"
+            )
 
 
 def _read_time(text: str) -> float | None:

@@ -18,8 +18,8 @@ from millpond.errors import (
     ServiceUnavailableException,
     StoreUnavailableError,
 )
+from millpond.wire.codecs import Codec
 
-_encode = msgspec.json.Encoder().encode
 HEADER_CHARS_MAX: Final = 1024  # a longer message is cut in the header, not in the body
 
 
@@ -40,24 +40,22 @@ def as_service_exception(error: BaseException) -> ServiceException:
 
 
 def encode_error(
-    error: ServiceException, *, uniform_status: bool
+    error: ServiceException, codec: Codec
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """
     Encode an error.
 
-    Args:
-        uniform_status: for AWS JSON APIs, where every error of the caller is a 400.
     Returns:
         Status, the headers that describe the error, and the body.
     """
     status = error.http_status
-    if uniform_status and 400 <= status < 500 and status != 413:
+    if codec.uniform_status and 400 <= status < 500 and status != 413:
         status = 400
     headers = [
         (b"x-amzn-errortype", error.code.encode()),
         (b"x-amzn-errormessage", _header_text(error.message)),
     ]
-    return status, headers, _encode(_Body(error.code, error.message))
+    return status, headers, codec.encode(_Body(error.code, error.message))
 
 
 def _header_text(message: str) -> bytes:

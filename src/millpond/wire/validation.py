@@ -19,6 +19,7 @@ from msgspec import inspect as inspection
 
 from millpond.contract.shapes import Api, Shape, members, published_pattern, strip
 from millpond.errors import SerializationException, ServiceException
+from millpond.wire import cbor
 
 VALUE_CHARS_MAX: Final = 128  # of a value repeated in a message
 FAULTS_MAX: Final = 50  # named in one message
@@ -30,6 +31,8 @@ _JSON_NAMES: Final = {
     float: "NUMBER_VALUE",
     list: "START_ARRAY",
     dict: "START_OBJECT",
+    bytes: "BINARY_VALUE",  # this and the next are in CBOR alone
+    cbor.Time: "TIMESTAMP_VALUE",
 }
 _WANTED: Final = {
     inspection.StrType: ("a String", str),
@@ -45,16 +48,22 @@ _WANTED: Final = {
 
 
 def refusal(
-    api: Api, shape: type[Shape], given: Mapping[str, Any], fallback: str
+    api: Api,
+    shape: type[Shape],
+    given: Mapping[str, Any],
+    fallback: str,
+    *,
+    binary: bool = False,
 ) -> ServiceException:
     """
     Say why a request cannot be taken.
 
     Args:
+        binary: a blob is bytes, not base64.
         given: the members by their names in the model.
         fallback: the decoder's own words, for a fault that this pass does not find.
     """
-    walk = _Walk()
+    walk = _Walk(binary=binary)
     walk.structure(shape, given, "")
     if walk.type_faults:
         return SerializationException(walk.type_faults[0])
@@ -75,7 +84,8 @@ class _Walk:
     stranger may send a megabyte of faults, and everybody waits while they are told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, binary: bool) -> None:
+        self._binary = binary
         self.faults: list[str] = []
         self.type_faults: list[str] = []
 
@@ -106,6 +116,8 @@ class _Walk:
         of: str = "",
     ) -> None:
         wanted, python_type = _WANTED[type(kind)]
+        if self._binary and isinstance(kind, inspection.BytesType):
+            python_type = bytes
         fits = isinstance(value, python_type)
         if isinstance(value, bool) and not isinstance(kind, inspection.BoolType):
             fits = False
@@ -183,8 +195,12 @@ def _broken(kind: inspection.Type, value: Any) -> Iterator[str]:
     """Word the constraints that a value of the right type breaks."""
     match kind:
         case inspection.BytesType():
-            # The value is still base64; the limits are for what it decodes to.
-            yield from _broken_length(kind, len(value.rstrip("=")) * 3 // 4)
+            if isinstance(value, str):
+                # It is still base64; the limits are for what it decodes to.
+                value = value.rstrip("=")
+                yield from _broken_length(kind, len(value) * 3 // 4)
+            else:
+                yield from _broken_length(kind, len(value))
         case inspection.StrType():
             yield from _broken_length(kind, len(value))
             if kind.pattern is not None and not _matches(kind.pattern, value):
