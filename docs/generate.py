@@ -228,10 +228,22 @@ def errors_page() -> Iterator[str]:
 
 def metrics_page() -> Iterator[str]:
     """List every metric."""
-    yield from ("# Metrics", "", "| metric | type | |", "|---|---|---|")
-    for metric in sorted(Metrics().registry.collect(), key=lambda each: each.name):
-        suffix = "_total" if metric.type == "counter" else ""
-        yield f"| `{metric.name}{suffix}` | {metric.type} | {metric.documentation} |"
+    yield from (
+        "# Metrics",
+        "",
+        "What `/metrics` answers, in Prometheus form, and nothing else. A histogram "
+        "has the series `_bucket` (with the label `le`), `_sum` and `_count`. The "
+        "`process_` ones are there where the system has `/proc`. All are figures of "
+        "the server that is asked, but for those of the store, which are the same on "
+        "all servers of a database.",
+        "",
+        "| metric | type | unit | labels | |",
+        "|---|---|---|---|---|",
+    )
+    for metric in sorted(Metrics().described):
+        labels = ", ".join(f"`{each}`" for each in metric.labels)
+        cells = (f"`{metric.name}`", metric.kind, metric.unit, labels, metric.help)
+        yield f"| {' | '.join(cells)} |"
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ A sync trigger for Millpond, with nothing but the standard library.
 It lets a score be a number only, and gives a badge to whoever has reached 100.
 """
 
+import contextlib
 import hmac
 import json
 import os
@@ -13,18 +14,24 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SECRET = os.environ["HOOK_SECRET"].encode()
 CLOCK_SKEW_S = 300
+NEEDED = """\
+usage: HOOK_SECRET=$(millpond hook-secret) python sync_trigger.py PORT
+
+HOOK_SECRET is what `millpond hook-secret` prints where the server runs: with its data
+folder (--data), or with its setting hook_secret. PORT is a number up to 65535; 0 takes
+a free one."""
 
 
 class Hook(BaseHTTPRequestHandler):
     """Answers an event with the records that Millpond is to write."""
 
     protocol_version = "HTTP/1.1"  # keeps connections, which spares time
+    secret = b""
 
     def do_POST(self) -> None:
         """Check who is calling, then look at the records."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if not self.is_from_millpond(body):
             self.answer(403, b"")
             return
@@ -35,7 +42,7 @@ class Hook(BaseHTTPRequestHandler):
     def is_from_millpond(self, body: bytes) -> bool:
         """Compare the signature, and refuse what was recorded long ago."""
         timestamp = self.headers.get("X-Millpond-Timestamp", "0")
-        mac = hmac.new(SECRET, timestamp.encode() + b"." + body, "sha256")
+        mac = hmac.new(self.secret, timestamp.encode() + b"." + body, "sha256")
         given = self.headers.get("X-Millpond-Signature", "")
         return (
             hmac.compare_digest(f"v1={mac.hexdigest()}", given)
@@ -59,8 +66,21 @@ def check(records: dict) -> None:
         records["badge"] = {"newValue": "gold", "op": "replace"}
 
 
-if __name__ == "__main__":
-    port = int(sys.argv[1])
-    with ThreadingHTTPServer(("127.0.0.1", port), Hook) as server:
+def main() -> None:
+    """Serve until Ctrl-C."""
+    Hook.secret = os.environ.get("HOOK_SECRET", "").strip().encode()
+    words = sys.argv[1:]
+    if not Hook.secret or len(words) != 1 or not words[0].isdecimal():
+        sys.exit(NEEDED)
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", int(words[0])), Hook)
+    except (OSError, OverflowError) as error:
+        sys.exit(f"Cannot listen on port {words[0]}: {error}.\n\n{NEEDED}")
+    with server:
         print(f"http://127.0.0.1:{server.server_port}", flush=True)
-        server.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

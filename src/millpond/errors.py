@@ -53,7 +53,8 @@ ours (store, sink, hook, settings). It never reaches the wire as itself.
     |   `-- StoreVersionError    the schema is newer than this program
     |-- HookError                a hook fails, or does not answer as one
     |   |-- HookThrottledError     it is over its rate
-    |   `-- HookTimeoutError       it did not answer in time
+    |   |-- HookTimeoutError       it did not answer in time
+    |   `-- HookUnreachableError   nobody answers there, or not in HTTP
     |-- AmbiguousError           what was asked for may be one of several things
     |-- NotFoundError            what was asked for is not there
     |-- LeaseLostError           another worker took the bulk-publish slice over
@@ -349,9 +350,21 @@ class StoreVersionError(StoreError):
 class HookError(MillpondError):
     """A hook fails, cannot be reached, or does not answer as a hook does."""
 
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """
+        Args:
+            hint: what to do about it, for whoever runs the server.
+        """
+        super().__init__(message)
+        self.hint = hint
+
 
 class HookThrottledError(HookError):
     """The hook is over its rate."""
+
+
+class HookUnreachableError(HookError):
+    """Nobody answers where the hook is said to be, or not as a web server does."""
 
 
 class HookTimeoutError(HookError):

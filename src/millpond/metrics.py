@@ -10,9 +10,15 @@ from __future__ import annotations
 import bisect
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final
+from typing import ClassVar, Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -20,8 +26,57 @@ from prometheus_client.registry import Collector
 _BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 
 
+class Description(NamedTuple):
+    """A metric, for people."""
+
+    name: str  # as it is exposed
+    kind: str  # counter, gauge or histogram
+    help: str
+    labels: tuple[str, ...]
+
+    @property
+    def unit(self) -> str:
+        """What it is in, by the last word of its name."""
+        return next(
+            (unit for word, unit in _UNITS.items() if word in self.name.split("_")),
+            "",
+        )
+
+
+_UNITS: Final = {"bytes": "bytes", "seconds": "seconds", "fds": "files"}
+# What the collector of the process exposes, where there is a /proc to read.
+PROCESS: Final = (
+    Description(
+        "process_cpu_seconds_total", "counter", "CPU time, of user and system.", ()
+    ),
+    Description("process_max_fds", "gauge", "Files that may be open at a time.", ()),
+    Description("process_open_fds", "gauge", "Files and sockets that are open.", ()),
+    Description("process_resident_memory_bytes", "gauge", "Memory in use.", ()),
+    Description(
+        "process_start_time_seconds", "gauge", "When it started, epoch seconds.", ()
+    ),
+    Description("process_virtual_memory_bytes", "gauge", "Memory that is mapped.", ()),
+)
+
+
 class RequestMetrics(Collector):
     """Requests by operation and status, and how long they took."""
+
+    DESCRIBED: ClassVar = (
+        Description(
+            "millpond_requests_total",
+            "counter",
+            "Requests answered, by operation (Unknown where there is none) and HTTP "
+            "status.",
+            ("operation", "status"),
+        ),
+        Description(
+            "millpond_request_duration_seconds",
+            "histogram",
+            "Time from the request's head to its answer, by operation.",
+            ("operation",),
+        ),
+    )
 
     def __init__(self) -> None:
         self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
@@ -38,19 +93,14 @@ class RequestMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """List the figures for Prometheus."""
+        counted, timed = self.DESCRIBED
         requests = CounterMetricFamily(
-            "millpond_requests",
-            "Requests answered, by operation and HTTP status.",
-            labels=("operation", "status"),
+            counted.name, counted.help, labels=counted.labels
         )
         for (operation, status), count in self._requests.items():
             requests.add_metric((operation, str(status)), count)
         yield requests
-        duration = HistogramMetricFamily(
-            "millpond_request_duration_seconds",
-            "Time from the request's head to its answer.",
-            labels=("operation",),
-        )
+        duration = HistogramMetricFamily(timed.name, timed.help, labels=timed.labels)
         for operation, counts in self._buckets.items():
             duration.add_metric(
                 (operation,), _cumulative(counts), self._seconds[operation]
@@ -72,71 +122,118 @@ class Metrics:
     """Everything that is measured."""
 
     def __init__(self) -> None:
+        # Times at which a counter began would be series that nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self.described: list[Description] = [*PROCESS, *RequestMetrics.DESCRIBED]
+        """Everything that the registry ever exposes."""
+        ProcessCollector(registry=self.registry)
         self.requests = RequestMetrics()
         self.registry.register(self.requests)
-        self.outbox_entries = Gauge(
-            "millpond_outbox_entries",
-            "Changes that wait for their stream.",
-            registry=self.registry,
+        gauge, counter = self._gauge, self._counter
+        self.build_info = gauge(
+            "build_info",
+            "1; the labels say what runs: version of Millpond, version of Python, kind "
+            "of store (sqlite or postgres).",
+            ("version", "python", "store"),
         )
-        self.outbox_lag = Gauge(
-            "millpond_outbox_lag_seconds",
+        self.store_up = gauge(
+            "store_up",
+            "1 when the store answers; 0 when not, and what is read from it is NaN.",
+        )
+        self.store_bytes = gauge(
+            "store_bytes",
+            "Size of the store on disk: the files of the embedded store, or the "
+            "PostgreSQL database (of a Citus cluster, its coordinator).",
+        )
+        self.identity_pools = gauge("identity_pools", "Identity pools.")
+        self.identities = gauge(
+            "identities",
+            "Identities of all pools, without those that were merged into others. "
+            "Counted by and by in the background; NaN before the first count is done.",
+        )
+        self.tombstones = gauge(
+            "tombstones",
+            "Removed records that are kept so that devices learn of it. Counted as "
+            "millpond_identities is.",
+        )
+        self.outbox_entries = gauge(
+            "outbox_entries", "Changes that wait for their stream."
+        )
+        self.outbox_lag = gauge(
+            "outbox_lag_seconds",
             "Age of the oldest change that waits for its stream; 0 without one.",
-            registry=self.registry,
         )
-        self.outbox_parked_entries = Gauge(
-            "millpond_outbox_parked_entries",
+        self.outbox_parked_entries = gauge(
+            "outbox_parked_entries",
             "Changes that were put aside because their stream refuses them for good.",
-            registry=self.registry,
         )
-        self.outbox_parked = Counter(
-            "millpond_outbox_parked",
-            "Changes that were ever put aside.",
-            registry=self.registry,
+        self.outbox_parked = counter(
+            "outbox_parked_total", "Changes that were ever put aside."
         )
-        self.stream_records = Counter(
-            "millpond_stream_records",
-            "Records that streams have acknowledged.",
+        self.stream_records = counter(
+            "stream_records_total",
+            "Records that streams have acknowledged, by source: outbox or "
+            "bulk_publish.",
             ("source",),
-            registry=self.registry,
         )
-        self.sink_errors = Counter(
-            "millpond_sink_errors",
-            "Puts that a sink refused or could not take.",
+        self.sink_errors = counter(
+            "sink_errors_total",
+            "Puts that a sink refused or could not take, by source: outbox or "
+            "bulk_publish.",
             ("source",),
-            registry=self.registry,
         )
-        self.streams_disabled = Counter(
-            "millpond_streams_disabled",
+        self.streams_disabled = counter(
+            "streams_disabled_total",
             "Pools whose streaming was switched off because the stream is gone.",
-            registry=self.registry,
         )
-        self.pushes_waiting = Gauge(
-            "millpond_pushes_waiting",
-            "Pushes that the push service has not taken yet.",
-            registry=self.registry,
+        self.sync_triggers = counter(
+            "sync_trigger_calls_total",
+            "Calls of sync triggers, by outcome: answered, unreachable (no connection, "
+            "or no answer that is one), timeout, throttled, refused (it answers with "
+            "an error), invalid (its answer cannot be written).",
+            ("outcome",),
         )
-        self.pushes = Counter(
-            "millpond_pushes",
+        self.pushes_waiting = gauge(
+            "pushes_waiting", "Pushes that the push service has not taken yet."
+        )
+        self.pushes = counter(
+            "pushes_total",
             "Pushes that were tried, by outcome: sent, failed (and tried again), "
             "disabled (with their device), dropped (no push application).",
             ("outcome",),
-            registry=self.registry,
         )
-        self.bulk_publishes = Counter(
-            "millpond_bulk_publishes",
-            "Bulk publishes that ended, by status.",
+        self.bulk_publishes = counter(
+            "bulk_publishes_total",
+            "Bulk publishes that ended, by status: SUCCEEDED or FAILED.",
             ("status",),
-            registry=self.registry,
         )
-        self.live_listeners = Gauge(
-            "millpond_live_listeners",
-            "Listeners to live updates at the moment.",
-            registry=self.registry,
+        self.live_listeners = gauge(
+            "live_listeners", "Listeners to live updates at the moment."
         )
-        self.live_cut_offs = Counter(
-            "millpond_live_cut_offs",
+        self.live_cut_offs = counter(
+            "live_cut_offs_total",
             "Listeners that were cut off because they did not read.",
-            registry=self.registry,
         )
+        self.of_the_store: Final = (
+            *(self.outbox_entries, self.outbox_lag, self.outbox_parked_entries),
+            *(self.pushes_waiting, self.identity_pools, self.store_bytes),
+        )
+        """The figures that are read from the store whenever somebody asks."""
+        for each in (*self.of_the_store, self.identities, self.tombstones):
+            each.set(float("nan"))
+
+    def _gauge(self, name: str, help: str, labels: tuple[str, ...] = ()) -> Gauge:
+        name = self._describe(name, "gauge", help, labels)
+        return Gauge(name, help, labels, registry=self.registry)
+
+    def _counter(self, name: str, help: str, labels: tuple[str, ...] = ()) -> Counter:
+        name = self._describe(name, "counter", help, labels)
+        return Counter(name, help, labels, registry=self.registry)
+
+    def _describe(
+        self, name: str, kind: str, help: str, labels: tuple[str, ...]
+    ) -> str:
+        name = f"millpond_{name}"
+        self.described.append(Description(name, kind, help, labels))
+        return name

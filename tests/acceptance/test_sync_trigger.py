@@ -35,6 +35,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="module")
+def cautious(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with the default settings."""
+    folder = tmp_path_factory.mktemp("default")
+    with RunningServer(folder / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def sync(server: RunningServer) -> Iterator[Any]:
     """The developer's client of Cognito Sync."""
     with contextlib.closing(server.client("cognito-sync")) as client:
@@ -566,24 +574,81 @@ def test_an_error_does_not_tell_users_where_the_hook_is(
     assert any('"sync_trigger.failed"' in line and "503" in line for line in server.log)
 
 
-def test_private_networks_are_closed_unless_a_setting_opens_them(
+@pytest.fixture
+def closed_again(
     start_server: Callable[..., RunningServer], hook: HookServer
-) -> None:
-    """With the default settings a hook on this machine is not called."""
-    server = start_server()
-    pool = create_pool(server)
-    config = Config(signature_version=UNSIGNED)
-    with (
-        contextlib.closing(server.client("cognito-sync")) as developer,
-        contextlib.closing(server.client("cognito-identity", config=config)) as device,
-    ):
+) -> tuple[RunningServer, str]:
+    """A server that may not call hooks here, with a pool that has one from before."""
+    before = start_server(settings={"hook_private_networks": "true"})
+    pool = create_pool(before)
+    with contextlib.closing(before.client("cognito-sync")) as developer:
         set_trigger(developer, pool, hook.url)
+    before.stop()
+    server = start_server()
+    server.access_key_id = before.access_key_id
+    server.secret_access_key = before.secret_access_key
+    return server, pool
+
+
+def test_private_networks_are_closed_unless_a_setting_opens_them(
+    closed_again: tuple[RunningServer, str], hook: HookServer
+) -> None:
+    """With the default settings a hook on this machine is not called; the log tells."""
+    server, pool = closed_again
+    config = Config(signature_version=UNSIGNED)
+    with contextlib.closing(server.client("cognito-identity", config=config)) as device:
         credentials = get_credentials(device, pool)
     with contextlib.closing(client_of(server, credentials)) as client:
         user = Dataset(client, pool, credentials.identity_id)
         assert_fails(user, 400, "InvalidLambdaFunctionOutputException")
 
     assert hook.requests == []
+    (line,) = [json.loads(e) for e in server.log if '"sync_trigger.failed"' in e]
+    assert "hook_private_networks" in line["hint"]
+    assert "127.0.0.1" in line["error"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "10.1.2.3", "192.168.0.9", "169.254.169.254", "0.0.0.0"),
+        *("100.64.0.1", "224.0.0.1", "255.255.255.255"),
+        *("[::1]", "[::]", "[::ffff:10.0.0.1]", "[fe80::1]", "[fd00::1]"),
+        *("[64:ff9b::7f00:1]", "[2002:7f00:1::]"),
+        *("2130706433", "0177.0.0.1", "0x7f000001", "127.1", "0x7f.1", "017700000001"),
+        *("localhost", "LOCALHOST", "localhost.", "app.localhost", "localhost:8080"),
+    ],
+)
+def test_a_trigger_at_a_private_address_is_refused_at_once(
+    cautious: RunningServer, host: str
+) -> None:
+    """The reason and the setting are named, and the pool keeps what it had."""
+    pool = create_pool(cautious)
+    with contextlib.closing(cautious.client("cognito-sync")) as developer:
+        set_trigger(developer, pool, ARN)
+        for scheme in ("http", "https"):
+            with refused(400, "InvalidParameterException") as refusal:
+                set_trigger(developer, pool, f"{scheme}://{host}/sync?token=secret")
+            assert "private address" in refusal.message
+            assert "hook_private_networks" in refusal.message
+            assert "secret" not in refusal.message
+        events = developer.get_cognito_events(IdentityPoolId=pool)["Events"]
+
+    assert events == {"SyncTrigger": ARN}
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://8.8.8.8/", "https://[2001:4860:4860::8888]/", "http://134744072/", ARN],
+)
+def test_other_triggers_are_stored(cautious: RunningServer, target: str) -> None:
+    """A public address, in any spelling, and a name that may come to be known."""
+    pool = create_pool(cautious)
+    with contextlib.closing(cautious.client("cognito-sync")) as developer:
+        for each in (target, "https://hook.not-known-yet.example/"):
+            set_trigger(developer, pool, each)
+            events = developer.get_cognito_events(IdentityPoolId=pool)["Events"]
+            assert events == {"SyncTrigger": each}
 
 
 def test_a_function_is_called_with_the_lambda_api(

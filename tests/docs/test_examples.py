@@ -87,3 +87,38 @@ def test_the_sync_trigger_wants_its_secret(server: RunningServer) -> None:
             user.update(replace("score", "7"))
 
         assert user.values() == {}
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        (None, ["0"]),
+        ("", ["0"]),
+        (SECRET, []),
+        (SECRET, ["no-port"]),
+        (SECRET, ["-1"]),
+        (SECRET, ["99999"]),
+        (SECRET, ["0", "1"]),
+    ],
+)
+def test_the_sync_trigger_says_what_it_needs(
+    secret: str | None, words: list[str]
+) -> None:
+    """Without its secret or a port it explains itself, and shows no traceback."""
+    environment = {k: v for k, v in os.environ.items() if k != "HOOK_SECRET"}
+    if secret is not None:
+        environment["HOOK_SECRET"] = secret
+
+    ended = subprocess.run(
+        [sys.executable, EXAMPLES / "sync_trigger.py", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Traceback" not in ended.stderr
+    for needed in ("HOOK_SECRET", "millpond hook-secret", "PORT"):
+        assert needed in ended.stderr

@@ -55,7 +55,7 @@ def refused(url: str, **options: Any) -> str:
     """Call a hook that fails; return what the error says."""
     with pytest.raises(HookError) as caught:
         calling(url, **options)
-    assert type(caught.value) is HookError
+    assert not isinstance(caught.value, HookTimeoutError | HookThrottledError)
     return str(caught.value)
 
 
@@ -332,6 +332,58 @@ def test_a_name_is_judged_by_the_addresses_that_it_leads_to(
 
     assert looked_up == ["hook.example"]
     assert hook_server.requests == []
+
+
+def check(url: str, *, private_networks: bool = False) -> HookError | None:
+    """Check a hook without calling it; return the error."""
+
+    async def run() -> HookError | None:
+        hook = HttpHook(SECRET, private_networks=private_networks)
+        try:
+            await hook.check(url)
+        except HookError as error:
+            return error
+        finally:
+            await hook.aclose()
+        return None
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("addresses", "can_work"),
+    [
+        (["10.0.0.1"], False),
+        (["fd00::1", "192.168.1.1"], False),
+        (["10.0.0.1", "8.8.8.8"], True),  # the second one is tried, too
+        (["8.8.8.8"], True),
+        ([], True),  # nobody knows the name for now
+    ],
+)
+def test_a_name_can_never_work_when_all_its_addresses_are_private(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], can_work: bool
+) -> None:
+    """That is told without a call, with the addresses and the setting."""
+
+    def resolve(host: str, port: int, *words: object, **options: object) -> list[Any]:
+        assert host == "hook.example"
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))
+            for address in addresses
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    error = check("https://hook.example/sync?key=secret")
+
+    assert (error is None) is can_work
+    if error is not None:
+        assert all(each in str(error) for each in ("hook.example", *addresses))
+        assert "secret" not in str(error)
+        assert "hook_private_networks" in error.hint
+    assert check("https://hook.example/", private_networks=True) is None
 
 
 @pytest.mark.parametrize(

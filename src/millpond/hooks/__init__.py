@@ -23,6 +23,11 @@ class Hooks:
         hook = self._lambda if target.startswith("arn:") else self._http
         return await hook.call(target, event)
 
+    async def check(self, target: str) -> None:
+        """Tell of a hook that can never be called; see `Hook`."""
+        if not target.startswith("arn:"):
+            await self._http.check(target)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()

@@ -30,6 +30,16 @@ class Hook(Protocol):
         """
         ...
 
+    async def check(self, target: str) -> None:
+        """
+        Tell of a hook that, as this server is set up, can never be called. Nothing is
+        sent to it; a name that cannot be looked up now may be known later.
+
+        Raises:
+            HookError: why, with a hint.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close its connections. Idempotent."""
         ...

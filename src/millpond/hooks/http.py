@@ -12,16 +12,20 @@ the hook secret. A hook compares it in constant time and refuses an old timestam
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
+import socket
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
+from yarl import URL
+
 from millpond import limits
-from millpond.errors import HookError, HookThrottledError
-from millpond.hooks.posting import Poster
+from millpond.errors import HookError, HookThrottledError, HookUnreachableError
+from millpond.hooks.posting import ALLOW_PRIVATE, Poster
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")  # not to old Pythons
@@ -32,6 +36,12 @@ _NOT_ROUTED: Final = (
     ipaddress.IPv6Network("::ffff:0:0:0/96"),
 )
 _IPV4_BITS: Final = 0xFFFF_FFFF
+_LOCAL_NAME: Final = "localhost"
+LOOK_UP_S_MAX: Final = 2.0
+WRONG_SECRET: Final = (
+    "Does the hook have the secret of this server (`millpond hook-secret`, the setting "
+    "hook_secret), and a clock that is right?"
+)
 
 
 class HttpHook:
@@ -53,6 +63,7 @@ class HttpHook:
         """
         self._secret = secret
         self._now_s = now_s
+        self._private_networks = private_networks
         self._poster = Poster(
             timeout_s=timeout_s,
             answer_bytes_max=answer_bytes_max,
@@ -69,9 +80,28 @@ class HttpHook:
         answer = await self._poster.post(target, event, headers)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise HookThrottledError(f"The hook answers {answer.status}.")
+        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise HookError(f"The hook answers {answer.status}.", hint=WRONG_SECRET)
         if answer.status != HTTPStatus.OK:
             raise HookError(f"The hook answers {answer.status}.")
         return answer.body
+
+    async def check(self, target: str) -> None:
+        """Tell of a hook that can never be called; see `Hook`."""
+        try:
+            host = URL(target, encoded=True).host
+        except ValueError:
+            host = None
+        if not host:
+            raise HookUnreachableError(f"'{target}' names no host.")
+        if self._private_networks:
+            return
+        addresses = await _resolve(host)
+        if addresses and all(map(is_private, addresses)):
+            where = "" if host in addresses else f" ({', '.join(addresses)})"
+            raise HookUnreachableError(
+                f"The host '{host}' is at a private address{where}.", hint=ALLOW_PRIVATE
+            )
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -82,6 +112,23 @@ def sign(secret: bytes, timestamp: str, body: bytes) -> str:
     """Write the signature header of a request."""
     signed = timestamp.encode() + b"." + body
     return f"v1={hmac.digest(secret, signed, 'sha256').hex()}"
+
+
+async def _resolve(host: str) -> list[str]:
+    """
+    Look up the addresses of a host as a connection to it does: in a name, in digits of
+    any base and number. Empty when it is not known for now.
+    """
+    name = host.lower().rstrip(".")
+    if name == _LOCAL_NAME or name.endswith(f".{_LOCAL_NAME}"):
+        return ["127.0.0.1"]  # whatever a name server makes of it (RFC 6761)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(LOOK_UP_S_MAX):
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        return []
+    return sorted({str(address[0]) for *_, address in found})
 
 
 def is_private(host: str) -> bool:

@@ -73,7 +73,11 @@ class LambdaHook:
             raise HookThrottledError(f"'{target}' is throttled.")
         if answer.status != HTTPStatus.OK:
             kind = answer.headers.get("x-amzn-ErrorType", "no error type")
-            raise HookError(f"'{target}' cannot be invoked: {answer.status}, {kind}.")
+            raise HookError(
+                f"'{target}' cannot be invoked: {answer.status}, {kind}.",
+                hint="Look for the function and for the permission "
+                "lambda:InvokeFunction of the server's AWS credentials.",
+            )
         failure = answer.headers.get("X-Amz-Function-Error")
         if failure is not None:
             raise HookError(f"'{target}' raised an exception ({failure}).")
@@ -89,7 +93,11 @@ class LambdaHook:
             if self._credentials is None:
                 self._credentials = self._load_credentials()
             if self._credentials is None:
-                raise HookError("There are no AWS credentials to invoke functions.")
+                raise HookError(
+                    "There are no AWS credentials to invoke functions.",
+                    hint="Give the server some, by any means that botocore knows; or "
+                    "name another API by the setting lambda_endpoint.",
+                )
             return self._credentials.get_frozen_credentials()
         except HookError:
             raise

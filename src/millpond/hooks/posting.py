@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from millpond import __version__
-from millpond.errors import HookError, HookTimeoutError
+from millpond.errors import HookError, HookTimeoutError, HookUnreachableError
 
 CONNECTIONS_PER_HOST_MAX: Final = 256
 _CHUNK_BYTES: Final = 64 * 1024
@@ -27,6 +27,13 @@ _HEADERS: Final = {
     "Content-Type": "application/json",
     "User-Agent": f"millpond/{__version__}",
 }
+
+
+ALLOW_PRIVATE: Final = (
+    "Give it a public address, or let hooks be at private ones: the setting "
+    "hook_private_networks (MILLPOND_HOOK_PRIVATE_NETWORKS=true)."
+)
+NOT_REACHED: Final = "Start it, or correct the target (set-cognito-events)."
 
 
 class Answer(NamedTuple):
@@ -39,6 +46,10 @@ class Answer(NamedTuple):
 
 class _TooLarge(Exception):
     """An answer is over its bound."""
+
+
+class _RefusedAddressError(PermissionError):
+    """An address is not to be connected to."""
 
 
 class Poster:
@@ -89,12 +100,18 @@ class Poster:
             ) from error
         except aiohttp.ClientConnectorError as error:
             reason = error.os_error.strerror or error.os_error
-            raise HookError(f"{host} cannot be reached: {reason}.") from error
+            refused = isinstance(error.os_error, _RefusedAddressError)
+            raise HookUnreachableError(
+                f"{host} cannot be reached: {reason}.",
+                hint=ALLOW_PRIVATE if refused else NOT_REACHED,
+            ) from error
         except aiohttp.InvalidURL as error:
-            raise HookError(f"{host} is no host.") from error
+            raise HookUnreachableError(f"{host} is no host.") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             kind = type(error).__name__
-            raise HookError(f"{host} does not speak HTTP: {kind}.") from error
+            raise HookUnreachableError(
+                f"{host} does not speak HTTP: {kind}.", hint=NOT_REACHED
+            ) from error
 
     async def aclose(self) -> None:
         """Close the connections. Idempotent."""
@@ -145,7 +162,7 @@ class Poster:
         """
         family, kind, protocol, _, (host, *_) = address
         if self._refuse is not None and self._refuse(host):
-            raise PermissionError(
+            raise _RefusedAddressError(
                 f"{host} is a private address (setting hook_private_networks)"
             )
         return socket.socket(family=family, type=kind, proto=protocol)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import platform
 import secrets
 import signal
 import socket
@@ -32,13 +33,12 @@ from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import SettingsError
 from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
-from millpond.metrics import Metrics
 from millpond.push.sns import SnsPush
 from millpond.server import connections, neighbours, secret_key
 from millpond.server.gateway import Gateway
 from millpond.server.live import LiveStreams
 from millpond.server.pages import PATHS, make_pages
-from millpond.server.stores import hold_store, name_node, open_store
+from millpond.server.stores import hold_store, kind_of, name_node, open_store
 from millpond.service.changes import Changes
 from millpond.service.context import Context, system_now_ms
 from millpond.service.credentials import CredentialFinder
@@ -186,7 +186,10 @@ async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
 async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> None:
     settings = context.settings
     await neighbours.join(context)
-    metrics = Metrics()
+    metrics = context.metrics
+    metrics.build_info.labels(
+        __version__, platform.python_version(), kind_of(settings)
+    ).set(1)
     sinks = SinkRegistry(
         settings.streams, sink_factories(store=context.store, now_ms=context.now_ms)
     )
@@ -219,6 +222,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             housekeeping.watch_keys("token key watch", context.token_keys),
             housekeeping.save_sync_sessions(context),
             housekeeping.purge(context),
+            housekeeping.take_census(context, metrics),
             OutboxRelay(context, sinks, metrics).run(),
             PushSender(context, push, metrics).run(),
             *(

@@ -37,6 +37,7 @@ from millpond.server.bindings import APIS, ServiceFunction, bind
 from millpond.server.cors import Cors
 from millpond.server.live import HEADERS as EVENT_STREAM
 from millpond.server.live import LiveStreams
+from millpond.server.request_log import RequestLog
 from millpond.service.context import ANYONE, Caller, Context
 from millpond.service.credentials import Credentials
 from millpond.service.live import LiveUpdates
@@ -72,6 +73,8 @@ class _Request:
 
     __slots__ = (
         "body",
+        "caller",
+        "decoded",
         "headers",
         "id",
         "method",
@@ -88,6 +91,8 @@ class _Request:
         self.headers = dict(self.raw_headers)
         self.method: str = scope["method"]
         self.body: bytes | None = None  # not read yet
+        self.caller: Caller = ANYONE  # until the signature is verified
+        self.decoded: Any = None
         if self.method == "POST" and b"x-http-method-override" in self.headers:
             # Unity sends a POST and signs the method that it means.
             override = self.headers[b"x-http-method-override"]
@@ -158,7 +163,7 @@ class Gateway:
             for operation in api.operations
         }
         self._body_bytes_max = context.settings.request_body_bytes_max
-        self._log_requests = context.settings.log_requests
+        self._request_log = RequestLog.of(context.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -193,26 +198,35 @@ class Gateway:
             headers += self._cors.headers(request.headers[b"origin"])
         if isinstance(body, bytes):
             await _send(send, status, headers, body)
-            self._note(found, request, status, started)
+            self._note(found, request, status, started, scope)
         else:
-            self._note(found, request, status, started)
+            self._note(found, request, status, started, scope)
             client = scope.get("client")
             await self._live.stream(body, headers, client, receive, send)
 
     def _note(
-        self, found: _Found | None, request: _Request, status: int, started: float
+        self,
+        found: _Found | None,
+        request: _Request,
+        status: int,
+        started: float,
+        scope: Scope,
     ) -> None:
         """Count an answer, and log it if that is wanted."""
         seconds = time.perf_counter() - started
         operation = found.route.operation.name if found else _UNKNOWN
         self._metrics.observe(operation, status, seconds)
-        if self._log_requests:
-            _log.info(
-                "request.answered",
+        if self._request_log is not None:
+            self._request_log.note(
                 request_id=request.id,
                 operation=operation,
                 status=status,
-                duration_ms=round(seconds * 1000, 3),
+                seconds=seconds,
+                method=request.method,
+                raw_path=request.raw_path,
+                client=scope.get("client"),
+                caller=request.caller,
+                decoded=request.decoded,
             )
 
     def _find(self, request: _Request) -> _Found:
@@ -271,7 +285,6 @@ class Gateway:
             if operation.callers is Callers.ANYONE:
                 body_bytes_max = min(body_bytes_max, UNSIGNED_BODY_BYTES_MAX)
             body = await _read_body(request, receive, body_bytes_max)
-        caller = ANYONE
         # Some SDKs sign what need not be signed; such a signature is not looked at.
         if operation.callers is not Callers.ANYONE:
             signed = SignedRequest(
@@ -281,7 +294,7 @@ class Gateway:
                 request.raw_headers,
                 body,
             )
-            caller = await self._verify(signed, api.name)
+            request.caller = await self._verify(signed, api.name)
         codec = codecs.choose(request.headers, api)
         if isinstance(route, QueryRoute):
             assert found.form is not None
@@ -294,7 +307,9 @@ class Gateway:
                 request.headers,
                 binary=codec is codecs.CBOR,
             )
-        response = await self._functions[id(operation)](self._context, caller, decoded)
+        request.decoded = decoded
+        function = self._functions[id(operation)]
+        response = await function(self._context, request.caller, decoded)
         if isinstance(response, LiveUpdates):
             return 200, [*EVENT_STREAM], response
         if isinstance(route, QueryRoute):

@@ -50,12 +50,7 @@ def make_pages(
         return PlainTextResponse("ok\n")
 
     async def show_metrics(request: Request) -> Response:
-        outbox = await context.store.measure_outbox(None)
-        oldest_ms = outbox.oldest_ms or context.now_ms()
-        metrics.outbox_entries.set(outbox.entries)
-        metrics.outbox_parked_entries.set(outbox.parked)
-        metrics.outbox_lag.set(max(context.now_ms() - oldest_ms, 0) / 1000)
-        metrics.pushes_waiting.set(await context.store.count_pushes())
+        await read_store(context, metrics)
         return Response(
             generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST
         )
@@ -94,3 +89,27 @@ def make_pages(
             Route(JWKS_PATH, jwks),
         ]
     )
+
+
+async def read_store(context: Context, metrics: Metrics) -> None:
+    """Read the figures that are cheap to read; what is not is counted by a worker."""
+    store = context.store
+    try:
+        outbox = await store.measure_outbox(None)
+        pushes = await store.count_pushes()
+        pools = await store.count_identity_pools()
+        size = await store.measure_bytes()
+    except StoreError:
+        # What the process itself tells is worth the more.
+        metrics.store_up.set(0)
+        for each in metrics.of_the_store:
+            each.set(float("nan"))
+        return
+    metrics.store_up.set(1)
+    metrics.outbox_entries.set(outbox.entries)
+    metrics.outbox_parked_entries.set(outbox.parked)
+    oldest_ms = outbox.oldest_ms or context.now_ms()
+    metrics.outbox_lag.set(max(context.now_ms() - oldest_ms, 0) / 1000)
+    metrics.pushes_waiting.set(pushes)
+    metrics.identity_pools.set(pools)
+    metrics.store_bytes.set(size)

@@ -141,6 +141,11 @@ def name_node(store: Store) -> str:
     return getattr(store, "node", "local")
 
 
+def kind_of(settings: Settings) -> str:
+    """Name the kind of store, as metrics and logs do."""
+    return "postgres" if settings.store else "sqlite"
+
+
 def place_of(settings: Settings) -> str:
     """Say where the data is, for people: without a password."""
     if not settings.store:

@@ -11,7 +11,7 @@ from millpond.contract.cognito_sync import (
 )
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.sync_trigger import EVENT_TYPE, check_target
-from millpond.errors import InvalidParameterException
+from millpond.errors import HookError, InvalidParameterException
 from millpond.service.configuration import get_pool
 from millpond.service.context import Caller, Context
 from millpond.service.refusals import pool_not_found
@@ -39,6 +39,7 @@ async def set_cognito_events(
             )
         if target:
             check_target(target)
+            await _check_reachable(context, target)
 
     def change(pool: IdentityPool) -> IdentityPool:
         target = request.events.get(EVENT_TYPE, pool.sync_trigger)
@@ -47,3 +48,18 @@ async def set_cognito_events(
     pool = await context.store.update_identity_pool(request.identity_pool_id, change)
     if pool is None:
         raise pool_not_found(request.identity_pool_id)
+
+
+async def _check_reachable(context: Context, target: str) -> None:
+    """
+    Refuse a target that this server would never call, rather than every later update.
+
+    Raises:
+        InvalidParameterException: why.
+    """
+    try:
+        await context.hooks.check(target)
+    except HookError as error:
+        raise InvalidParameterException(
+            f"SyncTrigger cannot be called. {error} {error.hint}".rstrip()
+        ) from error

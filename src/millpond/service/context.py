@@ -14,10 +14,12 @@ from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.hooks.base import Hook
 from millpond.login_providers.base import LoginProviderKeys
+from millpond.metrics import Metrics
 from millpond.service.changes import Changes
 from millpond.service.progress_looks import ProgressLooks
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
+from millpond.service.trigger_notes import TriggerNotes
 from millpond.settings import Settings
 from millpond.sinks.base import PayloadStore
 from millpond.stores.base import Store
@@ -73,9 +75,11 @@ class Context:
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4
     limits: SyncLimits = field(default_factory=SyncLimits)
     changes: Changes = field(default_factory=Changes)
+    metrics: Metrics = field(default_factory=Metrics)
     progress_looks: ProgressLooks = field(default_factory=ProgressLooks)
     triggered_pools: set[str] = field(default_factory=set)
     """Pools that are known to have a sync trigger; what counts is the store."""
+    trigger_notes: TriggerNotes = field(default_factory=TriggerNotes)
     outbox_changed: Signal = field(default_factory=Signal)
     pushes_changed: Signal = field(default_factory=Signal)
     bulk_publish_started: Signal = field(default_factory=Signal)

@@ -29,6 +29,7 @@ from millpond.errors import (
     HookError,
     HookThrottledError,
     HookTimeoutError,
+    HookUnreachableError,
     InvalidLambdaFunctionOutputException,
     LambdaSocketTimeoutException,
     LambdaThrottledException,
@@ -178,21 +179,49 @@ async def _call(
 ) -> dict[str, TriggerRecord]:
     try:
         answer = await context.hooks.call(target, sync_trigger.encode_event(event))
-        return sync_trigger.read_answer(answer, event, limits=context.limits)
+        records = sync_trigger.read_answer(answer, event, limits=context.limits)
     except InvalidLambdaFunctionOutputException as error:
-        _log.warning("sync_trigger.failed", identity_pool_id=pool_id, error=str(error))
+        _note_failure(context, pool_id, target, error, "invalid", hint="")
         raise
     except HookError as error:
         # What went wrong is for the developer; a user has no business with it.
-        _log.warning("sync_trigger.failed", identity_pool_id=pool_id, error=str(error))
-        raise _as_exception(error) from error
+        outcome, exception = _outcome(error)
+        _note_failure(context, pool_id, target, error, outcome, hint=error.hint)
+        raise exception from error
+    context.trigger_notes.answered(pool_id, target, now_ms=context.now_ms())
+    context.metrics.sync_triggers.labels("answered").inc()
+    return records
 
 
-def _as_exception(error: HookError) -> ServiceException:
+def _note_failure(
+    context: Context,
+    pool_id: str,
+    target: str,
+    error: Exception,
+    outcome: str,
+    *,
+    hint: str,
+) -> None:
+    """Tell whoever looks: by the log, by a metric, and by the details of the pool."""
+    _log.warning(
+        "sync_trigger.failed",
+        identity_pool_id=pool_id,
+        error=str(error),
+        hint=hint or "millpond doctor --identity-pool-id calls it with a test event.",
+    )
+    context.metrics.sync_triggers.labels(outcome).inc()
+    now_ms = context.now_ms()
+    context.trigger_notes.failed(pool_id, target, str(error), hint, now_ms=now_ms)
+
+
+def _outcome(error: HookError) -> tuple[str, ServiceException]:
+    """Name a failure as the metric does, and as the caller sees it."""
     match error:
         case HookTimeoutError():
-            return LambdaSocketTimeoutException()
+            return "timeout", LambdaSocketTimeoutException()
         case HookThrottledError():
-            return LambdaThrottledException()
+            return "throttled", LambdaThrottledException()
+        case HookUnreachableError():
+            return "unreachable", InvalidLambdaFunctionOutputException()
         case _:
-            return InvalidLambdaFunctionOutputException()
+            return "refused", InvalidLambdaFunctionOutputException()

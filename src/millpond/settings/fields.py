@@ -249,7 +249,13 @@ class Settings:
     log_level: str = setting("info", "Least level that is logged.")
     log_format: str = setting("auto", "json, console, or auto: by the terminal.")
     log_requests: bool = setting(
-        False, "Log every request, not only those that fail here."
+        False, "Log requests, not only those that fail here; see log_requests_every."
+    )
+    log_requests_every: int = setting(
+        1,
+        "With log_requests, log one request in so many, chosen by chance.",
+        least=1,
+        most=1_000_000,
     )
 
     @property

@@ -72,6 +72,18 @@ class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
     retire_date_ms: int | None = None  # None: it signs
 
 
+CensusPlace = tuple[str | int | bytes, ...] | None
+"""Where a count goes on: behind the row of this key, as the store knows it; None: at
+the beginning."""
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """One piece of a count."""
+
+    count: int
+    place: CensusPlace  # where the next piece begins; None: this was the last one
+
+
 class RecordRange(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Which records of a dataset to read, in (sync count, key) order."""
 
@@ -744,6 +756,30 @@ class StreamStore(Protocol):
         ...
 
 
+class Census(Protocol):
+    """How much there is, counted piece by piece: whatever its size, no call is long."""
+
+    async def count_identity_pools(self) -> int:
+        """Count the pools that were not deleted; they are few."""
+        ...
+
+    async def count_identities(self, after: CensusPlace, *, rows_max: int) -> Counted:
+        """
+        Count identities that were not merged into others, among the next so many rows.
+
+        Those of a deleted pool count until `purge` has dropped them.
+        """
+        ...
+
+    async def count_tombstones(self, after: CensusPlace, *, rows_max: int) -> Counted:
+        """Count removed records that are kept, among the next so many rows."""
+        ...
+
+    async def measure_bytes(self) -> int:
+        """Measure how much the store takes on its disks, without reading it."""
+        ...
+
+
 @runtime_checkable
 class Neighbours(Protocol):
     """
@@ -781,6 +817,7 @@ class Store(
     OutboxStore,
     BulkPublishStore,
     StreamStore,
+    Census,
     Protocol,
 ):
     """Everything Millpond keeps."""

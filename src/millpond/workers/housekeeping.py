@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable
 from typing import Final, Protocol
 
+from prometheus_client import Gauge
+
+from millpond.metrics import Metrics
 from millpond.service.context import Context
+from millpond.stores.base import CensusPlace, Counted
 from millpond.workers.loop import run_steps
 
 KEYS_PAUSE_S: Final = 0.4  # a deleted key ends within a second
@@ -13,6 +19,11 @@ SESSIONS_PAUSE_S: Final = 1.0
 PURGE_PAUSE_S: Final = 10.0
 PURGE_ROWS_MAX: Final = 1000  # per transaction, so that writers hardly wait
 PURGE_REST_S: Final = 0.05  # between two transactions
+
+
+CENSUS_ROWS_MAX: Final = 10_000  # a piece; some milliseconds
+CENSUS_PAUSE_S: Final = 5.0  # between two counts of a small store
+CENSUS_SHARE: Final = 0.01  # of the time; a large store is counted slowly
 
 
 class Ring(Protocol):
@@ -55,3 +66,35 @@ async def purge(context: Context) -> None:
         return dropped > 0
 
     await run_steps("purge", step, pause_s=PURGE_PAUSE_S)
+
+
+class CountStep(Protocol):
+    """Counts a piece; one of the methods of `stores.base.Census`."""
+
+    def __call__(self, after: CensusPlace, *, rows_max: int) -> Awaitable[Counted]: ...
+
+
+async def take_census(context: Context, metrics: Metrics) -> None:
+    """Count what no scrape could, a piece at a time, until cancelled."""
+
+    async def step() -> bool:
+        store = context.store
+        await _count(store.count_identities, metrics.identities)
+        await _count(store.count_tombstones, metrics.tombstones)
+        return False
+
+    await run_steps("census", step, pause_s=CENSUS_PAUSE_S)
+
+
+async def _count(piece: CountStep, gauge: Gauge) -> None:
+    total = 0
+    place: CensusPlace = None
+    while True:
+        started = time.monotonic()
+        counted = await piece(place, rows_max=CENSUS_ROWS_MAX)
+        total += counted.count
+        place = counted.place
+        if place is None:
+            gauge.set(total)
+            return
+        await asyncio.sleep((time.monotonic() - started) / CENSUS_SHARE)

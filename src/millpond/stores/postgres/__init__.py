@@ -18,6 +18,7 @@ import structlog
 from millpond.errors import StoreError
 from millpond.stores.postgres import purge
 from millpond.stores.postgres.bulk_publish import BulkPublishes
+from millpond.stores.postgres.census import Census
 from millpond.stores.postgres.copying import Copies
 from millpond.stores.postgres.database import Database
 from millpond.stores.postgres.datasets import Datasets
@@ -42,6 +43,7 @@ class PostgresStore(
     Outbox,
     BulkPublishes,
     Streams,
+    Census,
     Copies,
 ):
     """The store in a PostgreSQL database."""

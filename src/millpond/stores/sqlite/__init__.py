@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from millpond.stores.sqlite.bulk_publish import BulkPublishes
+from millpond.stores.sqlite.census import Census
 from millpond.stores.sqlite.copying import Copies
 from millpond.stores.sqlite.database import Database
 from millpond.stores.sqlite.datasets import Datasets
@@ -43,6 +44,7 @@ class SqliteStore(
     Outbox,
     BulkPublishes,
     Streams,
+    Census,
     Copies,
 ):
     """The embedded store, in a folder that must exist."""

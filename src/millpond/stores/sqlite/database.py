@@ -96,6 +96,11 @@ class Database:
     def __repr__(self) -> str:
         return f"<Database {str(self.path)!r}, {'OPEN' if self._thread else 'CLOSED'}>"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes operations."""
+        return self._open
+
     def open(self) -> None:
         """Open the file, migrate it, start the writer. Idempotent."""
         if self._thread is not None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from millpond.testing.store_contract.bench import StoreBench
 from millpond.testing.store_contract.bulk_publish import BulkPublishContract
+from millpond.testing.store_contract.census import CensusContract
 from millpond.testing.store_contract.concurrency import ConcurrencyContract
 from millpond.testing.store_contract.copying import CopyContract
 from millpond.testing.store_contract.datasets import DatasetContract
@@ -55,6 +56,7 @@ class StoreContract(
     BulkPublishContract,
     StreamContract,
     PurgeContract,
+    CensusContract,
     LifecycleContract,
     CopyContract,
     LookingContract,
