@@ -62,6 +62,7 @@ def test_every_setting_is_described() -> None:
 def test_numbers_end_in_their_unit() -> None:
     """A setting that is a number says of what, but for the port and plain counts."""
     plain = {"port", "bulk_publish_slices", "bulk_publish_workers"}
+    plain.add("log_requests_every")
     for name, each in FIELDS.items():
         if type(each.default) is int and name not in plain:
             assert name.endswith(("_s", "_max")), name
