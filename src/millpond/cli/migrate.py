@@ -36,7 +36,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 async def _migrate(settings: Settings, options: argparse.Namespace) -> int:
     if settings.store:
-        done = await _migrate_database(settings.store, distribute=options.distribute)
+        # A lock and changes of the schema want a connection of their own.
+        url = settings.listen_store or settings.store
+        done = await _migrate_database(url, distribute=options.distribute)
     elif options.distribute:
         raise CommandError(
             "The embedded store is one folder on one machine; it cannot be "

@@ -118,7 +118,7 @@ def _shown(name: str, value: Any) -> Any:
 
     if name in SECRETS:
         return _MASK if value else ""
-    if name in ("store", "stream_payload_store"):
+    if name in ("store", "listen_store", "stream_payload_store"):
         return without_secrets(value) if value else ""
     if name == "streams":
         return {stream: without_secrets(url) for stream, url in value.items()}

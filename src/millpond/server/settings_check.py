@@ -160,15 +160,22 @@ def _of_database(settings: Settings) -> _Missing:
         load_postgres()
     except SettingsError as error:
         yield "store", f"Setting 'store': {error}"
+    for setting in ("store", "listen_store"):
+        for name, reason in _unreadable_files(getattr(settings, setting)):
+            yield setting, f"Setting '{setting}', option '{name}': {reason}"
+
+
+def _unreadable_files(url: str) -> Iterator[tuple[str, str]]:
+    """Find the files that the URL of a database names and that cannot be read."""
     try:
-        given = parse_qsl(urlsplit(settings.store).query)
+        given = parse_qsl(urlsplit(url).query)
     except ValueError:
         return  # a password with characters that stand for themselves; it is told later
     for name, path in given:
         if name in _POSTGRES_FILES and path != _POSTGRES_NO_FILE:
             reason = _unreadable(unquote(path))
             if reason:
-                yield "store", f"Setting 'store', option '{name}': {reason}"
+                yield name, reason
 
 
 def _unreadable(path: str) -> str:

@@ -115,7 +115,9 @@ def make_store(settings: Settings) -> CopyStore:
     """
     if not settings.store:
         return SqliteStore(settings.data)
-    store: CopyStore = load_postgres().PostgresStore(settings.store)
+    store: CopyStore = load_postgres().PostgresStore(
+        settings.store, listen_url=settings.listen_store
+    )
     return store
 
 

@@ -129,6 +129,17 @@ def _check_urls(settings: Settings) -> Iterator[Wrong]:
             "Setting 'store' must be a URL like postgresql://user:password@host/name; "
             "without it the store is embedded, in the folder 'data'.",
         )
+    if settings.listen_store and not settings.store:
+        yield (
+            "listen_store",
+            "Setting 'listen_store' is for a database; 'store' names none.",
+        )
+    elif settings.listen_store and _wrong_store(settings.listen_store):
+        yield (
+            "listen_store",
+            "Setting 'listen_store' must be a URL like "
+            "postgresql://user:password@host/name.",
+        )
     for name, provider in settings.login_providers.items():
         keys, discovery = provider.keys, provider.discovery_url
         for key, url in (("keys", keys), ("discovery_url", discovery)):

@@ -59,6 +59,11 @@ class Settings:
         "URL of a PostgreSQL database, postgresql://user:password@host/name. Empty: "
         "the embedded store, in the data folder.",
     )
+    listen_store: str = setting(
+        "",
+        "URL of the same database, past a pooler in transaction mode that store leads "
+        "to; for a server's one or two connections that listen and hold locks.",
+    )
     host: str = setting("127.0.0.1", "Address to listen on.")
     port: int = setting(
         8014, "Port to listen on; 0 takes a free one.", least=0, most=65535

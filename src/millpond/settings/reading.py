@@ -23,7 +23,12 @@ _FIELDS: Final = {each.name: each for each in dataclasses.fields(Settings)}
 _TEST_PREFIX: Final = f"{PREFIX}TEST_"  # what only our own tests read
 # Values that may be secrets, or have one in them; no message repeats them.
 SECRETS: Final = frozenset(("secret_key", "hook_secret"))
-_UNSHOWN: Final = SECRETS | {"store", "streams", "stream_payload_store"}
+_UNSHOWN: Final = SECRETS | {
+    "store",
+    "listen_store",
+    "streams",
+    "stream_payload_store",
+}
 # What Kubernetes sets in every container beside a service whose name begins with ours.
 _SERVICE_LINK: Final = re.compile(
     rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|"

@@ -48,15 +48,17 @@ class PostgresStore(
 ):
     """The store in a PostgreSQL database."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, listen_url: str = "") -> None:
         """
         Args:
             url: of the database, `postgresql://user:password@host:port/name`; several
                 hosts and further parameters as libpq has them.
+            listen_url: of the same database, for what needs a connection of its own;
+                then the other one may lead to a pooler in transaction mode.
         """
         self.node = uuid.uuid4().hex
         """What this node is called among those of the database, until it closes."""
-        self.database = Database(url)
+        self.database = Database(url, direct_url=listen_url)
         self.leases = Leases(self.database, self.node)
         self.nodes = Nodes(self.database, self.leases, self.node)
         self._renewing: asyncio.Task[None] | None = None
@@ -86,6 +88,7 @@ class PostgresStore(
     async def join(
         self, hear: Callable[[bytes], None], missed: Callable[[], None]
     ) -> None:
+        await self.database.check_connections()
         await self.nodes.join(hear, missed)
 
     def tell(self, message: bytes) -> None:

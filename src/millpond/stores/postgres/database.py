@@ -8,6 +8,12 @@ stand alone; `write` runs a job in a transaction and runs it again when it lost 
 a serialization failure, a deadlock, or two that made the same thing. A job may
 therefore run more than once, and does nothing but read, decide and write.
 
+A pooler between the node and the database (PgBouncer) may give the database's side of a
+connection to others, from one transaction to the next. What belongs to a connection
+then means nothing: settings, statements that were prepared, LISTEN, locks. Where there
+is a URL that leads past it, `pooled` is true: everything is a transaction of its own,
+prepares nothing by name, and what needs a connection of its own has the other URL.
+
 A connection that died is replaced by the pool. What was under way on it raises
 StoreUnavailableError, which callers may repeat. One case cannot be told apart: when the
 connection dies while a commit is under way, it may have happened. Sync sessions make
@@ -19,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -30,8 +37,9 @@ from millpond.stores.postgres import migrations
 from millpond.stores.postgres.distribution import HAS_CITUS
 from millpond.stores.postgres.faults import (
     DRIVER_ERRORS,
-    WRONG_URL,
     map_driver_errors,
+    map_start_errors,
+    pooled_connections,
 )
 
 T = TypeVar("T")
@@ -43,11 +51,18 @@ STATEMENT_TIMEOUT_S: Final = 60.0
 ROWS_AT_ONCE: Final = 16  # of which each may have a MiB
 RUNS_MAX: Final = 20  # of a job that loses races
 UNIQUE_RUNS_MAX: Final = 3  # what is there twice after so many, is there for good
-_SERVER_SETTINGS: Final = {
-    "application_name": "millpond",
-    # Whatever the database's own default is: snapshots are taken behind the locks.
-    "default_transaction_isolation": "read committed",
-}
+_STARTUP: Final = {"application_name": "millpond"}  # what any pooler takes, too
+_IDLE: Final = f"idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT_S:.0f}s'"
+# Whatever the database's own default is: snapshots are taken behind the locks.
+BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_PREPARE: Final = (
+    # Not at the start-up: PgBouncer refuses parameters that it does not know.
+    "SET default_transaction_isolation = 'read committed'; "
+    # Nobody waits for ever for a node that was frozen in a transaction.
+    f"SET {_IDLE}"
+)
+_STATEMENTS_KEPT: Final = 100  # prepared ones, of a connection
 _LOST_RACES: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
@@ -58,11 +73,12 @@ _LOST_RACES: Final = (
 class Session:
     """A connection in the hands of one operation; what it raises is translated."""
 
-    __slots__ = ("_connection", "_op")
+    __slots__ = ("_connection", "_op", "_pooled")
 
-    def __init__(self, connection: Any, op: str) -> None:
+    def __init__(self, connection: Any, op: str, *, pooled: bool = False) -> None:
         self._connection = connection
         self._op = op
+        self._pooled = pooled
 
     async def rows(self, sql: str, *args: Any) -> list[Any]:
         """Run a statement and give all rows."""
@@ -110,8 +126,10 @@ class Session:
                     return
 
     @contextlib.asynccontextmanager
-    async def transaction(self, begin: str = "BEGIN") -> AsyncIterator[None]:
+    async def transaction(self, begin: str = BEGIN) -> AsyncIterator[None]:
         """Begin, and commit in the end; whatever is raised inside rolls back."""
+        if self._pooled:
+            begin = f"{begin}; SET LOCAL {_IDLE}"
         with map_driver_errors(self._op):
             await self._connection.execute(begin)
         try:
@@ -132,19 +150,33 @@ class _Connection(asyncpg.Connection):
         """Give nothing to run after each use: that would be a round trip."""
         return ""
 
+    def _get_unique_id(self, prefix: str) -> str:
+        """Name a cursor's statement; nodes may meet on the far side of a pooler."""
+        return f"__millpond_{prefix}_{uuid.uuid4().hex}"
+
+
+async def _connect(*args: Any, **options: Any) -> Any:
+    """Make a connection of the pool."""
+    with map_start_errors("connect"):
+        return await asyncpg.connect(*args, **options)
+
 
 async def _prepare(connection: Any) -> None:
-    """Let nobody wait for ever for a node that was frozen in a transaction."""
-    await connection.execute(
-        f"SET idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT_S:.0f}s'"
-    )
+    """Set what holds for all transactions of a connection."""
+    await connection.execute(_PREPARE)
 
 
 class Database:
     """The database, and a pool of connections to it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, direct_url: str = "") -> None:
+        """
+        Args:
+            direct_url: of the same database, past a pooler that `url` leads to.
+        """
         self.url = url
+        self.pooled = bool(direct_url)
+        self._direct_url = direct_url or url
         self.is_spread = False
         """Whether the database is a Citus cluster; known once it is open."""
         self._pool: Any = None
@@ -173,11 +205,13 @@ class Database:
                     self.url,
                     min_size=0,
                     max_size=CONNECTIONS_MAX,
+                    connect=_connect,
                     connection_class=_Connection,
-                    init=_prepare,
+                    init=None if self.pooled else _prepare,
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=STATEMENT_TIMEOUT_S,
-                    server_settings=_SERVER_SETTINGS,
+                    server_settings=_STARTUP,
+                    statement_cache_size=0 if self.pooled else _STATEMENTS_KEPT,
                 )
             self._accepting = True
 
@@ -205,17 +239,40 @@ class Database:
                 await connection.close(timeout=CONNECT_TIMEOUT_S)
 
     async def connect(self, op: str) -> Any:
-        """Make a connection that is not one of the pool."""
-        with map_driver_errors(op):
-            try:
-                return await asyncpg.connect(
-                    self.url,
-                    timeout=CONNECT_TIMEOUT_S,
-                    command_timeout=STATEMENT_TIMEOUT_S,
-                    server_settings=_SERVER_SETTINGS,
-                )
-            except ValueError as error:  # of a port that is no number, say
-                raise StoreError(WRONG_URL, op=op) from error
+        """Make a connection that is not one of the pool, past any pooler."""
+        with map_start_errors(op):
+            connection = await asyncpg.connect(
+                self._direct_url,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=STATEMENT_TIMEOUT_S,
+                server_settings=_STARTUP,
+            )
+        await self.guard(op, _prepare(connection))
+        return connection
+
+    async def check_connections(self) -> None:
+        """
+        Refuse a URL under which connections are shared, where we need our own.
+
+        It is seen by two connections that have one process of the server between them.
+
+        Raises:
+            StoreError: a pooler hands the connections on after each transaction.
+        """
+        connections = []
+        try:
+            for _ in range(2):
+                connections.append(await self.connect("open"))
+                await self.guard("open", connections[-1].execute("SELECT 1"))
+            pids = {
+                await self.guard("open", each.fetchval("SELECT pg_backend_pid()"))
+                for each in connections
+            }
+        finally:
+            for each in connections:
+                each.terminate()
+        if len(pids) < len(connections):
+            raise pooled_connections(listening=self.pooled)
 
     async def guard(self, op: str, doing: Awaitable[T]) -> T:
         """Do something with a connection of one's own; translate what it raises."""
@@ -244,10 +301,20 @@ class Database:
     @contextlib.asynccontextmanager
     async def connection(self, op: str) -> AsyncIterator[Session]:
         """Take a connection for a part of an operation that was accepted."""
+        async with self._acquired(op) as db:
+            if not self.pooled:
+                yield db
+                return
+            async with db.transaction():
+                yield db
+
+    @contextlib.asynccontextmanager
+    async def _acquired(self, op: str) -> AsyncIterator[Session]:
+        """Take a connection, on which nothing has begun."""
         with map_driver_errors(op):
             connection = await self._pool.acquire(timeout=WAIT_TIMEOUT_S)
         try:
-            yield Session(connection, op)
+            yield Session(connection, op, pooled=self.pooled)
         finally:
             with map_driver_errors(op):
                 await self._pool.release(connection)
@@ -263,7 +330,7 @@ class Database:
         """Do that as a part of an operation that was accepted."""
 
         async def once() -> T:
-            async with self.connection(op) as db, db.transaction():
+            async with self._acquired(op) as db, db.transaction():
                 return await job(db)
 
         return await run_again(once)
@@ -271,9 +338,9 @@ class Database:
     @contextlib.asynccontextmanager
     async def moment(self, op: str) -> AsyncIterator[Session]:
         """Read with several statements, as of one moment."""
-        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        async with self.session(op) as db, db.transaction(begin):
-            yield db
+        with self.accepted(op):
+            async with self._acquired(op) as db, db.transaction(MOMENT):
+                yield db
 
 
 async def run_again(once: Callable[[], Awaitable[T]]) -> T:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -13,7 +14,12 @@ from millpond.errors import StoreError, StoreUnavailableError
 # Without what the driver says: it repeats parts of the URL, and of the password.
 WRONG_URL: Final = (
     "The URL in 'store' is wrong. It is postgresql://USER:PASSWORD@HOST:PORT/DATABASE; "
-    "in a password write / as %2F, # as %23, ? as %3F and @ as %40."
+    "in a password write / as %2F, # as %23, ? as %3F and @ as %40. Files that it "
+    "names (sslrootcert and the like) must be there."
+)
+POOLED: Final = (
+    "Set 'listen_store' to a URL that leads to the database itself, or to a pool in "
+    "session mode."
 )
 DRIVER_ERRORS: Final = (
     asyncpg.PostgresError,
@@ -32,11 +38,13 @@ class _Words(NamedTuple):
 # By SQLSTATE, the whole of it before its class (the first two characters).
 _WORDS: Final[dict[str, _Words]] = {
     "08": _Words("The connection to the database was lost.", "", True),
+    "25P03": _Words("A transaction stood still for too long.", "", True),
     "25006": _Words(
         "The database takes no writes: it is a replica, or set read-only.",
         "Point 'store' at the primary server.",
         True,
     ),
+    "26000": _Words("A pooler hands connections on within requests.", POOLED, True),
     "28": _Words(
         "The database refuses the user or the password.",
         "Check the URL in 'store', and pg_hba.conf of the server.",
@@ -46,6 +54,11 @@ _WORDS: Final[dict[str, _Words]] = {
         "Create it: CREATE DATABASE ... ENCODING 'UTF8'.",
     ),
     "40": _Words("Too many at once write to the same thing.", "", True),
+    "42P01": _Words(
+        "A table is missing in the database.",
+        "Run 'millpond migrate'; was the schema changed, or the user's search_path?",
+    ),
+    "42P05": _Words("A pooler hands connections on within requests.", POOLED, True),
     "42501": _Words(
         "The database user lacks rights.",
         "Let it own the database, or grant it the tables and CREATE on the schema.",
@@ -63,7 +76,23 @@ _WORDS: Final[dict[str, _Words]] = {
     "53": _Words("The database lacks memory or other resources.", "", True),
     "55": _Words("The database is busy with the same thing.", "", True),
     "57": _Words("The database is shutting down or starting up.", "", True),
+    "57014": _Words(
+        "The database gave up on a statement.",
+        "It was cancelled, or took longer than the server's statement_timeout allows.",
+        True,
+    ),
+    "57P04": _Words("The database was dropped."),
+    "57P05": _Words("The database ended a connection that was idle.", "", True),
     "58": _Words("The database cannot read or write its files.", "", True),
+}
+
+
+# By SQLSTATE, of a connection that does not come about: there is none to be lost.
+_START_WORDS: Final[dict[str, _Words]] = {
+    **_WORDS,
+    "08": _Words(
+        "The server, or a proxy before it, does not take the connection.", "", True
+    ),
 }
 
 
@@ -71,7 +100,7 @@ def translate(error: BaseException, op: str) -> StoreError:
     """Say in our words what the driver said in its own."""
     match error:
         case asyncpg.PostgresError():
-            return _translate_state(error, op)
+            return _translate_state(error, op, _WORDS)
         case TimeoutError():
             return StoreUnavailableError(
                 "The database does not answer in time.",
@@ -95,9 +124,65 @@ def translate(error: BaseException, op: str) -> StoreError:
             )
 
 
-def _translate_state(error: asyncpg.PostgresError, op: str) -> StoreError:
+def translate_start(error: BaseException, op: str) -> StoreError:
+    """Say in our words why a connection does not come about."""
+    match error:
+        case ssl.SSLError():
+            return StoreError(
+                f"There is no TLS with the database: {_reason(error)}.",
+                op=op,
+                hint="Check sslmode and sslrootcert in 'store', and the server's "
+                "certificate.",
+            )
+        case asyncpg.ConnectionDoesNotExistError():
+            return _hung_up("it closed it", op)
+        case ConnectionError() if error.errno is None:
+            return _hung_up(str(error), op)  # the driver's words: it has no TLS, say
+        case asyncpg.PostgresError():
+            return _translate_state(error, op, _START_WORDS)
+        case asyncpg.TargetServerAttributeNotMatched():
+            return StoreUnavailableError(
+                "None of the servers in 'store' is what its target_session_attrs asks "
+                "for.",
+                op=op,
+            )
+        case asyncpg.ClientConfigurationError():
+            return StoreError(WRONG_URL, op=op)
+        case asyncpg.InterfaceError() | asyncpg.InternalClientError():
+            return StoreError(
+                f"The driver cannot begin a connection as the server wants it: {error}",
+                op=op,
+            )
+        case ValueError():  # a port that is no number, say
+            return StoreError(WRONG_URL, op=op)
+        case _:
+            return translate(error, op)
+
+
+def _hung_up(said: str, op: str) -> StoreError:
+    return StoreUnavailableError(
+        f"The server does not go on with the connection: {said}.",
+        op=op,
+        hint="Check the address and sslmode in 'store', and whether PostgreSQL is "
+        "there.",
+    )
+
+
+def pooled_connections(*, listening: bool) -> StoreError:
+    """Word the refusal of a URL under which connections are handed on."""
+    name = "listen_store" if listening else "store"
+    return StoreError(
+        f"The URL in '{name}' leads to a pooler in transaction mode.",
+        op="open",
+        hint=POOLED,
+    )
+
+
+def _translate_state(
+    error: asyncpg.PostgresError, op: str, words_of: Mapping[str, _Words]
+) -> StoreError:
     state = error.sqlstate or ""
-    words = _WORDS.get(state) or _WORDS.get(state[:2])
+    words = words_of.get(state) or words_of.get(state[:2])
     # Without the detail, which may hold data.
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
     if words is None:
@@ -120,3 +205,12 @@ def map_driver_errors(op: str) -> Iterator[None]:
         yield
     except DRIVER_ERRORS as error:
         raise translate(error, op) from error
+
+
+@contextlib.contextmanager
+def map_start_errors(op: str) -> Iterator[None]:
+    """Translate what the driver raises while it makes a connection."""
+    try:
+        yield
+    except (*DRIVER_ERRORS, ValueError) as error:
+        raise translate_start(error, op) from error

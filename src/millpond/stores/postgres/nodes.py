@@ -62,8 +62,30 @@ class Nodes:
             asyncio.create_task(self._send()),
         ]
         await self._leases.hold([_PREFIX + self._node])
+        if self._database.pooled:
+            await self._check_it_is_one_database()
         await listening.wait()
         await self.look()
+
+    async def _check_it_is_one_database(self) -> None:
+        """
+        Refuse to listen in another database than the one that is written to.
+
+        Raises:
+            StoreError: what was written by one way is not there by the other.
+        """
+        connection = await self._database.connect("listen")
+        try:
+            same = await self._database.guard(
+                "listen", connection.fetchval(SQL.has_node, self._node)
+            )
+        finally:
+            connection.terminate()
+        if not same:
+            raise StoreError(
+                "The URLs in 'store' and 'listen_store' lead to two databases.",
+                op="listen",
+            )
 
     async def leave(self) -> None:
         """Tell what is still to be told, and that this node goes."""

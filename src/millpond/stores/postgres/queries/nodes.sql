@@ -4,6 +4,9 @@ SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload;
 -- name: list_nodes
 SELECT holder FROM leases WHERE lease_name LIKE 'node:%' AND expires > now();
 
+-- name: has_node
+SELECT EXISTS (SELECT 1 FROM leases WHERE lease_name = 'node:' || $1::text);
+
 -- name: list_dead_nodes
 SELECT holder FROM leases WHERE lease_name LIKE 'node:%' AND expires <= now();
 
