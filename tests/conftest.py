@@ -6,10 +6,17 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from millpond.testing.deadlines import seconds
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
 from processes import Programs
+
+# How long an example takes is the machine's business.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)

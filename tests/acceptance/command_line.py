@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer
 
 AWS: Final = Path(sys.executable).with_name("aws")
@@ -49,7 +50,7 @@ class CommandLine:
             cwd=self._home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=TIMEOUT_S,
+            timeout=seconds(TIMEOUT_S),
             check=False,
         )
         return Printed(done.returncode, done.stdout, done.stderr)

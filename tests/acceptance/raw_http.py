@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote_from_bytes, urlsplit
 
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer
 
 TIMEOUT_S: Final = 20.0
@@ -139,8 +140,8 @@ class RawClient:
 
     def connect(self) -> socket.socket:
         """Open a connection."""
-        connection = socket.create_connection(self.address, TIMEOUT_S)
-        connection.settimeout(TIMEOUT_S)
+        connection = socket.create_connection(self.address, seconds(TIMEOUT_S))
+        connection.settimeout(seconds(TIMEOUT_S))
         return connection
 
 

@@ -16,6 +16,7 @@ from acceptance.raw_http import Request, read_answer
 from acceptance.sync_client import Dataset, new_identity, replace
 from acceptance.violations import APIS, right_call
 from millpond import limits
+from millpond.testing.deadlines import seconds
 
 pytestmark = pytest.mark.usefixtures("unharmed_server")
 
@@ -634,7 +635,7 @@ def test_connection_stays_usable(raw, dataset):
         Request(target=f"{dataset.path}/records".encode()),
     ]
     host, port = raw.address
-    connection = http.client.HTTPConnection(host, port, timeout=20)
+    connection = http.client.HTTPConnection(host, port, timeout=seconds(20))
     statuses = []
     with contextlib.closing(connection):
         for request in requests:

@@ -659,7 +659,7 @@ class TestCrashes:
         sync, kinesis = server.client("cognito-sync"), server.client("kinesis")
         use_stream(sync, pool, "changes")
         sync.bulk_publish(IdentityPoolId=pool)
-        before = arrived(kinesis, "changes", 400)
+        before = arrived(kinesis, "changes", 100)
         running = details(sync, pool)
         with refused(400, "DuplicateRequestException") as refusal:
             sync.bulk_publish(IdentityPoolId=pool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import signal
 import socket
 import time
@@ -41,6 +42,7 @@ from millpond.core.sync import DatasetId
 from millpond.server import secret_key
 from millpond.server.stores import open_store
 from millpond.settings import Settings
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 from millpond.testing.store_contract.bench import put
 
@@ -445,13 +447,13 @@ class TestWhoMay:
 
     def test_expiring(self, app):
         """The stream ends when the credentials do."""
-        user = issue(app, 2)
+        user = issue(app, math.ceil(seconds(2)))
         began = time.monotonic()
 
         with LiveReader(app.raw, signed_by(app, user)) as reader:
             reader.read_to_the_end()
 
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < seconds(10)
 
     def test_an_unknown_pool(self, app):
         """There is nothing to listen to in a pool that is not there."""
@@ -591,17 +593,19 @@ class TestLimits:
 
     def test_shutdown(self, start_app):
         """A server that stops does not wait for listeners, and ends them in order."""
-        app = start_app(drain_s=DRAIN_S)
+        drain_s = math.ceil(seconds(DRAIN_S))
+        app = start_app(drain_s=drain_s)
         with app.listen() as reader:
             began = time.monotonic()
             assert app.server.stop() == 0
-            assert time.monotonic() - began < DRAIN_S / 2
+            assert time.monotonic() - began < drain_s / 2
             with pytest.raises(EOFError):
                 reader.read()
 
     def test_shutdown_with_one_who_never_reads(self, start_app):
         """It is not waited for either."""
-        app = start_app(drain_s=DRAIN_S, live_send_timeout_s=60)
+        drain_s = math.ceil(seconds(DRAIN_S))
+        app = start_app(drain_s=drain_s, live_send_timeout_s=600)
         app.server.stop()
         make_datasets(app, 1500)
         app.server.start()
@@ -609,7 +613,7 @@ class TestLimits:
         with stuck_reader(app):
             began = time.monotonic()
             assert app.server.stop() == 0
-            assert time.monotonic() - began < DRAIN_S / 2
+            assert time.monotonic() - began < drain_s / 2
 
     def test_memory(self, start_app):
         """A listener who is told nothing costs little memory."""
@@ -648,7 +652,7 @@ def stuck_reader(app: App) -> Iterator[socket.socket]:
     request = app.request(lastEventId=long_id)
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(TIMEOUT_S)
+        connection.settimeout(seconds(TIMEOUT_S))
         connection.connect(app.raw.address)
         connection.sendall(head(request))
         wait_until(lambda: app.metric("millpond_live_listeners") == 1)

@@ -20,6 +20,7 @@ from acceptance.raw_http import RawClient, Request
 from acceptance.seeding import Seed, fill, identities
 from acceptance.streams import read_stream
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
+from millpond.testing.deadlines import Deadline
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
 from millpond.testing.server import RunningServer, wait_until
 
@@ -73,17 +74,17 @@ class Client:
 
     def ask(self, operation: str, **request: Any) -> Any:
         """Call, and repeat the very same request until somebody answers it."""
-        deadline = time.monotonic() + FAILOVER_TIMEOUT_S
+        deadline = Deadline(FAILOVER_TIMEOUT_S)
         while True:
             try:
                 return getattr(self.client, operation)(**request)
             except ClientError as error:
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                if status != 503 or time.monotonic() > deadline:
+                if status != 503 or deadline.passed():
                     raise
                 self.failures.append(status)
             except BotoCoreError:
-                if time.monotonic() > deadline:
+                if deadline.passed():
                     raise
                 self.failures.append(0)
             self.client = next(self._clients)
@@ -222,11 +223,14 @@ class TestOneService:
         """Within a second, what one node was told of a pool is so on all."""
         pool = create_pool(nodes[0])
         stream_into(nodes[1], pool).close()
-        time.sleep(1)
+
+        def stream_of(client: Any) -> str | None:
+            found = client.get_identity_pool_configuration(IdentityPoolId=pool)
+            return found.get("CognitoStreams", {}).get("StreamName")
+
         for node in nodes:
             with contextlib.closing(node.client("cognito-sync")) as client:
-                found = client.get_identity_pool_configuration(IdentityPoolId=pool)
-                assert found["CognitoStreams"]["StreamName"] == "changes"
+                wait_until(lambda c=client: stream_of(c) == "changes", timeout_s=1)
 
     def test_listeners_hear_of_other_nodes(self, nodes):
         """A live update comes from wherever the change was made."""

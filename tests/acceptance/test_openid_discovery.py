@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 import jwt
 import pytest
 
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -68,7 +69,7 @@ def token_key(server: RunningServer, *words: str) -> str:
         [*command, *server.store_words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds(60),
         check=True,
     ).stdout
 

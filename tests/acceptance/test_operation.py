@@ -37,6 +37,7 @@ from acceptance.sync_client import (
     refused,
     replace,
 )
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
 # What a change of keys may take: a second, and another one for a busy machine.
@@ -51,7 +52,7 @@ def millpond(*words, **environment):
         capture_output=True,
         text=True,
         env={**kept, "MILLPOND_LOG_FORMAT": "json", **environment},
-        timeout=60,
+        timeout=seconds(60),
         check=False,
     )
 
@@ -186,7 +187,7 @@ class TestStopping:
 
             server.stop()
 
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < seconds(10)
             connection.close()
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,4 +1,4 @@
-"""Requests at random, the same ones each time, as many as the time allows."""
+"""Requests at random, the same ones each time: some hundred, more as time allows."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from acceptance.raw_http import Request
 from acceptance.violations import APIS, right_call
 
 SEED = 20140630
+REQUESTS_MIN = 200  # however slow the machine is
 REQUESTS_MAX = 4000
 TIME_MAX_S = 8.0
 
@@ -130,10 +131,8 @@ def test_random_requests(raw, dataset):
     dataset.put(a="1")
     deadline = time.monotonic() + TIME_MAX_S
     sent = 0
-    while time.monotonic() < deadline and sent < REQUESTS_MAX:
+    while sent < REQUESTS_MIN or (time.monotonic() < deadline and sent < REQUESTS_MAX):
         request, scope = bent(chance, raw, dataset)
         answer = raw.send(raw.signed(request, scope))
         sent += 1
         assert answer.status < 500 or answer.status == 501, (request, answer)
-
-    assert sent > 100

@@ -22,6 +22,7 @@ from millpond.server import backups, secret_key, stores
 from millpond.server.stores import INCOMPLETE_FILE_NAME
 from millpond.settings import Settings
 from millpond.stores.sqlite import FILE_NAME, STREAMS_FILE_NAME
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
 STREAM = "changes"
@@ -32,7 +33,7 @@ def backup(*words: str) -> Printed:
     done = subprocess.run(
         [sys.executable, "-m", "millpond", "store", "backup", *words],
         capture_output=True,
-        timeout=60,
+        timeout=seconds(60),
         check=False,
     )
     return Printed(done.returncode, done.stdout, done.stderr)

@@ -17,6 +17,7 @@ from acceptance.command_line import Printed
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from acceptance.users import get_credentials
 from millpond.server import secret_key
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
 STREAM = "changes"
@@ -27,7 +28,7 @@ def millpond(*words: str) -> Printed:
     done = subprocess.run(
         [sys.executable, "-m", "millpond", *words],
         capture_output=True,
-        timeout=60,
+        timeout=seconds(60),
         check=False,
     )
     return Printed(done.returncode, done.stdout, done.stderr)

@@ -26,6 +26,7 @@ import pytest
 from acceptance.kinds import embedded_only
 from acceptance.seeding import Seed, fill, identities
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 from sinks import nats_servers
 
@@ -48,7 +49,7 @@ def verify(
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=seconds(110),
         check=False,
     )
 

@@ -19,6 +19,7 @@ from acceptance.sync_client import Dataset, create_pool, refused, remove, replac
 from acceptance.users import client_of, get_credentials
 from hooks.hook_server import Answer, HookServer, Received
 from millpond.cli.main import main
+from millpond.testing.deadlines import Deadline, seconds
 from millpond.testing.server import RunningServer
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:check"
@@ -421,8 +422,8 @@ def test_a_stream_gets_what_was_written(
             ShardIteratorType="TRIM_HORIZON",
         )["ShardIterator"]
         records: list[Any] = []
-        deadline = time.monotonic() + 20
-        while not records and time.monotonic() < deadline:
+        deadline = Deadline(20)
+        while not records and not deadline.passed():
             page = kinesis.get_records(ShardIterator=iterator)
             records, iterator = page["Records"], page["NextShardIterator"]
 
@@ -539,7 +540,7 @@ def test_a_hook_that_is_slow(triggered: str, hook: HookServer, user: Dataset) ->
 
     message = assert_fails(user, 400, "LambdaSocketTimeoutException")
 
-    assert 4.5 < time.monotonic() - started < 20
+    assert 4.5 < time.monotonic() - started < seconds(20)
     assert "Socket timeout while invoking Lambda function." in message
 
 
@@ -780,7 +781,7 @@ def test_updates_of_many_users_go_through_at_once(
     everybody = threading.Barrier(users)
 
     def answer(request: Received) -> Answer:
-        everybody.wait(20)
+        everybody.wait(seconds(20))
         return Answer(request.body)
 
     hook.answer = answer
@@ -860,7 +861,7 @@ def test_two_of_the_same_at_once(
     both = threading.Barrier(2)
 
     def answer(request: Received) -> Answer:
-        both.wait(20)
+        both.wait(seconds(20))
         return answering(bonus=to(str(len(hook.requests))))(request)
 
     hook.answer = answer

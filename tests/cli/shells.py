@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import pty
 import select
-import time
 from collections.abc import Mapping, Sequence
+
+from millpond.testing.deadlines import Deadline
 
 TIMEOUT_S = 20.0
 _TO_START, _TO_END, _TAB = "\x01", "\x05", "\t"  # as in emacs, in both shells
@@ -57,9 +58,9 @@ class Shell:
         os.write(self._terminal, text.encode())
 
     def _read_until(self, condition) -> str:
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = Deadline(TIMEOUT_S)
         while not condition(self._printed):
-            if time.monotonic() > deadline:
+            if deadline.passed():
                 raise TimeoutError(self._printed)
             if select.select([self._terminal], [], [], 0.1)[0]:
                 part = os.read(self._terminal, 65536).decode("utf-8", "replace")

@@ -18,6 +18,7 @@ from cli.certificates import make_certificate
 from cli.stub import Stub
 from millpond.cli.api.configuration import Configuration
 from millpond.cli.api.retries import Policy
+from millpond.testing.deadlines import seconds
 
 AWS = Path(sys.executable).with_name("aws")
 PROGRAMS = ([sys.executable, "-m", "millpond"], [str(AWS)])
@@ -63,7 +64,7 @@ def run(program: list[str], words: tuple[str, ...], stub: Stub, **variables) -> 
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds(60),
         check=False,
     )
     message = _USAGE.sub("", done.stderr).replace("aws: error:", "millpond: error:")

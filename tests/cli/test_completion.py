@@ -18,6 +18,7 @@ from millpond.cli.api.model import ServiceModel, command_name
 from millpond.cli.commands import COMMANDS
 from millpond.cli.completion import SHELLS, bash_line, local, script, words
 from millpond.contract.cognito_sync import API
+from millpond.testing.deadlines import seconds
 
 SOURCE = str(Path(millpond.__file__).parent.parent)
 SYNC = "millpond cognito-sync"
@@ -374,7 +375,7 @@ def fish(environment):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds(60),
             check=True,
         )
         assert done.stderr == ""

@@ -9,6 +9,7 @@ import pytest
 
 from millpond.cli.demo import DemoError, _compare
 from millpond.cli.stream_reader import StreamReader
+from millpond.testing.deadlines import seconds
 
 
 def test_the_demonstration_succeeds() -> None:
@@ -17,7 +18,7 @@ def test_the_demonstration_succeeds() -> None:
         [sys.executable, "-m", "millpond", "demo"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=seconds(100),
         check=False,
         env={**os.environ, "COLUMNS": "100"},
     )

@@ -12,6 +12,7 @@ import botocore.loaders
 import pytest
 
 from millpond.contract.cognito_sync import API
+from millpond.testing.deadlines import seconds
 
 SYNC = "cognito-sync/2014-06-30/service-2.json"
 IDENTITY = "cognito-identity/2014-06-30/service-2.json"
@@ -92,7 +93,7 @@ def run_python(code: str, **environment: str) -> str:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds(60),
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import millpond
+from millpond.testing.deadlines import seconds
 
 PLACE = "MILLPOND_CLI_PARITY"
 _REPOSITORY = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def test_our_program_does_what_the_aws_cli_did(judge, tmp_path, ways):
         ],
         check=True,
         capture_output=True,
-        timeout=TIMEOUT_S,
+        timeout=seconds(TIMEOUT_S),
     )
 
     ours = judge.load(results)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import millpond
+from millpond.testing.deadlines import seconds
 
 SOURCE = str(Path(millpond.__file__).parent.parent)
 DETAILS = ("cognito-sync", "get-bulk-publish-details")
@@ -37,7 +38,7 @@ def millpond_process(home):
             [sys.executable, "-m", "millpond", *words],
             env=environment,
             capture_output=True,
-            timeout=30,
+            timeout=seconds(30),
             check=False,
             **options,
         )
@@ -55,7 +56,7 @@ def loaded(home):
         done = subprocess.run(
             [sys.executable, "-S", "-c", code, *words],
             capture_output=True,
-            timeout=30,
+            timeout=seconds(30),
             check=True,
         )
         _, *modules = done.stdout.decode().split()

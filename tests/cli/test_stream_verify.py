@@ -26,6 +26,7 @@ from millpond.service.context import system_now_ms
 from millpond.sinks.embedded import EmbeddedSink
 from millpond.stores.base import Store
 from millpond.stores.sqlite import SqliteStore
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
 POOL: Final = "us-east-1:7c4f5e0a-2f0b-4b9e-9d8c-0a1b2c3d4e5f"
@@ -493,7 +494,7 @@ def peak_kib(data: Path) -> int:
         env={k: v for k, v in os.environ.items() if not k.startswith("MILLPOND_")},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=seconds(100),
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -13,6 +13,7 @@ import pytest
 from cli.world import ANN, POOL, Place, fill
 from millpond.cli import tables
 from millpond.cli.tables import Column, Size, Time, print_details, print_table
+from millpond.testing.deadlines import seconds
 from processes import Terminal as RealTerminal
 
 MOMENT_MS = 1_750_000_000_000
@@ -195,7 +196,7 @@ def test_whoever_stops_reading_hears_no_complaint(tmp_path):
             process.stdout.close()  # before anything is written
             complaint = process.stderr.read()
             process.stderr.close()
-            process.wait(timeout=60)
+            process.wait(timeout=seconds(60))
 
             assert complaint == b""
 
@@ -212,7 +213,7 @@ def test_a_command_knows_a_terminal(tmp_path):
     )
     os.close(terminal.theirs)
 
-    assert process.wait(60) == 0
+    assert process.wait(seconds(60)) == 0
     terminal.close()
     heading, first, _ = terminal.text.splitlines()
     assert "IDENTITY POOL" in heading

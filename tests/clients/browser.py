@@ -22,6 +22,7 @@ from typing import Any, Final
 import pytest
 
 from clients.node import PACKAGES, SCRIPTS
+from millpond.testing.deadlines import seconds
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS: Final = (
@@ -76,7 +77,7 @@ class Page:
     def call(self, command: dict[str, Any]) -> Any:
         """Give a command and wait for its answer."""
         self._commands.put(command)
-        return self._results.get(timeout=ANSWER_TIMEOUT_S)
+        return self._results.get(timeout=seconds(ANSWER_TIMEOUT_S))
 
     def close(self) -> None:
         """Stop serving."""
@@ -144,7 +145,7 @@ class Chromium:
         """End the browser."""
         self._process.terminate()
         try:
-            self._process.wait(STOP_TIMEOUT_S)
+            self._process.wait(seconds(STOP_TIMEOUT_S))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

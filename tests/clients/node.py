@@ -20,6 +20,8 @@ from typing import IO, Any, Final
 
 import pytest
 
+from millpond.testing.deadlines import seconds
+
 FOLDER: Final = Path(__file__).parent
 SCRIPTS: Final = FOLDER / "scripts"
 PACKAGES: Final = FOLDER / "node_modules"
@@ -65,7 +67,7 @@ def install_packages() -> None:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=INSTALL_TIMEOUT_S,
+                timeout=seconds(INSTALL_TIMEOUT_S),
                 check=True,
             )
         except subprocess.TimeoutExpired:
@@ -106,7 +108,7 @@ class NodeProcess:
         """Give a command and wait for its answer."""
         self._commands.write(json.dumps(command) + "\n")
         self._commands.flush()
-        answer = self._answers.get(timeout=ANSWER_TIMEOUT_S)
+        answer = self._answers.get(timeout=seconds(ANSWER_TIMEOUT_S))
         if not answer:
             raise RuntimeError("The script ended; standard error says why.")
         return json.loads(answer)

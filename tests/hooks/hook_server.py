@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from millpond.testing.deadlines import seconds
+
 
 class Received(NamedTuple):
     """A request as it came."""
@@ -105,7 +107,7 @@ def _handler(server: HookServer) -> type[BaseHTTPRequestHandler]:
             answer = server.answer(received)
             if answer.until is not None:
                 server._waiting.append(answer.until)
-                answer.until.wait(30)
+                answer.until.wait(seconds(30))
             try:
                 self._send(answer)
             except OSError:  # whoever asked has gone

@@ -16,6 +16,7 @@ from millpond.errors import HookError, HookThrottledError, HookTimeoutError
 from millpond.hooks import Hooks
 from millpond.hooks.lambda_api import LambdaHook, _aws_endpoint
 from millpond.settings import Settings
+from millpond.testing.deadlines import seconds
 from millpond.wire.sigv4 import SignedRequest, Verifier
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:check:PROD"
@@ -173,7 +174,7 @@ def test_credentials_that_take_too_long(hook_server: HookServer) -> None:
 
     async def run() -> None:
         def load() -> Any:
-            found.wait(30)
+            found.wait(seconds(30))
             return KEYS
 
         hook = LambdaHook(hook_server.url, load_credentials=load, timeout_s=0.2)

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from login_providers.signing import public_jwk
+from millpond.testing.deadlines import seconds
 
 DISCOVERY = "/.well-known/openid-configuration"
 KEYS = "/keys"
@@ -133,7 +134,7 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
             provider.requests[self.path] += 1
             answer = provider.answers.get(self.path, Answer(status=404))
             if answer.until is not None:
-                answer.until.wait(30)
+                answer.until.wait(seconds(30))
             try:
                 self._send(answer)
             except OSError:  # whoever asked has gone

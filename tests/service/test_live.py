@@ -20,6 +20,7 @@ from millpond.service.context import Caller
 from millpond.service.live import LiveEvent, LiveUpdates, get_live_updates
 from millpond.settings import Settings
 from millpond.stores.sqlite import SqliteStore
+from millpond.testing.deadlines import seconds
 from millpond.testing.store_contract.bench import put
 from service.stage import make_context
 
@@ -92,7 +93,7 @@ def test_each_id_stands_for_what_came_before_it(play):
     async def scene(server):
         updates = await server.listen()
         await server.write("one", "two")
-        first, last = await updates.wait(1)
+        first, last = await updates.wait(seconds(1))
 
         assert told((await server.listen(first.event_id)).take_missed()) == [("two", 1)]
         updates.close()
@@ -129,7 +130,7 @@ def test_published_late(play):
         server.changes.publish(DatasetId(POOL, ALICE, "one"), state.state)
         await server.write("two")
 
-        assert told(await updates.wait(1)) == [("two", 1)]
+        assert told(await updates.wait(seconds(1))) == [("two", 1)]
 
     play(scene)
 
@@ -148,7 +149,7 @@ def test_between_the_two(play, monkeypatch):
         monkeypatch.setattr(server.store, "list_datasets", list_and_write)
         updates = await server.listen()
 
-        assert told(await updates.wait(1)) == [("one", 1)]
+        assert told(await updates.wait(seconds(1))) == [("one", 1)]
 
     play(scene)
 
@@ -159,7 +160,7 @@ def test_the_clock_steps_back(play):
     async def scene(server):
         updates = await server.listen()
         await server.write("one")
-        (event,) = await updates.wait(1)
+        (event,) = await updates.wait(seconds(1))
         dataset_id = DatasetId(POOL, ALICE, "two")
         await put(server.store, dataset_id, {"a": "1"}, now_ms=1)
 
@@ -179,7 +180,7 @@ def test_users_listen_until_their_credentials_expire(play):
         assert not updates.ended
         server.now_ms = NOW_MS + 10_000
         assert updates.ended
-        assert await updates.wait(1) == []
+        assert await updates.wait(seconds(1)) == []
 
     play(scene)
 

@@ -14,6 +14,7 @@ from millpond.service.stream_payloads import PUTS_AT_ONCE, fit
 from millpond.settings import Settings
 from millpond.sinks.embedded import EmbeddedSink
 from millpond.stores.sqlite import SqliteStore
+from millpond.testing.deadlines import seconds
 from service.stage import make_context
 
 LIMIT = 1000
@@ -43,7 +44,7 @@ class Payloads:
         try:
             if self.running == self._expected:
                 self._all_here.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(seconds(10)):
                 await self._all_here.wait()
             if number in self._failing:
                 raise SinkError(f"Payload {number} cannot be kept.")

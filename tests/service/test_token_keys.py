@@ -25,6 +25,7 @@ from millpond.service.token_keys import (
     rotate_token_key,
 )
 from millpond.stores.sqlite import SqliteStore
+from millpond.testing.deadlines import seconds
 
 NOW_MS = 1_750_000_000_000
 DAY_MS = 24 * 3600 * 1000
@@ -235,7 +236,7 @@ def test_making_a_key_does_not_hold_the_others_up(
     loop_is_free = threading.Event()
 
     def generate_when_free(*numbers: int) -> Any:
-        assert loop_is_free.wait(20)
+        assert loop_is_free.wait(seconds(20))
         return rsa.generate_private_key(*numbers)
 
     monkeypatch.setattr(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -27,7 +28,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
-from millpond.testing.deadlines import Deadline
+from millpond.testing.deadlines import Deadline, seconds
 
 READY_S_MAX = 30.0
 NODES = 3
@@ -141,7 +142,7 @@ class NatsServer:
 
         async def answers() -> bool:
             async with connected([self.url]) as client:
-                await client.jetstream(timeout=1).account_info()
+                await client.jetstream(timeout=seconds(1)).account_info()
             return True
 
         await until(answers, what=f"JetStream of {self.name} is ready")
@@ -193,7 +194,9 @@ class NatsCluster:
 
         async def leader() -> NatsServer | None:
             async with connected(self.urls) as client:
-                info = await client.jetstream(timeout=1).stream_info(stream_name)
+                info = await client.jetstream(timeout=seconds(1)).stream_info(
+                    stream_name
+                )
             name = info.cluster.leader if info.cluster else None
             return next((each for each in self.servers if each.name == name), None)
 
@@ -217,7 +220,7 @@ async def connected(urls: Sequence[str]) -> AsyncIterator[Client]:
             allow_reconnect=False,
             max_reconnect_attempts=1,
             reconnect_time_wait=0,
-            connect_timeout=1,
+            connect_timeout=math.ceil(seconds(1)),
         )
         yield client
     finally:
@@ -236,7 +239,7 @@ async def create_stream(urls: Sequence[str], name: str, **config: Any) -> None:
 
     async def created() -> bool:
         async with connected(urls) as client:
-            manager = client.jetstream(timeout=5)
+            manager = client.jetstream(timeout=seconds(5))
             await manager.add_stream(StreamConfig(name=name, **settings))
         return True
 
@@ -251,7 +254,7 @@ async def remove_stream(urls: Sequence[str], name: str) -> None:
 async def stream_state(urls: Sequence[str], name: str) -> dict[str, Any]:
     """Ask for the state of a stream as the server tells it."""
     async with connected(urls) as client:
-        answer = await client.request(f"$JS.API.STREAM.INFO.{name}", timeout=2)
+        answer = await client.request(f"$JS.API.STREAM.INFO.{name}", timeout=seconds(2))
     state: dict[str, Any] = json.loads(answer.data)["state"]
     return state
 

@@ -36,6 +36,7 @@ from millpond.sinks.base import (
 from millpond.sinks.embedded import EmbeddedSink
 from millpond.stores.base import NewStreamRecord
 from millpond.stores.sqlite import SqliteStore
+from millpond.testing.deadlines import seconds
 from millpond.testing.fakes import ScriptedSink, scripted_factories
 from millpond.testing.sink_contract import SinkBench, SinkContract
 
@@ -234,7 +235,7 @@ def test_a_sink_that_does_not_close_holds_nobody_up(monkeypatch):
             {"s": "scripted:"}, scripted_factories([], scripted=Stuck())
         )
         await registry.get(Destination("s"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(seconds(5)):
             await registry.aclose()
 
         assert repr(registry) == "<SinkRegistry open: none>"

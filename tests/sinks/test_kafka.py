@@ -35,6 +35,7 @@ from millpond.sinks.kafka_connection import (
     find_topic,
     read_address,
 )
+from millpond.testing.deadlines import seconds
 from millpond.testing.sink_contract import SinkBench, SinkContract, by_key, put_all
 from sinks.kafka_mock import (
     MESSAGE_TOO_LARGE,
@@ -50,7 +51,9 @@ needs_mock = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 
 def sink_of(hosts: str, *, patience_s: float = 20.0) -> KafkaSink:
-    return KafkaSink(read_address(f"kafka://{hosts}/changes"), patience_s=patience_s)
+    return KafkaSink(
+        read_address(f"kafka://{hosts}/changes"), patience_s=seconds(patience_s)
+    )
 
 
 async def read_all(hosts: str, topic: str = "changes") -> list[StreamRecord]:
@@ -59,7 +62,7 @@ async def read_all(hosts: str, topic: str = "changes") -> list[StreamRecord]:
     found: list[StreamRecord] = []
     try:
         await reader.open()
-        while batch := await reader.read(wait_s=1):
+        while batch := await reader.read(wait_s=seconds(1)):
             found += batch
     finally:
         await reader.aclose()
@@ -345,12 +348,12 @@ def test_a_reader_from_the_end_sees_what_comes():
             await reader.open()
             try:
                 assert list(await reader.read(wait_s=0.1)) == []
-                reading = asyncio.create_task(reader.read(wait_s=10))
+                reading = asyncio.create_task(reader.read(wait_s=seconds(10)))
                 await sink.put([StreamRecord("a", b"1")])
                 assert await reading == [StreamRecord("a", b"1")]
                 cluster.stop()
                 with pytest.raises(SinkUnavailableError):
-                    await reader.read(wait_s=3)
+                    await reader.read(wait_s=seconds(3))
             finally:
                 await reader.aclose()
                 await reader.aclose()

@@ -14,6 +14,7 @@ from millpond.sinks import kinesis_reader as reader_module
 from millpond.sinks import load_engine
 from millpond.sinks.kinesis import make_reader, make_sink
 from millpond.sinks.kinesis_reader import KinesisReader
+from millpond.testing.deadlines import seconds
 from sinks.faulty_kinesis import (
     CREDENTIALS,
     THROTTLED,
@@ -173,7 +174,7 @@ def test_iterators_that_expired_are_renewed(kinesis):
     async def scene(reader):
         kinesis.expire_iterators()
         records = await put(kinesis.sink_url, 0, 1)
-        found = list(await reader.read(wait_s=1.0))
+        found = list(await reader.read(wait_s=seconds(1.0)))
         kinesis.expire_iterators()
         found += await read_all(reader)
 

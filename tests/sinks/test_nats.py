@@ -22,6 +22,7 @@ from millpond.errors import (
 from millpond.sinks.base import FailedRecord
 from millpond.sinks.nats import NatsSink, make_reader, make_sink
 from millpond.sinks.nats_connection import read_address
+from millpond.testing.deadlines import seconds
 from millpond.testing.sink_contract import SinkBench, SinkContract, by_key, put_all
 from sinks.nats_servers import (
     WHY_NOT,
@@ -42,7 +43,9 @@ Scene = Callable[[NatsServer], Awaitable[None]]
 
 
 def sink_of(hosts: str, *, patience_s: float = 20.0) -> NatsSink:
-    return NatsSink(read_address(f"nats://{hosts}/changes"), patience_s=patience_s)
+    return NatsSink(
+        read_address(f"nats://{hosts}/changes"), patience_s=seconds(patience_s)
+    )
 
 
 async def read_all(hosts: str, stream_name: str = "changes") -> list[StreamRecord]:
@@ -58,7 +61,7 @@ async def read_all(hosts: str, stream_name: str = "changes") -> list[StreamRecor
 
     try:
         await until(is_open, what="the stream can be read")
-        while batch := await reader.read(wait_s=0.5):
+        while batch := await reader.read(wait_s=seconds(0.5)):
             found += batch
     finally:
         await reader.aclose()
@@ -261,7 +264,7 @@ def test_the_subject_is_named_when_the_stream_has_not_just_one(tmp_path):
         reader = make_reader(url, from_end=False)
         await reader.open()
         try:
-            assert await reader.read(wait_s=5) == [StreamRecord("a", b"1")]
+            assert await reader.read(wait_s=seconds(5)) == [StreamRecord("a", b"1")]
         finally:
             await reader.aclose()
 
@@ -314,7 +317,7 @@ def test_what_the_user_may_not_publish_is_said_at_once(tmp_path):
             with pytest.raises(SinkError, match=r"(?i)violation.*changes"):
                 await sink.put(numbered(3))
 
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < seconds(10)
 
     with_server(tmp_path, scene, extra, "all:all@")
 
@@ -387,7 +390,7 @@ def test_a_put_into_a_server_that_stays_stalled_ends(tmp_path):
                 await sink.put(numbered(400, size=20_000))
             await sink.aclose()
 
-            assert time.monotonic() - started < 15
+            assert time.monotonic() - started < seconds(15)
 
     with_server(tmp_path, scene)
 
@@ -505,14 +508,16 @@ def test_a_reader_from_the_end_sees_what_comes(tmp_path):
             await reader.open()
             try:
                 assert list(await reader.read(wait_s=0.1)) == []
-                reading = asyncio.create_task(reader.read(wait_s=10))
+                reading = asyncio.create_task(reader.read(wait_s=seconds(10)))
                 await sink.put([StreamRecord("a", b"1")])
                 assert await reading == [StreamRecord("a", b"1")]
                 server.kill()
                 server.start()
                 await sink.put([StreamRecord("a", b"2")])
 
-                assert await reader.read(wait_s=10) == [StreamRecord("a", b"2")]
+                assert await reader.read(wait_s=seconds(10)) == [
+                    StreamRecord("a", b"2")
+                ]
             finally:
                 await reader.aclose()
                 await reader.aclose()

@@ -30,6 +30,7 @@ from millpond.stores.postgres.distribution import (
     distribute,
 )
 from millpond.stores.postgres.queries import Queries
+from millpond.testing.deadlines import seconds
 from millpond.testing.postgres import TestPostgres
 from millpond.testing.store_contract.bench import (
     ALICE,
@@ -769,7 +770,7 @@ def test_nodes_hear_each_other(url: str) -> None:
             await other.join(hear, lambda: None)
             for each in messages:
                 store.tell(each)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(seconds(10)):
                 await complete.wait()
 
         assert heard == {"one": [], "two": messages}
@@ -793,7 +794,7 @@ def test_a_listener_whose_connection_broke_is_told(
                 "WHERE datname = current_database() AND query LIKE 'LISTEN%'",
                 url=url,
             )
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(seconds(10)):
                 await missed.wait()
                 while not heard:
                     other.tell(b"again")

@@ -34,6 +34,7 @@ from millpond.stores.sqlite import (
 )
 from millpond.stores.sqlite.database import GROUP_JOBS_MAX, Writer
 from millpond.stores.sqlite.queries import Queries
+from millpond.testing.deadlines import seconds
 from millpond.testing.store_contract.bench import POOL, PREFS, a_pool, put, values_of
 from millpond.testing.store_contract.lifecycle import EVERY_METHOD
 
@@ -106,7 +107,7 @@ class Writing:
         def hold(db: Any) -> None:
             db.set_commit_hook(self._count)
             entered.set()
-            assert self._go.wait(10)
+            assert self._go.wait(seconds(10))
 
         self._held = asyncio.ensure_future(self._store.database.write(hold))
         assert await asyncio.to_thread(entered.wait, 10)
@@ -213,7 +214,7 @@ def test_a_write_that_comes_while_the_store_closes_is_answered(tmp_path: Path) -
             await asyncio.sleep(0.05)  # the other thread waits for the writer now
             late = asyncio.ensure_future(store.put_developer_key(key("late")))
         await closing
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(seconds(2)):
             error = await _error_of(late)
         await store.open()
 
@@ -747,7 +748,7 @@ def test_what_was_acknowledged_survives_a_kill(
         acknowledged = [output.readline() for _ in range(acknowledged_min)]
         process.kill()
         acknowledged += output.readlines()
-    process.wait(timeout=10)
+    process.wait(timeout=seconds(10))
     # The kill may have cut the last line.
     reported = {int(line) for line in acknowledged if line.endswith("\n")}
 

@@ -9,6 +9,7 @@ import pytest
 
 from millpond.errors import SinkError, SinkUnavailableError, StreamGoneError
 from millpond.sinks.base import FailedRecord
+from millpond.testing.deadlines import seconds
 from millpond.workers import delivery, outbox_relay
 from millpond.workers.outbox_relay import OutboxRelay
 
@@ -340,7 +341,7 @@ def test_a_relay_that_is_cancelled_at_once_ends(
     async def test(world: World) -> None:
         await world.write(ONE, "d", "a")
         running = asyncio.create_task(relay_of(world).run())
-        await asyncio.wait({running}, timeout=5)
+        await asyncio.wait({running}, timeout=seconds(5))
 
         assert running.cancelled()
         assert await world.waiting() == 1

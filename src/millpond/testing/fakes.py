@@ -10,6 +10,7 @@ from millpond.core.streaming import StreamRecord
 from millpond.errors import SinkUnavailableError
 from millpond.sinks import SinkFactory
 from millpond.sinks.base import FailedRecord, PutResult, Sink, hold_back_followers
+from millpond.testing.deadlines import seconds
 
 Trouble = Exception | Sequence[FailedRecord] | Callable[[], Awaitable[object]] | None
 
@@ -75,7 +76,7 @@ class ScriptedSink:
 
     async def wait_for(self, count: int, *, timeout_s: float = 10.0) -> None:
         """Wait until so many records have been taken."""
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(seconds(timeout_s)):
             while len(self.taken) < count:
                 self._arrival.clear()
                 await self._arrival.wait()

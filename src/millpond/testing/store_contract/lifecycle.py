@@ -15,6 +15,7 @@ from millpond.core.sync import Changes, DatasetId
 from millpond.errors import StoreError
 from millpond.stores import base
 from millpond.stores.base import NewStreamRecord, Store
+from millpond.testing.deadlines import seconds
 from millpond.testing.store_contract.bench import (
     ALICE,
     BOB,
@@ -242,7 +243,7 @@ class LifecycleContract(StoreBench):
             while not closing.done() and len(late) < 500:
                 late.append(asyncio.ensure_future(write(store, 20 + len(late))))
                 await asyncio.sleep(0)
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(seconds(3)):
                 kept = await asyncio.gather(*early, *late)
             await closing
             await store.open()
