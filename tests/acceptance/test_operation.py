@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ipaddress
 import json
 import os
 import resource
@@ -17,15 +16,10 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from urllib.request import urlopen
 
 import pytest
 from botocore.exceptions import BotoCoreError, SSLError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from acceptance.kinds import embedded_only
 from acceptance.raw_http import RawClient, Request, Scope, read_answer
@@ -37,6 +31,7 @@ from acceptance.sync_client import (
     refused,
     replace,
 )
+from certificates import make_certificate
 from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
@@ -389,31 +384,7 @@ class TestStarting:
 
 def test_tls(start_server, tmp_path):
     """With a certificate the server speaks HTTPS, and clients that trust it get in."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain, key_file = tmp_path / "chain.pem", tmp_path / "key.pem"
-    chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-
+    chain, key_file = make_certificate(tmp_path)
     server = start_server(
         settings={"tls_certificate": str(chain), "tls_key": str(key_file)}
     )

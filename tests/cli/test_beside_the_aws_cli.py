@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import millpond
-from cli.certificates import make_certificate
+from certificates import make_certificate
 from cli.stub import Stub
 from millpond.cli.api.configuration import Configuration
 from millpond.cli.api.retries import Policy

@@ -11,7 +11,7 @@ from email.utils import formatdate
 
 import pytest
 
-from cli.certificates import make_certificate
+from certificates import make_certificate
 from cli.stub import Stub
 from millpond.testing.server import RunningServer, wait_until
 

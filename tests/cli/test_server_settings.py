@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.certificates import make_certificate
+from certificates import make_certificate
 from millpond.settings import Settings, load, table
 
 SECRET = "0123456789abcdef" * 4

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from certificates import make_certificate
 from hooks.hook_server import Answer, HookServer, Received
-from login_providers.provider import Provider, make_certificate
+from login_providers.provider import Provider
 from millpond.errors import HookError, HookThrottledError, HookTimeoutError
 from millpond.hooks.http import HttpHook, is_private
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import ssl
 import threading
@@ -13,11 +11,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from login_providers.signing import public_jwk
 from millpond.testing.deadlines import seconds
@@ -40,17 +33,17 @@ class Answer:
 class Provider:
     """A provider with one key, `one`, until a test says otherwise."""
 
-    def __init__(self, certificate: Path | None = None) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
         """
         Args:
-            certificate: PEM with certificate and key; then it speaks TLS.
+            certificate: files of a certificate and its key; then it speaks TLS.
         """
         self.answers: dict[str, Answer] = {}
         self.requests: Counter[str] = Counter()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         if certificate is not None:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(certificate)
+            tls.load_cert_chain(*certificate)
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -93,39 +86,6 @@ class Provider:
 def json_key(key_id: str) -> dict[str, Any]:
     """Describe the key of an id as it is published."""
     return public_jwk("ES256", key_id)
-
-
-def make_certificate(folder: Path) -> Path:
-    """Make a certificate for localhost that nobody trusts unless told to."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = [
-        x509.DNSName("localhost"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-    ]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "certificate.pem"
-    file.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return file
 
 
 def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
+from certificates import make_certificate
 from login_providers.conftest import Clock
 from login_providers.provider import (
     DISCOVERY,
@@ -19,7 +20,6 @@ from login_providers.provider import (
     Answer,
     Provider,
     json_key,
-    make_certificate,
 )
 from login_providers.signing import NOW_S, claims, sign
 from millpond.core.login_tokens import read_token, verify_token
@@ -114,7 +114,7 @@ def test_a_provider_is_found_by_its_name(
     provider = Provider(certificate)
     try:
         assert "CERTIFICATE_VERIFY_FAILED" in refused(ProviderKeys({}), provider)
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
         assert find(ProviderKeys({}), provider, "one") == ["one"]
         provider.describe(jwks_uri=f"http://{provider.name}{KEYS}")
         assert "not https" in refused(ProviderKeys({}), provider)

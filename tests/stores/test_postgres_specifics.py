@@ -15,7 +15,6 @@ import pytest
 from millpond.core.bulk_publish import BulkPublishRun, Slice
 from millpond.core.sync import DatasetId, DatasetState
 from millpond.errors import (
-    LeaseLostError,
     StoreError,
     StoreUnavailableError,
     StoreVersionError,
@@ -45,6 +44,7 @@ from millpond.testing.store_contract.bench import (
     values_of,
 )
 from millpond.testing.store_contract.lifecycle import EVERY_METHOD
+from stores.broken_driver import Breaker, break_each_statement
 
 PACKAGE = resources.files("millpond.stores.postgres")
 QUERY_FILES = sorted(
@@ -103,31 +103,6 @@ def empty_url(postgres: TestPostgres) -> Any:
 # --- A driver that fails --------------------------------------------------------------
 
 
-class Breaker:
-    """Makes statements of the driver fail, from the n-th one on."""
-
-    def __init__(self) -> None:
-        self._error: type[BaseException] | None = None
-        self._left = self._times = 0
-        self.struck = False
-
-    def arm(self, error: type[BaseException], *, after: int, times: int = 1000) -> None:
-        self._error, self._left, self.struck = error, after, False
-        self._times = times
-
-    def disarm(self) -> None:
-        self._error = None
-
-    def strike(self, sql: str) -> None:
-        if self._error is None or sql == "ROLLBACK":
-            return
-        self._left -= 1
-        if self._left < 0 and self._times > 0:
-            self.struck = True
-            self._times -= 1
-            raise self._error("broken on purpose")
-
-
 @pytest.fixture
 def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
     """Put a driver in place that can be broken."""
@@ -136,7 +111,7 @@ def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
 
     def breaking(whole: Any) -> Any:
         async def call(self: Any, sql: str, *args: Any, **options: Any) -> Any:
-            breaker.strike(sql)
+            breaker.strike(spared=sql == "ROLLBACK")
             return await whole(self, sql, *args, **options)
 
         return call
@@ -146,14 +121,6 @@ def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
         monkeypatch.setattr(connection, name, breaking(whole), raising=False)
     monkeypatch.setattr(database, "RUNS_MAX", 3)
     return breaker
-
-
-async def _error_of(call: Awaitable[Any]) -> BaseException | None:
-    try:
-        await call
-    except (Exception, asyncio.CancelledError) as error:
-        return error
-    return None
 
 
 @pytest.mark.parametrize("method", EVERY_METHOD)
@@ -166,27 +133,7 @@ def test_driver_errors_are_translated(url: str, breaker: Breaker, method: str) -
     ]
 
     async def scene(store: PostgresStore) -> None:
-        await put(store, PREFS, {"k": "v"}, event=b"x")
-        await store.create_stream("changes", shard_count=1, now_ms=1)
-        for after, error in plan:
-            breaker.arm(error, after=after)
-            caught = await _error_of(call(store))
-            breaker.disarm()
-            if isinstance(caught, StoreError):
-                unavailable = isinstance(caught, StoreUnavailableError)
-                assert unavailable is issubclass(error, WORTH_A_REPEAT), error
-                assert caught.retryable is unavailable
-                assert isinstance(caught.__cause__, error)
-                assert caught.op
-            elif isinstance(caught, LeaseLostError):
-                pass  # the method's own word; it would say it again
-            else:
-                assert caught is None
-                assert not breaker.struck, f"{error} after {after} was swallowed"
-            await store.ping()
-            assert await values_of(store, PREFS) == {"k": "v"}
-            if after > 0 and not breaker.struck:
-                return
+        await break_each_statement(store, call, breaker, plan, WORTH_A_REPEAT)
 
     play(url, scene)
 

@@ -19,7 +19,6 @@ import apsw.ext
 import pytest
 
 from millpond.errors import (
-    LeaseLostError,
     StoreError,
     StoreUnavailableError,
     StoreVersionError,
@@ -37,6 +36,7 @@ from millpond.stores.sqlite.queries import Queries
 from millpond.testing.deadlines import seconds
 from millpond.testing.store_contract.bench import POOL, PREFS, a_pool, put, values_of
 from millpond.testing.store_contract.lifecycle import EVERY_METHOD
+from stores.broken_driver import Breaker, break_each_statement, error_of
 
 PACKAGE = resources.files("millpond.stores.sqlite")
 WORTH_A_REPEAT = (
@@ -215,7 +215,7 @@ def test_a_write_that_comes_while_the_store_closes_is_answered(tmp_path: Path) -
             late = asyncio.ensure_future(store.put_developer_key(key("late")))
         await closing
         async with asyncio.timeout(seconds(2)):
-            error = await _error_of(late)
+            error = await error_of(late)
         await store.open()
 
         assert error is None or isinstance(error, StoreError)
@@ -277,44 +277,23 @@ def test_closing_copies_the_log_back(tmp_path: Path) -> None:
 # --- A driver that fails --------------------------------------------------------------
 
 
-class Breaker:
-    """Makes statements of the driver fail, from the n-th one on."""
-
-    def __init__(self) -> None:
-        self._error: type[apsw.Error] | None = None
-        self._left = 0
-        self.struck = False
-
-    def arm(self, error: type[apsw.Error], *, after: int) -> None:
-        self._error, self._left, self.struck = error, after, False
-
-    def disarm(self) -> None:
-        self._error = None
-
-    def strike(self, sql: str, *, readonly: bool) -> None:
-        # SQLite always lets go of a transaction, whatever it says about it.
-        if self._error is None or sql.startswith("ROLLBACK"):
-            return
-        if readonly and sql == "COMMIT":
-            return
-        self._left -= 1
-        if self._left < 0:
-            self.struck = True
-            raise self._error("broken on purpose")
-
-
 @pytest.fixture
 def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
     """Put a driver in place that can be broken."""
     breaker = Breaker()
 
+    def strike(sql: str, *, readonly: bool) -> None:
+        # SQLite always lets go of a transaction, whatever it says about it.
+        ended = sql.startswith("ROLLBACK") or (readonly and sql == "COMMIT")
+        breaker.strike(spared=ended)
+
     class Cursor(apsw.Cursor):
         def execute(self, sql: str, *args: Any, **options: Any) -> Any:  # type: ignore[override]
-            breaker.strike(sql, readonly=self.connection.readonly("main"))
+            strike(sql, readonly=self.connection.readonly("main"))
             return super().execute(sql, *args, **options)
 
         def executemany(self, sql: str, *args: Any, **options: Any) -> Any:  # type: ignore[override]
-            breaker.strike(sql, readonly=False)
+            strike(sql, readonly=False)
             return super().executemany(sql, *args, **options)
 
     class Connection(apsw.Connection):
@@ -340,14 +319,6 @@ def test_every_error_of_the_driver_has_the_base_we_catch() -> None:
     assert {each.__name__ for each in DRIVER_ERRORS} == errors
 
 
-async def _error_of(call: Awaitable[Any]) -> BaseException | None:
-    try:
-        await call
-    except (Exception, asyncio.CancelledError) as error:
-        return error
-    return None
-
-
 @pytest.mark.parametrize("method", EVERY_METHOD)
 def test_driver_errors_are_translated(
     tmp_path: Path, breaker: Breaker, method: str
@@ -362,27 +333,7 @@ def test_driver_errors_are_translated(
     ]
 
     async def scene(store: SqliteStore) -> None:
-        await put(store, PREFS, {"k": "v"}, event=b"x")
-        await store.create_stream("changes", shard_count=1, now_ms=1)
-        for after, error in plan:
-            breaker.arm(error, after=after)
-            caught = await _error_of(call(store))
-            breaker.disarm()
-            if isinstance(caught, StoreError):
-                unavailable = isinstance(caught, StoreUnavailableError)
-                assert unavailable is issubclass(error, WORTH_A_REPEAT), error
-                assert caught.retryable is unavailable
-                assert isinstance(caught.__cause__, error)
-                assert caught.op
-            elif isinstance(caught, LeaseLostError):
-                pass  # the method's own word; it would say it again
-            else:
-                assert caught is None
-                assert not breaker.struck, f"{error} after {after} was swallowed"
-            await store.ping()
-            assert await values_of(store, PREFS) == {"k": "v"}
-            if after > 0 and not breaker.struck:
-                return
+        await break_each_statement(store, call, breaker, plan, WORTH_A_REPEAT)
         await store.put_developer_key(key("after"))
 
     play(tmp_path, scene)
@@ -464,7 +415,7 @@ def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
                     for name in (f"{group}.{n}" for n in range(4))
                 }
             for name, task in tasks.items():
-                error = await _error_of(task)
+                error = await error_of(task)
                 if error is None:
                     kept.add(name)
                     continue
