@@ -64,7 +64,8 @@ MAY_KNOW: dict[str, set[str]] = {
 MAY_KNOW_EVERYTHING = {
     *("server", "testing"),
     *("cli.administration", "cli.dataset", "cli.dataset_tables"),
-    *("cli.demo", "cli.hook_secret", "cli.identity", "cli.key"),
+    *("cli.demo", "cli.hook_secret", "cli.identity"),
+    *("cli.identity_choice", "cli.identity_erasure", "cli.key"),
     *("cli.migrate", "cli.outbox", "cli.pool", "cli.serve", "cli.store"),
     "cli.settings",
     *("cli.store_progress", "cli.stream", "cli.stream_reader"),

@@ -725,6 +725,24 @@ def test_nodes_hear_each_other(url: str) -> None:
     play(url, scene)
 
 
+@pytest.mark.parametrize("steps", range(4))
+def test_what_a_node_says_last_is_heard(url: str, steps: int) -> None:
+    """It is told before the node is gone, wherever the telling was cut off."""
+    heard = asyncio.Event()
+
+    async def scene(store: PostgresStore) -> None:
+        await store.join(lambda message: heard.set(), lambda: None)
+        async with opened(url) as other:
+            await other.join(lambda message: None, lambda: None)
+            other.tell(b"the last words")
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await heard.wait()
+
+    play(url, scene)
+
+
 def test_a_listener_whose_connection_broke_is_told(
     postgres: TestPostgres, url: str
 ) -> None:

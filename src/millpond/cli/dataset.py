@@ -20,7 +20,7 @@ from millpond.cli.dataset_tables import (
     records_of_limit,
     state_document,
 )
-from millpond.cli.identity import chosen_identity
+from millpond.cli.identity_choice import chosen_identity
 from millpond.cli.tables import (
     Cell,
     Column,

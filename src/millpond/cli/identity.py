@@ -1,4 +1,4 @@
-"""`millpond identity find|show`: identities, whom they belong to and what they hold."""
+"""`millpond identity find|show|export|delete`: who there is, and what they hold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from millpond.cli import paging
+from millpond.cli import confirming, paging
 from millpond.cli.administration import (
     CommandError,
     add_pool_option,
@@ -15,6 +15,9 @@ from millpond.cli.administration import (
     show,
 )
 from millpond.cli.dataset_tables import dataset_document, dataset_row, print_datasets
+from millpond.cli.identity_choice import chosen_identity, chosen_pool
+from millpond.cli.identity_erasure import delete, export
+from millpond.cli.serve import add_settings_options
 from millpond.cli.tables import (
     Cell,
     Column,
@@ -28,7 +31,7 @@ from millpond.settings import Settings
 
 if TYPE_CHECKING:
     from millpond.core.identities import Identity
-    from millpond.service.looking.identities import IdentityDetails, IdentityPlace
+    from millpond.service.looking.identities import IdentityDetails
     from millpond.service.looking.pages import Page
     from millpond.stores.base import RegisteredDevice, Store
 
@@ -53,15 +56,16 @@ _TOKEN_END = 8  # characters of a push token, to tell it from others
 
 def main(argv: list[str]) -> int:
     """Run `millpond identity`."""
-    return run(make_parser(), argv, {"find": _find, "show": _show})
+    commands = {"find": _find, "show": _show, "export": export, "delete": delete}
+    return run(make_parser(), argv, commands)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="millpond identity",
-        description="Find identities and see what they hold. An id may be given by its "
-        "beginning, with or without its region.",
+        description="Find identities, see what they hold, hand it out, or delete it. "
+        "An id may be given by its beginning, with or without its region.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -75,8 +79,20 @@ def make_parser() -> argparse.ArgumentParser:
     showing.add_argument(
         "identity_id", metavar="IDENTITY_ID", help="its id; the beginning will do"
     )
-    add_pool_option(find, showing)
-    add_store_options(find, showing)
+    exporting = commands.add_parser(
+        "export", help="print everything that is kept of an identity, as JSON"
+    )
+    exporting.add_argument(
+        "identity_id", metavar="IDENTITY_ID", help="its id; the beginning will do"
+    )
+    deleting = commands.add_parser(
+        "delete", help="delete an identity with its data, logins and devices"
+    )
+    deleting.add_argument("identity_id", metavar="IDENTITY_ID", help="its id, whole")
+    confirming.add_yes_option(deleting)
+    add_pool_option(find, showing, exporting)
+    add_store_options(find, showing, deleting)
+    add_settings_options(exporting)
     return parser
 
 
@@ -183,29 +199,6 @@ async def _only_pool(store: Store, kind: str) -> str:
             "--identity-pool-id (`millpond pool list` shows them)."
         )
     return pool
-
-
-async def chosen_pool(
-    store: Store, settings: Settings, options: argparse.Namespace
-) -> str | None:
-    """Find the pool that the option names; None when it names none."""
-    from millpond.service.looking.pools import resolve_pool
-
-    if options.identity_pool_id is None:
-        return None
-    return await resolve_pool(store, options.identity_pool_id, region=settings.region)
-
-
-async def chosen_identity(
-    store: Store, settings: Settings, options: argparse.Namespace
-) -> IdentityPlace:
-    """Find the identity that the command line names."""
-    from millpond.service.looking.identities import resolve_identity
-
-    pool = await chosen_pool(store, settings, options)
-    return await resolve_identity(
-        store, pool, options.identity_id, region=settings.region
-    )
 
 
 def _document(identity: Identity) -> dict[str, Any]:

@@ -220,6 +220,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         for each in (
             housekeeping.watch_keys("key watch", keys),
             housekeeping.watch_keys("token key watch", context.token_keys),
+            housekeeping.watch_deletions(context),
             housekeeping.save_sync_sessions(context),
             housekeeping.purge(context),
             housekeeping.take_census(context, metrics),

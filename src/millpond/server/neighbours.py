@@ -14,7 +14,7 @@ import msgspec
 
 from millpond.core.sync import DatasetId, DatasetState
 from millpond.service.context import Context, Signal
-from millpond.stores.base import Neighbours
+from millpond.stores.base import Neighbours, Store
 
 
 class _Changed(msgspec.Struct, frozen=True, tag="changed"):
@@ -67,6 +67,20 @@ async def join(context: Context) -> None:
             signal.hear()
 
     await store.join(hear, missed)
+
+
+async def delete_identity(store: Store, identity_id: str, *, now_ms: int) -> bool:
+    """
+    Delete an identity from outside of any server, and let servers end its listeners.
+
+    Those of a database are told; the one of an embedded store notices by itself.
+    """
+    if isinstance(store, Neighbours):
+        await store.join(lambda message: None, lambda: None)
+    deleted = await store.delete_identity(identity_id, now_ms=now_ms)
+    if isinstance(store, Neighbours):
+        store.tell(_encode(_Ended(identity_id)))
+    return deleted
 
 
 def _signals(context: Context) -> Mapping[str, Signal]:

@@ -169,6 +169,10 @@ class Changes:
                 for listener in listeners:
                     listener.end()
 
+    def listened_to(self) -> list[tuple[str, str]]:
+        """List whom anybody listens to: the ids of the pool and of the identity."""
+        return list(self._listeners)
+
     def end_all(self) -> None:
         """End every listener, so that it comes back and is told what it missed."""
         for listeners in self._listeners.values():

@@ -13,6 +13,7 @@ between is told of all of them again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -152,6 +153,18 @@ async def get_live_updates(
         updates.close()
         raise
     return updates
+
+
+async def end_deleted(context: Context) -> None:
+    """
+    End the listeners of identities that are not there, as when another process has
+    deleted them. Whoever listened to data without an identity comes back.
+    """
+    for pool_id, identity_id in context.changes.listened_to():
+        identity = await context.store.find_identity(identity_id)
+        if identity is None or identity.identity_pool_id != pool_id:
+            context.changes.end(identity_id)
+        await asyncio.sleep(0)  # there may be thousands; requests go in between
 
 
 def _expires_ms(context: Context, caller: Caller) -> int:

@@ -807,6 +807,18 @@ class Neighbours(Protocol):
         ...
 
 
+@runtime_checkable
+class SharedFiles(Protocol):
+    """
+    A store in files that another process may write to, which does not tell: the
+    commands of an administrator, beside the server.
+    """
+
+    async def was_written_elsewhere(self) -> bool:
+        """Say whether another process has written since this was asked before."""
+        ...
+
+
 class Store(
     DeveloperKeyStore,
     TokenKeyStore,

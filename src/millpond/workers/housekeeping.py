@@ -11,10 +11,12 @@ from prometheus_client import Gauge
 
 from millpond.metrics import Metrics
 from millpond.service.context import Context
-from millpond.stores.base import CensusPlace, Counted
+from millpond.service.live import end_deleted
+from millpond.stores.base import CensusPlace, Counted, SharedFiles
 from millpond.workers.loop import run_steps
 
 KEYS_PAUSE_S: Final = 0.4  # a deleted key ends within a second
+DELETIONS_PAUSE_S: Final = 0.4
 SESSIONS_PAUSE_S: Final = 1.0
 PURGE_PAUSE_S: Final = 10.0
 PURGE_ROWS_MAX: Final = 1000  # per transaction, so that writers hardly wait
@@ -40,6 +42,30 @@ async def watch_keys(name: str, keys: Ring) -> None:
         return False
 
     await run_steps(name, step, pause_s=KEYS_PAUSE_S)
+
+
+async def watch_deletions(context: Context) -> None:
+    """
+    End the listeners of identities that another process deletes, until cancelled; of a
+    store that several servers share, they tell each other.
+    """
+    store = context.store
+    if not isinstance(store, SharedFiles):
+        return
+
+    asked = False
+
+    async def step() -> bool:
+        nonlocal asked
+        # The first time, too, though nobody listens: what counts is what comes then.
+        if context.changes.count or not asked:
+            written = await store.was_written_elsewhere()
+            asked = True
+            if written:
+                await end_deleted(context)
+        return False
+
+    await run_steps("deletion watch", step, pause_s=DELETIONS_PAUSE_S)
 
 
 async def save_sync_sessions(context: Context) -> None:

@@ -112,6 +112,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
                 }
             ),
             "show": Command(_OF_POOL),
+            "export": Command({**_SETTINGS, "--identity-pool-id": TEXT}),
+            "delete": Command({**_STORE, "--yes": FLAG}),
         }
     ),
     "dataset": Command(

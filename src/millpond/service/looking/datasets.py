@@ -71,8 +71,10 @@ async def describe_dataset(
     def select(state: DatasetState | None) -> RecordRange | None:
         if state is None:
             return None
+        # From the count of the position on: what is before it is not looked at again.
+        first = 0 if after is None else after.sync_count - 1
         return RecordRange(
-            after=0, up_to=state.sync_count, position=after, limit=limit + 1
+            after=first, up_to=state.sync_count, position=after, limit=limit + 1
         )
 
     page = await store.read_records(dataset_id, select)

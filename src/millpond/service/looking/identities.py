@@ -188,11 +188,7 @@ async def _find_place(
     identity = await store.find_identity(identity_id)
     if identity is not None and identity_pool_id in (None, identity.identity_pool_id):
         return IdentityPlace(identity.identity_pool_id, identity_id)
-    pools = []
-    async for pool in _pools(store, identity_pool_id):
-        name = pool.identity_pool_id
-        if await store.find_identity_usage(name, identity_id) is not None:
-            pools.append(name)
+    pools = await list_pools_with_data(store, identity_id, identity_pool_id)
     if len(pools) > 1:
         names = ", ".join(pools)
         raise AmbiguousError(
@@ -200,6 +196,18 @@ async def _find_place(
             f"them: {names}."
         )
     return IdentityPlace(pools[0], identity_id) if pools else None
+
+
+async def list_pools_with_data(
+    store: Store, identity_id: str, identity_pool_id: str | None = None
+) -> list[str]:
+    """Find the pools, or this one, in which there are or were datasets under an id."""
+    return [
+        pool.identity_pool_id
+        async for pool in _pools(store, identity_pool_id)
+        if await store.find_identity_usage(pool.identity_pool_id, identity_id)
+        is not None
+    ]
 
 
 async def describe_identity(

@@ -181,6 +181,10 @@ class Nodes:
             taken, self._waiting = [*self._waiting], {}
             try:
                 await self._notify(taken)
+            except asyncio.CancelledError:
+                # Perhaps not told yet; `leave` tells it, once more if need be.
+                self._waiting = {**dict.fromkeys(taken), **self._waiting}
+                raise
             except StoreError as error:
                 _log.warning("node.not_told", error=str(error))
                 self._waiting = {_MISSED: None, **self._waiting}

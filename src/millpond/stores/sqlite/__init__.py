@@ -58,6 +58,7 @@ class SqliteStore(
             schema="streams",
             page_bytes=STREAMS_PAGE_BYTES,
         )
+        self._known_version: int | None = None
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self.database!r}>"
@@ -78,6 +79,11 @@ class SqliteStore(
         for database in (self.database, self.streams_database):
             with database.reading("ping") as cursor:
                 cursor.execute("SELECT 1").fetchall()
+
+    async def was_written_elsewhere(self) -> bool:
+        version = await self.database.find_foreign_version()
+        before, self._known_version = self._known_version, version
+        return before not in (None, version)
 
     async def purge(self, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:
         dropped = await self.database.write(

@@ -153,6 +153,16 @@ class Database:
             self._tasks.put(_Task(job, future, loop))
         return await future
 
+    async def find_foreign_version(self) -> int:
+        """Give a number that is another one when another process has written."""
+
+        def job(db: Writer) -> int:
+            # On the writer, for which all that this process writes is its own.
+            ((version,),) = db.execute("PRAGMA data_version").fetchall()
+            return int(version)
+
+        return await self.write(job)
+
     def reading(self, op: str) -> _Moment:
         """Read on the event loop's own connection, as of one moment. Keep it short."""
         if self._thread is None or self._reader is None:

@@ -1,0 +1,48 @@
+"""Asking before something is done that cannot be undone."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from millpond.errors import MillpondError
+
+
+class NotConfirmedError(MillpondError):
+    """Nobody has said that it is to be done."""
+
+
+def add_yes_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that answers the question beforehand."""
+    parser.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def ask_for(word: str, *, what: str, yes: bool) -> None:
+    """
+    Let a person type a word before something is done.
+
+    Args:
+        what: is done, as in "delete it".
+        yes: it was said on the command line already.
+    Raises:
+        NotConfirmedError: another word was typed, or there is nobody to ask.
+    """
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise NotConfirmedError(f"nobody can be asked here; --yes says to {what}.")
+    sys.stdout.flush()
+    sys.stderr.write(f"To {what}, type {word}\n> ")
+    sys.stderr.flush()
+    if _read_line().strip().lower() != word.lower():
+        raise NotConfirmedError("that is something else; nothing was done.")
+
+
+def _read_line() -> str:
+    # asyncio would keep Ctrl-C until the line was read.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
