@@ -48,6 +48,7 @@ ours (store, sink, hook, settings). It never reaches the wire as itself.
     |-- AwsError                 an AWS API refuses a call, or does not answer
     |-- SettingsError            a setting cannot be read or is out of bounds
     |-- StoreError               op, hint, retryable
+    |   |-- NoStoreError         there is no store where one was looked for
     |   |-- StoreInUseError      another server holds the embedded store
     |   |-- StoreUnavailableError  busy, full or gone for now (retryable)
     |   `-- StoreVersionError    the schema is newer than this program
@@ -331,6 +332,10 @@ class _HintedError(MillpondError):
 
 class StoreError(_HintedError):
     """The store failed in a way that a repeat does not mend."""
+
+
+class NoStoreError(StoreError):
+    """There is no store where one was looked for, or servers use another one."""
 
 
 class StoreInUseError(StoreError):

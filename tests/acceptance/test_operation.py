@@ -460,7 +460,9 @@ class TestKeys:
 
     def test_first_key_comes_from_the_command(self, tmp_path):
         """A key made before the first start takes the place of the first key."""
-        key = self.create(["--data", tmp_path / "data"])
+        place = ["--data", tmp_path / "data"]
+        assert millpond("store", "create", *place).returncode == 0
+        key = self.create(place)
 
         with RunningServer(tmp_path / "data") as server:
             assert server.access_key_id == ""

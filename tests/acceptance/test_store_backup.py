@@ -137,11 +137,12 @@ def told(kinesis: Any) -> set[tuple[str, int]]:
 def data(tmp_path: Path) -> Path:
     """A data folder with a developer key."""
     folder = tmp_path / "data"
-    subprocess.run(
-        [sys.executable, "-m", "millpond", "key", "create", "--data", str(folder)],
-        check=True,
-        capture_output=True,
-    )
+    for words in (("store", "create"), ("key", "create")):
+        subprocess.run(
+            [sys.executable, "-m", "millpond", *words, "--data", str(folder)],
+            check=True,
+            capture_output=True,
+        )
     return folder
 
 

@@ -13,6 +13,7 @@ POOL = "eu-west-1:0f0e0d0c-0b0a-4908-8706-050403020100"
 @pytest.fixture
 def adopt(run, home):
     """Run `millpond pool adopt` on a store of its own."""
+    run("store", "create", "--data", str(home / "data"))
 
     def run_command(*words: str) -> Any:
         return run("pool", "adopt", *words, "--data", str(home / "data"))

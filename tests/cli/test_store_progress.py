@@ -70,7 +70,7 @@ def test_ctrl_c_leaves_a_backup_that_is_known_as_torn(
     """On a terminal, in the middle of a file: exit status 130 and what to do."""
     data, target = tmp_path / "data", tmp_path / "backup"
     subprocess.run(
-        [sys.executable, "-m", "millpond", "key", "create", "--data", str(data)],
+        [sys.executable, "-m", "millpond", "store", "create", "--data", str(data)],
         check=True,
         capture_output=True,
     )

@@ -30,6 +30,7 @@ SECRET_URL = "file:///nowhere/backups?rotate_s=77"
 @pytest.fixture
 def stream(run, home):
     """Run `millpond stream` on a store of its own."""
+    run("store", "create", "--data", str(home / "data"))
 
     def run_command(*words: str) -> Any:
         return run("stream", *words, "--data", str(home / "data"))

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from millpond.cli.serve import add_settings_options, load_settings
+from millpond.cli.serve import add_settings_options, read_settings
 from millpond.cli.tables import iso as iso
 from millpond.cli.tables import plain as plain
-from millpond.errors import MillpondError
-from millpond.settings import Settings
+from millpond.errors import MillpondError, NoStoreError
+from millpond.settings import Reading, Settings, refuse
 
 Command = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 
@@ -28,11 +28,67 @@ def run(
     """Parse a command line, run the command that it names, and return its status."""
     options = parser.parse_args(argv)
     try:
-        settings = load_settings(options)
-        return asyncio.run(_await(commands[options.command](settings, options)))
+        reading = read_settings(options)
+        refuse(reading.problems)
+        options.origins = reading.origins
+        command = commands[options.command](reading.settings, options)
+        return asyncio.run(_await(command))
+    except NoStoreError as error:
+        print(f"{parser.prog}: {error} {_where_from(reading)}", file=sys.stderr)
+        return 1
     except MillpondError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
+
+
+def _where_from(reading: Reading) -> str:
+    """Say who named the place where a store was looked for, and how to name another."""
+    origin = reading.origins.get("store" if reading.settings.store else "data")
+    named = f"That place is named by {origin}" if origin else "No place was named"
+    return (
+        f"{named}; --data, --store and --settings name another. A server makes a store "
+        "when it starts, and so does 'millpond store create'."
+    )
+
+
+def check_place(settings: Settings, options: argparse.Namespace) -> None:
+    """
+    Refuse to make something in a store that was not named, beside a server of another.
+
+    Raises:
+        CommandError: a server answers where one is with these settings, and it is not
+            the one of this folder; what is made here it would not know.
+    """
+    from millpond.server import lock
+    from millpond.stores.sqlite import FILE_NAME
+
+    if "data" in options.origins or settings.store:
+        return
+    if not (settings.data / FILE_NAME).exists():
+        return  # that is told when the store is opened
+    holder = lock.find_holder(settings.data)
+    if (holder is None or not holder.is_held) and _answers(settings):
+        raise CommandError(
+            f"a server answers at {settings.host} port {settings.port}, and its store "
+            f"is not in '{settings.data.absolute()}': it would not know what is made "
+            "here. Name the right place with --data, --store or --settings."
+        )
+
+
+def _answers(settings: Settings) -> bool:
+    """Say whether a server of ours is where one would listen with these settings."""
+    import http.client
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    connection = http.client.HTTPConnection(host, settings.port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        return answer.status == http.client.OK and answer.read(4) == b"ok\n"
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 async def _await(command: Awaitable[int]) -> int:

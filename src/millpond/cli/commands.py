@@ -82,7 +82,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         DATA, "bulk_publish", "Publish everything to the stream, and see how it goes."
     ),
     "store": Command(
-        MOVE, "store", "Copy everything to another store, or back a store up."
+        MOVE, "store", "Make a store, copy all to another one, or back it up."
     ),
     "migrate": Command(
         MOVE, "migrate", "Bring a store's schema up to date, or spread it over servers."

@@ -87,7 +87,7 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.looking.datasets import list_datasets
 
     after = paging.start(options, str)
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         place = await chosen_identity(store, settings, options)
         page = await list_datasets(
             store,
@@ -117,7 +117,7 @@ async def _show(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.looking.datasets import RecordPosition, describe_dataset
 
     after = paging.start(options, RecordPosition)
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         place = await chosen_identity(store, settings, options)
         details = await describe_dataset(
             store,

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from millpond.cli.serve import add_settings_options, load_settings
-from millpond.errors import MillpondError
+from millpond.cli.administration import run
+from millpond.cli.serve import add_settings_options
+from millpond.settings import Settings
 
 
 def main(argv: list[str]) -> int:
     """Run `millpond hook-secret`."""
-    options = make_parser().parse_args(argv)
-    from millpond.server import app, stores
-
-    try:
-        settings = load_settings(options)
-        stores.prepare_data_folder(settings)
-        print(app.hook_secret(settings))
-    except MillpondError as error:
-        print(f"millpond hook-secret: {error}", file=sys.stderr)
-        return 1
-    return 0
+    # There is one thing to do; the other commands choose by a word.
+    return run(make_parser(), argv, {"print": _print})
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -32,5 +23,13 @@ def make_parser() -> argparse.ArgumentParser:
         "sent: the setting hook_secret, or what is made from the master secret.",
         allow_abbrev=False,
     )
+    parser.set_defaults(command="print")
     add_settings_options(parser)
     return parser
+
+
+async def _print(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server.sealers import hook_secret
+
+    print(hook_secret(settings, make=False))
+    return 0

@@ -135,7 +135,7 @@ async def _find(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
 
     _check_find(options)
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         pool = await chosen_pool(store, settings, options)
         found, token = await _found(store, settings, options, pool)
     if options.output == "json":
@@ -234,7 +234,7 @@ async def _show(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.looking.identities import describe_identity
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         place = await chosen_identity(store, settings, options)
         details = await describe_identity(store, place, limit=_SHOWN_MAX)
     if options.output == "json":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from millpond.cli.administration import (
     CommandError,
     add_store_options,
+    check_place,
     iso,
     run,
     show,
@@ -36,6 +38,9 @@ def make_parser() -> argparse.ArgumentParser:
     delete.add_argument(
         "access_key_id", metavar="ACCESS_KEY_ID", help="its access key id"
     )
+    delete.add_argument(
+        "--yes", action="store_true", help="delete it without asking, even the last one"
+    )
     add_store_options(create, listing, delete)
     return parser
 
@@ -43,14 +48,15 @@ def make_parser() -> argparse.ArgumentParser:
 async def _create(settings: Settings, options: argparse.Namespace) -> int:
     import secrets
 
-    from millpond.server import app, stores
+    from millpond.server import sealers, stores
     from millpond.service.context import system_now_ms
     from millpond.service.developer_keys import create_developer_key
 
-    async with stores.open_store(settings) as store:
+    check_place(settings, options)
+    async with stores.open_existing(settings, seals=True) as store:
         key = await create_developer_key(
             store,
-            app.make_sealer(settings),
+            sealers.make_sealer(settings),
             name=options.name,
             now_ms=system_now_ms(),
             random_bytes=secrets.token_bytes,
@@ -59,14 +65,28 @@ async def _create(settings: Settings, options: argparse.Namespace) -> int:
         "AccessKeyId": key.access_key_id,
         "SecretAccessKey": key.secret_access_key,
     }
-    show(options, shown, [f"{name}: {value}" for name, value in shown.items()])
+    lines = [f"{name}: {value}" for name, value in shown.items()]
+    show(options, shown, [*lines, _who_honours(settings)])
     return 0
+
+
+def _who_honours(settings: Settings) -> str:
+    """Say where a key is good: somebody may have meant another server."""
+    from millpond.server import lock, stores
+
+    if settings.store:
+        return f"Every server with its {stores.place_of(settings)} honours it."
+    holder = lock.find_holder(settings.data)
+    folder = settings.data.absolute()
+    if holder is not None and holder.is_held:
+        return f"The server on '{folder}' (process {holder.process}) honours it."
+    return f"No server runs on '{folder}'; one that is started there honours it."
 
 
 async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         keys = await store.list_developer_keys()
     rows = [
         {
@@ -83,7 +103,10 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
 async def _delete(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
+        keys = [key.access_key_id for key in await store.list_developer_keys()]
+        if keys == [options.access_key_id] and not options.yes:
+            _ask_about_the_last(options.access_key_id)
         if not await store.delete_developer_key(options.access_key_id):
             raise CommandError(f"there is no key '{options.access_key_id}'.")
     show(
@@ -92,3 +115,21 @@ async def _delete(settings: Settings, options: argparse.Namespace) -> int:
         [f"Deleted {options.access_key_id}."],
     )
     return 0
+
+
+def _ask_about_the_last(access_key_id: str) -> None:
+    """
+    Ask whether the last key is to go: without one nobody can administer the server.
+
+    Raises:
+        CommandError: the answer is no, or there is nobody to ask.
+    """
+    what = (
+        f"'{access_key_id}' is the last key: without it nobody can call the server "
+        "with developer credentials"
+    )
+    if not sys.stdin.isatty():
+        raise CommandError(f"{what}. Make another one first, or say --yes.")
+    print(f"{what}. Delete it? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CommandError("nothing was deleted.")

@@ -58,7 +58,7 @@ async def _migrate_folder(settings: Settings) -> dict[str, Any]:
     from millpond.server import stores
     from millpond.stores.sqlite import migrations
 
-    async with stores.open_store(settings):
+    async with stores.open_existing(settings):
         pass
     return {"SchemaVersion": len(migrations.scripts("main"))}
 

@@ -70,7 +70,7 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     pool = options.identity_pool_id
     if pool is None:
         return await _list_all(settings, options)
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         await _check_pool(store, pool)
         usage = await store.measure_outbox(pool)
         rows = [_row(each) async for each in _parked(store, pool)]
@@ -89,7 +89,7 @@ async def _list_all(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.looking.pages import cut
 
     after, limit = paging.start(options, str), options.max_items
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         found = await store.list_outbox_usage(after=after, limit=limit + 1)
     page = cut(found, limit, lambda each: each.identity_pool_id)
     token = paging.token_of(page.next_position)
@@ -133,7 +133,7 @@ async def _retry(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
 
     pool = options.identity_pool_id
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         chosen = await _chosen(store, options)
         count = await store.return_parked_outbox(pool, chosen)
     show(options, {"Returned": count}, [f"{count} wait again."])
@@ -144,7 +144,7 @@ async def _drop(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
 
     pool = options.identity_pool_id
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         chosen = await _chosen(store, options)
         count = await store.delete_parked_outbox(pool, chosen)
     show(options, {"Dropped": count}, [f"{count} given up."])

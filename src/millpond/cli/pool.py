@@ -9,6 +9,7 @@ from millpond.cli import paging
 from millpond.cli.administration import (
     CommandError,
     add_store_options,
+    check_place,
     run,
     show,
 )
@@ -80,7 +81,7 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.looking.pools import list_pools
 
     after = paging.start(options, str)
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         page = await list_pools(store, after=after, limit=options.max_items)
     token = paging.token_of(page.next_position)
     if options.output == "json":
@@ -128,7 +129,7 @@ async def _show(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.looking.pools import describe_pool, resolve_pool
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         pool = await resolve_pool(
             store, options.identity_pool_id, region=settings.region
         )
@@ -207,7 +208,8 @@ async def _adopt(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.identity_pools import adopt_identity_pool
 
-    async with stores.open_store(settings) as store:
+    check_place(settings, options)
+    async with stores.open_existing(settings) as store:
         refusal = await adopt_identity_pool(
             store,
             options.identity_pool_id,

@@ -52,18 +52,6 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="N", help="port to listen on; 0: a free one")
 
 
-def load_settings(options: argparse.Namespace) -> Settings:
-    """
-    Read the settings; what the command line names wins.
-
-    Raises:
-        SettingsError: something is wrong with them.
-    """
-    reading = read_settings(options)
-    refuse(reading.problems)
-    return reading.settings
-
-
 def read_settings(options: argparse.Namespace) -> Reading:
     """Read the settings, with what is wrong with them; raises as `read` does."""
     import os  # the environment is looked at here and nowhere else

@@ -1,5 +1,5 @@
 """
-`millpond store copy|backup`: move a store to another place, and keep a copy of it.
+`millpond store create|copy|backup`: make a store, move it, and keep a copy of it.
 
 Progress is told on standard error, the result on standard output. Exit status of both:
 
@@ -39,7 +39,8 @@ _TORN: Final = "Stopped. The backup is not complete; delete what there is of it.
 def main(argv: list[str]) -> int:
     """Run `millpond store`."""
     try:
-        return run(make_parser(), argv, {"copy": _copy, "backup": _backup})
+        commands = {"copy": _copy, "create": _create, "backup": _backup}
+        return run(make_parser(), argv, commands)
     except KeyboardInterrupt:
         print(f"\n{_GO_ON if 'copy' in argv[:1] else _TORN}", file=sys.stderr)
         return _INTERRUPTED
@@ -49,7 +50,8 @@ def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="millpond store",
-        description="Move everything to another store, or back an embedded store up.",
+        description="Make a store, move everything to another one, or back an embedded "
+        "store up.",
         epilog="Exit status: 0 done, 1 refused, failed, or the stores are not the same "
         "after a copy, 130 after Ctrl-C.",
         allow_abbrev=False,
@@ -79,6 +81,15 @@ def make_parser() -> argparse.ArgumentParser:
     )
     copy.set_defaults(settings=None)  # it names both places itself
     add_output_option(copy)
+    create = commands.add_parser(
+        "create",
+        help="make an empty store, as the first start of a server does",
+        description="Make an empty store and its secret.key, as a server does when it "
+        "starts, so that keys, pools and streams can be made before. "
+        "What is there already stays.",
+        allow_abbrev=False,
+    )
+    add_store_options(create)
     backup = commands.add_parser(
         "backup",
         help="copy an embedded store while it is in use",
@@ -97,6 +108,17 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_store_options(backup)
     return parser
+
+
+async def _create(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import sealers, stores
+
+    with stores.hold_store(settings):  # else a server has made it, and is using it
+        async with stores.open_store(settings):
+            sealers.make_sealer(settings)
+    place = stores.place_of(settings).removeprefix("data in ")
+    show(options, {"Place": place}, [f"There is a store in {place}."])
+    return 0
 
 
 async def _copy(settings: Settings, options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from millpond.cli.administration import (
     CommandError,
     add_store_options,
+    check_place,
     iso,
     plain,
     run,
@@ -132,7 +133,8 @@ async def _create(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.kinesis import create_embedded_stream
 
     name = options.stream_name
-    async with stores.open_store(settings) as store:
+    check_place(settings, options)
+    async with stores.open_existing(settings) as store:
         refusal = await create_embedded_stream(
             store,
             settings.streams,
@@ -151,7 +153,7 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.looking.streams import list_streams
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         streams = await list_streams(store, settings.streams)
     if options.output == "json":
         show(options, {"Streams": [_document(each) for each in streams]}, [])
@@ -220,7 +222,7 @@ async def _tail(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.sinks.base import sink_url
 
     left = options.count
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         reader = make_reader(
             sink_url(settings.streams, options.stream_name),
             store=store,

@@ -63,7 +63,7 @@ _OWN_LINK: Final = re.compile(re.escape(PAYLOAD_PATH) + r"([0-9a-f]{32})$")
 async def verify(settings: Settings, options: argparse.Namespace) -> int:
     """Run the command; 0 says that the stream and the pool are the same."""
     with tempfile.TemporaryDirectory(prefix="millpond-verify-") as folder:
-        async with stores.open_store(settings) as store:
+        async with stores.open_existing(settings) as store:
             stream_name = await _stream_name(store, options)
             with contextlib.closing(StreamState(Path(folder, "state"))) as state:
                 url = sink_url(settings.streams, stream_name)

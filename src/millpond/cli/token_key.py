@@ -50,7 +50,7 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.context import system_now_ms
     from millpond.service.token_keys import newest_first
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         keys = newest_first(await store.list_token_keys())
     now_ms = system_now_ms()
     rows = []
@@ -68,14 +68,14 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _rotate(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app, stores
+    from millpond.server import sealers, stores
     from millpond.service.context import system_now_ms
     from millpond.service.token_keys import rotate_token_key
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings, seals=True) as store:
         key_id = await rotate_token_key(
             store,
-            app.make_token_key_sealer(settings),
+            sealers.make_token_key_sealer(settings),
             region=settings.region,
             now_ms=system_now_ms(),
         )
@@ -84,14 +84,14 @@ async def _rotate(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _retire(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import app, stores
+    from millpond.server import sealers, stores
     from millpond.service.context import system_now_ms
     from millpond.service.token_keys import retire_token_key
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings, seals=True) as store:
         retired = await retire_token_key(
             store,
-            app.make_token_key_sealer(settings),
+            sealers.make_token_key_sealer(settings),
             options.key_id,
             region=settings.region,
             now_ms=system_now_ms(),

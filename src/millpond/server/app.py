@@ -38,6 +38,8 @@ from millpond.server import connections, neighbours, secret_key
 from millpond.server.gateway import Gateway
 from millpond.server.live import LiveStreams
 from millpond.server.pages import PATHS, make_pages
+from millpond.server.sealers import hook_secret as hook_secret
+from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
 from millpond.service.changes import Changes
 from millpond.service.context import Context, system_now_ms
@@ -76,31 +78,6 @@ class Started:
 
     endpoint: str
     first_key: NewKey | None
-
-
-def make_sealer(settings: Settings) -> SecretSealer:
-    """Make what seals developer secrets, from the master secret."""
-    return _sealer(settings, "developer secrets")
-
-
-def make_token_key_sealer(settings: Settings) -> SecretSealer:
-    """Make what seals the keys of OpenID tokens, from the master secret."""
-    return _sealer(settings, "token keys")
-
-
-def _sealer(settings: Settings, purpose: str) -> SecretSealer:
-    master = secret_key.load(settings.data, settings.secret_key)
-    return SecretSealer(
-        secret_key.derive(master, purpose), random_bytes=secrets.token_bytes
-    )
-
-
-def hook_secret(settings: Settings) -> str:
-    """Give the text that signs what is sent to hooks."""
-    if settings.hook_secret:
-        return settings.hook_secret
-    master = secret_key.load(settings.data, settings.secret_key)
-    return secret_key.derive(master, "hooks").hex()
 
 
 def make_context(settings: Settings, store: Store) -> Context:

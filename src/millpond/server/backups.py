@@ -13,7 +13,12 @@ from pathlib import Path
 from millpond.errors import StoreError, StoreUnavailableError
 from millpond.server import secret_key
 from millpond.server.copying import copy_secret_key
-from millpond.server.stores import INCOMPLETE_FILE_NAME, check_backup_is_whole
+from millpond.server.stores import (
+    INCOMPLETE_FILE_NAME,
+    check_backup_is_whole,
+    no_store,
+)
+from millpond.settings import Settings
 from millpond.stores.sqlite import FILE_NAME
 from millpond.stores.sqlite.backup import FILE_NAMES, Progress, back_up
 
@@ -30,7 +35,7 @@ def make_backup(
         StoreError: it cannot be done; the message says why.
     """
     if not (source / FILE_NAME).exists():
-        raise StoreError(f"There is no store in '{source}'.")
+        raise no_store(Settings(data=source))
     if with_secret_key and not (source / secret_key.FILE_NAME).exists():
         raise StoreError(
             f"There is no '{source / secret_key.FILE_NAME}'; the master secret comes "

@@ -32,6 +32,7 @@ from millpond.errors import StoreError, StoreInUseError, StoreUnavailableError
 from millpond.server import lock, secret_key
 from millpond.server.stores import (
     check_backup_is_whole,
+    is_there,
     load_postgres,
     make_store,
     prepare_data_folder,
@@ -45,7 +46,6 @@ from millpond.stores.copying import (
     Row,
     SpentSessionRow,
 )
-from millpond.stores.sqlite import FILE_NAME
 
 PAGE_ROWS: Final = 2000
 PAGE_BYTES: Final = 4 * 1024 * 1024  # and one row more; two pages are in memory
@@ -183,37 +183,20 @@ async def copy_store(
 
 
 async def _open_source(stack: contextlib.AsyncExitStack, place: Place) -> CopyStore:
-    if place.folder is not None:
-        if not (place.folder / FILE_NAME).exists():
-            raise StoreError(f"There is no store in '{place.folder}'.")
-        check_backup_is_whole(place.folder)
-    elif not await _has_schema(place):
+    try:
+        found = await is_there(place.settings)
+    except StoreError as error:
+        raise type(error)(f"'{place.name}': {error}") from error
+    if not found:
         raise StoreError(f"There is no store in '{place.name}'.")
+    if place.folder is not None:
+        check_backup_is_whole(place.folder)
     store = await _open(stack, place, alone=False)
     if await store.find_copy_mark() is not None:
         raise StoreError(
             f"'{place.name}' is itself the target of a copy that is not complete."
         )
     return store
-
-
-async def _has_schema(place: Place) -> bool:
-    load_postgres()
-    from millpond.stores.postgres.database import Database
-    from millpond.stores.postgres.faults import map_driver_errors
-
-    try:
-        connection = await Database(place.url).connect("open")
-    except StoreError as error:
-        raise type(error)(f"'{place.name}': {error}") from error
-    try:
-        with map_driver_errors("open"):
-            found = await connection.fetchval(
-                "SELECT to_regclass('millpond_schema') IS NOT NULL"
-            )
-    finally:
-        await connection.close()
-    return bool(found)
 
 
 async def _open_target(stack: contextlib.AsyncExitStack, target: Place) -> CopyStore:

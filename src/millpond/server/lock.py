@@ -1,17 +1,58 @@
-"""One server per data folder: a lock that the kernel lets go of when we die."""
+"""
+One server per data folder: a lock that the kernel lets go of when we die.
+
+The file says who holds it: process, machine, and where that answers. It is emptied when
+the lock is let go of; what is left in a file that nobody holds is of a server that was
+killed, or of one on a machine whose locks do not reach this one.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from millpond.errors import StoreInUseError
 
 FILE_NAME: Final = "server.lock"
+_BYTES_MAX: Final = 1024
+
+
+class Holder(NamedTuple):
+    """Who holds the lock of a folder, or held it last."""
+
+    process: str
+    machine: str  # empty: one of an older version has written it
+    is_held: bool  # as far as this machine can tell
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is, or was, on this machine."""
+        return self.machine in ("", platform.node())
+
+
+def find_holder(directory: Path) -> Holder | None:
+    """Say who holds the lock of a folder, or held it when it was killed."""
+    try:
+        descriptor = os.open(directory / FILE_NAME, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        held = False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            held = True
+        words = os.read(descriptor, _BYTES_MAX).decode("utf-8", "replace").split()
+    finally:
+        os.close(descriptor)
+    if not words:
+        return Holder("", "", is_held=True) if held else None
+    return Holder(words[0], words[1] if len(words) > 1 else "", held)
 
 
 @contextlib.contextmanager
@@ -27,13 +68,15 @@ def hold(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+            words = os.read(descriptor, _BYTES_MAX).decode("utf-8", "replace").split()
+            process = words[0] if words else "unknown"
             raise StoreInUseError(
-                f"Another server (process {holder}) is using '{directory}'.",
+                f"Another server (process {process}) is using '{directory}'.",
                 hint="Stop it, or give this one a folder of its own with --data.",
             ) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()} {platform.node()}\n".encode(), 0)
         yield
+        os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)

@@ -4,8 +4,8 @@ Logs: structured, with constant event names; no secret, value or token is ever i
 Events: server.started, server.stopping, server.stopped, request.answered,
 request.failed, outbox.failed, outbox.stream_disabled, bulk_publish.retry,
 bulk_publish.complete, bulk_publish.failed, bulk_publish.error, bulk_publish.lease_lost,
-worker.failed, keys.unreadable, token_keys.unreadable, login_provider.unreadable,
-sync_trigger.failed.
+worker.failed, secret_key.mended, keys.unreadable, token_keys.unreadable,
+login_provider.unreadable, sync_trigger.failed.
 
 Keys: request_id, operation, status, duration_ms, method, path, client_address,
 access_key_id, identity_pool_id, identity_id, stream_name, slice, failures, worker,

@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import Final
 
+import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -21,24 +23,58 @@ from millpond.errors import SettingsError
 
 FILE_NAME: Final = "secret.key"
 _KEY_BYTES: Final = 32
+_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+_log = structlog.get_logger()
 
 
-def load(directory: Path, setting: str) -> bytes:
+def load(directory: Path, setting: str, *, make: bool = True) -> bytes:
     """
-    Load the master secret; make it at the first start.
+    Load the master secret.
 
+    Args:
+        make: as a server does when it starts: make the file when there is none, and
+            take the file from others who can read it.
     Raises:
-        SettingsError: it cannot be read or is not 64 hex digits.
+        SettingsError: it cannot be read, is not 64 hex digits, or others can read it.
     """
     if setting:
         return _parse(setting, "Setting 'secret_key'")
     file = directory / FILE_NAME
     try:
-        with contextlib.suppress(FileExistsError):
-            _create(file)
+        if make:
+            with contextlib.suppress(FileExistsError):
+                _create(file)
+        _keep_from_others(file, mend=make)
         return _parse(file.read_text("ascii"), f"'{file}'")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"Cannot read or make '{file}': {error}.") from error
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"'{file}' is missing. A server makes it at its first start; where servers "
+            "have the setting secret_key, give the same one here."
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot read or make '{file}': {error.strerror}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(_not_hex(f"'{file}'")) from error
+
+
+def _keep_from_others(file: Path, *, mend: bool) -> None:
+    """Take the file from everybody but its owner, or refuse it, as ssh does."""
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if not mode & _OF_OTHERS:
+        return
+    if mend:
+        with contextlib.suppress(OSError):
+            file.chmod(mode & ~_OF_OTHERS)
+            _log.warning("secret_key.mended", file=str(file), mode=f"{mode:04o}")
+            return
+    raise SettingsError(
+        f"Others can read '{file}' (mode {mode:04o}), and with it sign as this server. "
+        f"Keep it to its owner: chmod 600 '{file}'. Where it cannot be changed, give "
+        "its digits in the variable MILLPOND_SECRET_KEY."
+    )
 
 
 def is_lost(directory: Path, setting: str) -> bool:
@@ -69,11 +105,15 @@ def _create(file: Path) -> None:
         draft.unlink()
 
 
+def _not_hex(where: str) -> str:
+    return f"{where} must hold {2 * _KEY_BYTES} hex digits."
+
+
 def _parse(text: str, where: str) -> bytes:
     try:
         key = bytes.fromhex(text.strip())
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:
-        raise SettingsError(f"{where} must hold {2 * _KEY_BYTES} hex digits.")
+        raise SettingsError(_not_hex(where))
     return key

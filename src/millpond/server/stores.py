@@ -14,14 +14,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from millpond.errors import SettingsError, StoreError, StoreUnavailableError
+from millpond.errors import (
+    NoStoreError,
+    SettingsError,
+    StoreError,
+    StoreUnavailableError,
+)
 from millpond.server import lock, secret_key
+from millpond.server.sealers import make_sealer
+from millpond.service.developer_keys import KeyRing
 from millpond.settings import Settings
 from millpond.stores.base import Store
 from millpond.stores.copying import CopyStore
-from millpond.stores.sqlite import SqliteStore
+from millpond.stores.sqlite import FILE_NAME, SqliteStore
 
 INCOMPLETE_FILE_NAME: Final = "backup.incomplete"  # while a backup is being written
+# In the data folder of a server whose store is a database: where that is.
+DATABASE_NOTE_NAME: Final = "store.url"
 
 
 def prepare_data_folder(settings: Settings) -> None:
@@ -51,35 +60,153 @@ def hold_store(settings: Settings) -> Iterator[None]:
     """
     prepare_data_folder(settings)
     if settings.store:
+        _note_database(settings)
         yield
         return
     with lock.hold(settings.data):
+        (settings.data / DATABASE_NOTE_NAME).unlink(missing_ok=True)
         yield
+
+
+def _note_database(settings: Settings) -> None:
+    """Leave word in the data folder that the data is elsewhere."""
+    from millpond.stores.postgres.database import redacted
+
+    with contextlib.suppress(OSError):  # there is no folder, or it is read-only
+        note = settings.data / DATABASE_NOTE_NAME
+        note.write_text(f"{redacted(settings.store)}\n", "utf-8")
 
 
 @contextlib.asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """
-    Open the store that the settings name, and close it in the end.
+    Open the store that the settings name, and close it in the end; make it when there
+    is none, as a server does.
 
     Raises:
         StoreError: it cannot be opened, or only a part of it is there.
         SettingsError: it has sealed secrets, and the key to them is not there.
     """
     prepare_data_folder(settings)
+    async with _open(settings) as store:
+        if secret_key.is_lost(settings.data, settings.secret_key) and (
+            await store.list_developer_keys()
+        ):
+            raise _secret_is_lost(settings)
+        yield store
+
+
+@contextlib.asynccontextmanager
+async def open_existing(
+    settings: Settings, *, seals: bool = False
+) -> AsyncIterator[Store]:
+    """
+    Open a store that is there, to look at it or to administer it; never make one.
+
+    Args:
+        seals: secrets are going to be sealed, so that the servers of the store can open
+            them.
+    Raises:
+        NoStoreError: there is none, or servers with this folder use another one.
+        StoreError: it cannot be opened, or only a part of it is there.
+        SettingsError: its secret is not there, or is that of another store.
+    """
+    if not await is_there(settings):
+        raise no_store(settings)
+    _check_servers_use_it(settings)
+    async with _open(settings) as store:
+        if seals:
+            await _check_secret_fits(settings, store)
+        yield store
+
+
+@contextlib.asynccontextmanager
+async def _open(settings: Settings) -> AsyncIterator[Store]:
     if not settings.store:
         check_backup_is_whole(settings.data)
     store = make_store(settings)
     await store.open()
     try:
         await _check_copy_is_complete(store)
-        if secret_key.is_lost(settings.data, settings.secret_key) and (
-            await store.list_developer_keys()
-        ):
-            raise _secret_is_lost(settings)
         yield store
     finally:
         await store.aclose()
+
+
+async def is_there(settings: Settings) -> bool:
+    """
+    Say whether there is a store where the settings say.
+
+    Raises:
+        StoreError: a database does not answer.
+    """
+    if not settings.store:
+        return (settings.data / FILE_NAME).exists()
+    load_postgres()
+    from millpond.stores.postgres.database import Database
+    from millpond.stores.postgres.faults import map_driver_errors
+
+    connection = await Database(settings.store).connect("open")
+    try:
+        with map_driver_errors("open"):
+            found = await connection.fetchval(
+                "SELECT to_regclass('millpond_schema') IS NOT NULL"
+            )
+    finally:
+        await connection.close()
+    return bool(found)
+
+
+def no_store(settings: Settings) -> NoStoreError:
+    """Say that there is no store, and where it was looked for."""
+    if settings.store:
+        place = place_of(settings).removeprefix("data in ")
+        return NoStoreError(f"There is no store in '{place}': the database is empty.")
+    folder = settings.data.absolute()
+    what = f"it has no {FILE_NAME}" if folder.is_dir() else "there is no such folder"
+    return NoStoreError(f"There is no store in '{folder}': {what}.")
+
+
+def _check_servers_use_it(settings: Settings) -> None:
+    """
+    Refuse an embedded store that the servers of its folder do not use.
+
+    They may have moved to a database since; and where a folder is shared by machines
+    whose locks do not reach each other, two that write to it would spoil it.
+    """
+    if settings.store:
+        return
+    folder = settings.data.absolute()
+    database = _noted_database(folder)
+    if database:
+        raise NoStoreError(
+            f"The servers with the folder '{folder}' have their store in '{database}', "
+            "and would not see what is done here.",
+            hint="Name that with --store, or with the settings of the servers.",
+        )
+    holder = lock.find_holder(folder)
+    if holder is not None and not holder.is_here and not holder.is_held:
+        raise NoStoreError(
+            f"A server on the machine '{holder.machine}' uses '{folder}' (process "
+            f"{holder.process}).",
+            hint="Run this there. If that server is gone, start one here, or remove "
+            f"'{folder / lock.FILE_NAME}'.",
+        )
+
+
+def _noted_database(folder: Path) -> str:
+    try:
+        return (folder / DATABASE_NOTE_NAME).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+async def _check_secret_fits(settings: Settings, store: Store) -> None:
+    """Refuse to seal with a secret that does not open what is sealed there."""
+    secret_key.load(settings.data, settings.secret_key, make=False)
+    keys = KeyRing(store, make_sealer(settings))
+    await keys.refresh()
+    keys.check()
 
 
 def check_backup_is_whole(folder: Path) -> None:

@@ -74,7 +74,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         words={
             "create": Command({**_STORE, "--name": TEXT}),
             "list": Command(_STORE),
-            "delete": Command(_STORE),
+            "delete": Command({**_STORE, "--yes": FLAG}),
         }
     ),
     "token-key": Command(
@@ -155,6 +155,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "store": Command(
         words={
             "copy": Command({"--leave-old-sessions": FLAG, "--output": _OUTPUT}),
+            "create": Command(_STORE),
             "backup": Command({**_STORE, "--with-secret-key": FLAG}),
         }
     ),

@@ -1,0 +1,319 @@
+"""Commands that look or administer: no store where none was, and not the wrong one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from millpond.server import lock, secret_key
+from millpond.server.stores import DATABASE_NOTE_NAME
+from millpond.testing.server import RunningServer
+
+POOL = "us-east-1:0f0e0d0c-0b0a-4908-8706-050403020100"
+IDENTITY = "us-east-1:11111111-2222-3333-4444-555555555555"
+MAKING = [
+    ("key", "create"),
+    ("stream", "create", "x"),
+    ("pool", "adopt", POOL, "--name", "x"),
+]
+OTHERS = [
+    ("key", "list"),
+    ("key", "delete", "AKIANONE"),
+    ("token-key", "list"),
+    ("token-key", "rotate"),
+    ("token-key", "retire", "x"),
+    ("stream", "list"),
+    ("stream", "tail", "x"),
+    ("stream", "verify", "--identity-pool-id", POOL),
+    ("pool", "list"),
+    ("pool", "show", POOL),
+    ("outbox", "list"),
+    ("outbox", "retry", "--identity-pool-id", POOL, "--all"),
+    ("identity", "find", IDENTITY),
+    ("dataset", "list", IDENTITY),
+    ("migrate",),
+    ("store", "backup", "copy"),
+]
+
+
+@pytest.fixture
+def data(run, home) -> Path:
+    """A folder with a store that no server uses."""
+    folder = Path(home) / "here"
+    assert run("store", "create", "--data", str(folder)).code == 0
+    return folder
+
+
+# --- No store -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [*MAKING, *OTHERS], ids=" ".join)
+@pytest.mark.parametrize("exists", [False, True])
+def test_no_command_makes_a_store(run, home, words, exists):
+    """It says that there is none, which folder that is and who named it."""
+    folder = home / "millpond-data"
+    if exists:
+        folder.mkdir()
+    before = sorted(Path(home).rglob("*"))
+
+    for place in ((), ("--data", str(folder))):
+        result = run(*words, *place)
+
+        assert (result.code, result.out) == (1, "")
+        (line,) = result.err.splitlines()
+        assert f"There is no store in '{folder}'" in line
+        assert ("named by --data" if place else "No place was named") in line
+    assert sorted(Path(home).rglob("*")) == before
+
+
+def test_no_command_fills_a_database(run, postgres):
+    """An empty database stays one."""
+    url = postgres.create_database()
+    try:
+        for words in [*MAKING, ("key", "list"), ("pool", "list")]:
+            result = run(*words, "--store", url)
+
+            assert (result.code, result.out) == (1, "")
+            assert "the database is empty" in result.err
+    finally:
+        postgres.drop_database(url)
+
+
+def test_the_secret_of_hooks_is_not_made_up(run, home):
+    """A secret that no server has would verify nothing."""
+    result = run("hook-secret")
+
+    assert (result.code, result.out) == (1, "")
+    assert "secret.key' is missing" in result.err
+    assert not (home / "millpond-data").exists()
+
+
+def test_a_store_is_made_when_that_is_asked_for(run, home):
+    """What `store create` has made, a key can be made in, and a server runs on."""
+    place = ("--data", str(home / "data"))
+    assert run("store", "create", *place).code == 0
+    assert run("store", "create", *place).code == 0
+    made = json.loads(run("key", "create", "--output", "json", *place).out)
+
+    with RunningServer(home / "data") as server:
+        assert server.access_key_id == ""  # it had no need to make one
+        keys = run("key", "list", *place).out
+        refused = run("store", "create", *place)
+
+    assert made["AccessKeyId"] in keys
+    assert refused.code == 1
+    assert "is using" in refused.err
+
+
+# --- The wrong one ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", MAKING, ids=" ".join)
+def test_a_folder_whose_servers_use_a_database(run, data, words):
+    """What is left there from before would be a store that nobody reads."""
+    (data / DATABASE_NOTE_NAME).write_text("postgresql://db.example/millpond\n")
+
+    result = run(*words, "--data", str(data))
+
+    assert (result.code, result.out) == (1, "")
+    assert "have their store in 'postgresql://db.example/millpond'" in result.err
+
+
+def test_servers_leave_word_where_their_store_is(run, data, new_database):
+    """One with a database does so in its data folder; one without takes it back."""
+    url = new_database()
+    with RunningServer(data, settings={"store": url}):
+        result = run("key", "create", "--data", str(data))
+        assert (result.code, result.out) == (1, "")
+        assert url.rpartition("/")[2].partition("?")[0] in result.err
+        assert run("key", "create", "--data", str(data), "--store", url).code == 0
+
+    with RunningServer(data):
+        assert run("key", "create", "--data", str(data)).code == 0
+
+
+@pytest.mark.parametrize("words", MAKING, ids=" ".join)
+def test_a_folder_that_a_server_on_another_machine_uses(run, data, words):
+    """Locks may not reach that far, so its word in the folder counts."""
+    (data / lock.FILE_NAME).write_text("12 elsewhere.example\n")
+
+    result = run(*words, "--data", str(data))
+
+    assert (result.code, result.out) == (1, "")
+    assert "machine 'elsewhere.example'" in result.err
+    assert str(data / lock.FILE_NAME) in result.err
+
+
+def test_a_server_that_was_killed_here_is_in_nobodys_way(run, data):
+    """Its word in the folder is of this machine, and nobody holds the lock."""
+    with RunningServer(data) as server:
+        assert run("key", "create", "--data", str(data)).code == 0
+        server.kill()
+        result = run("key", "create", "--data", str(data))
+
+    assert result.code == 0
+    assert f"No server runs on '{data}'" in result.out
+
+
+def test_a_server_that_stopped_takes_its_word_back(run, data):
+    """The lock file is empty then."""
+    with RunningServer(data):
+        assert (data / lock.FILE_NAME).read_text().split()[1:] == [os.uname().nodename]
+        result = run("key", "create", "--data", str(data))
+        assert f"The server on '{data}' (process " in result.out
+
+    assert (data / lock.FILE_NAME).read_text() == ""
+
+
+@pytest.mark.parametrize("words", MAKING, ids=" ".join)
+def test_a_folder_that_was_not_named_beside_a_server_of_another(
+    run, home, data, server, monkeypatch, words
+):
+    """The server that one talks to would not know the key, so there is none."""
+    shutil.copytree(data, home / "millpond-data")
+    monkeypatch.setenv("MILLPOND_PORT", server.endpoint.rpartition(":")[2])
+
+    wrong = run(*words)
+    named = run(*words, "--data", "millpond-data")
+
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "a server answers at 127.0.0.1 port" in wrong.err
+    assert named.code == 0
+
+
+@pytest.mark.parametrize("words", [("key", "create"), ("token-key", "rotate")])
+def test_a_secret_of_another_store_seals_nothing(run, data, monkeypatch, words):
+    """A server could not open what is sealed with it."""
+    place = ("--data", str(data))
+    assert run("key", "create", *place).code == 0
+    before = run("key", "list", *place).out
+    monkeypatch.setenv("MILLPOND_SECRET_KEY", "ab" * 32)
+
+    result = run(*words, *place)
+
+    assert (result.code, result.out) == (1, "")
+    assert "sealed with another key" in result.err
+    assert run("key", "list", *place).out == before
+
+
+@pytest.mark.parametrize("words", [("key", "create"), ("token-key", "rotate")])
+def test_a_secret_that_is_lost_is_not_made_anew(run, data, words):
+    """A new one would open nothing."""
+    (data / secret_key.FILE_NAME).unlink()
+
+    result = run(*words, "--data", str(data))
+
+    assert (result.code, result.out) == (1, "")
+    assert "secret.key' is missing" in result.err
+    assert not (data / secret_key.FILE_NAME).exists()
+
+
+def test_looking_needs_no_secret(run, data):
+    """What opens nothing works without it."""
+    run("key", "create", "--data", str(data))
+    (data / secret_key.FILE_NAME).unlink()
+
+    for words in (("key", "list"), ("pool", "list"), ("stream", "list")):
+        assert run(*words, "--data", str(data)).code == 0
+
+
+# --- A secret that others can read --------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+def test_commands_refuse_a_secret_that_others_can_read(run, data, mode):
+    """As ssh does, with the command that mends it."""
+    file = data / secret_key.FILE_NAME
+    file.chmod(mode)
+
+    for words in (("key", "create"), ("hook-secret",), ("token-key", "rotate")):
+        result = run(*words, "--data", str(data))
+
+        assert (result.code, result.out) == (1, "")
+        assert f"(mode {mode:04o})" in result.err
+        assert f"chmod 600 '{file}'" in result.err
+    file.chmod(0o400)
+    assert run("hook-secret", "--data", str(data)).code == 0
+
+
+def test_a_server_takes_its_secret_from_others(data):
+    """It starts, and its log has a line about it."""
+    file = data / secret_key.FILE_NAME
+    file.chmod(0o644)
+
+    with RunningServer(data) as server:
+        log = "".join(server.log)
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "secret_key.mended" in log
+
+
+# --- The last key -------------------------------------------------------------------
+
+
+@pytest.fixture
+def last(run, data) -> str:
+    """The one key of the store."""
+    made = run("key", "create", "--data", str(data), "--output", "json").out
+    key_id: str = json.loads(made)["AccessKeyId"]
+    return key_id
+
+
+def keys(run, data: Path) -> list[str]:
+    found = json.loads(run("key", "list", "--data", str(data), "--output", "json").out)
+    return [each["AccessKeyId"] for each in found["Keys"]]
+
+
+class Terminal:
+    """Somebody at a terminal, with an answer."""
+
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "goes"), [("y\n", True), ("YES\n", True), ("\n", False), ("", False)]
+)
+def test_the_last_key_is_asked_about(run, data, last, monkeypatch, answer, goes):
+    """Nobody could call the server without it; only a yes deletes it."""
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+
+    result = run("key", "delete", last, "--data", str(data))
+
+    assert (result.code == 0) is goes
+    assert "is the last key" in result.err
+    assert keys(run, data) == ([] if goes else [last])
+
+
+def test_the_last_key_stays_when_there_is_nobody_to_ask(run, data, last, monkeypatch):
+    """A script says --yes."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    delete = ("key", "delete", last, "--data", str(data))
+
+    refused = run(*delete)
+
+    assert (refused.code, refused.out) == (1, "")
+    assert "--yes" in refused.err
+    assert keys(run, data) == [last]
+    assert run(*delete, "--yes").code == 0
+    assert keys(run, data) == []
+
+
+def test_a_key_among_others_goes_without_a_question(run, data, last, monkeypatch):
+    """So does one that there is not, with the usual message."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    run("key", "create", "--data", str(data))
+
+    assert "there is no key" in run("key", "delete", "AKIA", "--data", str(data)).err
+    assert run("key", "delete", last, "--data", str(data)).code == 0
