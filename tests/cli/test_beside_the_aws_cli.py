@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import ssl
-import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-import millpond
 from certificates import make_certificate
+from cli.side_by_side import run
 from cli.stub import Stub
 from millpond.cli.api.configuration import Configuration
 from millpond.cli.api.retries import Policy
-from millpond.testing.deadlines import seconds
 
 AWS = Path(sys.executable).with_name("aws")
 PROGRAMS = ([sys.executable, "-m", "millpond"], [str(AWS)])
-SOURCE = str(Path(millpond.__file__).parent.parent)
 POOL = "us-east-1:7c4f5e0a-2f0b-4b9e-9d8c-0a1b2c3d4e5f"
 DETAILS = ("cognito-sync", "get-bulk-publish-details", "--identity-pool-id", POOL)
 LIST = ("cognito-sync", "list-identity-pool-usage")
@@ -35,52 +29,10 @@ POOLS = (
     *("--cli-input-json", '{"MaxResults": 2}'),
 )
 HERE = ("--endpoint-url", "{stub}")
-_USAGE = re.compile(r"usage:.*?<command> <subcommand> help\n", re.DOTALL)
 
 pytestmark = pytest.mark.skipif(
     not AWS.is_file(), reason="the AWS CLI is not installed: pip install awscli"
 )
-
-
-@dataclass
-class Done:
-    """What one program did: its result, its messages, and what it sent."""
-
-    code: int
-    out: str
-    err: str
-    sent: list[tuple[str, str, str, str]]
-
-
-def run(program: list[str], words: tuple[str, ...], stub: Stub, **variables) -> Done:
-    """Run a program against a stub that begins anew."""
-    stub.received.clear()
-    done = subprocess.run(
-        [*program, *(each.replace("{stub}", stub.url) for each in words)],
-        env={
-            **os.environ,
-            "PYTHONPATH": SOURCE,
-            **{k: v.replace("{stub}", stub.url) for k, v in variables.items()},
-        },
-        capture_output=True,
-        text=True,
-        timeout=seconds(60),
-        check=False,
-    )
-    message = _USAGE.sub("", done.stderr).replace("aws: error:", "millpond: error:")
-    sent = [
-        (each.method, each.target, each.body.decode(), _scope(each.headers))
-        for each in stub.received
-    ]
-    return Done(done.returncode, done.stdout, " ".join(message.split()), sent)
-
-
-def _scope(headers: dict[str, str]) -> str:
-    """The region and the service of a signature."""
-    found = re.search(
-        r"Credential=[^/]+/\d+/([^,]+),", headers.get("authorization", "")
-    )
-    return found[1] if found else ""
 
 
 @pytest.fixture
@@ -280,3 +232,198 @@ def test_certificates(home, stub_with_tls, certificate, words, works):
 
     assert theirs == ours
     assert ours.code == (0 if works else 255)
+
+
+STREAMS = ("kinesis", "list-streams")
+STREAM_PAGES = [
+    {"StreamNames": ["a", "b"], "HasMoreStreams": True, "NextToken": "t1"},
+    {"StreamNames": ["c"], "HasMoreStreams": True, "NextToken": "t2"},
+    {"StreamNames": ["d"], "HasMoreStreams": False, "NextToken": "t3"},
+]
+
+
+def described(*shards: str, more: bool) -> dict:
+    """A page of a description."""
+    return {
+        "StreamDescription": {
+            "StreamName": "s",
+            "StreamStatus": "ACTIVE",
+            "StreamCreationTimestamp": 1415212845.5,
+            "Shards": [{"ShardId": each} for each in shards],
+            "HasMoreShards": more,
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        STREAMS,
+        (*STREAMS, "--output", "text"),
+        (*STREAMS, "--max-items", "3"),
+        (*STREAMS, "--max-items", "1", "--output", "text"),
+        (*STREAMS, "--starting-token", "t0___1", "--max-items", "2"),
+        (*STREAMS, "--page-size", "2", "--max-items", "2"),
+        (*STREAMS, "--limit", "2"),
+        (*STREAMS, "--exclusive-start-stream-name", "a"),
+        (*STREAMS, "--exclusive-start-stream-name", "a", "--max-items", "1"),
+        (*STREAMS, "--no-paginate", "--output", "table"),
+        (*STREAMS, "--next-token", "t0"),
+    ],
+)
+def test_streams_are_listed_page_by_page(beside, words):
+    """The token goes on while there are more; one page when that is asked for."""
+    ours, theirs = beside(*words, *HERE, answers=STREAM_PAGES)
+
+    assert theirs == ours
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--output", "text"),
+        ("--output", "table"),
+        ("--max-items", "1"),
+        ("--max-items", "3"),
+        ("--starting-token", "s0"),
+        ("--query", "StreamDescription.Shards[].ShardId", "--output", "text"),
+        ("--query", "StreamDescription.KeyId"),
+        ("--limit", "1"),
+    ],
+)
+def test_a_stream_is_described_page_by_page(beside, words):
+    """The shards of all pages, and once what is said of the stream itself."""
+    answers = [described("s1", "s2", more=True), described("s3", more=False)]
+    line = ("kinesis", "describe-stream", "--stream-name", "s", *words)
+
+    ours, theirs = beside(*line, *HERE, answers=answers)
+
+    assert theirs == ours
+
+
+PUT = ("kinesis", "put-record", "--stream-name", "s", "--partition-key", "p")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*PUT, "--data", "hello"),
+        (*PUT, "--data", "aGVsbG8="),
+        (*PUT, "--data", "é"),
+        (*PUT, "--data", ""),
+        (*PUT, "--data", "file://text"),
+        (*PUT, "--data", "fileb://text"),
+        (*PUT, "--data", "file://nowhere"),
+        (*PUT[:2], "--cli-input-json", '{"Data": "x", "PartitionKey": "p"}'),
+        PUT,
+        (
+            *("kinesis", "put-records", "--stream-name", "s", "--records"),
+            *("Data=one,PartitionKey=1", "Data=two,PartitionKey=2"),
+        ),
+        (
+            *("kinesis", "put-records", "--stream-name", "s", "--records"),
+            '[{"Data": "one", "PartitionKey": "1"}]',
+        ),
+        ("kinesis", "get-shard-iterator", "--stream-name", "s", "--shard-id", "x"),
+        (
+            *("kinesis", "get-shard-iterator", "--stream-name", "s", "--shard-id"),
+            *("x", "--shard-iterator-type", "AT_TIMESTAMP"),
+            *("--timestamp", "2014-11-05T18:40:45.7Z"),
+        ),
+        ("kinesis", "create-stream", "--stream-name", "s", "--shard-count", "x"),
+        ("kinesis", "create-stream", "--stream-name", "s", "--tags", "a=b,c=d"),
+        ("kinesis", "delete-stream", "--no-enforce-consumer-deletion"),
+        ("kinesis", "list-shards", "--shard-filter", "Type=AT_LATEST"),
+    ],
+)
+def test_what_is_sent_to_a_stream(beside, home, words):
+    """Bytes are taken as they are, and travel as base64."""
+    (home / "text").write_text("from a file\n")
+
+    ours, theirs = beside(*words, *HERE)
+
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("output", ["json", "text", "table"])
+def test_the_bytes_of_records_stay_base64(beside, output):
+    """What cannot be shown on a terminal is shown as it travels."""
+    record = {
+        "SequenceNumber": "1",
+        "ApproximateArrivalTimestamp": 1415212845.121,
+        "Data": "aGVsbG8A/w==",
+        "PartitionKey": "p",
+    }
+    line = ("kinesis", "get-records", "--shard-iterator", "i", "--output", output)
+
+    ours, theirs = beside(*line, *HERE, answers=[{"Records": [record]}])
+
+    assert theirs == ours
+    assert "aGVsbG8A/w==" in ours.out
+
+
+WHO = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<GetCallerIdentityResult><Arn>arn:aws:iam::0:user/é</Arn><UserId>U</UserId>
+<Account>000000000000</Account><More>m</More></GetCallerIdentityResult>
+<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>
+</GetCallerIdentityResponse>"""
+ASSUMED = """<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>
+<Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>S</SecretAccessKey>
+<SessionToken>T</SessionToken><Expiration>2014-11-05T18:40:45Z</Expiration>
+</Credentials><PackedPolicySize>6</PackedPolicySize><Provider/>
+</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
+ASSUME = (
+    *("sts", "assume-role-with-web-identity", "--role-session-name", "me"),
+    *("--role-arn", "arn:aws:iam::000000000000:role/sync"),
+    *("--web-identity-token", "a token & more"),
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("sts", "get-caller-identity"), WHO),
+        (("sts", "get-caller-identity", "--output", "text"), WHO),
+        (("sts", "get-caller-identity", "--query", "Arn"), WHO),
+        (("sts", "get-caller-identity", "--generate-cli-skeleton"), ""),
+        (("sts", "get-caller-identity", "--generate-cli-skeleton", "output"), ""),
+        (ASSUME, ASSUMED),
+        ((*ASSUME, "--policy-arns", "arn=arn:aws:iam::1:policy/a", "arn=x"), ASSUMED),
+        ((*ASSUME, "--policy-arns", "[]", "--duration-seconds", "900"), ASSUMED),
+        ((*ASSUME, "--output", "table"), ASSUMED),
+        ((*ASSUME, "--duration-seconds", "1"), ASSUMED),
+        (ASSUME[:-2], ASSUMED),
+    ],
+)
+def test_the_security_token_service(beside, words, answer):
+    """A form goes out, XML comes back; what anybody may ask is not signed."""
+    ours, theirs = beside(*words, *HERE, answers=[answer])
+
+    assert theirs == ours
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (
+            403,
+            "<ErrorResponse xmlns='x'><Error><Type>Sender</Type><Code>AccessDenied"
+            "</Code><Message>no</Message></Error></ErrorResponse>",
+        ),
+        (400, "<ErrorResponse><Error><Code>C</Code></Error></ErrorResponse>"),
+        (400, "<Error><Code>C</Code><Message>m</Message></Error>"),
+        (503, ""),
+        (503, "<html>busy</html>"),
+    ],
+)
+def test_errors_in_xml(home, stub, status, answer):
+    """The code and the message stand in elements, with or without a namespace."""
+    done = []
+    for program in PROGRAMS:
+        stub.answers.clear()
+        stub.will_answer(answer, status)
+        done.append(run(program, ("sts", "get-caller-identity", *HERE), stub))
+
+    assert done[1] == done[0]
+    assert done[0].code == 255

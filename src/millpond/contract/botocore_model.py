@@ -68,13 +68,15 @@ def _metadata(api: Api) -> dict[str, Any]:
         "protocol": api.protocol,
         "protocols": [api.protocol],
         "serviceFullName": api.title,
-        "serviceId": name,
+        "serviceId": api.service_id or name,
         "signatureVersion": "v4",
         "uid": f"{api.name}-{api.version}",
         "auth": ["aws.auth#sigv4"],
     }
     if api.target_prefix:
         metadata["targetPrefix"] = api.target_prefix
+    if api.protocol == "query":
+        metadata["xmlNamespace"] = api.xml_namespace
     return metadata
 
 
@@ -93,6 +95,8 @@ def _operation(
         described["output"] = {
             "shape": _structure(operation.response, shapes, given=False)
         }
+        if api.protocol == "query":
+            described["output"]["resultWrapper"] = f"{operation.name}Result"
     described["errors"] = [{"shape": _error(e, shapes)} for e in operation.errors]
     if operation.callers is Callers.ANYONE:
         described["authtype"] = "none"

@@ -171,6 +171,7 @@ class Api:
     version: str
     protocol: str  # "rest-json", "json" (AWS JSON 1.1) or "query" (AWS Query)
     cbor: bool = field(default=False, kw_only=True)  # "json" only: and CBOR as well
+    service_id: str = field(default="", kw_only=True)  # where it is not of the title
     operations: tuple[Operation, ...]
     target_prefix: str = ""  # of X-Amz-Target, protocol "json" only
     xml_namespace: str = ""  # of answers and errors, protocol "query" only

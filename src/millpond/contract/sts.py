@@ -253,6 +253,7 @@ class GetCallerIdentityResponse(Shape, kw_only=True):
 API: Final = Api(
     name="sts",
     title="AWS Security Token Service",
+    service_id="STS",
     version="2011-06-15",
     protocol="query",
     xml_namespace="https://sts.amazonaws.com/doc/2011-06-15/",

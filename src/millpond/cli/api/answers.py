@@ -1,9 +1,9 @@
 """
 What a service answers: a result by its shape, or an error.
 
-AWS: the JSON protocols of botocore/parsers.py. Members come in the order of the model,
-unknown ones and nulls are dropped; whole numbers and booleans are converted, everything
-else is taken as it came, times too.
+AWS: the JSON protocols of botocore/parsers.py; XML is read by `xml_answers`. Members
+come in the order of the model, unknown ones and nulls are dropped; whole numbers and
+booleans are converted, everything else is taken as it came, times too.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ def parse_result(
     """
     if operation.output is None:
         return {}
+    if operation.service.protocol == "query":
+        from millpond.cli.api import xml_answers
+
+        return xml_answers.parse_result(response.body, operation, read_time)
     body = _parse_body(response.body)
     try:
         parsed = _parse(body, operation.output, read_time)
@@ -65,6 +69,11 @@ def parse_error(response: Response, protocol: str) -> ServiceError:
     if response.status == _ERROR_STATUS_MIN:
         # AWS: read as a result, and then found to be an error without a name.
         return ServiceError("Unknown", "Unknown", response.status)
+    if not _says_nothing(response) and protocol == "query":
+        from millpond.cli.api import xml_answers
+
+        code, message = xml_answers.parse_error(response.body)
+        return ServiceError(code, message, response.status)
     if _says_nothing(response):
         from http.client import responses
 

@@ -382,7 +382,7 @@ def parse_options(
 
 def options_beside(operation: OperationModel) -> tuple[Option, ...]:
     """The options of an operation that do not come from its input."""
-    return COMMON_OPTIONS + (PAGING_OPTIONS if operation.paged_items else ())
+    return COMMON_OPTIONS + (PAGING_OPTIONS if operation.paging else ())
 
 
 def of_version(options: Iterable[Option], version: int) -> list[Option]:

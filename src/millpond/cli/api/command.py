@@ -131,14 +131,14 @@ def _page_reader(
     given: Namespace, operation: OperationModel, options: Namespace
 ) -> Callable[[Fetch, dict[str, Any]], Pages] | None:
     """What puts the pages of an operation together; `None` when one call is all."""
-    items = operation.paged_items
-    if items is None:
+    how = operation.paging
+    if how is None:
         return None
     from millpond.cli.api import paging
 
-    if not paging.is_wanted(given, operation, paginate=options.paginate):
+    if not paging.is_wanted(given, how, paginate=options.paginate):
         return None
-    return lambda fetch, parameters: paging.Pages(fetch, parameters, given, items)
+    return lambda fetch, parameters: paging.Pages(fetch, parameters, given, how)
 
 
 def _time_reader(configuration: Configuration) -> Callable[[Any], Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from millpond.cli.api.model import OperationModel, Shape
 
 _ROLE: Final = "arn:aws:iam::000000000000:role/sync"
+_STREAM_ARN: Final = "arn:aws:kinesis:us-east-1:000000000000:stream/changes"
 _LOGIN: Final = "accounts.example.com"
 _WIDTH: Final = 70
 _CONTINUED: Final = " \\\n    "
@@ -33,6 +34,10 @@ _SAMPLES: Final[Mapping[str, Any]] = {
     "ApplicationArn": "arn:aws:sns:us-east-1:000000000000:app/GCM/MyApp",
     "AssumeRoleArn": _ROLE,
     "ClientContext": "mobile",
+    "ConsumerARN": f"{_STREAM_ARN}/consumer/reader:1767225600",
+    "ConsumerName": "reader",
+    "Data": "hello",
+    "HashKey": "0",
     "CognitoIdentityProvider": {
         "ProviderName": "cognito-idp.us-east-1.amazonaws.com/us-east-1_Example",
         "ClientId": "1example23456789",
@@ -53,7 +58,9 @@ _SAMPLES: Final[Mapping[str, Any]] = {
     "IdentityProviders": {_LOGIN: "1example23456789"},
     "LoginsMap": {_LOGIN: "TOKEN"},
     "PrincipalTags": {"team": "claim"},
+    "PartitionKey": "user-1",
     "PushToken": "PUSH_TOKEN",
+    "RetentionPeriodHours": 48,
     "RecordPatch": {
         "Op": "replace",
         "Key": "colour",
@@ -64,9 +71,20 @@ _SAMPLES: Final[Mapping[str, Any]] = {
         _LOGIN: {"Type": "Token", "AmbiguousRoleResolution": "AuthenticatedRole"}
     },
     "RolesMap": {"authenticated": _ROLE},
+    "SequenceNumber": "1",
+    "ShardId": "shardId-000000000000",
+    "StreamARN": _STREAM_ARN,
+    "StreamName": "changes",
     "SyncSessionToken": "TOKEN",
+    "TagKey": "team",
     "TagKeysType": "team",
+    "Timestamp": "2026-01-01T00:00:00Z",
     "TokenDuration": 900,
+    "arnType": _ROLE,
+    "clientTokenType": "TOKEN",
+    "policyDescriptorListType": [{"arn": "arn:aws:iam::000000000000:policy/narrow"}],
+    "sessionPolicyDocumentType": '{"Version": "2012-10-17", "Statement": []}',
+    "urlType": "www.example.com",
 }
 # Members whose shape says less than their name.
 _MEMBER_SAMPLES: Final[Mapping[str, Any]] = {
@@ -74,9 +92,10 @@ _MEMBER_SAMPLES: Final[Mapping[str, Any]] = {
     "DestinationUserIdentifier": "user-2",
     "ResourceArn": "arn:aws:cognito-identity:us-east-1:000000000000:identitypool/"
     f"{_SAMPLES['IdentityPoolId']}",
+    "ResourceARN": _STREAM_ARN,
     "SamlProviderARNs": ["arn:aws:iam::000000000000:saml-provider/example"],
 }
-_NUMBERS: Final = {"integer": 10, "long": 0}
+_NUMBERS: Final[Mapping[str, int]] = {"integer": 10, "long": 0}
 
 
 class Example:
@@ -157,7 +176,9 @@ def _of_shape(shape: Shape) -> Any:
         return {_of_shape(shape.key): _of_shape(shape.value)}
     if shape.type == "string":
         return shape.enum[0] if shape.enum else "text"
-    return _NUMBERS.get(shape.type, True)
+    if shape.type in _NUMBERS:
+        return max(_NUMBERS[shape.type], shape.min or 0)
+    return True
 
 
 def _values(shape: Shape, value: Any) -> Iterator[str]:

@@ -20,11 +20,78 @@ if TYPE_CHECKING:
 _INTEGERS: Final = ("integer", "long")
 _CONTAINERS: Final = ("structure", "list", "map")
 
-# Operations whose pages are put together: (API, operation) -> the member of the answer
-# that holds the items. AWS: botocore/data/*/paginators-1.json. Cognito Sync has none;
-# its NextToken is for the caller.
-PAGED: Final[Mapping[tuple[str, str], str]] = {
-    ("cognito-identity", "ListIdentityPools"): "IdentityPools",
+Path = tuple["str | int", ...]
+"""Where something stands in an answer: names of members, and places in lists."""
+
+
+class Paging:
+    """
+    How the pages of an operation are read, and put together.
+
+    Args:
+        items: where the items are; those of the first are counted.
+        limit: the member of the input that says how many a page may have.
+        token: the member of the input that says where a page begins.
+        next_token: where the answer says that of the next one.
+        more: where it says whether there is one, if it does.
+        kept: what else is of interest; it is taken from the first answer.
+        by_hand: a member of the input that asks for one page, beside token and limit.
+    """
+
+    def __init__(
+        self,
+        *items: Path,
+        limit: str,
+        token: str = "NextToken",
+        next_token: Path = ("NextToken",),
+        more: Path | None = None,
+        kept: tuple[Path, ...] = (),
+        by_hand: str | None = None,
+    ) -> None:
+        self.items = items
+        self.limit = limit
+        self.token = token
+        self.next_token = next_token
+        self.more = more
+        self.kept = kept
+        self.by_hand = tuple(filter(None, (token, limit, by_hand)))
+
+
+_STREAM: Final = "StreamDescription"
+
+# Operations whose pages are put together, by API and operation. AWS:
+# botocore/data/*/paginators-1.json, awscli/customizations/kinesis.py. Cognito Sync has
+# none; its NextToken is for the caller.
+PAGED: Final[Mapping[tuple[str, str], Paging]] = {
+    ("cognito-identity", "ListIdentityPools"): Paging(
+        ("IdentityPools",), limit="MaxResults"
+    ),
+    ("kinesis", "DescribeStream"): Paging(
+        (_STREAM, "Shards"),
+        limit="Limit",
+        token="ExclusiveStartShardId",
+        next_token=(_STREAM, "Shards", -1, "ShardId"),
+        more=(_STREAM, "HasMoreShards"),
+        kept=(
+            (_STREAM, "StreamARN"),
+            (_STREAM, "StreamName"),
+            (_STREAM, "StreamStatus"),
+            (_STREAM, "RetentionPeriodHours"),
+            (_STREAM, "EnhancedMonitoring"),
+            (_STREAM, "EncryptionType"),
+            (_STREAM, "KeyId"),
+            (_STREAM, "StreamCreationTimestamp"),
+        ),
+    ),
+    ("kinesis", "ListStreams"): Paging(
+        ("StreamNames",),
+        ("StreamSummaries",),
+        limit="Limit",
+        more=("HasMoreStreams",),
+        by_hand="ExclusiveStartStreamName",
+    ),
+    ("kinesis", "ListShards"): Paging(("Shards",), limit="MaxResults"),
+    ("kinesis", "ListStreamConsumers"): Paging(("Consumers",), limit="MaxResults"),
 }
 
 
@@ -92,8 +159,8 @@ class OperationModel:
         self._described = described
 
     @property
-    def paged_items(self) -> str | None:
-        """The member of the answer whose pages are put together, if there is one."""
+    def paging(self) -> Paging | None:
+        """How its pages are put together, if they are."""
         return PAGED.get((self.service.name, self.name))
 
     @cached_property
@@ -117,7 +184,9 @@ class ServiceModel:
         self.metadata: dict[str, str] = described["metadata"]
         self.documentation: str = described.get("documentation", "")
         self._operations = {
-            command_name(name): each for name, each in described["operations"].items()
+            command_name(name): each
+            for name, each in described["operations"].items()
+            if not self._is_streaming(each)
         }
 
     @classmethod
@@ -125,9 +194,17 @@ class ServiceModel:
         """Load the model of the API that a command stands for."""
         return cls(name, models.read(name))
 
+    def _is_streaming(self, operation: dict[str, Any]) -> bool:
+        """Tell whether its answer goes on and on. AWS: such ones are no commands."""
+        output = operation.get("output")
+        members = self.shapes[output["shape"]].get("members", {}) if output else {}
+        return any(
+            self.shapes[each["shape"]].get("eventstream") for each in members.values()
+        )
+
     @property
     def protocol(self) -> str:
-        """How it is spoken: rest-json, or json."""
+        """How it is spoken: rest-json, json, or query."""
         return self.metadata["protocol"]
 
     @property

@@ -18,15 +18,14 @@ from millpond.cli.api.model import PAGED, command_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, Final
 
-    from millpond.cli.api.model import OperationModel
+    from millpond.cli.api.model import Paging, Path
 
     Fetch = Callable[[dict[str, Any]], dict[str, Any]]
 
-TOKEN: Final = "NextToken"
-LIMIT: Final = "MaxResults"
+_NEXT_TOKEN: Final = "NextToken"  # of a result, whatever the API calls its own
 _CUT: Final = "boto_truncate_amount"
 _OLD_MARK: Final = "___"
 
@@ -43,29 +42,27 @@ def paginators(api: str) -> dict[str, Any]:
     return {
         "pagination": {
             operation: {
-                "input_token": TOKEN,
-                "limit_key": LIMIT,
-                "output_token": TOKEN,
-                "result_key": items,
+                "input_token": how.token,
+                "limit_key": how.limit,
+                "output_token": ".".join(map(str, how.next_token)),
+                "result_key": ".".join(map(str, how.items[0])),
             }
-            for (name, operation), items in PAGED.items()
+            for (name, operation), how in PAGED.items()
             if name == api
         }
     }
 
 
-def is_wanted(given: Namespace, operation: OperationModel, *, paginate: bool) -> bool:
+def is_wanted(given: Namespace, how: Paging, *, paginate: bool) -> bool:
     """
     Tell whether pages are to be put together.
 
     Raises:
         PagingFault: they are not, and yet there are options for that.
     """
-    if operation.paged_items is None:
-        return False
     by_hand = any(
-        getattr(given, attribute(command_name(name))) is not None
-        for name in (TOKEN, LIMIT)
+        getattr(given, attribute(command_name(name)), None) is not None
+        for name in how.by_hand
     )
     if paginate and not by_hand:
         return True
@@ -87,21 +84,20 @@ class Pages:
         fetch: makes one call.
         parameters: the input of the first.
         given: the options --starting-token, --page-size and --max-items.
-        name: the member that holds the items.
     """
 
     def __init__(
-        self, fetch: Fetch, parameters: dict[str, Any], given: Namespace, name: str
+        self, fetch: Fetch, parameters: dict[str, Any], given: Namespace, how: Paging
     ) -> None:
         self._fetch = fetch
         self._parameters = dict(parameters)
+        self._how = how
         if given.page_size is not None:
-            self._parameters[LIMIT] = given.page_size
-        self._name = name
+            self._parameters[how.limit] = given.page_size
         self._starting_token: str | None = given.starting_token
         self._most: int | None = given.max_items
         self._resume_token: str | None = None
-        self._answer: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
         if self._most is not None and self._most <= 0:
             sys.stderr.write(
                 "warning: Non-positive values for --max-items may result in undefined "
@@ -110,73 +106,118 @@ class Pages:
 
     def whole(self) -> dict[str, Any]:
         """Put the pages together."""
-        present = [page for page in self._read() if page is not None]
-        if not present:
-            return {}
-        result: dict[str, Any] = {
-            self._name: [each for page in present for each in page]
-        }
+        result: dict[str, Any] = {}
+        for answer in self.answers():
+            for path in self._how.items:
+                found = _find(answer, path)
+                if found is not None:
+                    _put(result, path, [*(_find(result, path) or []), *found])
+        for path in self._how.kept:
+            _put(result, path, _find(self._kept, path))
         if self._resume_token is not None:
-            result[TOKEN] = self._resume_token
+            result[_NEXT_TOKEN] = self._resume_token
         return result
 
     def parts(self) -> Iterator[dict[str, Any]]:
-        """Give the pages one by one; AWS: text is written so."""
-        for page in self._read():
-            yield {self._name: page}
+        """Give the pages one by one, without what is no item but in the first."""
+        kept = self._how.kept
+        for answer in self.answers():
+            part: dict[str, Any] = {}
+            for path in (*kept, *self._how.items):
+                _put(part, path, _find(answer, path))
+            kept = ()
+            yield part
         if self._resume_token is not None:
-            yield {TOKEN: {TOKEN: self._resume_token}}
+            yield {_NEXT_TOKEN: {_NEXT_TOKEN: self._resume_token}}
 
     def answers(self) -> Iterator[dict[str, Any]]:
-        """Give each answer whole, up to what was asked for."""
-        for page in self._read():
-            answer = self._answer
-            yield answer if page is None else {**answer, self._name: page}
-
-    def _read(self) -> Iterator[list[Any] | None]:
-        """Read the items of each page, and note where to go on behind the last."""
-        token, skipped = _read_starting_token(self._starting_token)
+        """Give the answers as they came, and note where to go on behind the last."""
+        first, *others = self._how.items
+        token, skipped = _read_starting_token(self._starting_token, self._how.token)
         total = 0
+        is_first = True
         while True:
-            answer = self._answer = self._fetch(self._page_parameters(token))
-            page = answer.get(self._name)
-            if skipped and page is not None:
-                page = page[skipped:]
-            count = len(page or ())
+            answer = self._fetch(self._page_parameters(token))
+            if is_first and self._starting_token is not None:
+                _skip(answer, first, others, skipped)
+            if is_first:
+                self._kept = answer
+            is_first = False
+            count = len(_find(answer, first) or ())
             beyond = 0 if self._most is None else total + count - self._most
             if beyond > 0:
-                yield (page or [])[: count - beyond]
-                self._resume_token = _write_token(token, count - beyond + skipped)
+                _put(answer, first, (_find(answer, first) or [])[: count - beyond])
+                self._resume_token = self._write_token(token, count - beyond + skipped)
+                yield answer
                 return
-            yield page
+            yield answer
             total += count
             skipped = 0
-            previous, token = token, answer.get(TOKEN) or None
+            previous, token = token, self._token_behind(answer)
             if token is None:
                 return
             if total == self._most:
-                self._resume_token = _write_token(token)
+                self._resume_token = self._write_token(token)
                 return
             if token == previous:
                 raise PagingFault(
-                    f"The same next token was received twice: { ({TOKEN: token}) }"
+                    "The same next token was received twice: "
+                    f"{ ({self._how.token: token}) }"
                 )
+
+    def _token_behind(self, answer: dict[str, Any]) -> str | None:
+        if self._how.more is not None and not _find(answer, self._how.more):
+            return None
+        return _find(answer, self._how.next_token) or None
 
     def _page_parameters(self, token: str | None) -> dict[str, Any]:
         if token is None:
             return self._parameters
-        return {**self._parameters, TOKEN: token}
+        return {**self._parameters, self._how.token: token}
+
+    def _write_token(self, token: str | None, seen: int | None = None) -> str:
+        """Name a page, and how many of its items have been seen."""
+        from base64 import b64encode
+
+        place: dict[str, Any] = {self._how.token: token}
+        if seen is not None:
+            place[_CUT] = seen
+        return b64encode(json.dumps(place).encode()).decode()
 
 
-def _write_token(token: str | None, seen: int | None = None) -> str:
-    """Name a page, and how many of its items have been seen."""
-    from base64 import b64encode
+def _find(answer: Any, path: Path) -> Any:
+    """Look up what stands at a path; `None` when nothing does."""
+    for step in path:
+        try:
+            answer = answer[step]
+        except (IndexError, KeyError, TypeError):
+            return None
+    return answer
 
-    place = {TOKEN: token} if seen is None else {TOKEN: token, _CUT: seen}
-    return b64encode(json.dumps(place).encode()).decode()
+
+def _put(answer: dict[str, Any], path: Path, value: Any) -> None:
+    """Put something at a path of names, making what is on the way."""
+    *way, last = path
+    for step in way:
+        answer = answer.setdefault(str(step), {})
+    answer[str(last)] = value
 
 
-def _read_starting_token(text: str | None) -> tuple[str | None, int]:
+def _skip(
+    answer: dict[str, Any], first: Path, others: Iterable[Path], skipped: int
+) -> None:
+    """
+    Leave out what has been seen of a page.
+
+    AWS: items of the other kinds are taken to have been seen, all of them.
+    """
+    found = _find(answer, first)
+    _put(answer, first, found[skipped:] if isinstance(found, list) else None)
+    for path in others:
+        _put(answer, path, [] if isinstance(_find(answer, path), list) else None)
+
+
+def _read_starting_token(text: str | None, name: str) -> tuple[str | None, int]:
     """Read where to begin: a token of ours, or one of the service as it is."""
     if text is None:
         return None, 0
@@ -184,7 +225,7 @@ def _read_starting_token(text: str | None) -> tuple[str | None, int]:
 
     try:
         place = json.loads(b64decode(text))
-        return place.get(TOKEN), place.get(_CUT, 0)
+        return place.get(name), place.get(_CUT, 0)
     except (ValueError, AttributeError):
         return _read_old_token(text)
 

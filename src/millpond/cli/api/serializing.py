@@ -1,13 +1,14 @@
 """
 From the input of an operation to the parts of a request: path, query, headers, body.
 
-AWS: the protocols rest-json and AWS JSON 1.1, as botocore/serialize.py speaks them.
+AWS: the protocols rest-json, AWS JSON 1.1 and AWS Query, as botocore/serialize.py
+speaks them.
 """
 
 from __future__ import annotations
 
 import json
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from millpond.cli.api.ways import V1
 
@@ -37,6 +38,8 @@ def serialize(
     """Write the input of an operation in the protocol of its API."""
     if operation.service.protocol == "json":
         return _serialize_json(operation, parameters)
+    if operation.service.protocol == "query":
+        return _serialize_query(operation, parameters)
     return _serialize_rest(operation, parameters, ways)
 
 
@@ -52,6 +55,40 @@ def _serialize_json(operation: OperationModel, parameters: dict[str, Any]) -> Pa
     parts.headers["Content-Type"] = f"application/x-amz-json-{metadata['jsonVersion']}"
     parts.body = json.dumps(_convert(parameters, operation.input)).encode()
     return parts
+
+
+def _serialize_query(operation: OperationModel, parameters: dict[str, Any]) -> Parts:
+    parts = Parts(operation.uri)
+    parts.headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
+    form = {
+        "Action": operation.name,
+        "Version": operation.service.metadata["apiVersion"],
+    }
+    _fill_form(form, "", parameters, operation.input)
+    parts.body = urlencode(form).encode()
+    return parts
+
+
+def _fill_form(form: dict[str, str], name: str, value: Any, shape: Shape) -> None:
+    """Write a value under its name, and what is in it under names that begin so."""
+    if shape.type == "structure" and isinstance(value, dict):
+        for member, each in value.items():
+            if member in shape.members:
+                inside = f"{name}.{member}" if name else member
+                _fill_form(form, inside, each, shape.members[member])
+    elif shape.type == "list" and isinstance(value, list):
+        if not value:
+            form[name] = ""
+        for number, each in enumerate(value, 1):
+            _fill_form(form, f"{name}.member.{number}", each, shape.member)
+    elif shape.type == "boolean":
+        form[name] = str(value).lower()
+    elif shape.type == "timestamp":
+        from millpond.cli.api import times
+
+        form[name] = times.utc(value)
+    else:
+        form[name] = str(_convert(value, shape))
 
 
 def _serialize_rest(

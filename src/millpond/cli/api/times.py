@@ -51,6 +51,12 @@ def whole_epoch_s(value: Any) -> int:
     return (when - _EPOCH) // timedelta(seconds=1)
 
 
+def utc(value: Any) -> str:
+    """Write a time as ISO 8601 in whole seconds, in UTC."""
+    when = _EPOCH + timedelta(seconds=whole_epoch_s(value))
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def iso8601(value: Any) -> str:
     """Write a time as ISO 8601 does."""
     return parse(value).isoformat()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CONTRACTS: Final[Mapping[str, str]] = {
     "cognito-sync": "millpond.contract.cognito_sync",
     "cognito-identity": "millpond.contract.cognito_identity",
+    "kinesis": "millpond.contract.kinesis",
+    "sts": "millpond.contract.sts",
 }
 
 # API of our own, which no command is named after -> the module that holds its contract
