@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 
@@ -161,6 +162,27 @@ def test_a_position_of_another_list_is_refused(context: tuple[str, ...]) -> None
     token = pages.seal(Place(1, "k"), "pool", "ListRecords")
     with pytest.raises(InvalidParameterException, match="NextToken"):
         pages.read(token, Place, *context)
+
+
+def test_a_name_does_not_pass_for_a_part_of_the_body() -> None:
+    """What is sealed for a dataset of some name is no position in another listing."""
+    pages = PageTokens(KEY)
+    token = pages.seal(Place(1, "k"), "pool", "ListDatasets", "ListRecords")
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    moved = raw[:16] + b"ListRecords\0" + raw[16:]
+    with pytest.raises(InvalidParameterException, match="NextToken"):
+        pages.read(
+            base64.urlsafe_b64encode(moved).rstrip(b"=").decode(),
+            Place,
+            *("pool", "ListDatasets"),
+        )
+
+
+def test_a_position_of_another_version_is_refused() -> None:
+    """A token that is good and holds something else is no fault of the server's."""
+    pages = PageTokens(KEY)
+    with pytest.raises(InvalidParameterException, match="NextToken"):
+        pages.read(pages.seal(["more", 1, 2], "pool"), Place, "pool")
 
 
 @STEADY

@@ -26,6 +26,7 @@ from millpond.errors import (
     SerializationException,
     ServiceException,
 )
+from millpond.wire import validation
 from millpond.wire.decoding import RequestDecoder
 
 GOOD_TEXTS = {
@@ -242,16 +243,21 @@ def test_each_wrong_type_is_named(
 # --- Golden texts ---------------------------------------------------------------------
 
 
-def refused(operation: str, body: Any) -> ServiceException:
-    """Decode a body of an operation, which must be refused."""
+def decode_body(operation: str, body: Any) -> Any:
+    """Decode a body of an operation on a dataset."""
     labels = {
         "IdentityPoolId": "us-east-1:0a",
         "IdentityId": "us-east-1:0b",
         "DatasetName": "prefs",
     }
     decoder = RequestDecoder(API, API.by_name[operation])
+    return decoder.decode(json.dumps(body).encode(), labels)
+
+
+def refused(operation: str, body: Any) -> ServiceException:
+    """Decode a body of an operation, which must be refused."""
     with pytest.raises(ServiceException) as caught:
-        decoder.decode(json.dumps(body).encode(), labels)
+        decode_body(operation, body)
     return caught.value
 
 
@@ -342,6 +348,78 @@ def test_a_message_names_a_bounded_number_of_faults() -> None:
 
     assert text.startswith("50 validation errors detected: Value null at ")
     assert text.count("failed to satisfy") == 50
+
+
+def long_list(*, length: int, at: int, **changes: Any) -> Any:
+    """Make an update of good patches, of which one is changed."""
+    good = {"Op": "replace", "Key": "k", "Value": "v", "SyncCount": 0}
+    patches = [good] * length
+    patches[at] = {**good, **changes}
+    return {"SyncSessionToken": "t", "RecordPatches": patches}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"Key": ""}, "'recordPatches.90001.member.key' failed to satisfy"),
+        ({"SyncCount": "x"}, "'recordPatches.90001.member.syncCount (Key: k)'"),
+        ({"Op": None}, "'recordPatches.90001.member.op' failed to satisfy"),
+    ],
+)
+def test_one_bad_record_among_very_many_is_named(
+    monkeypatch: pytest.MonkeyPatch, changes: Any, text: str
+) -> None:
+    """The good ones are not walked through again: a stranger can send any number."""
+    looks = 0
+    look = validation._Walk.value
+
+    def counting(*args: Any, **options: Any) -> None:
+        nonlocal looks
+        looks += 1
+        look(*args, **options)
+
+    monkeypatch.setattr(validation._Walk, "value", counting)
+    body = long_list(length=100_000, at=90_000, **changes)
+
+    assert text in refused("UpdateRecords", body).message
+    assert looks < 10 * validation.ITEMS_MAX
+
+
+def test_a_fault_beside_a_long_list_is_named() -> None:
+    """However long the list is, the other members are looked at."""
+    body = long_list(length=100_000, at=0, Key="first")
+    body["SyncSessionToken"] = 5
+
+    text = refused("UpdateRecords", body).message
+
+    assert text == "NUMBER_VALUE can not be converted to a String at 'syncSessionToken'"
+
+
+@pytest.mark.parametrize("count", [1, 1024])
+def test_times_that_are_text_are_read_in_long_lists(count: int) -> None:
+    """As many as a dataset has records by default, wherever they stand."""
+    body = long_list(length=5000, at=0, Key="first")
+    for number in range(3000, 3000 + count):
+        body["RecordPatches"][number] = {
+            **body["RecordPatches"][0],
+            "DeviceLastModifiedDate": "2026-01-01T00:00:00Z",
+        }
+
+    decoded = decode_body("UpdateRecords", body)
+
+    found = [each.device_last_modified_date for each in decoded.record_patches]
+    assert found.count(1_767_225_600.0) == count
+
+
+def test_very_many_times_that_are_text_are_refused() -> None:
+    """To read them all would take everybody's time."""
+    body = long_list(length=5000, at=0, DeviceLastModifiedDate="2026-01-01T00:00:00Z")
+    body["RecordPatches"] = body["RecordPatches"][:1] * 5000
+
+    error = refused("UpdateRecords", body)
+
+    assert error.code == "SerializationException"
+    assert "milliseconds since epoch" in error.message
 
 
 def test_a_later_record_is_named_by_its_place_and_key() -> None:

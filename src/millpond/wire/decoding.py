@@ -23,6 +23,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import inspect as inspection
 
+from millpond import limits
 from millpond.contract.shapes import (
     Api,
     InHeader,
@@ -37,7 +38,7 @@ from millpond.contract.shapes import (
 )
 from millpond.errors import SerializationException
 from millpond.wire import cbor
-from millpond.wire.validation import lower_first, refusal
+from millpond.wire.validation import first_wrong_item, lower_first, refusal
 
 _decode_json = msgspec.json.Decoder().decode
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -154,7 +155,7 @@ class RequestDecoder:
 
     def _second_try(self, given: dict[str, Any], fault: str) -> Shape:
         """Take times that are strings; otherwise say exactly what is wrong."""
-        if _read_text_times(self._shape, given):
+        if _read_text_times(self._shape, given, begin=first_wrong_item(fault)):
             try:
                 return msgspec.convert(given, self._shape)
             except msgspec.ValidationError as error:
@@ -220,9 +221,20 @@ def _find_nul(value: Any, at: str = "") -> str | None:
 
 
 def _times(
-    shape: type[msgspec.Struct], given: dict[str, Any], path: str = ""
+    shape: type[msgspec.Struct],
+    given: dict[str, Any],
+    path: str = "",
+    *,
+    begin: tuple[str, int] = ("", 0),
+    items_max: int | None = None,
 ) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Find the times of a decoded body: in which dict, by which name, at which path."""
+    """
+    Find the times of a decoded body: in which dict, by which name, at which path.
+
+    Args:
+        begin: a list and the index of the first of its items to look at.
+        items_max: how many items of a list to look at.
+    """
     if not _has_times(shape):
         return
     for member in members(shape):
@@ -233,7 +245,9 @@ def _times(
             if value is not None:
                 yield given, member.name, at
         elif inner is not None:
-            for each in value if isinstance(value, list) else [value]:
+            first = begin[1] if begin[0] == member.name else 0
+            last = None if items_max is None else first + items_max
+            for each in value[first:last] if isinstance(value, list) else [value]:
                 if isinstance(each, dict):
                     yield from _times(inner, each, f"{at}.")
 
@@ -254,10 +268,19 @@ def _inner(kind: inspection.Type) -> type[msgspec.Struct] | None:
     return kind.cls if isinstance(kind, inspection.StructType) else None
 
 
-def _read_text_times(shape: type[msgspec.Struct], given: dict[str, Any]) -> bool:
-    """Turn times that are strings into numbers, in place; say if there were any."""
+def _read_text_times(
+    shape: type[msgspec.Struct], given: dict[str, Any], *, begin: tuple[str, int]
+) -> bool:
+    """
+    Turn times that are strings into numbers, in place; say if there were any.
+
+    Args:
+        begin: where the decoder stopped: before that there are none in a list.
+    """
     changed = False
-    for where, name, _ in _times(shape, given):
+    # A stranger may send a hundred thousand of them, and everybody waits.
+    found = _times(shape, given, begin=begin, items_max=limits.RECORDS_PER_DATASET_MAX)
+    for where, name, _ in found:
         value = where[name]
         seconds = _read_time(value) if isinstance(value, str) else None
         if seconds is not None:

@@ -6,11 +6,16 @@ in its own way. When that happens, this module walks the request again, by the c
 and says what the API says: either that the JSON has the wrong types
 (SerializationException), or every constraint that is broken, in one message.
 
+Everybody waits for that walk, so it is short whatever a stranger sends. The decoder has
+said where it stopped: what stands before that in a list is good and is not looked at
+again. From there on `ITEMS_MAX` items of a list are, and `FAULTS_MAX` faults are told.
+
 Source: the texts of the AWS front end as clients quote them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,7 +28,9 @@ from millpond.wire import cbor
 
 VALUE_CHARS_MAX: Final = 128  # of a value repeated in a message
 FAULTS_MAX: Final = 50  # named in one message
+ITEMS_MAX: Final = 200  # of a list, from the first that is wrong: some 3 ms
 
+_ITEM: Final = re.compile(r"at `\$\.(\w+)\[(\d+)\]")
 _JSON_NAMES: Final = {
     str: "STRING_VALUE",
     bool: "TRUE_VALUE",
@@ -63,7 +70,7 @@ def refusal(
         given: the members by their names in the model.
         fallback: the decoder's own words, for a fault that this pass does not find.
     """
-    walk = _Walk(binary=binary)
+    walk = _Walk(binary=binary, begin=first_wrong_item(fallback))
     walk.structure(shape, given, "")
     if walk.type_faults:
         return SerializationException(walk.type_faults[0])
@@ -76,16 +83,27 @@ def refusal(
     return api.constraint_error(f"{count} validation {noun} detected: {listed}")
 
 
+def first_wrong_item(fault: str) -> tuple[str, int]:
+    """
+    Read in the decoder's words at which item of a list of the request it stopped.
+
+    Returns:
+        The name of the member and the index of the item; no name where it is no list.
+    """
+    found = _ITEM.search(fault)
+    return (found[1], int(found[2])) if found else ("", 0)
+
+
 class _Walk:
     """
     Collects faults while it walks a request beside its shape.
 
-    It stops when it has enough of them, and does not walk through what is too long: a
-    stranger may send a megabyte of faults, and everybody waits while they are told.
+    It stops when it has enough of them, and does not walk through what is too long.
     """
 
-    def __init__(self, *, binary: bool) -> None:
+    def __init__(self, *, binary: bool, begin: tuple[str, int]) -> None:
         self._binary = binary
+        self._begin = begin
         self.faults: list[str] = []
         self.type_faults: list[str] = []
 
@@ -147,7 +165,10 @@ class _Walk:
                 self.structure(kind.cls, value, f"{at}.")
             case inspection.ListType():
                 item, _ = strip(kind.item_type)
-                for number, each in enumerate(value, 1):
+                name, begin = self._begin
+                begin = begin if lower_first(name) == at else 0
+                items = value[begin : begin + ITEMS_MAX]
+                for number, each in enumerate(items, begin + 1):
                     if self._is_full:
                         break
                     if each is None:
@@ -234,8 +255,6 @@ def _broken_length(
 
 
 def _matches(pattern: str, value: str) -> bool:
-    import re  # only a refused request comes here
-
     return re.search(pattern, value) is not None
 
 
