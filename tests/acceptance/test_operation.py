@@ -95,6 +95,16 @@ class TestPages:
         with urlopen(server.endpoint + path) as response:
             assert (response.status, response.read()) == (200, b"ok\n")
 
+    @pytest.mark.parametrize("path", ["/healthz/", "/readyz/", "/metrics/"])
+    def test_nobody_is_sent_to_where_a_request_says(self, server, path):
+        """A path that is almost right is not found; Host leads nobody elsewhere."""
+        answer = RawClient(server).send(
+            Request(target=path.encode(), headers=(("Host", "elsewhere.example"),))
+        )
+
+        assert answer.status == 404
+        assert "location" not in answer.headers
+
     def test_metrics(self, server, dataset):
         """The metrics count what was asked, in the form that Prometheus reads."""
         dataset.list()

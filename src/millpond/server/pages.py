@@ -79,7 +79,7 @@ def make_pages(
     async def jwks(request: Request) -> Response:
         return JSONResponse(context.token_keys.jwks(), headers=_CACHED)
 
-    return Starlette(
+    pages = Starlette(
         routes=[
             Route("/healthz", healthz),
             Route("/readyz", readyz),
@@ -89,6 +89,9 @@ def make_pages(
             Route(JWKS_PATH, jwks),
         ]
     )
+    # It would send whoever asks for `/healthz/` to whatever host the request names.
+    pages.router.redirect_slashes = False
+    return pages
 
 
 async def read_store(context: Context, metrics: Metrics) -> None:

@@ -26,7 +26,7 @@ from millpond.service.developer_keys import KeyRing
 from millpond.settings import Settings
 from millpond.stores.base import Store
 from millpond.stores.copying import CopyStore
-from millpond.stores.sqlite import FILE_NAME, SqliteStore
+from millpond.stores.sqlite import FILE_NAME, STREAMS_FILE_NAME, SqliteStore
 
 INCOMPLETE_FILE_NAME: Final = "backup.incomplete"  # while a backup is being written
 # In the data folder of a server whose store is a database: where that is.
@@ -124,6 +124,7 @@ async def open_existing(
 async def _open(settings: Settings) -> AsyncIterator[Store]:
     if not settings.store:
         check_backup_is_whole(settings.data)
+        check_is_not_emptied(settings.data)
     store = make_store(settings)
     await store.open()
     try:
@@ -221,6 +222,29 @@ def check_backup_is_whole(folder: Path) -> None:
             f"'{folder}' is a backup that was not finished.",
             hint="Use another one; of this one a part is missing.",
         )
+
+
+def check_is_not_emptied(folder: Path) -> None:
+    """
+    Refuse a file of 0 bytes where there was a store: SQLite takes it for a new one.
+
+    A first start that was killed leaves such files, too, but nothing beside them that
+    is made later.
+
+    Raises:
+        StoreError: there is one.
+    """
+    if not (folder / secret_key.FILE_NAME).exists():
+        return
+    for name in (FILE_NAME, STREAMS_FILE_NAME):
+        files = [folder / name, folder / f"{name}-wal"]
+        sizes = [each.stat().st_size for each in files if each.exists()]
+        if sizes and not any(sizes):
+            raise StoreError(
+                f"'{folder / name}' has 0 bytes, and there was a store in it: "
+                f"{secret_key.FILE_NAME} is beside it.",
+                hint="Put a backup in its place; to begin anew, take it away.",
+            )
 
 
 async def _check_copy_is_complete(store: CopyStore) -> None:
