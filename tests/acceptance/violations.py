@@ -45,6 +45,10 @@ SAMPLES: Final[dict[str, Any]] = {
     "ARNString": "arn:aws:iam::123456789012:oidc-provider/x",
     "StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/no-such-stream",
     "StreamName": "no-such-stream",
+    "ConsumerARN": "arn:aws:kinesis:us-east-1:000000000000:stream/no-such-stream/"
+    "consumer/no-such-consumer:1",
+    "ConsumerName": "no-such-consumer",
+    "ResourceARN": "arn:aws:kinesis:us-east-1:000000000000:stream/no-such-stream",
     "ShardId": "shardId-000000000000",
     "HashKey": "0",
     "SequenceNumber": "0",

@@ -75,20 +75,33 @@ def test_a_shard_id_is_read_back(shard_and_count):
     "text",
     [
         "",
-        "0",
+        "2",
+        "-",
+        "-1",
         "shardId-",
-        "shardId-0",
+        "shardId",
+        "shardId-x",
+        "shardId-1.0",
+        "shardId-0x1",
         "shardId-000000000002",
-        "shardId-0000000000000",
         "shardId--00000000001",
+        "shardId-1-1",
         "shardId-00000000000\u0661",
-        "SHARDID-000000000001",
-        "000000000001",
+        "shardId-" + "9" * 100,
     ],
 )
 def test_what_is_not_a_shard_id_is_refused(text):
     """Malformed ids and those of shards that a stream of two does not have are None."""
     assert None is shards.parse_shard_id(text, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1", "01", "000000000001", "shardId-1", "shardId-0000000000001", "shard-1"],
+)
+def test_short_forms_of_a_shard_id_are_read(text):
+    """What kinesalite reads is read: digits, with or without a word before them."""
+    assert shards.parse_shard_id(text, 2) == 1
 
 
 ids = st.integers(0, 2**63 - 1)

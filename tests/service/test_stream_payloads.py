@@ -6,11 +6,12 @@ import asyncio
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from millpond.core.streaming import StreamRecord
 from millpond.errors import SinkError
-from millpond.service.stream_payloads import PUTS_AT_ONCE, fit
+from millpond.service.stream_payloads import PUT_S_MAX, PUTS_AT_ONCE, fit
 from millpond.settings import Settings
 from millpond.sinks.embedded import EmbeddedSink
 from millpond.stores.sqlite import SqliteStore
@@ -30,7 +31,7 @@ class Payloads:
     """A payload store in which puts wait until as many are there as are expected."""
 
     def __init__(self, expected: int, *, failing: frozenset[int] = frozenset()) -> None:
-        self.names: list[str] = []
+        self.lifetimes_s: set[int] = set()
         self.running = 0
         self.most = 0
         self._expected = expected
@@ -39,6 +40,7 @@ class Payloads:
 
     async def put(self, data: bytes, *, name: str, lifetime_s: int) -> str:
         number = json.loads(data)[0]["n"]
+        self.lifetimes_s.add(lifetime_s)
         self.running += 1
         self.most = max(self.most, self.running)
         try:
@@ -66,12 +68,30 @@ def event(number: int, *, is_large: bool) -> StreamRecord:
 
 
 async def fitted(
-    tmp_path: Path, payloads: Payloads, records: list[StreamRecord]
+    tmp_path: Path,
+    payloads: Payloads,
+    records: list[StreamRecord],
+    *,
+    retention_hours: int | None = None,
 ) -> list[StreamRecord]:
     store = SqliteStore(tmp_path)
     sink = Sink("changes", store=store, now_ms=lambda: 0)
     context = make_context(store, Settings(), lambda: 0, payloads=payloads)
-    return await fit(context, sink, records)
+    await store.open()
+    try:
+        if retention_hours is not None:
+            await store.create_stream("changes", shard_count=1, now_ms=0)
+            stream = await store.find_stream("changes")
+            assert stream is not None
+            await store.update_stream(
+                stream.stream_id,
+                lambda each: msgspec.structs.replace(
+                    each, retention_hours=retention_hours
+                ),
+            )
+        return await fit(context, sink, records)
+    finally:
+        await store.aclose()
 
 
 def test_payloads_are_put_side_by_side_and_records_keep_their_order(tmp_path):
@@ -90,6 +110,20 @@ def test_payloads_are_put_side_by_side_and_records_keep_their_order(tmp_path):
             else:
                 url = json.loads(after.data)["kinesisSyncRecordsURL"]
                 assert url == f"http://pond.test/{number}"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("hours", "least"), [(None, 24), (24, 24), (8760, 8760)])
+def test_a_link_lives_as_long_as_a_record_may(tmp_path, hours, least):
+    """Also where a stream keeps its records for longer than the settings say."""
+
+    async def main() -> None:
+        payloads = Payloads(1)
+        records = [event(0, is_large=True)]
+        await fitted(tmp_path, payloads, records, retention_hours=hours)
+
+        assert payloads.lifetimes_s == {least * 3600 + PUT_S_MAX}
 
     asyncio.run(main())
 

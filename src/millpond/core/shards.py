@@ -15,6 +15,7 @@ Source: the Kinesis API reference (2013-12-02): PutRecord, Shard, HashKeyRange.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -22,6 +23,7 @@ from millpond import limits
 
 HASH_SPACE: Final = 2**128
 
+_SHARD_ID: Final = re.compile(r"(?a)(?:[a-zA-Z]+-)?0*(\d{1,12})")
 _FIRST_SEQUENCE_NUMBER: Final = 49 * 10**54  # AWS: 56 digits, in our times with 49...
 _SHARD_BITS: Final = 12
 _NUMBER_BITS: Final = 63
@@ -90,13 +92,21 @@ def shard_id(shard: int) -> str:
     return f"shardId-{shard:012d}"
 
 
+def read_shard_number(text: str) -> int | None:
+    """
+    Read the number in a shard id; None when it has none.
+
+    Short forms are read too, as kinesalite does and hand-written tools use them:
+    shardId-0, shard-0 and 0.
+    """
+    found = _SHARD_ID.fullmatch(text)
+    return None if found is None else int(found[1])
+
+
 def parse_shard_id(text: str, shard_count: int) -> int | None:
-    """Read a shard id back; None when the stream has no such shard."""
-    number = text.removeprefix("shardId-")
-    if not (number.isascii() and number.isdigit() and len(number) == 12):
-        return None
-    shard = int(number)
-    return shard if shard < shard_count and text == shard_id(shard) else None
+    """Read a shard id, or a short form of it; None: the stream has no such shard."""
+    shard = read_shard_number(text)
+    return shard if shard is not None and shard < shard_count else None
 
 
 def sequence_number(stream_id: int, number: int, shard: int) -> str:

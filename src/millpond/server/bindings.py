@@ -24,7 +24,12 @@ from millpond.service import (
     identity_pool_roles,
     identity_pools,
     identity_tokens,
+    kinesis_absent,
+    kinesis_consumers,
+    kinesis_management,
     kinesis_records,
+    kinesis_retention,
+    kinesis_tags,
     live,
     principal_tags,
     records,
@@ -68,7 +73,18 @@ APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
     ),
     (live_contract.API, (live,)),
     (streaming_contract.API, (bulk_publish_progress, stream_details)),
-    (kinesis.API, (kinesis_streams, kinesis_records)),
+    (
+        kinesis.API,
+        (
+            kinesis_streams,
+            kinesis_records,
+            kinesis_consumers,
+            kinesis_tags,
+            kinesis_retention,
+            kinesis_management,
+            kinesis_absent,
+        ),
+    ),
     (sts.API, (sts_service,)),
 )
 """Every API that the server publishes, and the modules that do its operations."""

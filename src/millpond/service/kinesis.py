@@ -2,7 +2,9 @@
 Embedded streams: create, delete, list and describe them, as Kinesis does.
 
 An embedded stream is ACTIVE as soon as it is created, and its shards stay as they are
-for as long as it lives. Reading and writing records is in `kinesis_records`.
+for as long as it lives. Reading and writing records is in `kinesis_records`; what may
+be changed about a stream in `kinesis_retention`, `kinesis_tags` and
+`kinesis_management`.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from millpond.errors import (
     InvalidParameterException,
     LimitExceededException,
     ResourceInUseException,
-    ResourceNotFoundException,
 )
 from millpond.service.context import Caller, Context
+from millpond.service.kinesis_names import get_stream, spell_arn, stream_not_found
+from millpond.service.kinesis_retention import retention_hours
+from millpond.service.kinesis_tags import check_tags
 from millpond.settings import Settings
 from millpond.sinks.base import is_embedded, sink_url, without_secrets
 from millpond.stores.base import Stream, StreamStore
@@ -31,12 +35,10 @@ from millpond.stores.base import Stream, StreamStore
 _LIST_STREAMS_MAX: Final = 100  # AWS: ListStreams, default and cap of Limit
 _DESCRIBE_STREAM_SHARDS_MAX: Final = 100  # AWS: DescribeStream, the same
 _LIST_SHARDS_MAX: Final = 1000  # AWS: ListShards, the same
-_NEXT_TOKEN_LIFETIME_MS: Final = 300_000  # AWS: ListShards, "expire after 300 seconds"
+NEXT_TOKEN_LIFETIME_MS: Final = 300_000  # AWS: ListShards, "expire after 300 seconds"
 _RECORD_KIB_MAX: Final = limits.STREAM_RECORD_BYTES_MAX // 1024
 
 T = TypeVar("T")
-
-_PROVISIONED: Final = contract.StreamModeDetails(stream_mode="PROVISIONED")
 
 
 async def create_stream(
@@ -51,8 +53,15 @@ async def create_stream(
             f"Stream {name} is mapped to another sink by the setting 'streams'; create "
             "it there."
         )
+    tags = request.tags or {}
+    check_tags(tags, f"stream {name}")
+    mode = request.stream_mode_details
     created = await context.store.create_stream(
-        name, shard_count=shard_count, now_ms=context.now_ms()
+        name,
+        shard_count=shard_count,
+        now_ms=context.now_ms(),
+        stream_mode=mode.stream_mode if mode else "PROVISIONED",
+        tags=tags,
     )
     if not created:
         # AWS: this text.
@@ -99,12 +108,7 @@ async def create_embedded_stream(
 def _shard_count(request: contract.CreateStreamRequest) -> int:
     """Refuse what an embedded stream cannot be, and give its number of shards."""
     # Ours: an embedded stream is as fast as the disk, whatever the number of shards, so
-    # there is nothing that on-demand mode or warm throughput could mean.
-    mode = request.stream_mode_details
-    if mode is not None and mode.stream_mode != "PROVISIONED":
-        raise InvalidArgumentException(
-            "StreamMode ON_DEMAND is not available; use PROVISIONED and a ShardCount."
-        )
+    # there is nothing that warm throughput could mean.
     if request.warm_throughput_mibps is not None:
         raise InvalidArgumentException("WarmThroughputMiBps is not available.")
     if request.max_record_size_in_kib not in (None, _RECORD_KIB_MAX):
@@ -115,6 +119,13 @@ def _shard_count(request: contract.CreateStreamRequest) -> int:
         raise InvalidArgumentException(
             "RecordDistributionStrategy is always USER_PARTITION_KEY."
         )
+    mode = request.stream_mode_details
+    if mode is not None and mode.stream_mode == "ON_DEMAND":
+        if request.shard_count is not None:
+            raise InvalidArgumentException(
+                "ShardCount cannot be given together with StreamMode ON_DEMAND."
+            )
+        return limits.ON_DEMAND_SHARDS
     if request.shard_count is None:
         raise InvalidArgumentException("ShardCount is needed.")
     if request.shard_count > limits.SHARDS_PER_STREAM_MAX:
@@ -130,6 +141,13 @@ async def delete_stream(
 ) -> None:
     """Delete an embedded stream with all its records."""
     stream = await get_stream(context, request.stream_name, request.stream_arn)
+    if not request.enforce_consumer_deletion and (
+        count := await _count_consumers(context, stream)
+    ):
+        raise ResourceInUseException(
+            f"Stream {stream.stream_name} has {count} registered consumers; "
+            "deregister them first, or delete it with EnforceConsumerDeletion."
+        )
     if not await context.store.delete_stream(stream.stream_name):
         raise stream_not_found(context.settings, stream.stream_name)
 
@@ -140,7 +158,7 @@ async def list_streams(
     """List the embedded streams, by name."""
     after = request.exclusive_start_stream_name
     if request.next_token is not None:
-        after = _read_token(context, request.next_token, str, "ListStreams")
+        after = read_token(context, request.next_token, str, "ListStreams")
     limit = min(request.limit or _LIST_STREAMS_MAX, _LIST_STREAMS_MAX)
     found = await context.store.list_streams(after=after, limit=limit + 1)
     page, more = found[:limit], len(found) > limit
@@ -159,9 +177,22 @@ def _summary(settings: Settings, stream: Stream) -> contract.StreamSummary:
         stream_name=stream.stream_name,
         stream_arn=spell_arn(settings, stream.stream_name),
         stream_status="ACTIVE",
-        stream_mode_details=_PROVISIONED,
+        stream_mode_details=_mode(stream),
         stream_creation_timestamp=stream.creation_date_ms / 1000,
     )
+
+
+def _mode(stream: Stream) -> contract.StreamModeDetails:
+    return msgspec.convert(
+        {"StreamMode": stream.stream_mode}, contract.StreamModeDetails
+    )
+
+
+async def _count_consumers(context: Context, stream: Stream) -> int:
+    found = await context.store.list_stream_consumers(
+        stream.stream_id, after=None, limit=limits.STREAM_CONSUMERS_MAX
+    )
+    return len(found)
 
 
 async def describe_stream(
@@ -180,10 +211,10 @@ async def describe_stream(
             stream_name=stream.stream_name,
             stream_arn=spell_arn(settings, stream.stream_name),
             stream_status="ACTIVE",
-            stream_mode_details=_PROVISIONED,
+            stream_mode_details=_mode(stream),
             shards=[_shard(stream, shard) for shard in range(first, end)],
             has_more_shards=end < stream.shard_count,
-            retention_period_hours=_retention_hours(settings),
+            retention_period_hours=retention_hours(settings, stream),
             stream_creation_timestamp=stream.creation_date_ms / 1000,
             enhanced_monitoring=[contract.EnhancedMetrics(shard_level_metrics=[])],
             encryption_type="NONE",
@@ -202,21 +233,17 @@ async def describe_stream_summary(
             stream_name=stream.stream_name,
             stream_arn=spell_arn(settings, stream.stream_name),
             stream_status="ACTIVE",
-            stream_mode_details=_PROVISIONED,
-            retention_period_hours=_retention_hours(settings),
+            stream_mode_details=_mode(stream),
+            retention_period_hours=retention_hours(settings, stream),
             stream_creation_timestamp=stream.creation_date_ms / 1000,
             enhanced_monitoring=[contract.EnhancedMetrics(shard_level_metrics=[])],
             encryption_type="NONE",
             open_shard_count=stream.shard_count,
+            consumer_count=await _count_consumers(context, stream),
             max_record_size_in_kib=_RECORD_KIB_MAX,
             record_distribution_strategy="USER_PARTITION_KEY",
         )
     )
-
-
-def _retention_hours(settings: Settings) -> int:
-    """Round up to whole hours: what the API can say."""
-    return -(-settings.stream_retention_s // 3600)
 
 
 class _ShardPosition(msgspec.Struct, frozen=True, array_like=True):
@@ -301,8 +328,8 @@ async def _go_on(
                 f"NextToken and {name} cannot be provided together."
             )
     assert request.next_token is not None
-    position = _read_token(context, request.next_token, _ShardPosition, "ListShards")
-    if context.now_ms() - position.created_ms > _NEXT_TOKEN_LIFETIME_MS:
+    position = read_token(context, request.next_token, _ShardPosition, "ListShards")
+    if context.now_ms() - position.created_ms > NEXT_TOKEN_LIFETIME_MS:
         raise ExpiredNextTokenException("The NextToken is older than 300 seconds.")
     stream = await get_stream(context, position.stream_name, None)
     if stream.stream_id != position.stream_id:
@@ -310,7 +337,13 @@ async def _go_on(
     return stream, position.first
 
 
-def _read_token(context: Context, token: str, kind: type[T], listing: str) -> T:
+def read_token(context: Context, token: str, kind: type[T], listing: str) -> T:
+    """
+    Read a NextToken back.
+
+    Raises:
+        InvalidArgumentException: it is none of this listing.
+    """
     try:
         return context.pages.read(token, kind, listing)
     except InvalidParameterException:
@@ -321,8 +354,11 @@ def _shard_behind(stream: Stream, shard_id: str | None) -> int:
     """Give the first shard behind an id, which need not be that of a shard."""
     if shard_id is None:
         return 0
-    # Ids have one length, so they sort as their numbers do.
     count = stream.shard_count
+    number = shards.read_shard_number(shard_id)
+    if number is not None:
+        return min(number + 1, count)
+    # Ids have one length, so they sort as their numbers do.
     return next((s for s in range(count) if shards.shard_id(s) > shard_id), count)
 
 
@@ -336,50 +372,4 @@ def _shard(stream: Stream, shard: int) -> contract.Shard:
         sequence_number_range=contract.SequenceNumberRange(
             starting_sequence_number=shards.sequence_number(stream.stream_id, 0, shard)
         ),
-    )
-
-
-async def get_stream(
-    context: Context, stream_name: str | None, stream_arn: str | None
-) -> Stream:
-    """
-    Find the embedded stream that a request names.
-
-    Raises:
-        InvalidArgumentException: neither name nor ARN is given, or they disagree.
-        ResourceNotFoundException: there is no such stream here.
-    """
-    settings = context.settings
-    account_id = settings.account_id
-    if stream_arn is not None:
-        prefix, _, name = stream_arn.partition(":stream/")
-        if stream_name not in (None, name):
-            raise InvalidArgumentException(
-                f"StreamARN {stream_arn} is not the ARN of stream {stream_name}."
-            )
-        if stream_arn != spell_arn(settings, name):
-            raise stream_not_found(settings, name, prefix.rpartition(":")[2])
-        stream_name = name
-    if stream_name is None:
-        raise InvalidArgumentException("Either StreamName or StreamARN is needed.")
-    stream = await context.store.find_stream(stream_name)
-    if stream is None:
-        raise stream_not_found(settings, stream_name, account_id)
-    return stream
-
-
-def stream_not_found(
-    settings: Settings, stream_name: str, account_id: str | None = None
-) -> ResourceNotFoundException:
-    """Say that there is no such stream, in the words of Kinesis."""
-    account_id = account_id or settings.account_id
-    return ResourceNotFoundException(
-        f"Stream {stream_name} under account {account_id} not found."
-    )
-
-
-def spell_arn(settings: Settings, stream_name: str) -> str:
-    """Spell the ARN of an embedded stream."""
-    return (
-        f"arn:aws:kinesis:{settings.region}:{settings.account_id}:stream/{stream_name}"
     )

@@ -14,11 +14,15 @@ from millpond.core import shard_iterators, shards
 from millpond.core.shard_iterators import ShardIterator
 from millpond.errors import (
     InvalidArgumentException,
-    ResourceNotFoundException,
     ValidationException,
 )
 from millpond.service.context import Caller, Context
-from millpond.service.kinesis import get_stream, stream_not_found
+from millpond.service.kinesis_names import (
+    get_stream,
+    shard_not_found,
+    stream_not_found,
+)
+from millpond.service.kinesis_retention import retention_ms
 from millpond.stores.base import NewStreamRecord, StoredStreamRecord, Stream
 
 # --- Writing ------------------------------------------------------------------------
@@ -134,11 +138,7 @@ async def get_shard_iterator(
     stream = await get_stream(context, request.stream_name, request.stream_arn)
     shard = shards.parse_shard_id(request.shard_id, stream.shard_count)
     if shard is None:
-        # AWS: this text.
-        raise ResourceNotFoundException(
-            f"Shard {request.shard_id} in stream {stream.stream_name} under account "
-            f"{context.settings.account_id} does not exist"
-        )
+        raise shard_not_found(context, stream, request.shard_id)
     now_ms = context.now_ms()
     after = await _position(context, stream, shard, request, now_ms)
     iterator = ShardIterator(stream.stream_name, stream.stream_id, shard, after, now_ms)
@@ -272,7 +272,7 @@ async def _trim_horizon(
     return await context.store.find_sequence_number(
         stream.stream_id,
         shard,
-        arrived_before_ms=now_ms - context.settings.stream_retention_s * 1000,
+        arrived_before_ms=now_ms - retention_ms(context.settings, stream),
     )
 
 

@@ -16,7 +16,6 @@ from millpond.core import streaming
 from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
 from millpond.service.context import Context
-from millpond.settings import Settings
 from millpond.sinks.base import Sink
 
 PUT_S_MAX: Final = 300  # between the making of a link and the arrival of its record
@@ -38,11 +37,14 @@ async def fit(
         for index, record in enumerate(records)
         if record_bytes(record.partition_key, record.data) > sink.record_bytes_max
     ]
+    if not large:
+        return fitting
     waiting = iter(large)
+    lifetime_s = await link_lifetime_s(context) + PUT_S_MAX
 
     async def move_out() -> None:
         for index, record in waiting:  # which the tasks share
-            fitting[index] = await _moved_out(context, record)
+            fitting[index] = await _moved_out(context, record, lifetime_s)
 
     failure: BaseException | None = None
     try:
@@ -56,16 +58,27 @@ async def fit(
     return fitting
 
 
-def link_lifetime_s(settings: Settings) -> int:
-    """Say for how long a link works: as long as the stream record that holds it."""
-    return max(settings.stream_payload_lifetime_s, settings.stream_retention_s)
+async def link_lifetime_s(context: Context) -> int:
+    """
+    Say for how long a link works: as long as the stream record that holds it, whichever
+    embedded stream that is in.
+    """
+    settings = context.settings
+    usage = await context.store.measure_streams()
+    return max(
+        settings.stream_payload_lifetime_s,
+        settings.stream_retention_s,
+        (usage.retention_hours_max or 0) * 3600,
+    )
 
 
-async def _moved_out(context: Context, record: StreamRecord) -> StreamRecord:
+async def _moved_out(
+    context: Context, record: StreamRecord, lifetime_s: int
+) -> StreamRecord:
     url = await context.payloads.put(
         streaming.records_of(record.data),
         name=_name(context, record),
-        lifetime_s=link_lifetime_s(context.settings) + PUT_S_MAX,
+        lifetime_s=lifetime_s,
     )
     data = streaming.move_records_out(record.data, url)
     return msgspec.structs.replace(record, data=data)

@@ -189,7 +189,8 @@ class Settings:
     )
     stream_retention_s: int = setting(
         limits.STREAM_RETENTION_S,
-        "How long an embedded stream keeps its records.",
+        "How long an embedded stream keeps its records, unless the Kinesis API has "
+        "given it a retention of its own.",
         least=60,
         most=365 * 86_400,
     )

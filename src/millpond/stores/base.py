@@ -191,6 +191,26 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     stream_name: str
     shard_count: int
     creation_date_ms: int
+    retention_hours: int | None = None  # None: as the setting says
+    stream_mode: str = "PROVISIONED"  # or ON_DEMAND; nothing depends on it
+    tags: dict[str, str] = {}
+
+
+class StreamConsumer(msgspec.Struct, frozen=True, kw_only=True):
+    """A consumer that is registered with an embedded stream."""
+
+    stream_id: int
+    consumer_name: str
+    creation_date_ms: int
+    tags: dict[str, str] = {}
+
+
+class StreamsUsage(msgspec.Struct, frozen=True, gc=False):
+    """How many embedded streams there are."""
+
+    shards: int  # of all streams
+    on_demand_streams: int
+    retention_hours_max: int | None  # of those that have one of their own
 
 
 class NewStreamRecord(msgspec.Struct, frozen=True, gc=False):
@@ -685,9 +705,24 @@ class StreamStore(Protocol):
     """Embedded streams."""
 
     async def create_stream(
-        self, stream_name: str, *, shard_count: int, now_ms: int
+        self,
+        stream_name: str,
+        *,
+        shard_count: int,
+        now_ms: int,
+        stream_mode: str = "PROVISIONED",
+        tags: Mapping[str, str] | None = None,
     ) -> bool:
         """Create a stream; False when the name is taken."""
+        ...
+
+    async def update_stream(
+        self, stream_id: int, change: Callable[[Stream], Stream]
+    ) -> Stream | None:
+        """
+        Change the retention, the mode or the tags of a stream, and return it as it is
+        now. None: the stream is gone.
+        """
         ...
 
     async def delete_stream(self, stream_name: str) -> bool:
@@ -700,6 +735,10 @@ class StreamStore(Protocol):
 
     async def list_streams(self, *, after: str | None, limit: int) -> list[Stream]:
         """List streams by name, those behind `after`."""
+        ...
+
+    async def measure_streams(self) -> StreamsUsage:
+        """Count shards and streams."""
         ...
 
     async def put_stream_records(
@@ -780,6 +819,46 @@ class Census(Protocol):
         ...
 
 
+class StreamConsumerStore(Protocol):
+    """Consumers that are registered with embedded streams; they go with the stream."""
+
+    async def create_stream_consumer(
+        self,
+        consumer: StreamConsumer,
+        decide: Callable[[Sequence[StreamConsumer]], None],
+    ) -> bool:
+        """
+        Register a consumer, unless `decide` raises when it is told which there are.
+        False: the stream is gone.
+        """
+        ...
+
+    async def find_stream_consumer(
+        self, stream_id: int, consumer_name: str
+    ) -> StreamConsumer | None:
+        """Find a consumer, of a stream that was not deleted."""
+        ...
+
+    async def list_stream_consumers(
+        self, stream_id: int, *, after: str | None, limit: int
+    ) -> list[StreamConsumer]:
+        """List the consumers of a stream by name, those behind `after`."""
+        ...
+
+    async def update_stream_consumer(
+        self,
+        stream_id: int,
+        consumer_name: str,
+        change: Callable[[StreamConsumer], StreamConsumer],
+    ) -> StreamConsumer | None:
+        """Change the tags of a consumer, and return it. None: it is gone."""
+        ...
+
+    async def delete_stream_consumer(self, stream_id: int, consumer_name: str) -> bool:
+        """Forget a consumer. False: there was none."""
+        ...
+
+
 @runtime_checkable
 class Neighbours(Protocol):
     """
@@ -830,6 +909,7 @@ class Store(
     BulkPublishStore,
     StreamStore,
     Census,
+    StreamConsumerStore,
     Protocol,
 ):
     """Everything Millpond keeps."""
@@ -858,5 +938,8 @@ class Store(
         expired sessions, token keys that have retired, stream records beyond retention,
         expired payloads. At most about `limit` rows; returns how many, so that a caller
         can go on until 0.
+
+        Args:
+            stream_retention_ms: of streams that have no retention of their own.
         """
         ...

@@ -53,12 +53,18 @@ class Kind(enum.StrEnum):
     BULK_PUBLISH_RUNS = "bulk_publish_runs"
     BULK_PUBLISH_SLICES = "bulk_publish_slices"
     STREAMS = "streams"
+    STREAM_CONSUMERS = "stream_consumers"
     STREAM_RECORDS = "stream_records"
     STREAM_PAYLOADS = "stream_payloads"
 
 
 STREAM_KINDS: Final = frozenset(
-    {Kind.STREAMS, Kind.STREAM_RECORDS, Kind.STREAM_PAYLOADS}
+    {
+        Kind.STREAMS,
+        Kind.STREAM_CONSUMERS,
+        Kind.STREAM_RECORDS,
+        Kind.STREAM_PAYLOADS,
+    }
 )
 """What an embedded stream has."""
 
@@ -236,6 +242,18 @@ class StreamRow(Row, frozen=True, gc=False, array_like=True):
     stream_name: str
     shard_count: int
     creation_date_ms: int
+    retention_hours: int | None
+    stream_mode: str
+    tags: str | None  # a JSON object
+
+
+class StreamConsumerRow(Row, frozen=True, gc=False, array_like=True):
+    """A consumer that is registered with an embedded stream."""
+
+    stream_id: int
+    consumer_name: str
+    creation_date_ms: int
+    tags: str | None  # a JSON object
 
 
 class StreamRecordRow(Row, frozen=True, gc=False, array_like=True):
@@ -273,6 +291,7 @@ ROWS: Final[dict[Kind, type[Row]]] = {
     Kind.BULK_PUBLISH_RUNS: BulkPublishRunRow,
     Kind.BULK_PUBLISH_SLICES: BulkPublishSliceRow,
     Kind.STREAMS: StreamRow,
+    Kind.STREAM_CONSUMERS: StreamConsumerRow,
     Kind.STREAM_RECORDS: StreamRecordRow,
     Kind.STREAM_PAYLOADS: StreamPayloadRow,
 }

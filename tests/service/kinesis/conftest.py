@@ -10,7 +10,7 @@ import pytest
 
 from millpond.contract import kinesis as contract
 from millpond.core import shards
-from millpond.service import kinesis, kinesis_records
+from millpond.server.bindings import APIS
 from millpond.settings import Settings
 from millpond.stores.sqlite import SqliteStore
 from service.stage import Operations, player
@@ -27,7 +27,7 @@ class Server(Operations):
     """
 
     contract = contract
-    modules = (kinesis, kinesis_records)
+    modules = next(modules for api, modules in APIS if api is contract.API)
 
     def __init__(self, store: SqliteStore, settings: Settings) -> None:
         super().__init__(store, settings)

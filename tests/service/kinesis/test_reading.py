@@ -177,7 +177,7 @@ def test_a_sequence_number_of_another_place_is_refused(play):
     play(scene)
 
 
-@pytest.mark.parametrize("shard_id", ["shardId-000000000001", "0", "x"])
+@pytest.mark.parametrize("shard_id", ["shardId-000000000001", "1", "x"])
 def test_a_shard_that_is_not_there_is_not_found(play, shard_id):
     """Unknown and malformed shard ids are not found, in Kinesis's words."""
 

@@ -77,11 +77,12 @@ def test_a_name_is_taken_once(play):
         (
             InvalidArgumentException,
             {
+                "shard_count": 1,
                 "stream_mode_details": contract.StreamModeDetails(
                     stream_mode="ON_DEMAND"
-                )
+                ),
             },
-            "StreamMode ON_DEMAND is not available",
+            "ShardCount cannot be given together with StreamMode ON_DEMAND",
         ),
         (
             InvalidArgumentException,

@@ -29,6 +29,7 @@ from millpond.stores.postgres.keys import Keys
 from millpond.stores.postgres.leases import RENEWAL_S, Leases
 from millpond.stores.postgres.nodes import Nodes
 from millpond.stores.postgres.outbox import Outbox
+from millpond.stores.postgres.stream_consumers import StreamConsumers
 from millpond.stores.postgres.streams import Streams
 
 _log = structlog.get_logger()
@@ -44,6 +45,7 @@ class PostgresStore(
     BulkPublishes,
     Streams,
     Census,
+    StreamConsumers,
     Copies,
 ):
     """The store in a PostgreSQL database."""

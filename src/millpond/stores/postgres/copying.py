@@ -83,6 +83,7 @@ _EXPORTS: Final = {
     Kind.BULK_PUBLISH_RUNS: _Export(SQL.export_bulk_publish_runs, ("",)),
     Kind.BULK_PUBLISH_SLICES: _Export(SQL.export_bulk_publish_slices, ("", -1)),
     Kind.STREAMS: _Export(SQL.export_streams, (-1,)),
+    Kind.STREAM_CONSUMERS: _Export(SQL.export_stream_consumers, (-1, "")),
     Kind.STREAM_PAYLOADS: _Export(SQL.export_stream_payloads, ("",)),
 }
 _FIRST_STREAM_RECORD: Final = (-1, 0, 0)
@@ -99,6 +100,7 @@ _IMPORTS: Final = {
     Kind.PARKED_OUTBOX: SQL.import_parked_outbox,
     Kind.BULK_PUBLISH_RUNS: SQL.import_bulk_publish_runs,
     Kind.BULK_PUBLISH_SLICES: SQL.import_bulk_publish_slices,
+    Kind.STREAM_CONSUMERS: SQL.import_stream_consumers,
     Kind.STREAM_RECORDS: SQL.import_stream_records,
     Kind.STREAM_PAYLOADS: SQL.import_stream_payloads,
 }

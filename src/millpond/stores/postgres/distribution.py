@@ -26,6 +26,7 @@ REFERENCE_TABLES: Final = (
     "bulk_publish_slices",
     "leases",
     "streams",
+    "stream_consumers",
 )
 # table -> distribution column, and the table beside whose rows its rows lie
 DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {

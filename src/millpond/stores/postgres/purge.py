@@ -69,7 +69,7 @@ async def purge(
 
     async def records(db: Session) -> int:
         return await streams.purge_records(
-            db, arrived_before_ms=now_ms - stream_retention_ms, limit=few
+            db, now_ms=now_ms, retention_ms=stream_retention_ms, limit=few
         )
 
     async def deleted_streams(db: Session) -> int:

@@ -78,7 +78,18 @@ CREATE TABLE streams (
     stream_id bigint PRIMARY KEY, -- random: a position in a lost stream fits no other
     stream_name text COLLATE "C" UNIQUE,
     shard_count integer NOT NULL,
-    creation_date_ms bigint NOT NULL
+    creation_date_ms bigint NOT NULL,
+    retention_hours integer, -- NULL: as the setting says
+    stream_mode text NOT NULL DEFAULT 'PROVISIONED',
+    tags text -- a JSON object; NULL: none
+);
+
+CREATE TABLE stream_consumers (
+    stream_id bigint NOT NULL,
+    consumer_name text COLLATE "C" NOT NULL,
+    creation_date_ms bigint NOT NULL,
+    tags text, -- a JSON object; NULL: none
+    PRIMARY KEY (stream_id, consumer_name)
 );
 
 -- --- Identities ----------------------------------------------------------------------

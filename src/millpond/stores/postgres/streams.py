@@ -9,12 +9,18 @@ Puts into different shards do not wait for each other.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from millpond.stores.base import NewStreamRecord, StoredStreamRecord, Stream
+from millpond.stores.base import (
+    NewStreamRecord,
+    StoredStreamRecord,
+    Stream,
+    StreamsUsage,
+)
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.streams import HOUR_MS, decode_tags, encode_tags
 
 SQL: Final = Queries("streams.sql")
 STREAM_ID_BITS: Final = 62
@@ -28,10 +34,17 @@ class Streams:
     database: Database
 
     async def create_stream(
-        self, stream_name: str, *, shard_count: int, now_ms: int
+        self,
+        stream_name: str,
+        *,
+        shard_count: int,
+        now_ms: int,
+        stream_mode: str = "PROVISIONED",
+        tags: Mapping[str, str] | None = None,
     ) -> bool:
         stream_id = secrets.randbits(STREAM_ID_BITS)
-        row = (stream_id, stream_name, shard_count, now_ms)
+        about = (stream_mode, encode_tags(tags))
+        row = (stream_id, stream_name, shard_count, now_ms, *about)
 
         async def job(db: Session) -> bool:
             if not await db.run(SQL.create_stream, *row):
@@ -49,12 +62,32 @@ class Streams:
     async def find_stream(self, stream_name: str) -> Stream | None:
         async with self.database.session("find_stream") as db:
             row = await db.row(SQL.find_stream, stream_name)
-        return None if row is None else Stream(**row)
+        return None if row is None else _stream(row)
 
     async def list_streams(self, *, after: str | None, limit: int) -> list[Stream]:
         async with self.database.session("list_streams") as db:
             rows = await db.rows(SQL.list_streams, after or "", limit)
-        return [Stream(**row) for row in rows]
+        return [_stream(row) for row in rows]
+
+    async def update_stream(
+        self, stream_id: int, change: Callable[[Stream], Stream]
+    ) -> Stream | None:
+        async def job(db: Session) -> Stream | None:
+            row = await db.row(SQL.find_stream_to_change, stream_id)
+            if row is None:
+                return None
+            changed = change(_stream(row))
+            about = (changed.retention_hours, changed.stream_mode)
+            tags = encode_tags(changed.tags)
+            await db.run(SQL.update_stream, stream_id, *about, tags)
+            return changed
+
+        return await self.database.write("update_stream", job)
+
+    async def measure_streams(self) -> StreamsUsage:
+        async with self.database.session("measure_streams") as db:
+            row = await db.row(SQL.measure_streams)
+        return StreamsUsage(*row)
 
     async def put_stream_records(
         self, stream_id: int, records: Sequence[NewStreamRecord], *, now_ms: int
@@ -167,11 +200,27 @@ def shard_key(stream_id: int, shard: int) -> str:
     return f"{stream_id}:{shard}"
 
 
-async def purge_records(db: Session, *, arrived_before_ms: int, limit: int) -> int:
-    """Drop the oldest stream records; return how many."""
+def _stream(row: Any) -> Stream:
+    columns = dict(row)
+    return Stream(tags=decode_tags(columns.pop("tags")), **columns)
+
+
+async def purge_records(
+    db: Session, *, now_ms: int, retention_ms: int, limit: int
+) -> int:
+    """
+    Drop stream records beyond retention, the oldest first; return how many.
+
+    Args:
+        retention_ms: of streams that have no retention of their own.
+    """
     dropped = 0
-    for (key,) in await db.rows(SQL.list_shards):
-        dropped += await _purge_shard(db, key, arrived_before_ms, limit)
+    for stream in await db.rows(SQL.list_streams_by_retention):
+        stream_id, shard_count, hours = stream
+        kept_ms = retention_ms if hours is None else hours * HOUR_MS
+        for shard in range(shard_count):
+            key = shard_key(stream_id, shard)
+            dropped += await _purge_shard(db, key, now_ms - kept_ms, limit)
     return dropped
 
 
@@ -201,6 +250,7 @@ async def purge_deleted(db: Session, *, limit: int) -> int:
     if dropped == 0:
         for shard in range(shard_count):
             await db.run(SQL.drop_shard, shard_key(stream_id, shard))
+        await db.run(SQL.drop_stream_consumers, stream_id)
         await db.run(SQL.drop_stream, stream_id)
         dropped = 1
     return dropped

@@ -25,6 +25,7 @@ from millpond.stores.sqlite.identity_pools import IdentityPools
 from millpond.stores.sqlite.keys import DeveloperKeys
 from millpond.stores.sqlite.outbox import Outbox
 from millpond.stores.sqlite.purge import purge_main, purge_streams
+from millpond.stores.sqlite.stream_consumers import StreamConsumers
 from millpond.stores.sqlite.streams import Streams
 from millpond.stores.sqlite.token_keys import TokenKeys
 
@@ -45,6 +46,7 @@ class SqliteStore(
     BulkPublishes,
     Streams,
     Census,
+    StreamConsumers,
     Copies,
 ):
     """The embedded store, in a folder that must exist."""

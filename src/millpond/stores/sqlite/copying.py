@@ -78,6 +78,7 @@ _EXPORTS: Final = {
         SQL.export_bulk_publish_slices, ("", -1), _boolean(5)
     ),
     Kind.STREAMS: _Export(_STREAMS_SQL.export_streams, (-1,)),
+    Kind.STREAM_CONSUMERS: _Export(_STREAMS_SQL.export_stream_consumers, (-1, "")),
     Kind.STREAM_RECORDS: _Export(_STREAMS_SQL.export_stream_records, (-1, 0, 0)),
     Kind.STREAM_PAYLOADS: _Export(_STREAMS_SQL.export_stream_payloads, ("",)),
 }
@@ -95,6 +96,7 @@ _IMPORTS: Final = {
     Kind.BULK_PUBLISH_RUNS: SQL.import_bulk_publish_runs,
     Kind.BULK_PUBLISH_SLICES: SQL.import_bulk_publish_slices,
     Kind.STREAMS: _STREAMS_SQL.import_streams,
+    Kind.STREAM_CONSUMERS: _STREAMS_SQL.import_stream_consumers,
     Kind.STREAM_PAYLOADS: _STREAMS_SQL.import_stream_payloads,
 }
 

@@ -23,7 +23,7 @@ def purge_streams(db: Writer, *, now_ms: int, retention_ms: int, limit: int) -> 
     few, fewer = max(1, limit // 5), max(1, limit // 50)
     dropped = streams.purge_payloads(db, now_ms=now_ms, limit=fewer)
     dropped += streams.purge_records(
-        db, arrived_before_ms=now_ms - retention_ms, limit=few
+        db, now_ms=now_ms, retention_ms=retention_ms, limit=few
     )
     return dropped + streams.purge_deleted(db, limit=few)
 

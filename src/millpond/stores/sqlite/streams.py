@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from millpond.stores.base import NewStreamRecord, StoredStreamRecord, Stream
+from millpond.stores.base import (
+    NewStreamRecord,
+    StoredStreamRecord,
+    Stream,
+    StreamsUsage,
+)
 from millpond.stores.sqlite.database import Database, Reader, Rows, Writer
 from millpond.stores.sqlite.queries import Queries
+from millpond.stores.streams import (
+    HOUR_MS,
+    decode_tags,
+    encode_tags,
+    longest_retention_ms,
+)
 
 SQL: Final = Queries("streams.sql")
 SEQUENCE_NUMBER_MAX: Final = 2**63 - 1
@@ -19,9 +30,15 @@ class Streams:
     streams_database: Database
 
     async def create_stream(
-        self, stream_name: str, *, shard_count: int, now_ms: int
+        self,
+        stream_name: str,
+        *,
+        shard_count: int,
+        now_ms: int,
+        stream_mode: str = "PROVISIONED",
+        tags: Mapping[str, str] | None = None,
     ) -> bool:
-        row = (stream_name, shard_count, now_ms)
+        row = (stream_name, shard_count, now_ms, stream_mode, encode_tags(tags))
         return await self.streams_database.write(
             lambda db: bool(db.execute(SQL.create_stream, row).fetchall())
         )
@@ -40,6 +57,26 @@ class Streams:
         with self.streams_database.reading("list_streams") as cursor:
             rows = cursor.execute(SQL.list_streams, (after or "", limit)).fetchall()
         return [_stream(row) for row in rows]
+
+    async def update_stream(
+        self, stream_id: int, change: Callable[[Stream], Stream]
+    ) -> Stream | None:
+        def job(db: Writer) -> Stream | None:
+            rows = db.execute(SQL.find_stream_by_id, (stream_id,)).fetchall()
+            if not rows:
+                return None
+            changed = change(_stream(rows[0]))
+            tags = encode_tags(changed.tags)
+            row = (changed.retention_hours, changed.stream_mode, tags, stream_id)
+            db.execute(SQL.update_stream, row)
+            return changed
+
+        return await self.streams_database.write(job)
+
+    async def measure_streams(self) -> StreamsUsage:
+        with self.streams_database.reading("measure_streams") as cursor:
+            rows = cursor.execute(SQL.measure_streams).fetchall()
+        return StreamsUsage(*rows[0])
 
     async def put_stream_records(
         self, stream_id: int, records: Sequence[NewStreamRecord], *, now_ms: int
@@ -160,19 +197,55 @@ def _first_arrival(cursor: Reader, time_ms: int) -> int:
 
 
 def _stream(row: Sequence[Any]) -> Stream:
-    stream_id, name, shard_count, creation_date_ms = row
+    stream_id, name, shard_count, creation_date_ms, hours, mode, tags = row
     return Stream(
         stream_id=stream_id,
         stream_name=name,
         shard_count=shard_count,
         creation_date_ms=creation_date_ms,
+        retention_hours=hours,
+        stream_mode=mode,
+        tags=decode_tags(tags),
     )
 
 
-def purge_records(db: Writer, *, arrived_before_ms: int, limit: int) -> int:
-    """Drop the oldest stream records; return how many."""
-    bound = _first_arrival(db, arrived_before_ms)
-    return len(db.execute(SQL.purge_stream_records, (bound, limit)).fetchall())
+def purge_records(db: Writer, *, now_ms: int, retention_ms: int, limit: int) -> int:
+    """
+    Drop stream records beyond retention, the oldest first; return how many.
+
+    Args:
+        retention_ms: of streams that have no retention of their own.
+    """
+    own = [hours for (hours,) in db.execute(SQL.list_retentions).fetchall()]
+    longest_ms = longest_retention_ms(own, retention_ms)
+    # Nobody can reach what is older than that, whatever stream it is of; which is all
+    # there is to do where no stream has a retention of its own.
+    bound = _first_arrival(db, now_ms - longest_ms)
+    dropped = len(db.execute(SQL.purge_stream_records, (bound, limit)).fetchall())
+    if own:
+        dropped += _purge_each(db, now_ms, retention_ms, longest_ms, limit - dropped)
+    return dropped
+
+
+def _purge_each(
+    db: Writer, now_ms: int, retention_ms: int, longest_ms: int, limit: int
+) -> int:
+    """Drop records of the streams that keep them for less time than another one."""
+    bounds: dict[int, int] = {}  # sequence numbers, by retention
+    dropped = 0
+    for stream in db.execute(SQL.list_streams_by_retention).fetchall():
+        stream_id, shard_count, hours = stream
+        kept_ms = retention_ms if hours is None else hours * HOUR_MS
+        if kept_ms == longest_ms:
+            continue
+        if kept_ms not in bounds:
+            bounds[kept_ms] = _first_arrival(db, now_ms - kept_ms)
+        for shard in range(shard_count):
+            if dropped >= limit:
+                return dropped
+            row = (stream_id, shard, bounds[kept_ms], limit - dropped)
+            dropped += len(db.execute(SQL.purge_shard, row).fetchall())
+    return dropped
 
 
 def purge_payloads(db: Writer, *, now_ms: int, limit: int) -> int:
@@ -188,6 +261,7 @@ def purge_deleted(db: Writer, *, limit: int) -> int:
     (stream_id,) = rows[0]
     dropped = len(db.execute(SQL.purge_deleted_stream, (stream_id, limit)).fetchall())
     if dropped < limit:
+        db.execute(SQL.drop_stream_consumers, (stream_id,))
         db.execute(SQL.drop_stream, (stream_id,))
         dropped += 1
     return dropped

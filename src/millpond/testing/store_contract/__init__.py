@@ -32,6 +32,7 @@ from millpond.testing.store_contract.outbox import OutboxContract
 from millpond.testing.store_contract.purging import PurgeContract
 from millpond.testing.store_contract.pushes import PushContract
 from millpond.testing.store_contract.reading import ReadingContract
+from millpond.testing.store_contract.stream_consumers import StreamConsumerContract
 from millpond.testing.store_contract.streams import StreamContract
 from millpond.testing.store_contract.token_keys import TokenKeyContract
 
@@ -55,6 +56,7 @@ class StoreContract(
     OutboxContract,
     BulkPublishContract,
     StreamContract,
+    StreamConsumerContract,
     PurgeContract,
     CensusContract,
     LifecycleContract,

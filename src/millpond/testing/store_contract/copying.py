@@ -60,7 +60,13 @@ from millpond.testing.store_contract.devices import (
 )
 from millpond.testing.store_contract.identities import GOOGLE, an_identity, keep, load
 from millpond.testing.store_contract.keys import a_key
-from millpond.testing.store_contract.streams import a_stream, append, data_of
+from millpond.testing.store_contract.stream_consumers import register_all
+from millpond.testing.store_contract.streams import (
+    a_stream,
+    append,
+    data_of,
+    keep_longer,
+)
 from millpond.testing.store_contract.token_keys import a_token_key
 
 CAROL: Final = "us-east-1:c0000000-0000-4000-8000-000000000000"
@@ -147,6 +153,8 @@ async def _fill_devices(store: CopyStore) -> None:
 
 async def _fill_streams(store: CopyStore) -> None:
     stream = await a_stream(store, shard_count=2)
+    await store.update_stream(stream.stream_id, keep_longer)
+    await register_all(store, stream, "app", "other", tags={"k é": ""})
     await append(store, stream, b"one", b"two", shard=1)
     await append(store, stream, b"three \xff", b"", at=NOW_MS + 1)
     await store.put_stream_payload("p", b"payload", expires_ms=NOW_MS + 1)
@@ -171,6 +179,7 @@ async def _fill_what_is_gone(store: CopyStore) -> None:
     await store.start_bulk_publish(pool, starting(), [Slice(0, None, None)])
     await store.delete_identity_pool(pool)
     stream = await a_stream(store, "deleted")
+    await register_all(store, stream, "app")
     await append(store, stream, b"lost")
     await store.delete_stream("deleted")
 
@@ -391,7 +400,7 @@ class CopyContract(StoreBench):
 
         async def scene(store: Store) -> None:
             here = cast("CopyStore", store)
-            stream = StreamRow(5, "shared", 2, NOW_MS)
+            stream = StreamRow(5, "shared", 2, NOW_MS, None, "PROVISIONED", None)
             await here.import_(Kind.STREAMS, [stream], position=b"1")
             await here.import_(Kind.STREAM_RECORDS, rows[:6], position=b"1")
             await here.import_(Kind.STREAM_RECORDS, rows[6:], position=b"2")

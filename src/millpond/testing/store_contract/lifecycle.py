@@ -37,6 +37,7 @@ from millpond.testing.store_contract.identities import (
     keep,
 )
 from millpond.testing.store_contract.keys import a_key
+from millpond.testing.store_contract.stream_consumers import a_consumer
 from millpond.testing.store_contract.streams import a_stream, append, data_of
 from millpond.testing.store_contract.token_keys import a_token_key
 
@@ -141,6 +142,17 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "delete_stream": lambda s: s.delete_stream("other"),
     "find_stream": lambda s: s.find_stream("changes"),
     "list_streams": lambda s: s.list_streams(after=None, limit=9),
+    "update_stream": lambda s: s.update_stream(1, lambda stream: stream),
+    "measure_streams": lambda s: s.measure_streams(),
+    "create_stream_consumer": lambda s: s.create_stream_consumer(
+        a_consumer(1), lambda others: None
+    ),
+    "find_stream_consumer": lambda s: s.find_stream_consumer(1, "app"),
+    "list_stream_consumers": lambda s: s.list_stream_consumers(1, after=None, limit=9),
+    "update_stream_consumer": lambda s: s.update_stream_consumer(
+        1, "app", lambda consumer: consumer
+    ),
+    "delete_stream_consumer": lambda s: s.delete_stream_consumer(1, "app"),
     "put_stream_records": lambda s: s.put_stream_records(
         1, [NewStreamRecord(0, "k", b"x")], now_ms=NOW_MS
     ),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from millpond.core.bulk_publish import BulkPublishRun, Slice
 from millpond.core.sync import DatasetId
 from millpond.core.tokens import SyncSessions
-from millpond.stores.base import IdentityPoolUsage, RecordPage, Store
+from millpond.stores.base import IdentityPoolUsage, RecordPage, Store, Stream
 from millpond.testing.store_contract.bench import (
     ALICE,
     BOB,
@@ -30,6 +33,7 @@ from millpond.testing.store_contract.identities import (
     keep,
     load,
 )
+from millpond.testing.store_contract.stream_consumers import register_all
 from millpond.testing.store_contract.streams import a_stream, append, data_of
 
 RETENTION_MS = 1000
@@ -136,6 +140,53 @@ class PurgeContract(StoreBench):
             assert await data_of(store, one) == []
             (next_number,) = await append(store, one, b"next", at=NOW_MS)
             assert next_number > kept
+
+        self.play(tmp_path, scene)
+
+    def test_a_stream_keeps_records_as_long_as_it_says(self, tmp_path: Path) -> None:
+        """One retention of its own, longer or shorter, touches no other stream."""
+        hour = 3_600_000
+
+        async def scene(store: Store) -> None:
+            plain, longer, longest = [
+                await a_stream(store, name) for name in ("plain", "longer", "longest")
+            ]
+
+            def keeping(hours: int) -> Callable[[Stream], Stream]:
+                return lambda each: msgspec.structs.replace(each, retention_hours=hours)
+
+            await store.update_stream(longer.stream_id, keeping(24))
+            await store.update_stream(longest.stream_id, keeping(48))
+            for hours_ago in (50, 30, 10, 0):
+                at = NOW_MS - hours_ago * hour
+                for stream in (plain, longer, longest):
+                    await append(store, stream, b"%d" % hours_ago, shard=1, at=at)
+
+            await purge(store, limit=5)
+
+            kept = [await data_of(store, s, 1) for s in (plain, longer, longest)]
+            assert kept == [[b"0"], [b"10", b"0"], [b"30", b"10", b"0"]]
+
+        self.play(tmp_path, scene)
+
+    def test_consumers_go_with_their_stream(self, tmp_path: Path) -> None:
+        """A stream of the same name begins without any."""
+
+        async def scene(store: Store) -> None:
+            old = await a_stream(store)
+            await register_all(store, old, "app")
+            await store.delete_stream("changes")
+            new = await a_stream(store)
+
+            for _ in range(2):
+                for stream in (old, new):
+                    found = await store.find_stream_consumer(stream.stream_id, "app")
+                    assert found is None
+                await purge(store)
+            listed = await store.list_stream_consumers(
+                old.stream_id, after=None, limit=9
+            )
+            assert listed == []
 
         self.play(tmp_path, scene)
 

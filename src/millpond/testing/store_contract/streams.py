@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from millpond.stores.base import NewStreamRecord, Store, Stream
+import msgspec
+import pytest
+
+from millpond.stores.base import NewStreamRecord, Store, Stream, StreamsUsage
 from millpond.testing.store_contract.bench import AWKWARD_TEXTS, NOW_MS, StoreBench
 
 
@@ -20,6 +23,13 @@ async def a_stream(
     stream = await store.find_stream(stream_name)
     assert stream is not None
     return stream
+
+
+def keep_longer(stream: Stream) -> Stream:
+    """Give a stream everything that can be said of it."""
+    return msgspec.structs.replace(
+        stream, retention_hours=48, stream_mode="ON_DEMAND", tags={"team": "é"}
+    )
 
 
 async def append(
@@ -76,6 +86,78 @@ class StreamContract(StoreBench):
             assert wanted == [each.stream_name for each in listed]
             assert listed[1:3] == await store.list_streams(after=wanted[0], limit=2)
             assert await store.list_streams(after=wanted[-1], limit=2) == []
+
+        self.play(tmp_path, scene)
+
+    def test_what_is_said_of_a_stream_is_kept(self, tmp_path: Path) -> None:
+        """Retention, mode and tags change together or not at all."""
+
+        async def scene(store: Store) -> None:
+            stream = await a_stream(store)
+            assert (stream.retention_hours, stream.stream_mode, stream.tags) == (
+                None,
+                "PROVISIONED",
+                {},
+            )
+            changed = await store.update_stream(stream.stream_id, keep_longer)
+
+            assert changed == keep_longer(stream) == await store.find_stream("changes")
+            assert await store.list_streams(after=None, limit=9) == [changed]
+
+            def refuse(stream: Stream) -> Stream:
+                raise LookupError
+
+            with pytest.raises(LookupError):
+                await store.update_stream(stream.stream_id, refuse)
+            assert changed == await store.find_stream("changes")
+            await store.delete_stream("changes")
+            assert await store.update_stream(stream.stream_id, keep_longer) is None
+            assert await store.update_stream(7, keep_longer) is None
+
+        self.play(tmp_path, scene)
+
+    def test_changes_of_a_stream_do_not_get_lost(self, tmp_path: Path) -> None:
+        """Of many at once, each sees what the one before it has made."""
+
+        async def scene(store: Store) -> None:
+            stream = await a_stream(store)
+
+            def tagging(key: str) -> Callable[[Stream], Stream]:
+                return lambda each: msgspec.structs.replace(
+                    each, tags=each.tags | {key: "v"}
+                )
+
+            keys = [f"k{n}" for n in range(8)]
+            await asyncio.gather(
+                *(store.update_stream(stream.stream_id, tagging(key)) for key in keys)
+            )
+
+            found = await store.find_stream("changes")
+            assert found is not None
+            assert sorted(found.tags) == keys
+
+        self.play(tmp_path, scene)
+
+    def test_streams_are_counted(self, tmp_path: Path) -> None:
+        """Shards of all streams, and the streams of the other mode."""
+
+        async def scene(store: Store) -> None:
+            assert await store.measure_streams() == StreamsUsage(0, 0, None)
+            await a_stream(store, "one", shard_count=3)
+            await a_stream(store, "gone", shard_count=100)
+            await store.create_stream(
+                "two", shard_count=4, now_ms=1, stream_mode="ON_DEMAND", tags={"k": "v"}
+            )
+            await store.delete_stream("gone")
+            found = await store.find_stream("two")
+            assert found is not None
+            await store.update_stream(found.stream_id, keep_longer)
+            one = await store.find_stream("one")
+
+            assert await store.measure_streams() == StreamsUsage(7, 1, 48)
+            assert one is not None
+            assert one.retention_hours is None
+            assert (found.stream_mode, found.tags) == ("ON_DEMAND", {"k": "v"})
 
         self.play(tmp_path, scene)
 

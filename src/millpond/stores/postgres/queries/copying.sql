@@ -293,13 +293,31 @@ SELECT * FROM unnest(
 ) ON CONFLICT DO NOTHING;
 
 -- name: export_streams
-SELECT stream_id, stream_id, stream_name, shard_count, creation_date_ms
+SELECT stream_id, stream_id, stream_name, shard_count, creation_date_ms,
+    retention_hours, stream_mode, tags
 FROM streams WHERE stream_id > $1 AND stream_name IS NOT NULL
 ORDER BY stream_id LIMIT $2;
 
 -- name: import_streams
-INSERT INTO streams (stream_id, stream_name, shard_count, creation_date_ms)
-SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[])
+INSERT INTO streams (
+    stream_id, stream_name, shard_count, creation_date_ms, retention_hours, stream_mode,
+    tags
+)
+SELECT * FROM unnest(
+    $1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
+    $7::text[]
+) ON CONFLICT DO NOTHING;
+
+-- name: export_stream_consumers
+SELECT consumer.stream_id, consumer_name, consumer.stream_id, consumer_name,
+    consumer.creation_date_ms, consumer.tags
+FROM stream_consumers AS consumer JOIN streams USING (stream_id)
+WHERE (consumer.stream_id, consumer_name) > ($1, $2) AND stream_name IS NOT NULL
+ORDER BY consumer.stream_id, consumer_name LIMIT $3;
+
+-- name: import_stream_consumers
+INSERT INTO stream_consumers (stream_id, consumer_name, creation_date_ms, tags)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])
 ON CONFLICT DO NOTHING;
 
 -- name: import_shards

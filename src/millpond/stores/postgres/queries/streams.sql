@@ -1,6 +1,7 @@
 -- name: create_stream
-INSERT INTO streams (stream_id, stream_name, shard_count, creation_date_ms)
-VALUES ($1, $2, $3, $4) ON CONFLICT (stream_name) DO NOTHING;
+INSERT INTO streams (
+    stream_id, stream_name, shard_count, creation_date_ms, stream_mode, tags
+) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (stream_name) DO NOTHING;
 
 -- name: create_shard
 INSERT INTO stream_shards (shard_key, stream_id) VALUES ($1, $2);
@@ -9,11 +10,27 @@ INSERT INTO stream_shards (shard_key, stream_id) VALUES ($1, $2);
 UPDATE streams SET stream_name = NULL WHERE stream_name = $1;
 
 -- name: find_stream
-SELECT stream_id, stream_name, shard_count, creation_date_ms
+SELECT stream_id, stream_name, shard_count, creation_date_ms, retention_hours,
+    stream_mode, tags
 FROM streams WHERE stream_name = $1;
 
+-- name: find_stream_to_change
+SELECT stream_id, stream_name, shard_count, creation_date_ms, retention_hours,
+    stream_mode, tags
+FROM streams WHERE stream_id = $1 AND stream_name IS NOT NULL FOR UPDATE;
+
+-- name: update_stream
+UPDATE streams SET retention_hours = $2, stream_mode = $3, tags = $4
+WHERE stream_id = $1;
+
+-- name: measure_streams
+SELECT coalesce(sum(shard_count), 0),
+    count(*) FILTER (WHERE stream_mode = 'ON_DEMAND'), max(retention_hours)
+FROM streams WHERE stream_name IS NOT NULL;
+
 -- name: list_streams
-SELECT stream_id, stream_name, shard_count, creation_date_ms
+SELECT stream_id, stream_name, shard_count, creation_date_ms, retention_hours,
+    stream_mode, tags
 FROM streams WHERE stream_name > $1 ORDER BY stream_name LIMIT $2;
 
 -- name: find_live_stream
@@ -54,8 +71,9 @@ SET expires_ms = excluded.expires_ms, data = excluded.data;
 -- name: find_stream_payload
 SELECT data FROM stream_payloads WHERE payload_id = $1 AND expires_ms > $2;
 
--- name: list_shards
-SELECT shard_key FROM stream_shards ORDER BY shard_key;
+-- name: list_streams_by_retention
+SELECT stream_id, shard_count, retention_hours FROM streams
+WHERE stream_name IS NOT NULL ORDER BY stream_id;
 
 -- name: purge_stream_records
 -- $2: the highest number of those that go.
@@ -76,6 +94,28 @@ DELETE FROM stream_shards WHERE shard_key = $1;
 
 -- name: drop_stream
 DELETE FROM streams WHERE stream_id = $1;
+
+-- name: drop_stream_consumers
+DELETE FROM stream_consumers WHERE stream_id = $1;
+
+-- name: create_stream_consumer
+INSERT INTO stream_consumers (stream_id, consumer_name, creation_date_ms, tags)
+VALUES ($1, $2, $3, $4);
+
+-- name: find_stream_consumer
+SELECT consumer.stream_id, consumer_name, consumer.creation_date_ms, consumer.tags
+FROM stream_consumers AS consumer JOIN streams USING (stream_id)
+WHERE consumer.stream_id = $1 AND consumer_name = $2 AND stream_name IS NOT NULL;
+
+-- name: list_stream_consumers
+SELECT stream_id, consumer_name, creation_date_ms, tags FROM stream_consumers
+WHERE stream_id = $1 AND consumer_name > $2 ORDER BY consumer_name LIMIT $3;
+
+-- name: update_stream_consumer
+UPDATE stream_consumers SET tags = $3 WHERE stream_id = $1 AND consumer_name = $2;
+
+-- name: delete_stream_consumer
+DELETE FROM stream_consumers WHERE stream_id = $1 AND consumer_name = $2;
 
 -- name: list_expired_payloads
 SELECT payload_id FROM stream_payloads

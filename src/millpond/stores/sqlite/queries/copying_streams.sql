@@ -21,12 +21,26 @@ RETURNING seq;
 INSERT INTO sqlite_sequence (name, seq) VALUES ('stream_records', ?);
 
 -- name: export_streams
-SELECT stream_id, stream_id, stream_name, shard_count, creation_date_ms
+SELECT stream_id, stream_id, stream_name, shard_count, creation_date_ms,
+    retention_hours, stream_mode, tags
 FROM streams WHERE stream_id > ? AND stream_name IS NOT NULL
 ORDER BY stream_id LIMIT ?;
 
 -- name: import_streams
-INSERT INTO streams (stream_id, stream_name, shard_count, creation_date_ms)
+INSERT INTO streams (
+    stream_id, stream_name, shard_count, creation_date_ms, retention_hours, stream_mode,
+    tags
+) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- name: export_stream_consumers
+SELECT consumer.stream_id, consumer_name, consumer.stream_id, consumer_name,
+    consumer.creation_date_ms, consumer.tags
+FROM stream_consumers AS consumer JOIN streams USING (stream_id)
+WHERE (consumer.stream_id, consumer_name) > (?, ?) AND stream_name IS NOT NULL
+ORDER BY consumer.stream_id, consumer_name LIMIT ?;
+
+-- name: import_stream_consumers
+INSERT INTO stream_consumers (stream_id, consumer_name, creation_date_ms, tags)
 VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: export_stream_records

@@ -1,17 +1,33 @@
 -- name: create_stream
-INSERT INTO streams (stream_id, stream_name, shard_count, creation_date_ms)
-VALUES (random() & 0x3fffffffffffffff, ?, ?, ?)
+INSERT INTO streams (
+    stream_id, stream_name, shard_count, creation_date_ms, stream_mode, tags
+) VALUES (random() & 0x3fffffffffffffff, ?, ?, ?, ?, ?)
 ON CONFLICT (stream_name) DO NOTHING RETURNING stream_id;
 
 -- name: delete_stream
 UPDATE streams SET stream_name = NULL WHERE stream_name = ? RETURNING stream_id;
 
 -- name: find_stream
-SELECT stream_id, stream_name, shard_count, creation_date_ms
+SELECT stream_id, stream_name, shard_count, creation_date_ms, retention_hours,
+    stream_mode, tags
 FROM streams WHERE stream_name = ?;
 
+-- name: find_stream_by_id
+SELECT stream_id, stream_name, shard_count, creation_date_ms, retention_hours,
+    stream_mode, tags
+FROM streams WHERE stream_id = ? AND stream_name IS NOT NULL;
+
+-- name: update_stream
+UPDATE streams SET retention_hours = ?, stream_mode = ?, tags = ? WHERE stream_id = ?;
+
+-- name: measure_streams
+SELECT coalesce(sum(shard_count), 0), coalesce(sum(stream_mode = 'ON_DEMAND'), 0),
+    max(retention_hours)
+FROM streams WHERE stream_name IS NOT NULL;
+
 -- name: list_streams
-SELECT stream_id, stream_name, shard_count, creation_date_ms
+SELECT stream_id, stream_name, shard_count, creation_date_ms, retention_hours,
+    stream_mode, tags
 FROM streams WHERE stream_name > ? ORDER BY stream_name LIMIT ?;
 
 -- name: find_live_stream
@@ -63,6 +79,22 @@ DELETE FROM stream_records WHERE sequence_number IN (
     ORDER BY sequence_number LIMIT ?
 ) RETURNING 1;
 
+-- name: list_retentions
+-- One row for each retention that streams have of their own.
+SELECT DISTINCT retention_hours FROM streams
+WHERE stream_name IS NOT NULL AND retention_hours IS NOT NULL;
+
+-- name: list_streams_by_retention
+SELECT stream_id, shard_count, retention_hours FROM streams
+WHERE stream_name IS NOT NULL;
+
+-- name: purge_shard
+DELETE FROM stream_records WHERE sequence_number IN (
+    SELECT sequence_number FROM stream_records
+    WHERE stream_id = ? AND shard = ? AND sequence_number < ?
+    ORDER BY sequence_number LIMIT ?
+) RETURNING 1;
+
 -- name: find_deleted_stream
 SELECT stream_id FROM streams WHERE stream_name IS NULL LIMIT 1;
 
@@ -73,6 +105,28 @@ DELETE FROM stream_records WHERE sequence_number IN (
 
 -- name: drop_stream
 DELETE FROM streams WHERE stream_id = ?;
+
+-- name: drop_stream_consumers
+DELETE FROM stream_consumers WHERE stream_id = ?;
+
+-- name: create_stream_consumer
+INSERT INTO stream_consumers (stream_id, consumer_name, creation_date_ms, tags)
+VALUES (?, ?, ?, ?);
+
+-- name: find_stream_consumer
+SELECT consumer.stream_id, consumer_name, consumer.creation_date_ms, consumer.tags
+FROM stream_consumers AS consumer JOIN streams USING (stream_id)
+WHERE consumer.stream_id = ? AND consumer_name = ? AND stream_name IS NOT NULL;
+
+-- name: list_stream_consumers
+SELECT stream_id, consumer_name, creation_date_ms, tags FROM stream_consumers
+WHERE stream_id = ? AND consumer_name > ? ORDER BY consumer_name LIMIT ?;
+
+-- name: update_stream_consumer
+UPDATE stream_consumers SET tags = ? WHERE stream_id = ? AND consumer_name = ?;
+
+-- name: delete_stream_consumer
+DELETE FROM stream_consumers WHERE stream_id = ? AND consumer_name = ? RETURNING 1;
 
 -- name: purge_stream_payloads
 DELETE FROM stream_payloads WHERE payload_id IN (

@@ -7,8 +7,19 @@ CREATE TABLE streams (
     stream_id INTEGER PRIMARY KEY, -- random: a position in a lost stream fits no other
     stream_name TEXT UNIQUE,
     shard_count INTEGER NOT NULL,
-    creation_date_ms INTEGER NOT NULL
+    creation_date_ms INTEGER NOT NULL,
+    retention_hours INTEGER, -- NULL: as the setting says
+    stream_mode TEXT NOT NULL DEFAULT 'PROVISIONED',
+    tags TEXT -- a JSON object; NULL: none
 ) STRICT;
+
+CREATE TABLE stream_consumers (
+    stream_id INTEGER NOT NULL,
+    consumer_name TEXT NOT NULL,
+    creation_date_ms INTEGER NOT NULL,
+    tags TEXT, -- a JSON object; NULL: none
+    PRIMARY KEY (stream_id, consumer_name)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE stream_records (
     sequence_number INTEGER PRIMARY KEY AUTOINCREMENT,
