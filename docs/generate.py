@@ -100,9 +100,9 @@ def operation_section(
         yield from (f"    {operation.method} {operation.uri}", "")
     yield from (f"Who may call: {operation.callers.value}.", "", "Request:", "")
     yield from member_list(operation.request, seen)
-    answer = (
-        "Server-sent events; the data of each" if operation.event_stream else "Answer"
-    )
+    answer = "Answer"
+    if operation.event_stream and api.protocol == "rest-json":
+        answer = "Server-sent events; the data of each"
     yield from ("", f"{answer}:", "")
     if operation.response is None:
         yield "* nothing"

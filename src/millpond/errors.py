@@ -17,6 +17,7 @@ ours (store, sink, hook, settings). It never reaches the wire as itself.
     |-- ExternalServiceException              400  a login provider does not answer
     |-- IncompleteSignatureException          400  the Authorization header is not whole
     |-- InternalErrorException                500  our fault; the log has the detail
+    |-- InternalFailureException              500  Kinesis: the same, in a subscription
     |-- InvalidArgumentException              400  Kinesis: a value makes no sense
     |-- InvalidConfigurationException         400  the pool is not set up for this
     |-- InvalidIdentityPoolConfigurationException 400 the pool has no role for this
@@ -135,6 +136,12 @@ class ExternalServiceException(ServiceException):
 
 class IncompleteSignatureException(ServiceException):
     """The request signature is not complete."""
+
+
+class InternalFailureException(ServiceException):
+    """The processing of the request failed because of an unknown error."""
+
+    http_status = 500
 
 
 class InternalErrorException(ServiceException):

@@ -211,6 +211,10 @@ class Metrics:
         self.live_listeners = gauge(
             "live_listeners", "Listeners to live updates at the moment."
         )
+        self.subscriptions = gauge(
+            "subscriptions",
+            "Subscriptions to shards of embedded streams at the moment.",
+        )
         self.live_cut_offs = counter(
             "live_cut_offs_total",
             "Listeners that were cut off because they did not read.",

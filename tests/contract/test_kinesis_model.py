@@ -39,6 +39,8 @@ DIFFERENCES = {
         if name not in WITHOUT_STREAM_ID
     },
     "GetRecords.Records[member].Data: max 1048576 in place of 10485760": RECORD_SIZE,
+    "SubscribeToShard.EventStream.SubscribeToShardEvent.Records[member].Data: "
+    "max 1048576 in place of 10485760": RECORD_SIZE,
     "PutRecord.Data: max 1048576 in place of 10485760": RECORD_SIZE,
     "PutRecords.Records[member].Data: max 1048576 in place of 10485760": RECORD_SIZE,
     "PutRecord.PartitionKey: required or not": PARTITION_KEY,
@@ -51,7 +53,7 @@ DIFFERENCES = {
 
 def test_the_operations_of_embedded_streams_are_there():
     """The table has every operation of the API, but for channels and queues."""
-    of_others = re.compile("Channel|Queue|SubscribeToShard")
+    of_others = re.compile("Channel|Queue")
     names = published.load("kinesis")["operations"]
 
     published.check(
@@ -212,6 +214,20 @@ def test_an_answer_is_read_by_botocore(compared):
     assert record["Data"] == b"\x00\xff"
     assert record["ApproximateArrivalTimestamp"].timestamp() == 1_750_000_000.25
     assert (parsed["NextShardIterator"], parsed["MillisBehindLatest"]) == ("next", 0)
+
+
+def test_events_are_marked_as_in_the_published_model(compared):
+    """What is a stream of events, and what an event, is what clients look at."""
+    comparison = compared(API)
+    marks = [
+        {
+            name: {k for k in ("eventstream", "event") if shapes[name].get(k)}
+            for name in ("SubscribeToShardEventStream", "SubscribeToShardEvent")
+        }
+        for shapes in (comparison.ours["shapes"], comparison.theirs["shapes"])
+    ]
+
+    assert marks[0] == marks[1]
 
 
 def test_zeros_and_empty_lists_are_sent():

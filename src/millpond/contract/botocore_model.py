@@ -28,6 +28,7 @@ from millpond import limits
 from millpond.contract.shapes import (
     Api,
     Callers,
+    EventStream,
     InHeader,
     InPath,
     InQuery,
@@ -126,6 +127,10 @@ def _structure(shape: type[Shape], shapes: dict[str, Any], *, given: bool) -> st
         field.encode_name: _member(hints[field.name], shapes, given=given)
         for field in fields
     }
+    if issubclass(shape, EventStream):
+        described["eventstream"] = True
+        for member in described["members"].values():
+            shapes[member["shape"]]["event"] = True
     described["documentation"] = _paragraphs(_summary(shape.__doc__))
     return name
 

@@ -46,6 +46,10 @@ class Shape(msgspec.Struct, rename="pascal", omit_defaults=True, gc=False):
     """The base of every structure that the API sends or takes."""
 
 
+class EventStream(Shape):
+    """The base of what travels as events: each member is a kind of event."""
+
+
 @dataclass(frozen=True, slots=True)
 class InPath:
     """The member is a label of the URI template; `name` is the label."""
@@ -149,7 +153,7 @@ class Operation:
     callers: Callers = Callers.DEVELOPER
     method: str = "POST"
     uri: str = "/"
-    event_stream: bool = False  # answers events, each with a response as its data
+    event_stream: bool = False  # answers events; the response says what is in each
 
     @property
     def summary(self) -> str:

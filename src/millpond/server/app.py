@@ -32,6 +32,7 @@ from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import SettingsError
 from millpond.hooks import Hooks
+from millpond.limits import SUBSCRIPTIONS_MAX
 from millpond.login_providers.keys import ProviderKeys
 from millpond.push.sns import SnsPush
 from millpond.server import connections, neighbours, secret_key
@@ -41,6 +42,7 @@ from millpond.server.pages import PATHS, make_pages
 from millpond.server.sealers import hook_secret as hook_secret
 from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
+from millpond.server.subscriptions import SubscriptionStreams
 from millpond.service.changes import Changes
 from millpond.service.context import Context, system_now_ms
 from millpond.service.credentials import CredentialFinder
@@ -168,7 +170,12 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         __version__, platform.python_version(), kind_of(settings)
     ).set(1)
     sinks = SinkRegistry(
-        settings.streams, sink_factories(store=context.store, now_ms=context.now_ms)
+        settings.streams,
+        sink_factories(
+            store=context.store,
+            now_ms=context.now_ms,
+            appended=context.subscriptions.wake,
+        ),
     )
     push = SnsPush(settings)
     stopping = asyncio.Event()
@@ -178,6 +185,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         keys, context.session_tokens, account_id=settings.account_id
     )
     live = LiveStreams(settings, context.changes, metrics)
+    subscriptions = SubscriptionStreams(context.subscriptions, metrics)
     gateway = Gateway(
         context,
         Verifier(
@@ -188,10 +196,16 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         ),
         metrics.requests,
         live,
+        subscriptions,
         look_for_keys=keys.look_again,
         beside=make_pages(context, metrics, is_draining=stopping.is_set),
         beside_paths=PATHS,
     )
+
+    def end_streams() -> None:
+        live.close()
+        subscriptions.close()
+
     workers = [
         asyncio.create_task(each)
         for each in (
@@ -214,7 +228,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     for worker in workers:
         worker.add_done_callback(_note_end)
     try:
-        await _listen(gateway, settings, stopping, started, live.close)
+        await _listen(gateway, settings, stopping, started, end_streams)
     finally:
         for worker in workers:
             worker.cancel()
@@ -255,7 +269,7 @@ async def _listen(
         port=settings.port,
         interface=Interfaces.ASGINL,
         backlog=BACKLOG,
-        backpressure=REQUESTS_MAX + settings.live_listeners_max,
+        backpressure=REQUESTS_MAX + settings.live_listeners_max + SUBSCRIPTIONS_MAX,
         http=HTTPModes.http1,  # every client speaks it
         websockets=False,
         log_enabled=False,

@@ -29,6 +29,7 @@ from millpond.service import (
     kinesis_management,
     kinesis_records,
     kinesis_retention,
+    kinesis_subscriptions,
     kinesis_tags,
     live,
     principal_tags,
@@ -40,10 +41,12 @@ from millpond.service import (
 from millpond.service import kinesis as kinesis_streams
 from millpond.service import sts as sts_service
 from millpond.service.context import Caller, Context
+from millpond.service.kinesis_subscriptions import Subscription
 from millpond.service.live import LiveUpdates
 from millpond.service.refusals import not_built
 
-Response = Shape | LiveUpdates | None
+Streamed = LiveUpdates | Subscription
+Response = Shape | Streamed | None
 ServiceFunction = Callable[[Context, Caller, Any], Awaitable[Response]]
 
 APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
@@ -79,6 +82,7 @@ APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
             kinesis_streams,
             kinesis_records,
             kinesis_consumers,
+            kinesis_subscriptions,
             kinesis_tags,
             kinesis_retention,
             kinesis_management,

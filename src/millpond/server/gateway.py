@@ -4,7 +4,8 @@ The way of a request: an ASGI application with nothing between the socket and th
     route -> read the body, bounded -> verify the signature -> decode and validate
           -> may they -> service function -> encode
 
-An answer is encoded and sent whole; only live updates are a stream (`server.live`).
+An answer is encoded and sent whole; only live updates (`server.live`) and subscriptions
+to shards (`server.subscriptions`) are streams.
 The form of a request says which protocol it speaks: a path, an X-Amz-Target, or, for
 AWS Query, a form whose Action stands in the body and is read before the route is known.
 Every error leaves through one door (`wire.errors`), with a request id.
@@ -33,13 +34,16 @@ from millpond.errors import (
 )
 from millpond.limits import UNSIGNED_BODY_BYTES_MAX
 from millpond.metrics import RequestMetrics
-from millpond.server.bindings import APIS, ServiceFunction, bind
+from millpond.server.bindings import APIS, ServiceFunction, Streamed, bind
 from millpond.server.cors import Cors
 from millpond.server.live import HEADERS as EVENT_STREAM
 from millpond.server.live import LiveStreams
 from millpond.server.request_log import RequestLog
+from millpond.server.subscriptions import HEADERS as SUBSCRIPTION
+from millpond.server.subscriptions import SubscriptionStreams
 from millpond.service.context import ANYONE, Caller, Context
 from millpond.service.credentials import Credentials
+from millpond.service.kinesis_subscriptions import Subscription
 from millpond.service.live import LiveUpdates
 from millpond.wire import codecs, query
 from millpond.wire.errors import as_service_exception, encode_error
@@ -137,6 +141,7 @@ class Gateway:
         verifier: Verifier[Credentials],
         metrics: RequestMetrics,
         live: LiveStreams,
+        subscriptions: SubscriptionStreams,
         *,
         look_for_keys: Callable[[], Awaitable[None]],
         beside: AsgiApp,
@@ -151,6 +156,7 @@ class Gateway:
         self._look_for_keys = look_for_keys
         self._metrics = metrics
         self._live = live
+        self._subscriptions = subscriptions
         self._beside = beside
         self._beside_paths = tuple(beside_paths)
         apis = [api for api, _ in APIS]
@@ -175,7 +181,7 @@ class Gateway:
         started = time.perf_counter()
         request = _Request(scope)
         found: _Found | None = None
-        body: bytes | LiveUpdates
+        body: bytes | Streamed
         try:
             if request.method == "OPTIONS" and (
                 (allowed := self._cors.preflight(request.headers)) is not None
@@ -201,8 +207,15 @@ class Gateway:
             self._note(found, request, status, started, scope)
         else:
             self._note(found, request, status, started, scope)
+            assert found is not None
             client = scope.get("client")
-            await self._live.stream(body, headers, client, receive, send)
+            if isinstance(body, LiveUpdates):
+                await self._live.stream(body, headers, client, receive, send)
+            else:
+                codec = codecs.choose(request.headers, found.route.api)
+                await self._subscriptions.stream(
+                    body, codec, headers, client, receive, send
+                )
 
     def _note(
         self,
@@ -276,7 +289,7 @@ class Gateway:
 
     async def _answer(
         self, found: _Found, request: _Request, receive: Receive
-    ) -> tuple[int, Headers, bytes | LiveUpdates]:
+    ) -> tuple[int, Headers, bytes | Streamed]:
         route = found.route
         api, operation = route.api, route.operation
         body = request.body
@@ -312,6 +325,8 @@ class Gateway:
         response = await function(self._context, request.caller, decoded)
         if isinstance(response, LiveUpdates):
             return 200, [*EVENT_STREAM], response
+        if isinstance(response, Subscription):
+            return 200, [*SUBSCRIPTION], response
         if isinstance(route, QueryRoute):
             encoded = encode_response(api, operation, response, request.id)
             return 200, [CONTENT_TYPE], encoded

@@ -1,36 +1,33 @@
 """
 Live updates on the socket: server-sent events, until one of the two sides ends it.
 
-The reader ends it by going away, which `receive` tells. The server ends it when the
-credentials expire or it shuts down; the reader then connects again by itself. And it
-cuts off a reader whose connection takes no more bytes for a while: what is sent waits
-in the socket's buffer, and the next bytes for room in it. Nobody else waits for that.
+The server ends it when the credentials expire or it shuts down; the reader then
+connects again by itself.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Final
 
 import msgspec
 import structlog
 
 from millpond.metrics import Metrics
-from millpond.server import connections
+from millpond.server.answer_streams import (
+    AnswerStreams,
+    Client,
+    Headers,
+    Receive,
+    Send,
+)
 from millpond.service.changes import Changes
 from millpond.service.live import LiveEvent, LiveUpdates
 from millpond.settings import Settings
 from millpond.wire import event_stream
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-
 RETRY_MS: Final = (1000, 4000)  # when a browser comes back; not all of them at once
-CLOSING_S: Final = 1.0  # how long a connection may take no bytes when the server goes
 EVENTS_PER_PART: Final = 256  # of the past; somebody may have missed a great many
 HEADERS: Final = (
     (b"content-type", event_stream.CONTENT_TYPE),
@@ -50,20 +47,18 @@ class LiveStreams:
         self._send_timeout_s: float = settings.live_send_timeout_s
         self._changes = changes
         self._metrics = metrics
-        self._clients: set[tuple[str, int]] = set()
+        self._streams = AnswerStreams()
 
     def close(self) -> None:
         """End every stream; a reader that is stuck is not waited for."""
         self._changes.close()
-        # The HTTP server waits until the last bytes of each were taken.
-        loop = asyncio.get_running_loop()
-        loop.call_later(CLOSING_S, connections.abort, set(self._clients))
+        self._streams.close()
 
     async def stream(
         self,
         updates: LiveUpdates,
         headers: Headers,
-        client: tuple[str, int | str] | None,
+        client: Client,
         receive: Receive,
         send: Send,
     ) -> None:
@@ -73,52 +68,34 @@ class LiveStreams:
         Args:
             client: address and port of the other end of the connection.
         """
-        watching = asyncio.create_task(_watch(updates, receive))
-        who = {(client[0], int(client[1]))} if client else set()
-        self._clients |= who
         self._metrics.live_listeners.inc()
         try:
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": headers}
+            await self._streams.send(
+                self._parts(updates),
+                headers=headers,
+                timeout_s=lambda: self._send_timeout_s,
+                end=updates.end,
+                client=client,
+                receive=receive,
+                send=send,
             )
-            await self._send_events(updates, send)
         except TimeoutError:
             self._metrics.live_cut_offs.inc()
             _log.info("live.cut_off", timeout_s=self._send_timeout_s)
-            connections.abort(who)
         finally:
-            self._clients -= who
             updates.close()
-            watching.cancel()
             self._metrics.live_listeners.dec()
 
-    async def _send_events(self, updates: LiveUpdates, send: Send) -> None:
+    async def _parts(self, updates: LiveUpdates) -> AsyncIterator[bytes]:
         retry_ms = random.randint(*RETRY_MS)
-        greeting = event_stream.greeting(updates.event_id, retry_ms=retry_ms)
-        await self._send_part(send, greeting)
+        yield event_stream.greeting(updates.event_id, retry_ms=retry_ms)
         missed = updates.take_missed()
         for first in range(0, len(missed), EVENTS_PER_PART):
-            part = missed[first : first + EVENTS_PER_PART]
-            await self._send_part(send, _spell(part))
+            yield _spell(missed[first : first + EVENTS_PER_PART])
         while not updates.ended:
             events = await updates.wait(self._comment_s)
             if not updates.ended or events:
-                await self._send_part(send, _spell(events) or event_stream.COMMENT)
-        await send({"type": "http.response.body", "body": b""})
-
-    async def _send_part(self, send: Send, part: bytes) -> None:
-        async with asyncio.timeout(self._send_timeout_s):
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-
-
-async def _watch(updates: LiveUpdates, receive: Receive) -> None:
-    """End the updates when the reader goes away."""
-    try:
-        message = await receive()
-        while message["type"] != "http.disconnect":
-            message = await receive()
-    finally:
-        updates.end()
+                yield _spell(events) or event_stream.COMMENT
 
 
 def _spell(events: list[LiveEvent]) -> bytes:

@@ -2,7 +2,8 @@
 What servers on one store tell each other, and what they do with it.
 
 A change of a dataset goes to the listeners of the other servers; a signal wakes their
-workers, of which another one may be the one to act. Whoever may have missed a message
+workers, of which another one may be the one to act. A subscription to a shard ends
+those of the same consumer elsewhere. Whoever may have missed a message
 ends its listeners, which then come back and ask, and wakes its workers.
 """
 
@@ -14,6 +15,7 @@ import msgspec
 
 from millpond.core.sync import DatasetId, DatasetState
 from millpond.service.context import Context, Signal
+from millpond.service.subscriptions import Begun, Place
 from millpond.stores.base import Neighbours, Store
 
 
@@ -30,8 +32,13 @@ class _Wake(msgspec.Struct, frozen=True, tag="wake"):
     signal: str
 
 
+class _Subscribed(msgspec.Struct, frozen=True, tag="subscribed"):
+    place: Place
+    begun: Begun
+
+
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Changed | _Ended | _Wake).decode
+_decode = msgspec.json.Decoder(_Changed | _Ended | _Wake | _Subscribed).decode
 
 
 async def join(context: Context) -> None:
@@ -48,6 +55,12 @@ async def join(context: Context) -> None:
     )
     changes.forward_end = lambda identity_id: store.tell(_encode(_Ended(identity_id)))
 
+    subscriptions = context.subscriptions
+    subscriptions.node = store.node
+    subscriptions.forward = lambda place, begun: store.tell(
+        _encode(_Subscribed(place, begun))
+    )
+
     def hear(message: bytes) -> None:
         try:
             heard = _decode(message)
@@ -58,6 +71,8 @@ async def join(context: Context) -> None:
                 changes.hear(dataset_id, state)
             case _Ended(identity_id):
                 changes.hear_end(identity_id)
+            case _Subscribed(place, begun):
+                subscriptions.hear(place, begun)
             case _Wake(name) if name in signals:
                 signals[name].hear()
 

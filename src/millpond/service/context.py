@@ -17,6 +17,7 @@ from millpond.login_providers.base import LoginProviderKeys
 from millpond.metrics import Metrics
 from millpond.service.changes import Changes
 from millpond.service.progress_looks import ProgressLooks
+from millpond.service.subscriptions import Subscriptions
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
 from millpond.service.trigger_notes import TriggerNotes
@@ -76,6 +77,7 @@ class Context:
     limits: SyncLimits = field(default_factory=SyncLimits)
     changes: Changes = field(default_factory=Changes)
     metrics: Metrics = field(default_factory=Metrics)
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
     progress_looks: ProgressLooks = field(default_factory=ProgressLooks)
     triggered_pools: set[str] = field(default_factory=set)
     """Pools that are known to have a sync trigger; what counts is the store."""

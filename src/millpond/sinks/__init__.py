@@ -42,14 +42,22 @@ ENGINES: Final[dict[str, Engine]] = {
 
 
 def sink_factories(
-    *, store: StreamStore, now_ms: Callable[[], int]
+    *,
+    store: StreamStore,
+    now_ms: Callable[[], int],
+    appended: Callable[[int], None] | None = None,
 ) -> dict[str, SinkFactory]:
-    """List the kinds of sinks that there are, by the scheme of their URLs."""
+    """
+    List the kinds of sinks that there are, by the scheme of their URLs.
+
+    Args:
+        appended: is told the id of an embedded stream whenever it got records.
+    """
 
     def embedded(url: str, role_arn: str | None) -> Sink:
         # A stream may have any name, so nothing in it is read as a part of a URL.
         stream_name = url.partition(":")[2]
-        return EmbeddedSink(stream_name, store=store, now_ms=now_ms)
+        return EmbeddedSink(stream_name, store=store, now_ms=now_ms, appended=appended)
 
     def loading(scheme: str) -> SinkFactory:
         def make(url: str, role_arn: str | None) -> Sink:

@@ -35,11 +35,21 @@ class EmbeddedSink:
     record_bytes_max: Final = limits.STREAM_RECORD_BYTES_MAX
 
     def __init__(
-        self, stream_name: str, *, store: StreamStore, now_ms: Callable[[], int]
+        self,
+        stream_name: str,
+        *,
+        store: StreamStore,
+        now_ms: Callable[[], int],
+        appended: Callable[[int], None] | None = None,
     ) -> None:
+        """
+        Args:
+            appended: is told the id of the stream whenever it got records.
+        """
         self._stream_name = stream_name
         self._store = store
         self._now_ms = now_ms
+        self._appended = appended
         self._stream: Stream | None = None
 
     def __repr__(self) -> str:
@@ -95,6 +105,8 @@ class EmbeddedSink:
         numbers = await self._store.put_stream_records(
             stream.stream_id, placed, now_ms=self._now_ms()
         )
+        if numbers is not None and self._appended is not None:
+            self._appended(stream.stream_id)
         return numbers is not None
 
     async def _find(self) -> Stream:

@@ -31,6 +31,7 @@ from millpond.contract.kinesis.absent import (
     UpdateShardCountResponse,
 )
 from millpond.contract.kinesis.consumers import (
+    ChildShard,
     Consumer,
     ConsumerDescription,
     DeregisterStreamConsumerRequest,
@@ -40,6 +41,11 @@ from millpond.contract.kinesis.consumers import (
     ListStreamConsumersResponse,
     RegisterStreamConsumerRequest,
     RegisterStreamConsumerResponse,
+    StartingPosition,
+    SubscribeToShardEvent,
+    SubscribeToShardEventStream,
+    SubscribeToShardRequest,
+    SubscribeToShardResponse,
 )
 from millpond.contract.kinesis.management import (
     DecreaseStreamRetentionPeriodRequest,
@@ -118,6 +124,7 @@ from millpond.errors import (
 __all__ = [
     "API",
     "AddTagsToStreamRequest",
+    "ChildShard",
     "Consumer",
     "ConsumerDescription",
     "CreateStreamRequest",
@@ -176,11 +183,16 @@ __all__ = [
     "ShardFilter",
     "SplitShardRequest",
     "StartStreamEncryptionRequest",
+    "StartingPosition",
     "StopStreamEncryptionRequest",
     "StreamDescription",
     "StreamDescriptionSummary",
     "StreamModeDetails",
     "StreamSummary",
+    "SubscribeToShardEvent",
+    "SubscribeToShardEventStream",
+    "SubscribeToShardRequest",
+    "SubscribeToShardResponse",
     "Tag",
     "TagResourceRequest",
     "UntagResourceRequest",
@@ -353,6 +365,13 @@ API: Final = Api(
         ),
         Operation(
             "StopStreamEncryption", StopStreamEncryptionRequest, None, errors=_NAMED
+        ),
+        Operation(
+            "SubscribeToShard",
+            SubscribeToShardRequest,
+            SubscribeToShardResponse,
+            errors=(*_NAMED, ResourceInUseException, LimitExceededException),
+            event_stream=True,
         ),
         Operation("TagResource", TagResourceRequest, None, errors=_NAMED),
         Operation("UntagResource", UntagResourceRequest, None, errors=_NAMED),

@@ -7,17 +7,25 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from millpond.contract.kinesis.records import RecordList
+from millpond.contract.kinesis.streams import HashKeyRange
 from millpond.contract.kinesis.values import (
     ConsumerARN,
     ConsumerName,
     ConsumerStatus,
+    DryRun,
     ListStreamConsumersInputLimit,
+    MillisBehindLatest,
     NextToken,
+    SequenceNumber,
+    ShardId,
+    ShardIdList,
+    ShardIteratorType,
     StreamARN,
     TagMap,
     Timestamp,
 )
-from millpond.contract.shapes import Shape, about
+from millpond.contract.shapes import EventStream, Shape, about
 
 
 class Consumer(Shape, kw_only=True):
@@ -123,3 +131,86 @@ class DeregisterStreamConsumerRequest(Shape, kw_only=True):
     stream_arn: StreamARN | None = msgspec.field(name="StreamARN", default=None)
     consumer_name: ConsumerName | None = None
     consumer_arn: ConsumerARN | None = msgspec.field(name="ConsumerARN", default=None)
+
+
+class StartingPosition(Shape, kw_only=True):
+    """Where a subscription begins."""
+
+    type: ShardIteratorType
+    sequence_number: (
+        Annotated[
+            SequenceNumber,
+            about("With AT_SEQUENCE_NUMBER and AFTER_SEQUENCE_NUMBER."),
+        ]
+        | None
+    ) = None
+    timestamp: (
+        Annotated[
+            Timestamp,
+            about("With AT_TIMESTAMP: begin at the first record from this time on."),
+        ]
+        | None
+    ) = None
+
+
+class SubscribeToShardRequest(Shape, kw_only=True):
+    """
+    Read a shard as its records come, for five minutes.
+
+    The answer is a stream of events, `application/vnd.amazon.eventstream`. It begins
+    with `initial-response`; an event without records comes at once, and whenever there
+    were none for a while. A consumer has one subscription to a shard at a time: within
+    five seconds of a call another one is refused with ResourceInUseException, later it
+    takes over.
+    """
+
+    consumer_arn: ConsumerARN = msgspec.field(name="ConsumerARN")
+    shard_id: ShardId
+    starting_position: StartingPosition
+    dry_run: DryRun | None = None
+
+
+class ChildShard(Shape, kw_only=True):
+    """A shard that goes on where another one was closed; there are none here."""
+
+    shard_id: ShardId
+    parent_shards: ShardIdList
+    hash_key_range: HashKeyRange
+
+
+ChildShardList = Annotated[list[ChildShard], Meta(title="ChildShardList")]
+
+
+class SubscribeToShardEvent(Shape, kw_only=True):
+    """Records of a shard, and where to go on."""
+
+    records: RecordList
+    continuation_sequence_number: Annotated[
+        SequenceNumber,
+        about("Subscribe AFTER_SEQUENCE_NUMBER this one to go on behind the event."),
+    ]
+    millis_behind_latest: Annotated[
+        MillisBehindLatest,
+        about("The age of the last record of the event; 0 when none is left."),
+    ]
+    child_shards: (
+        Annotated[ChildShardList, about("Left out: no shard is ever closed.")] | None
+    ) = None
+
+
+class SubscribeToShardEventStream(EventStream, kw_only=True):
+    """
+    The events.
+
+    In the place of one there may be a ResourceInUseException (another subscription took
+    over), a ResourceNotFoundException (the stream or the consumer is gone) or an
+    InternalFailureException; it is the last.
+    """
+
+    subscribe_to_shard_event: SubscribeToShardEvent | None = None
+
+
+class SubscribeToShardResponse(Shape, kw_only=True):
+    """The stream of events."""
+
+    event_stream: SubscribeToShardEventStream

@@ -71,6 +71,7 @@ ShardId = Annotated[
         pattern=r"[a-zA-Z0-9_.-]+",
     ),
 ]
+ShardIdList = Annotated[list[ShardId], Meta(title="ShardIdList")]
 PartitionKey = Annotated[
     str,
     text(
