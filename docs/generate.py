@@ -17,6 +17,7 @@ from millpond import errors, settings
 from millpond.contract import (
     cognito_identity,
     cognito_sync,
+    examination,
     kinesis,
     live,
     streaming,
@@ -46,6 +47,7 @@ def pages() -> dict[str, str]:
         "cognito-sync.md": cognito_sync.API,
         "cognito-identity.md": cognito_identity.API,
         "kinesis.md": kinesis.API,
+        "examination.md": examination.API,
         "live.md": live.API,
         "streaming.md": streaming.API,
         "sts.md": sts.API,

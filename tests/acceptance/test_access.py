@@ -19,7 +19,12 @@ from acceptance.raw_http import Answer, RawClient, Request, Scope
 from acceptance.sync_client import Dataset, new_identity, refused
 from acceptance.users import Backend, UserCredentials, client_of, get_credentials
 from acceptance.violations import right_call
-from millpond.contract import cognito_identity, cognito_sync, streaming
+from millpond.contract import (
+    cognito_identity,
+    cognito_sync,
+    examination,
+    streaming,
+)
 from millpond.core.session_tokens import SessionTokens, UserSession
 from millpond.server import secret_key
 from millpond.testing.server import RunningServer
@@ -77,8 +82,12 @@ COGNITO_IDENTITY = {
     "UntagResource": DEVELOPER,
     "UpdateIdentityPool": DEVELOPER,
 }
+OWN = {**streaming.API.by_name, **examination.API.by_name}
 STREAMING = {"GetBulkPublishProgress": DEVELOPER, "GetStreamDetails": DEVELOPER}
-"""Operations of our own: what a developer may ask of BulkPublish and of streams."""
+EXAMINATION = dict.fromkeys(
+    ("ExamineIdentityPool", "ExamineServer", "GetIdentityPoolDetails"), DEVELOPER
+)
+"""Operations of our own: what a developer may ask of streams, and of what is wrong."""
 BODIES: dict[str, Any] = {
     "RegisterDevice": {"Platform": "GCM", "Token": "t"},
     "SetCognitoEvents": {"Events": {}},
@@ -250,10 +259,12 @@ def test_cognito_sync(raw, callers, operation, may_call, who):
 
 
 @pytest.mark.parametrize("who", WHO)
-@pytest.mark.parametrize(("operation", "may_call"), STREAMING.items())
+@pytest.mark.parametrize(
+    ("operation", "may_call"), [*STREAMING.items(), *EXAMINATION.items()]
+)
 def test_streaming(raw, callers, operation, may_call, who):
     """What goes out of a pool is the developer's business, as BulkPublish is."""
-    row = streaming.API.by_name[operation]
+    row = OWN[operation]
     target = row.uri.replace("{IdentityPoolId}", callers.pool).encode()
     request = Request(method=row.method, target=target)
 
@@ -310,6 +321,7 @@ def test_the_tables_name_every_operation():
     assert set(COGNITO_SYNC) == set(cognito_sync.API.by_name)
     assert set(COGNITO_IDENTITY) == set(cognito_identity.API.by_name)
     assert set(STREAMING) == set(streaming.API.by_name)
+    assert set(EXAMINATION) == set(examination.API.by_name)
 
 
 def test_a_guest_reaches_its_own_data(server, pool, guest):

@@ -16,7 +16,13 @@ from urllib.parse import quote
 import msgspec
 from msgspec import inspect as inspection
 
-from millpond.contract import cognito_identity, cognito_sync, kinesis, streaming
+from millpond.contract import (
+    cognito_identity,
+    cognito_sync,
+    examination,
+    kinesis,
+    streaming,
+)
 from millpond.contract.shapes import (
     Api,
     InHeader,
@@ -28,7 +34,13 @@ from millpond.contract.shapes import (
     strip,
 )
 
-APIS: Final = (cognito_sync.API, cognito_identity.API, kinesis.API, streaming.API)
+APIS: Final = (
+    cognito_sync.API,
+    cognito_identity.API,
+    kinesis.API,
+    streaming.API,
+    examination.API,
+)
 POOL: Final = "us-east-1:00000000-0000-0000-0000-00000000000a"
 IDENTITY: Final = "us-east-1:00000000-0000-0000-0000-00000000000b"
 ROLE: Final = "arn:aws:iam::123456789012:role/some-role"

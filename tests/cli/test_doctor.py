@@ -80,7 +80,8 @@ def test_all_is_well(doctor, at_server, new_pool):
     assert statuses(checks) == dict.fromkeys(
         (
             *("endpoint", "region", "credentials", "tls", "server", "clock"),
-            *("signature", "identity pool", "stream", "outbox", "bulk publish"),
+            *("signature", "versions", "database", "disk", "regions"),
+            *("identity pool", "stream", "outbox", "bulk publish"),
         ),
         "ok",
     )
@@ -96,9 +97,9 @@ def test_each_check_is_one_line(run, at_server):
 
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 11
     assert all(line.startswith("ok    ") for line in lines)
-    assert lines[-1] == "ok    signature      Accepted, as a developer's."
+    assert lines[6] == "ok    signature      Accepted, as a developer's."
 
 
 def test_a_failure_says_how_to_mend_it_in_the_same_line(run, at_server, monkeypatch):
@@ -577,7 +578,7 @@ def test_a_stream_that_is_missing(doctor, new_pool):
 
     assert failed["Name"] == "stream"
     assert "no stream missing" in failed["Text"]
-    assert "create-stream --stream-name missing" in failed["Mend"]
+    assert "millpond stream create missing" in failed["Mend"]
 
 
 def test_a_stream_that_went_away(run, new_pool, at_server):
@@ -685,7 +686,7 @@ def test_nothing_is_changed(doctor, stub, pool):
     }
     assert asked == {
         *("healthz", "readyz", "identitypools", "identitypools?maxResults=1"),
-        *("configuration", "stream", "getBulkPublishDetails"),
+        *("configuration", "stream", "getBulkPublishDetails", "examination"),
         "Kinesis_20131202.DescribeStreamSummary",
     }
 

@@ -46,6 +46,11 @@ class ScriptedPush:
         self.created.append((application_arn, token))
         return f"{application_arn.replace(':app/', ':endpoint/')}/{token}"
 
+    async def check_application(
+        self, application_arn: str, *, role_arn: str | None
+    ) -> None:
+        """Have any application."""
+
     async def publish(
         self, endpoint_arn: str, message: str, *, role_arn: str | None
     ) -> None:

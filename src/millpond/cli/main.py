@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _USAGE_ERROR: Final = 2
+_DOCTOR: Final = " To find out why: millpond doctor"
 _INTERRUPTED: Final = 130  # 128 and the number of the signal, as shells have it
 
 
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _dispatch(words)
     except Fault as fault:
-        _complain(fault.report())
+        _complain(_report(fault, words))
         return fault.status
     except KeyboardInterrupt:
         sys.stdout.write("\n")
@@ -90,6 +91,20 @@ def _run_own(name: str, words: list[str]) -> int:
             _complain(near.proposals(module.make_parser(), words).removeprefix("\n\n"))
         return int(done.code or 0)
     return status
+
+
+def _report(fault: Fault, words: list[str]) -> str:
+    """
+    Tell of a fault; where a call failed for what the doctor looks at, point there.
+
+    AWS: what programs read has nothing but the error; so the commands of the APIs point
+    for people alone.
+    """
+    text = fault.report()
+    own = bool(words) and words[0] in COMMANDS and words[0] != "doctor"
+    if fault.can_be_examined and (own or sys.stderr.isatty()):
+        return f"{text.rstrip()}{_DOCTOR}\n"
+    return text
 
 
 def _complain(text: str) -> None:

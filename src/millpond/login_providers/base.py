@@ -29,3 +29,7 @@ class LoginProviderKeys(Protocol):
             LoginProviderError: the provider cannot be asked.
         """
         ...
+
+    def age_ms(self, provider_name: str) -> int | None:
+        """Say how long ago its keys were read; None: they were not."""
+        ...

@@ -56,6 +56,8 @@ Keys = tuple[PyJWK, ...]
 class _KeySource(Protocol):
     """Where the keys of one provider come from."""
 
+    loaded_ms: int | None  # when they were last read
+
     async def find(self, key_id: str | None, *, doubted: bool) -> Keys:
         """Find its keys of an id; as `LoginProviderKeys.find_keys`."""
         ...
@@ -94,6 +96,13 @@ class ProviderKeys:
         """Find the keys that may have signed a token; see `LoginProviderKeys`."""
         return await self._source(provider_name).find(key_id, doubted=doubted)
 
+    def age_ms(self, provider_name: str) -> int | None:
+        """Say how long ago its keys were read; see `LoginProviderKeys`."""
+        source = self._sources.get(provider_name)
+        if source is None or source.loaded_ms is None:
+            return None
+        return self._now_ms() - source.loaded_ms
+
     def _source(self, provider_name: str) -> _KeySource:
         """Find the source of a provider; the one unused for longest makes room."""
         source = self._sources.get(provider_name)
@@ -108,7 +117,7 @@ class ProviderKeys:
         provider = self._providers.get(provider_name, LoginProvider())
         keys, discovery_url = provider.keys, provider.discovery_url
         if keys and not keys.startswith(("http://", "https://")):
-            return _KeyFile(provider_name, Path(keys))
+            return _KeyFile(provider_name, Path(keys), now_ms=self._now_ms)
 
         def load() -> Keys:
             deadline_s = time.monotonic() + self._fetch_s_max
@@ -124,7 +133,11 @@ class ProviderKeys:
 class _KeyFile:
     """Keys in a file of the operator's."""
 
-    def __init__(self, provider_name: str, path: Path) -> None:
+    def __init__(
+        self, provider_name: str, path: Path, *, now_ms: Callable[[], int]
+    ) -> None:
+        self.loaded_ms: int | None = None
+        self._now_ms = now_ms
         self._provider_name = provider_name
         self._path = path
         self._version: tuple[int, ...] = ()
@@ -148,6 +161,7 @@ class _KeyFile:
             if version != self._version:
                 self._keys = read_key_set(self._read())
                 self._version = version
+                self.loaded_ms = self._now_ms()
         except OSError as error:
             return f"'{self._path}': {error.strerror}."
         except LoginProviderError as error:
@@ -185,7 +199,7 @@ class _FetchedKeys:
         self._now_ms = now_ms
         self._wait_s_max = wait_s_max
         self._keys: Keys = ()
-        self._loaded_ms: int | None = None
+        self.loaded_ms: int | None = None
         self._asked_ms: int | None = None
         self._failure = ""
         self._asking: asyncio.Task[None] | None = None
@@ -203,8 +217,8 @@ class _FetchedKeys:
         return found
 
     def _is_fresh(self) -> bool:
-        return self._loaded_ms is not None and (
-            self._now_ms() - self._loaded_ms < LIFETIME_MS
+        return self.loaded_ms is not None and (
+            self._now_ms() - self.loaded_ms < LIFETIME_MS
         )
 
     def _has(self, key_id: str | None) -> bool:
@@ -229,7 +243,7 @@ class _FetchedKeys:
     async def _ask(self) -> None:
         try:
             self._keys = await asyncio.to_thread(self._load)
-            self._loaded_ms = self._now_ms()
+            self.loaded_ms = self._now_ms()
             self._failure = ""
         except LoginProviderError as error:
             self._failure = str(error)

@@ -50,6 +50,17 @@ class PushService(Protocol):
         """
         ...
 
+    async def check_application(
+        self, application_arn: str, *, role_arn: str | None
+    ) -> None:
+        """
+        Ask the service about an application; nothing is sent.
+
+        Raises:
+            PushError: it is not there, is switched off, or cannot be used as who asks.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Let go of the service, once what is under way has ended. Idempotent."""
         ...

@@ -75,6 +75,20 @@ class SnsPush:
 
         await self._call(publish, endpoint_arn, role_arn, _refused_endpoint)
 
+    async def check_application(
+        self, application_arn: str, *, role_arn: str | None
+    ) -> None:
+        def ask(client: Any) -> dict[str, str]:
+            answer = client.get_platform_application_attributes(
+                PlatformApplicationArn=application_arn
+            )
+            return dict(answer.get("Attributes") or {})
+
+        attributes = await self._call(ask, application_arn, role_arn, _never_gone)
+        # AWS: the platform's credentials in it were refused, or somebody did it.
+        if attributes.get("Enabled", "true").lower() == "false":
+            raise PushError("SNS has switched the application off.")
+
     async def aclose(self) -> None:
         await self._clients.aclose()
 
@@ -118,6 +132,10 @@ def _create(client: Any, application_arn: str, token: str) -> str:
             raise
         return existing[1]
     return str(answer["EndpointArn"])
+
+
+def _never_gone(code: str, message: str) -> bool:
+    return False
 
 
 def _refused_token(code: str, message: str) -> bool:

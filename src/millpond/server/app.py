@@ -44,7 +44,7 @@ from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
 from millpond.server.subscriptions import SubscriptionStreams
 from millpond.service.changes import Changes
-from millpond.service.context import Context, system_now_ms
+from millpond.service.context import Context, SinkOpener, system_now_ms
 from millpond.service.credentials import CredentialFinder
 from millpond.service.developer_keys import (
     KeyRing,
@@ -55,8 +55,8 @@ from millpond.service.developer_keys import (
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
-from millpond.sinks import SinkRegistry, sink_factories
-from millpond.sinks.base import PayloadStore
+from millpond.sinks import SinkRegistry, open_sink, sink_factories
+from millpond.sinks.base import PayloadStore, Sink, sink_url
 from millpond.sinks.embedded_payloads import EmbeddedPayloads
 from millpond.sinks.s3_payloads import S3Payloads
 from millpond.stores.base import Store
@@ -108,6 +108,8 @@ def make_context(settings: Settings, store: Store) -> Context:
         provider_keys=ProviderKeys(settings.login_providers),
         hooks=Hooks(settings, secret=hook_secret(settings).encode()),
         payloads=_make_payloads(settings, store),
+        open_sink=_sink_opener(settings, store),
+        push=SnsPush(settings),
         payload_secret=secret_key.derive(master, "stream payloads"),
         limits=SyncLimits(
             datasets_per_identity=settings.datasets_per_identity_max,
@@ -121,6 +123,17 @@ def make_context(settings: Settings, store: Store) -> Context:
             listeners_per_identity_max=settings.live_listeners_per_identity_max,
         ),
     )
+
+
+def _sink_opener(settings: Settings, store: Store) -> SinkOpener:
+    """Make what opens a stream as the workers do, beside their own."""
+    factories = sink_factories(store=store, now_ms=system_now_ms)
+
+    async def open_one(stream_name: str, role_arn: str | None) -> Sink:
+        url = sink_url(settings.streams, stream_name)
+        return await open_sink(url, factories, role_arn)
+
+    return open_one
 
 
 def _make_payloads(settings: Settings, store: Store) -> PayloadStore:
@@ -177,7 +190,8 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             appended=context.subscriptions.wake,
         ),
     )
-    push = SnsPush(settings)
+    push = context.push
+    assert push is not None
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from millpond.contract import cognito_identity, cognito_sync, kinesis, sts
+from millpond.contract import examination as examination_contract
 from millpond.contract import live as live_contract
 from millpond.contract import streaming as streaming_contract
 from millpond.contract.shapes import Api, Operation, Shape
@@ -41,6 +42,8 @@ from millpond.service import (
 from millpond.service import kinesis as kinesis_streams
 from millpond.service import sts as sts_service
 from millpond.service.context import Caller, Context
+from millpond.service.examining import pool as examining_pool
+from millpond.service.examining import server as examining_server
 from millpond.service.kinesis_subscriptions import Subscription
 from millpond.service.live import LiveUpdates
 from millpond.service.refusals import not_built
@@ -76,6 +79,7 @@ APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
     ),
     (live_contract.API, (live,)),
     (streaming_contract.API, (bulk_publish_progress, stream_details)),
+    (examination_contract.API, (examining_server, examining_pool)),
     (
         kinesis.API,
         (

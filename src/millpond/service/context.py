@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +15,7 @@ from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.hooks.base import Hook
 from millpond.login_providers.base import LoginProviderKeys
 from millpond.metrics import Metrics
+from millpond.push.base import PushService
 from millpond.service.changes import Changes
 from millpond.service.progress_looks import ProgressLooks
 from millpond.service.subscriptions import Subscriptions
@@ -22,8 +23,10 @@ from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
 from millpond.service.trigger_notes import TriggerNotes
 from millpond.settings import Settings
-from millpond.sinks.base import PayloadStore
+from millpond.sinks.base import PayloadStore, Sink
 from millpond.stores.base import Store
+
+SinkOpener = Callable[[str, str | None], Awaitable[Sink]]
 
 
 class Signal:
@@ -71,6 +74,9 @@ class Context:
     payloads: PayloadStore
     payload_secret: bytes
     """Makes the names of payloads; 32 bytes."""
+    open_sink: SinkOpener
+    """Opens the stream of a name, in the name of a role; whoever asks closes it."""
+    push: PushService | None = None
     now_ms: Callable[[], int] = system_now_ms
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4

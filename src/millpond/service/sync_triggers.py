@@ -33,6 +33,7 @@ from millpond.errors import (
     InvalidLambdaFunctionOutputException,
     LambdaSocketTimeoutException,
     LambdaThrottledException,
+    LimitExceededException,
     ResourceConflictException,
     ServiceException,
 )
@@ -180,7 +181,7 @@ async def _call(
     try:
         answer = await context.hooks.call(target, sync_trigger.encode_event(event))
         records = sync_trigger.read_answer(answer, event, limits=context.limits)
-    except InvalidLambdaFunctionOutputException as error:
+    except (InvalidLambdaFunctionOutputException, LimitExceededException) as error:
         _note_failure(context, pool_id, target, error, "invalid", hint="")
         raise
     except HookError as error:

@@ -29,6 +29,18 @@ if TYPE_CHECKING:
     Tell = Callable[[str], None]
 
 
+# Errors that have to do with how something is set up, and not with what is asked.
+_EXAMINED: Final = frozenset(
+    {
+        *("AccessDeniedException", "ExpiredTokenException", "InternalErrorException"),
+        *("ExternalServiceException", "InvalidLambdaFunctionOutputException"),
+        *("IncompleteSignatureException", "InvalidSignatureException"),
+        *("LambdaSocketTimeoutException", "LambdaThrottledException"),
+        *("MissingAuthenticationTokenException", "NotAuthorizedException"),
+        *("ServiceUnavailableException", "UnknownOperationException"),
+        "UnrecognizedClientException",
+    }
+)
 _PATH_UNTOUCHED: Final = "/%:@!$&'()*+,;=-._~"
 
 
@@ -40,6 +52,7 @@ class RefusedFault(Fault):
     def __init__(self, message: str, error: ServiceError) -> None:
         super().__init__(message)
         self.error = error
+        self.can_be_examined = error.code in _EXAMINED
 
 
 class Call:

@@ -34,6 +34,7 @@ class Fault(Exception):
     exit_code = 255
     exit_code_v2 = 255
     version = 1  # of the AWS CLI, in whose ways it is told
+    can_be_examined = False  # whether `doctor` looks at what may be behind it
 
     @property
     def status(self) -> int:
@@ -59,6 +60,8 @@ class SettingFault(Fault):
 
 class PlainFault(SettingFault):
     """As above; AWS: version 1 has no empty line in front of these texts."""
+
+    can_be_examined = True  # these are about the region and the credentials
 
     def report(self) -> str:
         return f"{self}\n" if self.version == 1 else super().report()

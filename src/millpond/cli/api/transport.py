@@ -29,6 +29,8 @@ _BODY_BYTES_MAX: Final = 256 * 1024 * 1024
 class ConnectionFault(Fault):
     """The server could not be reached, or did not answer as a server does."""
 
+    can_be_examined = True
+
 
 class Request:
     """What is to be sent."""

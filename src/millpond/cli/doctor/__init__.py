@@ -3,10 +3,12 @@
 
 It goes the way of a call, step by step, with the same options, variables and files:
 where to, as whom, does anybody answer, is it Millpond, do the clocks agree, is the
-signature accepted, and, with `--identity-pool-id`, what about the pool, its stream and
-its last bulk publish. Each step is one line: `ok`, `warn` or `fail`, what is so, and
-how to mend it. Nothing is changed. A step after which the others would mean nothing is
-the last one.
+signature accepted, how is the server (versions, store, disk, streams, login providers,
+regions), and, with `--identity-pool-id`, how are the pool, what it calls (sync trigger,
+stream, push, login providers) and its last bulk publish. When the store does not
+answer, that is all that is told. Each step is one line: `ok`, `warn` or `fail`, what is
+so, and how to mend it. Nothing is changed. A step after which the others would mean
+nothing is the last one.
 """
 
 from __future__ import annotations
@@ -23,7 +25,12 @@ from millpond.cli.api.configuration import Configuration
 from millpond.cli.api.faults import PROGRAM, Fault
 from millpond.cli.api.model import ServiceModel
 from millpond.cli.doctor import caller, pool, server
-from millpond.cli.doctor.check import Check, Status, fail
+from millpond.cli.doctor.check import Check, Status, Steps, T, fail
+from millpond.cli.doctor.examination import (
+    examine_pool,
+    examine_server,
+    explain_store,
+)
 
 _NAME_WIDTH: Final = len("identity pool")
 _STATUS_WIDTH: Final = max(map(len, Status))
@@ -61,24 +68,60 @@ def examine(options: argparse.Namespace) -> Iterator[Check]:
 def _steps(
     options: argparse.Namespace, configuration: Configuration
 ) -> Iterator[Check]:
-    url = yield from caller.find_endpoint(options, configuration)
-    region = yield from caller.find_region(options, configuration)
-    credentials = yield from caller.find_credentials(configuration, region)
+    # While the store is down, nothing else is worth a word; so all else waits for that.
+    held: list[Check] = []
+    url = _hold(held, caller.find_endpoint(options, configuration))
+    region = _hold(held, caller.find_region(options, configuration))
+    credentials = _hold(held, caller.find_credentials(configuration, region))
     if url is None:
+        yield from held
         return
-    answer = yield from server.examine(url, options, configuration)
+    answer = _hold(held, server.examine(url, options, configuration))
+    signs = region is not None and credentials is not None
+    if isinstance(answer, server.StoreDown):
+        examination = _client("examination", options, configuration) if signs else None
+        yield explain_store(examination, answer.said)
+        return
+    yield from held
     if answer is None:
         return
     yield server.compare_clocks(answer)
     if region is None or credentials is None:
         return
-    sync = Client(options, configuration, ServiceModel.load("cognito-sync"))
-    accepted = yield from pool.examine_signature(sync, credentials, region)
-    if accepted and options.identity_pool_id is not None:
-        streaming = Client(options, configuration, ServiceModel.load("streaming"))
-        kinesis = _kinesis_client(options, configuration, url)
-        pool_id = options.identity_pool_id
-        yield from pool.examine_pool(sync, streaming, kinesis, pool_id)
+    sync = _client("cognito-sync", options, configuration)
+    if not (yield from pool.examine_signature(sync, credentials, region)):
+        return
+    examination = _client("examination", options, configuration)
+    told: dict[str, Status] = {}
+    for check in examine_server(examination):
+        told[check.name] = check.status
+        yield check
+    pool_id = options.identity_pool_id
+    if pool_id is None:
+        return
+    streaming = _client("streaming", options, configuration)
+    kinesis = _kinesis_client(options, configuration, url)
+    if (yield from pool.examine_pool(sync, streaming, kinesis, pool_id)):
+        # A stream that all pools share is looked at again, maybe in another's name.
+        for check in examine_pool(examination, pool_id):
+            if told.get(check.name) is not check.status:
+                yield check
+
+
+def _hold(held: list[Check], steps: Steps[T]) -> T:
+    """Take steps without telling yet what they find; give back what they do."""
+    while True:
+        try:
+            held.append(next(steps))
+        except StopIteration as end:
+            found: T = end.value
+            return found
+
+
+def _client(
+    api: str, options: argparse.Namespace, configuration: Configuration
+) -> Client:
+    return Client(options, configuration, ServiceModel.load(api))
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -90,7 +133,9 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--identity-pool-id", metavar="ID", help="look at this pool and its stream too"
+        "--identity-pool-id",
+        metavar="ID",
+        help="look at this pool too: stream, sync trigger, push, login providers",
     )
     parser.add_argument(
         "--output",

@@ -77,23 +77,26 @@ def _explain_refusal(
 
 def examine_pool(
     sync: Client, streaming: Client, kinesis: Client, pool_id: str
-) -> Steps[None]:
+) -> Steps[bool]:
     """
     Look at a pool, at where it streams to, and at its last bulk publish.
 
     Args:
         streaming: of the operations of our own that tell of streams.
+    Returns:
+        Whether there is such a pool.
     """
     try:
         answer = sync.call("get-identity-pool-configuration", IdentityPoolId=pool_id)
     except RefusedFault as refusal:
         yield _explain_pool(refusal, pool_id)
-        return
+        return False
     yield ok("identity pool", f"{pool_id} exists.")
     configured = answer.result.get("CognitoStreams") or {}
     yield from stream.examine(streaming, kinesis, pool_id, configured)
     details = sync.call("get-bulk-publish-details", IdentityPoolId=pool_id)
     yield _explain_run(details.result, pool_id)
+    return True
 
 
 def _explain_pool(refusal: RefusedFault, pool_id: str) -> Check:

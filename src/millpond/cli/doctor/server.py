@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from argparse import Namespace
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from socket import gaierror
@@ -22,11 +23,19 @@ _API_PATH: Final = "/identitypools"  # ListIdentityPoolUsage, which nobody may u
 _AWS_DOMAINS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 _OTHER_SCHEME: Final = {"http": "https", "https": "http"}
 _SKEW_S_WARN: Final = 60
+_STORE_DOWN: Final = "the store does not answer"  # /readyz
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDown:
+    """The server is there, and its store is not."""
+
+    said: str
 
 
 def examine(
     url: str, options: Namespace, configuration: Configuration
-) -> Steps[Response | None]:
+) -> Steps[Response | StoreDown | None]:
     """Call the server without a signature; give back an answer of its API."""
     try:
         server = _Server(url, options, configuration)
@@ -50,7 +59,10 @@ def examine(
         return None
     yield _encryption(server, options)
     if is_healthy:
-        yield _readiness(server)
+        check = _readiness(server)
+        if isinstance(check, StoreDown):
+            return check
+        yield check
     else:
         yield warn(
             "server",
@@ -209,7 +221,7 @@ def _encryption(server: _Server, options: Namespace) -> Check:
     )
 
 
-def _readiness(server: _Server) -> Check:
+def _readiness(server: _Server) -> Check | StoreDown:
     try:
         ready = server.get("/readyz")
     except ConnectionFault as fault:
@@ -217,6 +229,8 @@ def _readiness(server: _Server) -> Check:
     if ready.status == 200:
         return ok("server", "Millpond answers and is ready.")
     said = ready.body.decode("utf-8", "replace").strip()
+    if said.startswith(_STORE_DOWN):
+        return StoreDown(said)
     return fail(
         "server",
         f"Millpond answers, but is not ready: {said or ready.status}.",

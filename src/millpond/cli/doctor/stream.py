@@ -76,8 +76,8 @@ def _examine_embedded(kinesis: Client, name: str) -> Check:
             return fail(
                 "stream",
                 f"The server has no stream {name}.",
-                f"aws kinesis create-stream --stream-name {name} --shard-count 1, or "
-                "say in the server's setting `streams` where it is.",
+                f"On the server, `{PROGRAM} stream create {name}`, or say in its "
+                "setting `streams` where it is.",
             )
         return warn(
             "stream",

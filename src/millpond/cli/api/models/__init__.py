@@ -27,7 +27,10 @@ CONTRACTS: Final[Mapping[str, str]] = {
 }
 
 # API of our own, which no command is named after -> the module that holds its contract
-EXTENSIONS: Final[Mapping[str, str]] = {"streaming": "millpond.contract.streaming"}
+EXTENSIONS: Final[Mapping[str, str]] = {
+    "streaming": "millpond.contract.streaming",
+    "examination": "millpond.contract.examination",
+}
 EXTENDED: Final = "cognito-sync"  # it is called where, and as, this one is
 
 

@@ -1,0 +1,131 @@
+"""ExamineServer: what all pools of a server share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import shutil
+from collections import defaultdict
+from typing import Final
+
+from millpond import __version__
+from millpond.contract.examination import (
+    ExamineServerRequest,
+    ExamineServerResponse,
+    Finding,
+)
+from millpond.errors import StoreError
+from millpond.service.context import Caller, Context
+from millpond.service.examining import login_providers, streams
+from millpond.service.examining.looks import Look, fail, ok, take, warn
+from millpond.sinks.base import without_secrets
+
+PING_S_MAX: Final = 5.0
+POOLS_AT_ONCE: Final = 100
+DISK_BYTES_LEAST: Final = 64 * 1024 * 1024
+DISK_BYTES_WARN: Final = 1024 * 1024 * 1024
+DISK_SHARE_WARN: Final = 0.05
+_MIB: Final = 1024 * 1024
+
+
+async def examine_server(
+    context: Context, caller: Caller, request: ExamineServerRequest
+) -> ExamineServerResponse:
+    """Look at the store; when it answers, at all that the server needs besides."""
+    database = await _look_at_database(context)
+    findings = [database]
+    if database.status != "FAIL":
+        findings += await take(_looks(context))
+    return ExamineServerResponse(
+        version=__version__,
+        python_version=platform.python_version(),
+        store_kind="postgres" if context.settings.store else "sqlite",
+        findings=findings,
+    )
+
+
+def _looks(context: Context) -> list[Look]:
+    found = []
+    if not context.settings.store:
+        found.append(Look("disk", _look_at_disk(context)))
+    found.append(Look("regions", _look_at_regions(context)))
+    found += [
+        streams.look(context, name, None) for name in sorted(context.settings.streams)
+    ]
+    found += [
+        login_providers.look(context, name)
+        for name in sorted(context.settings.login_providers)
+    ]
+    return found
+
+
+async def _look_at_database(context: Context) -> Finding:
+    url = context.settings.store
+    place = without_secrets(url) if url else f"The store in '{context.settings.data}'"
+    try:
+        async with asyncio.timeout(PING_S_MAX):
+            await context.store.ping()
+    except (StoreError, TimeoutError) as error:
+        reason, hint = f"no answer within {PING_S_MAX:g} s", ""
+        if isinstance(error, StoreError):
+            reason, hint = str(error.args[0]), error.hint
+        mend = (
+            "Start it, or correct the setting `store` (`millpond settings check`)."
+            if url
+            else "Mend the disk, or put a backup back (`millpond store backup`)."
+        )
+        return fail("database", f"{place} does not answer: {reason}", hint or mend)
+    return ok("database", f"{place} answers.")
+
+
+async def _look_at_disk(context: Context) -> Finding:
+    folder = context.settings.data
+    try:
+        usage = await asyncio.to_thread(shutil.disk_usage, folder)
+    except OSError as error:
+        return fail(
+            "disk",
+            f"'{folder}' cannot be looked at: {error.strerror}.",
+            "Give the server its data folder back (`millpond serve --data`).",
+        )
+    text = f"{usage.free // _MIB} MiB of {usage.total // _MIB} are free for '{folder}'."
+    mend = (
+        "Free some space, or take the data elsewhere: `millpond store backup`, then "
+        "`millpond serve --data` there."
+    )
+    if usage.free < DISK_BYTES_LEAST:
+        return fail("disk", text, mend)
+    little = usage.free < usage.total * DISK_SHARE_WARN
+    if little and usage.free < DISK_BYTES_WARN:
+        return warn("disk", text, mend)
+    return ok("disk", text)
+
+
+async def _look_at_regions(context: Context) -> Finding:
+    """Find pools of regions that no signature may be for; they came from elsewhere."""
+    accepted = context.settings.regions
+    count, foreign, after = 0, defaultdict[str, list[str]](list), None
+    while page := await context.store.list_identity_pools(
+        after=after, limit=POOLS_AT_ONCE
+    ):
+        for pool in page:
+            count += 1
+            region = pool.identity_pool_id.partition(":")[0]
+            if accepted is not None and region not in accepted:
+                foreign[region].append(pool.identity_pool_id)
+        after = page[-1].identity_pool_id
+    if not foreign:
+        return ok("regions", f"Signatures for the regions of all {count} pools.")
+    listed = ", ".join(
+        f"{region} ({len(pools)}, such as {pools[0]})"
+        for region, pools in sorted(foreign.items())
+    )
+    # A client takes the region from the id of its pool.
+    wanted = sorted({*context.settings.accepted_regions, *foreign})
+    return warn(
+        "regions",
+        f"There are pools of regions that no signature is taken for: {listed}.",
+        f"Start the server with the setting accepted_regions = {json.dumps(wanted)} "
+        f"(MILLPOND_ACCEPTED_REGIONS='{json.dumps(wanted)}').",
+    )

@@ -1,0 +1,77 @@
+"""A look at a sync trigger: it is called with an event that says it is a test."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from millpond.contract.examination import Finding
+from millpond.core import sync_trigger
+from millpond.core.sync import DatasetId
+from millpond.core.sync_trigger import AmendedPatch
+from millpond.errors import (
+    HookError,
+    InvalidLambdaFunctionOutputException,
+    LimitExceededException,
+)
+from millpond.service.context import Context
+from millpond.service.examining.looks import Look, fail, ok, warn
+from millpond.service.times import ago
+
+TEST_NAME: Final = "millpond-test-event"  # of the dataset, and of its only record
+TEST_VALUE: Final = "This is a test event; nothing of it is written."
+NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+SLOW_S: Final = 2.0
+_NAME: Final = "sync trigger"
+
+
+def look(context: Context, pool_id: str, target: str) -> Look:
+    """Look at the sync trigger of a pool."""
+    return Look(_NAME, _call(context, pool_id, target))
+
+
+async def _call(context: Context, pool_id: str, target: str) -> Finding:
+    region = pool_id.partition(":")[0]
+    patch = AmendedPatch("replace", TEST_NAME, TEST_VALUE, 0, None)
+    event = sync_trigger.make_event(
+        DatasetId(pool_id, f"{region}:{NOBODY}", TEST_NAME), {}, [patch]
+    )
+    started = time.monotonic()
+    try:
+        await context.hooks.check(target)
+        answer = await context.hooks.call(target, sync_trigger.encode_event(event))
+        sync_trigger.read_answer(answer, event, limits=context.limits)
+    except HookError as error:
+        mend = error.hint or "Mend it, or set another: " + _set(pool_id)
+        return fail(_NAME, f"{error} Updates of users fail.", mend)
+    except (InvalidLambdaFunctionOutputException, LimitExceededException) as error:
+        return fail(
+            _NAME,
+            f"{error} Updates of users fail.",
+            "It must answer the event, with changes in datasetRecords alone; or set "
+            f"another: {_set(pool_id)}",
+        )
+    return _praise(context, pool_id, target, time.monotonic() - started)
+
+
+def _praise(context: Context, pool_id: str, target: str, seconds: float) -> Finding:
+    text = f"It answers a test event in {round(seconds * 1000)} ms."
+    note = context.trigger_notes.find(pool_id, target)
+    if seconds > SLOW_S:
+        return warn(_NAME, text, "Make it faster: each update waits, 5 s at most.")
+    if note.failures and note.failed_ms is not None:
+        when = ago(context.now_ms() - note.failed_ms)
+        return warn(
+            _NAME,
+            f"{text} Calls that failed in a row before: {note.failures}, the last one "
+            f"{when}: {note.failure}",
+            note.hint or "See what its own log says of these updates.",
+        )
+    return ok(_NAME, text)
+
+
+def _set(pool_id: str) -> str:
+    return (
+        f"`millpond cognito-sync set-cognito-events --identity-pool-id {pool_id} "
+        "--events SyncTrigger=TARGET`"
+    )

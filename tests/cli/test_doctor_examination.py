@@ -1,0 +1,453 @@
+"""What `millpond doctor` has the server look at: its needs, and what a pool calls."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acceptance.raw_http import RawClient
+from acceptance.sync_client import Dataset, create_pool, replace
+from acceptance.users import client_of, get_credentials
+from cli.conftest import POOL
+from hooks.hook_server import Answer, HookServer
+from login_providers.provider import Provider
+from millpond import __version__
+from millpond.testing.postgres import TestPostgres
+from millpond.testing.server import RunningServer, wait_until
+from push.sns import CREDENTIALS, Sns
+
+NOWHERE = ("--endpoint-url", "http://127.0.0.1:1")
+LISTING = ("cognito-sync", "list-identity-pool-usage")
+Checks = dict[str, dict[str, str]]
+Doctor = Callable[..., Checks]
+
+
+@pytest.fixture
+def start(tmp_path: Path, home, monkeypatch) -> Iterator[Callable[..., RunningServer]]:
+    """Start a server, and point this environment at it."""
+    with contextlib.ExitStack() as running:
+
+        def run_server(
+            folder: str = "data", prefix: tuple[str, ...] = (), **settings: str
+        ) -> RunningServer:
+            server = running.enter_context(
+                RunningServer(
+                    tmp_path / folder, settings=settings, command_prefix=prefix
+                )
+            )
+            for name, value in server.environment().items():
+                monkeypatch.setenv(name, value)
+            return server
+
+        yield run_server
+
+
+@pytest.fixture
+def doctor(run) -> Doctor:
+    """Run `millpond doctor`; give the checks by name, each with how to mend it."""
+
+    def examine(*words: str) -> Checks:
+        result = run("doctor", "--output", "json", *words)
+        assert result.err == ""
+        found = json.loads(result.out)
+        failed = [each for each in found["Checks"] if each["Status"] == "fail"]
+        assert (result.code, found["Healthy"]) == (1 if failed else 0, not failed)
+        assert all(e["Mend"] for e in found["Checks"] if e["Status"] != "ok")
+        by_name = {each["Name"]: each for each in found["Checks"]}
+        assert len(by_name) == len(found["Checks"])
+        return by_name
+
+    return examine
+
+
+@pytest.fixture
+def hook() -> Iterator[HookServer]:
+    """A hook that agrees with everything, until a test says otherwise."""
+    with HookServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sns() -> Iterator[Sns]:
+    """An SNS."""
+    running = Sns()
+    yield running
+    running.close()
+
+
+def set_trigger(server: RunningServer, target: str) -> str:
+    """Make a pool with a sync trigger."""
+    pool = create_pool(server)
+    with contextlib.closing(server.client("cognito-sync")) as sync:
+        sync.set_cognito_events(IdentityPoolId=pool, Events={"SyncTrigger": target})
+    return pool
+
+
+def configure(server: RunningServer, pool: str, **parts: Any) -> None:
+    with contextlib.closing(server.client("cognito-sync")) as sync:
+        sync.set_identity_pool_configuration(IdentityPoolId=pool, **parts)
+
+
+def details(server: RunningServer, pool: str) -> Any:
+    """Ask for the details of a pool, as any signed client can."""
+    answer = RawClient(server).call("GET", f"/identitypools/{pool}/details")
+    assert answer.status == 200
+    return json.loads(answer.body)
+
+
+def update_as_user(server: RunningServer, pool: str) -> None:
+    """Let a guest of a pool change a record, whatever comes of it."""
+    with contextlib.closing(server.client("cognito-identity")) as identities:
+        credentials = get_credentials(identities, pool)
+    with (
+        contextlib.closing(client_of(server, credentials)) as client,
+        contextlib.suppress(client.exceptions.ClientError),
+    ):
+        Dataset(client, pool, credentials.identity_id).update(replace("k", "v"))
+
+
+class TestServer:
+    """What all pools share."""
+
+    def test_versions_disk_database(self, start, doctor, tmp_path):
+        """They are told, and that all is well."""
+        start()
+
+        checks = doctor()
+
+        assert __version__ in checks["versions"]["Text"]
+        assert "MiB" in checks["disk"]["Text"]
+        for name in ("versions", "database", "disk", "regions"):
+            assert checks[name]["Status"] == "ok"
+
+    def test_streams_that_cannot_be_opened(self, start, doctor, tmp_path):
+        """Each stream of the settings is opened, and told of in its own words."""
+        good, lost = tmp_path / "there", tmp_path / "not-there"
+        good.mkdir()
+        lost.mkdir()
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            port = nobody.getsockname()[1]
+            start(
+                streams=json.dumps(
+                    {
+                        "files": f"file://{good}",
+                        "lost": f"file://{lost}",
+                        "jet": f"nats://user:hidden@127.0.0.1:{port}/stream",
+                    }
+                )
+            )
+            lost.rmdir()
+            checks = doctor()
+
+        assert checks["stream files"]["Status"] == "ok"
+        assert checks["stream lost"]["Status"] == "fail"
+        assert checks["stream jet"]["Status"] == "fail"
+        assert "not-there" in checks["stream lost"]["Text"]
+        assert str(port) in checks["stream jet"]["Text"]
+        assert "streams" in checks["stream jet"]["Mend"]
+        assert "hidden" not in json.dumps(checks)
+
+    def test_login_providers(self, start, doctor, tmp_path):
+        """Their keys are fetched, and it is told when they last were."""
+        provider = Provider()
+        keys = {provider.name: {"keys": f"{provider.url}/keys"}}
+        keys_file = tmp_path / "keys.json"
+        keys_file.write_bytes(provider.answers["/keys"].body)
+        file = {"file.example": {"keys": str(keys_file)}}
+        try:
+            start(login_providers=json.dumps({**keys, **file}))
+            keys_file.unlink()
+            found = doctor()[f"login provider {provider.name}"]
+            asked = sum(provider.requests.values())
+        finally:
+            provider.close()
+        checks = doctor()
+
+        assert (found["Status"], asked) == ("ok", 1)
+        assert "1 key, last read 0 s ago" in found["Text"]
+        broken = checks["login provider file.example"]
+        assert broken["Status"] == "fail"
+        assert "login_providers" in broken["Mend"]
+
+    def test_pools_of_another_region(self, start, doctor):
+        """Their apps sign for that region; the setting that lets them is named."""
+        start(folder="data", region="eu-west-1").stop()
+        # One that was made while the server had another region.
+        before = start(folder="other", region="eu-west-1")
+        pool = create_pool_in(before, "eu-west-1")
+        before.stop()
+        after = start(folder="other", region="us-east-1")
+        after.access_key_id = before.access_key_id
+        after.secret_access_key = before.secret_access_key
+        environment = after.environment()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            checks = doctor()
+
+        assert checks["regions"]["Status"] == "warn"
+        assert pool in checks["regions"]["Text"]
+        assert 'accepted_regions = ["eu-west-1"]' in checks["regions"]["Mend"]
+
+    def test_only_the_database_is_told_when_it_is_down(self, run, start):
+        """Nothing else is worth a word then; what it says, and where it is, is."""
+        with contextlib.ExitStack() as stack:
+            try:
+                postgres = stack.enter_context(TestPostgres.start_own())
+            except RuntimeError as error:
+                pytest.skip(str(error))
+            start(store=postgres.create_database())
+            healthy = run("doctor")
+            postgres.stop()
+            down = run("doctor")
+            lost = run("doctor", "--region", "eu-west-1")
+            postgres.start_again()
+
+            assert healthy.code == 0
+            assert "ok    database" in healthy.out
+            for each in (down, lost):
+                assert each.code == 1
+                (line,) = each.out.splitlines()
+                assert line.startswith("fail  database ")
+                assert "To mend: " in line
+            assert "127.0.0.1" in down.out
+            wait_until(lambda: run("doctor").code == 0)
+
+
+def create_pool_in(server: RunningServer, region: str) -> str:
+    """Create a pool at a server of a region."""
+    client = server.client("cognito-identity", region_name=region)
+    with contextlib.closing(client):
+        pool: str = client.create_identity_pool(
+            IdentityPoolName="elsewhere", AllowUnauthenticatedIdentities=True
+        )["IdentityPoolId"]
+    return pool
+
+
+class TestSyncTrigger:
+    """The sync trigger of a pool."""
+
+    def test_it_is_called_with_an_event_that_says_it_is_a_test(
+        self, start, doctor, hook
+    ):
+        """It is signed, of a pool's form, and nothing of it is written."""
+        server = start(hook_private_networks="true")
+        pool = set_trigger(server, hook.url)
+
+        check = doctor("--identity-pool-id", pool)["sync trigger"]
+
+        assert check["Status"] == "ok"
+        assert "test event" in check["Text"]
+        (request,) = hook.requests
+        assert "x-millpond-signature" in request.headers
+        event = json.loads(request.body)
+        assert (event["version"], event["eventType"]) == (2, "SyncTrigger")
+        assert event["identityPoolId"] == pool
+        assert event["datasetName"] == "millpond-test-event"
+        assert event["identityId"].endswith("00000000-0000-0000-0000-000000000000")
+        with contextlib.closing(server.client("cognito-sync")) as sync:
+            usage = sync.describe_identity_pool_usage(IdentityPoolId=pool)
+        assert usage["IdentityPoolUsage"]["DataStorage"] == 0
+        assert details(server, pool)["SyncTrigger"]["CallCount"] == 0
+
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            (Answer(status=503), "answers 503"),
+            (Answer(status=403), "answers 403"),
+            (Answer(status=429), "answers 429"),
+            (Answer(b"nonsense"), "cannot be read"),
+            (Answer(b"{}"), "cannot be read"),
+            (Answer(raw=b"SSH-2.0-hello\r\n"), "does not speak HTTP"),
+        ],
+    )
+    def test_it_fails(self, start, doctor, hook, answer, told):
+        """Why is told, and what to do."""
+        pool = set_trigger(start(hook_private_networks="true"), hook.url)
+        hook.answer = lambda request: answer
+
+        check = doctor("--identity-pool-id", pool)["sync trigger"]
+
+        assert check["Status"] == "fail"
+        assert told in check["Text"]
+        if answer.status == 403:
+            assert "millpond hook-secret" in check["Mend"]
+
+    def test_it_is_not_there_and_its_developer_is_told(self, start, doctor):
+        """By doctor, by the details of the pool, by a metric, and by the log."""
+        hook = HookServer()
+        server = start(hook_private_networks="true")
+        pool = set_trigger(server, hook.url)
+        update_as_user(server, pool)
+        before = details(server, pool)["SyncTrigger"]
+        hook.close()
+        update_as_user(server, pool)
+        after = details(server, pool)["SyncTrigger"]
+
+        assert (before["CallCount"], before["FailureCount"]) == (1, 0)
+        assert "LastFailure" not in before
+        assert (after["CallCount"], after["FailureCount"]) == (2, 1)
+        assert after["Target"] == hook.url
+        assert "cannot be reached" in after["LastFailure"]
+        assert after["LastFailureDate"] >= after["LastSuccessDate"]
+        assert after["Mend"]
+        check = doctor("--identity-pool-id", pool)["sync trigger"]
+        assert check["Status"] == "fail"
+        assert "cannot be reached" in check["Text"]
+        (line,) = [json.loads(e) for e in server.log if '"sync_trigger.failed"' in e]
+        assert line["identity_pool_id"] == pool
+        assert line["hint"]
+
+    def test_it_works_again(self, start, doctor, hook):
+        """What failed before is told as long as no update got through."""
+        server = start(hook_private_networks="true")
+        pool = set_trigger(server, hook.url)
+        hook.answer = lambda request: Answer(status=500)
+        update_as_user(server, pool)
+        hook.answer = lambda request: Answer(request.body)
+        first = doctor("--identity-pool-id", pool)["sync trigger"]
+        update_as_user(server, pool)
+        second = doctor("--identity-pool-id", pool)["sync trigger"]
+
+        assert (first["Status"], second["Status"]) == ("warn", "ok")
+        assert "answers 500" in first["Text"]
+
+    def test_one_at_a_private_address(self, start, doctor, hook):
+        """The setting is named: it was stored when that was allowed."""
+        before = start(hook_private_networks="true")
+        pool = set_trigger(before, hook.url)
+        before.stop()
+        after = start()
+        after.access_key_id = before.access_key_id
+        after.secret_access_key = before.secret_access_key
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in after.environment().items():
+                patch.setenv(name, value)
+            check = doctor("--identity-pool-id", pool)["sync trigger"]
+
+        assert check["Status"] == "fail"
+        assert "private address" in check["Text"]
+        assert "hook_private_networks" in check["Mend"]
+        assert hook.requests == []
+
+    def test_details_of_a_pool_without_one(self, start):
+        """There is nothing to tell."""
+        server = start()
+        pool = create_pool(server)
+
+        assert details(server, pool) == {"IdentityPoolId": pool}
+
+
+class TestPush:
+    """The push applications of a pool."""
+
+    @pytest.fixture
+    def at_sns(self, start, sns) -> RunningServer:
+        """A server that pushes through it, with credentials."""
+        variables = [f"{name}={value}" for name, value in CREDENTIALS.items()]
+        prefix = ("env", "no_proxy=127.0.0.1", *variables)
+        server: RunningServer = start(prefix=prefix, sns_endpoint=sns.url)
+        return server
+
+    def test_applications(self, at_sns, doctor, sns):
+        """One that is there is ok; one that is not, and a second of its kind, not."""
+        pool = create_pool(at_sns)
+        there, second = (sns.create_application("GCM") for _ in range(2))
+        gone = there.replace("GCM", "APNS").rpartition("/")[0] + "/gone"
+        configure(at_sns, pool, PushSync={"ApplicationArns": [there, second, gone]})
+
+        checks = doctor("--identity-pool-id", pool)
+
+        name = there.rpartition(":app/")[2]
+        assert checks[f"push {name}"]["Status"] == "ok"
+        unused = checks[f"push {second.rpartition(':app/')[2]}"]
+        assert unused["Status"] == "warn"
+        assert "never used" in unused["Text"]
+        assert checks["push APNS/gone"]["Status"] == "fail"
+        assert "set-identity-pool-configuration" in checks["push APNS/gone"]["Mend"]
+
+    def test_without_credentials(self, start, doctor, sns):
+        """The server has none, and is told how to get some."""
+        prefix = ("env", "AWS_EC2_METADATA_DISABLED=true", "HOME=/nonexistent")
+        server = start(prefix=prefix, sns_endpoint=sns.url)
+        pool = create_pool(server)
+        arn = sns.create_application("GCM")
+        configure(server, pool, PushSync={"ApplicationArns": [arn]})
+
+        check = doctor("--identity-pool-id", pool)[f"push {arn.rpartition('app/')[2]}"]
+
+        assert check["Status"] == "fail"
+        assert "credentials" in check["Text"]
+        assert "AWS credentials" in check["Mend"]
+
+
+def test_looks_do_not_wait_for_each_other_for_ever(start, doctor, hook):
+    """A stream that hangs is told as such, in time, and so is all else."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        url = f"nats://127.0.0.1:{port}/stream"
+        server = start(hook_private_networks="true", streams=json.dumps({"slow": url}))
+        pool = set_trigger(server, hook.url)
+        configure(
+            server,
+            pool,
+            CognitoStreams={"StreamName": "slow", "StreamingStatus": "ENABLED"},
+        )
+
+        checks = doctor("--identity-pool-id", pool)
+
+    assert checks["stream slow"]["Status"] == "fail"
+    assert checks["sync trigger"]["Status"] == "ok"
+    assert checks["disk"]["Status"] == "ok"
+
+
+class TestPointers:
+    """Errors of calls point at the doctor."""
+
+    def run_at_a_terminal(self, *words: str) -> str:
+        """Run a command whose errors a person reads; give what it tells."""
+        ours, theirs = pty.openpty()
+        try:
+            command = [sys.executable, "-m", "millpond", *words]
+            subprocess.run(
+                command, stderr=theirs, stdin=theirs, timeout=60, check=False
+            )
+            return os.read(ours, 65_536).decode()
+        finally:
+            os.close(theirs)
+            os.close(ours)
+
+    def test_of_people(self, home, stub):
+        """Where nobody answers, and where the server refuses who asks."""
+        stub.will_answer({"__type": "UnrecognizedClientException"}, status=403)
+        for where in (NOWHERE, ("--endpoint-url", stub.url)):
+            told = self.run_at_a_terminal(*LISTING, *where)
+            assert told.splitlines()[-1].endswith("millpond doctor")
+
+    def test_of_other_errors(self, home, stub):
+        """What is wrong with the request itself is none of the doctor's business."""
+        stub.will_answer({"__type": "InvalidParameterException"}, status=400)
+
+        told = self.run_at_a_terminal(*LISTING, "--endpoint-url", stub.url)
+
+        assert "InvalidParameterException" in told
+        assert "doctor" not in told
+
+    def test_of_programs(self, run):
+        """They get what the AWS CLI tells, and nothing else; of our commands, all."""
+        api = run(*LISTING, *NOWHERE)
+        own = run("bulk-publish", "--identity-pool-id", POOL, *NOWHERE)
+
+        assert "doctor" not in api.err
+        assert own.err.endswith("millpond doctor\n")
