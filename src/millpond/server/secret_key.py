@@ -10,22 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import Final
-
-import structlog
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from millpond.errors import SettingsError
 
 FILE_NAME: Final = "secret.key"
 _KEY_BYTES: Final = 32
 _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-
-_log = structlog.get_logger()
 
 
 def load(directory: Path, setting: str, *, make: bool = True) -> bytes:
@@ -68,7 +61,11 @@ def _keep_from_others(file: Path, *, mend: bool) -> None:
     if mend:
         with contextlib.suppress(OSError):
             file.chmod(mode & ~_OF_OTHERS)
-            _log.warning("secret_key.mended", file=str(file), mode=f"{mode:04o}")
+            import structlog  # late: who only looks at the store logs nothing
+
+            structlog.get_logger().warning(
+                "secret_key.mended", file=str(file), mode=f"{mode:04o}"
+            )
             return
     raise SettingsError(
         f"Others can read '{file}' (mode {mode:04o}), and with it sign as this server. "
@@ -84,6 +81,10 @@ def is_lost(directory: Path, setting: str) -> bool:
 
 def derive(master: bytes, purpose: str) -> bytes:
     """Derive the key for one purpose."""
+    # Imported late: a command that only looks at the store derives nothing.
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(
         algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=purpose.encode()
     ).derive(master)
@@ -97,7 +98,7 @@ def _create(file: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "w") as stream:
-            stream.write(secrets.token_hex(_KEY_BYTES) + "\n")
+            stream.write(os.urandom(_KEY_BYTES).hex() + "\n")
             stream.flush()
             os.fsync(stream.fileno())
         os.link(draft, file)

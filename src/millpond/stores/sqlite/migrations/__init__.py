@@ -8,7 +8,7 @@ would break.
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 import apsw
@@ -20,7 +20,7 @@ APPLICATION_ID: Final = 0x4D4C5044  # "MLPD", so that `file` can tell
 
 def scripts(schema: str) -> list[tuple[int, str]]:
     """List the migrations of `main` or `streams`: number and SQL, in order."""
-    folder = resources.files(__package__).joinpath(schema)
+    folder = Path(__file__).parent / schema
     files = sorted(each.name for each in folder.iterdir() if each.name.endswith(".sql"))
     found = [(int(name.split("_")[0]), name) for name in files]
     assert [n for n, _ in found] == list(range(1, len(found) + 1)), (
