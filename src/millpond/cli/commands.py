@@ -72,7 +72,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "identity": Command(
         LOOK, "identity", "Find users and guests, and see what they hold."
     ),
-    "dataset": Command(LOOK, "dataset", "See datasets and their records."),
+    "dataset": Command(
+        LOOK, "dataset", "See datasets and their records, now and before."
+    ),
     "pool": Command(DATA, "pool", "See pools, or create one under its id at AWS."),
     "stream": Command(DATA, "stream", "Create, list, follow and verify streams."),
     "outbox": Command(

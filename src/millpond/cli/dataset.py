@@ -1,11 +1,11 @@
-"""`millpond dataset list|show`: datasets of an identity and their records."""
+"""`millpond dataset list|show|history`: datasets, their records and their past."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from millpond.cli import paging
+from millpond.cli import dataset_history, paging
 from millpond.cli.administration import (
     add_pool_option,
     add_store_options,
@@ -48,7 +48,8 @@ _COLUMNS = (
 
 def main(argv: list[str]) -> int:
     """Run `millpond dataset`."""
-    return run(make_parser(), argv, {"list": _list, "show": _show})
+    commands = {"list": _list, "show": _show, "history": dataset_history.history}
+    return run(make_parser(), argv, commands)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -64,7 +65,10 @@ def make_parser() -> argparse.ArgumentParser:
     showing = commands.add_parser(
         "show", help="show a dataset and its records, removed ones too"
     )
-    for each in (listing, showing):
+    history = commands.add_parser(
+        "history", help="show the last changes of a dataset, from a stream"
+    )
+    for each in (listing, showing, history):
         each.add_argument(
             "identity_id",
             metavar="IDENTITY_ID",
@@ -72,13 +76,15 @@ def make_parser() -> argparse.ArgumentParser:
         )
         add_pool_option(each)
         paging.add_options(each)
-    showing.add_argument(
-        "dataset_name", metavar="DATASET_NAME", help="name of the dataset"
-    )
+    for each in (showing, history):
+        each.add_argument(
+            "dataset_name", metavar="DATASET_NAME", help="name of the dataset"
+        )
+    dataset_history.add_options(history)
     listing.add_argument(
         "--deleted", action="store_true", help="those too that were deleted"
     )
-    add_store_options(listing, showing)
+    add_store_options(listing, showing, history)
     return parser
 
 

@@ -120,6 +120,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         words={
             "list": Command({**_OF_POOL, **_PAGE, "--deleted": FLAG}),
             "show": Command({**_OF_POOL, **_PAGE}),
+            "history": Command({**_OF_POOL, **_PAGE, "--from": TEXT}),
         }
     ),
     "outbox": Command(
