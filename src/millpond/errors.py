@@ -65,7 +65,8 @@ ours (store, sink, hook, settings). It never reaches the wire as itself.
     |   `-- EndpointGoneError    the device must register again first
     `-- SinkError                op, hint, retryable
         |-- SinkUnavailableError   the stream cannot be reached for now (retryable)
-        `-- StreamGoneError        the stream does not exist
+        |-- StreamGoneError        the stream does not exist
+        `-- StreamUnfitError       it would not keep what it acknowledges
 
 Source: the error shapes of the models of Cognito Sync and Cognito Identity
 (2014-06-30), Kinesis (2013-12-02) and STS (2011-06-15); the signature errors of the AWS
@@ -419,3 +420,11 @@ class SinkUnavailableError(SinkError):
 
 class StreamGoneError(SinkError):
     """The stream does not exist."""
+
+
+class StreamUnfitError(SinkError):
+    """
+    The stream is set up so that it would not keep what it acknowledges.
+
+    People mend that by changing the stream, so what waits for it goes on waiting.
+    """

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from millpond.core import targets
 from millpond.core.streaming import StreamRecord
 from millpond.errors import (
     SettingsError,
@@ -109,11 +111,16 @@ class TestEmbeddedSink(SinkContract):
             async def disconnect() -> None:
                 store.failure = StoreUnavailableError("The disk is full.")
 
+            async def recreate() -> None:
+                await store.delete_stream("changes")
+                await store.create_stream("changes", shard_count=3, now_ms=NOW_MS)
+
             yield SinkBench(
                 sink=embedded(store),
                 delivered=delivered,
                 remove_stream=remove_stream,
                 disconnect=disconnect,
+                recreate=recreate,
             )
 
 
@@ -268,6 +275,9 @@ def test_a_sink_that_fails_to_open_is_closed():
         async def open(self) -> None:
             raise SinkUnavailableError("No route.")
 
+        async def look(self) -> Any:
+            raise AssertionError
+
         async def put(self, records: Sequence[StreamRecord]) -> Any:
             raise AssertionError
 
@@ -338,3 +348,28 @@ def test_followers_of_a_failed_record_are_held_back():
         failed,
         FailedRecord(3, "It stands behind record 1.", retryable=True),
     ) == hold_back_followers(records, [failed]).failed
+
+
+def test_a_stream_is_kept_as_long_as_it_says_itself_or_the_setting(tmp_path):
+    """Its own retention counts before that of the setting."""
+
+    async def scene(store: BreakableStore) -> None:
+        await store.create_stream("changes", shard_count=1, now_ms=NOW_MS)
+        sink = EmbeddedSink(
+            "changes", store=store, now_ms=lambda: NOW_MS, retention_ms=90_000
+        )
+        await sink.open()
+        target = await sink.look()
+        assert target.keeps_ms == 90_000
+        fault = targets.loss(targets.mark(target), target, elapsed_ms=90_000)
+        assert fault is not None
+        assert "stream_retention_s=90" in fault.cause
+        stream = await store.find_stream("changes")
+        assert stream is not None
+        await store.update_stream(
+            stream.stream_id, lambda s: msgspec.structs.replace(s, retention_hours=48)
+        )
+
+        assert (await sink.look()).keeps_ms == 48 * 3_600_000
+
+    with_store(tmp_path, scene)

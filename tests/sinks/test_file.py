@@ -8,6 +8,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,11 @@ class TestFileSink(SinkContract):
         async def remove_stream() -> None:
             folder.rename(aside)
 
+        async def recreate() -> None:
+            # The system often gives a new folder the number of the one before it.
+            shutil.rmtree(folder)
+            folder.mkdir()
+
         async def disconnect() -> None:
             def fail(descriptor: int) -> None:
                 raise OSError(errno.EIO, "Input/output error")
@@ -127,6 +133,7 @@ class TestFileSink(SinkContract):
                 delivered=delivered,
                 remove_stream=remove_stream,
                 disconnect=disconnect,
+                recreate=recreate,
             )
         finally:
             file_writer._sync = good

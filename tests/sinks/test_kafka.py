@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 import threading
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,10 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    NewTopic,
-)
 
 from millpond.core.streaming import StreamRecord
 from millpond.errors import (
@@ -29,14 +24,16 @@ from millpond.sinks import kafka
 from millpond.sinks.base import FailedRecord
 from millpond.sinks.kafka import KafkaSink, make_reader, make_sink
 from millpond.sinks.kafka_connection import (
-    TopicInfo,
     Troubles,
     driver_settings,
     find_topic,
     read_address,
 )
+from millpond.sinks.kafka_topic import TopicInfo
 from millpond.testing.deadlines import seconds
 from millpond.testing.sink_contract import SinkBench, SinkContract, by_key, put_all
+from sinks.kafka_broker import WHY_NOT as NO_BROKER
+from sinks.kafka_broker import running_broker
 from sinks.kafka_mock import (
     MESSAGE_TOO_LARGE,
     PRODUCE,
@@ -46,7 +43,7 @@ from sinks.kafka_mock import (
 )
 from sinks.scenes import close_under_a_put, numbered, opened
 
-BROKER = os.environ.get("MILLPOND_TEST_KAFKA", "")
+needs_broker = pytest.mark.skipif(bool(NO_BROKER), reason=NO_BROKER)
 needs_mock = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 
@@ -111,35 +108,62 @@ class TestKafkaSinkOnMock(SinkContract):
             cluster.close()
 
 
-@pytest.mark.skipif(
-    not BROKER, reason="MILLPOND_TEST_KAFKA is not set to the host:port of a broker."
-)
+@needs_broker
 class TestKafkaSink(SinkContract):
     """The Kafka sink keeps the sink contract, with a broker."""
 
     @contextlib.asynccontextmanager
     async def bench(self, tmp_path: Path) -> AsyncIterator[SinkBench]:
         topic = f"millpond-test-{uuid.uuid4()}"
-        admin = AdminClient({"bootstrap.servers": BROKER})
-        await asyncio.to_thread(
-            admin.create_topics([NewTopic(topic, 4, 1)])[topic].result, 30
-        )
+        async with running_broker(tmp_path) as broker:
+            await broker.create_topic(topic)
 
-        async def delivered() -> list[StreamRecord]:
-            return await read_all(BROKER, topic)
+            async def delivered() -> list[StreamRecord]:
+                return await read_all(broker.host, topic)
 
-        async def remove_stream() -> None:
-            await asyncio.to_thread(admin.delete_topics([topic])[topic].result, 30)
+            async def disconnect() -> None:
+                broker.kill()
 
-        try:
-            yield SinkBench(
-                sink=make_sink(f"kafka://{BROKER}/{topic}", None),
-                delivered=delivered,
-                remove_stream=remove_stream,
-            )
-        finally:
-            with contextlib.suppress(Exception):
-                await remove_stream()
+            async def spoil() -> None:
+                await broker.configure_topic(topic, "cleanup.policy", "compact")
+
+            async def recreate() -> None:
+                await broker.remove_topic(topic)
+                await broker.create_topic(topic)
+
+            try:
+                yield SinkBench(
+                    sink=KafkaSink(
+                        read_address(f"kafka://{broker.host}/{topic}"), patience_s=10.0
+                    ),
+                    delivered=delivered,
+                    remove_stream=lambda: broker.remove_topic(topic),
+                    disconnect=disconnect if broker.can_be_killed else None,
+                    spoil=spoil,
+                    recreate=recreate,
+                )
+            finally:
+                if not broker.can_be_killed:
+                    with contextlib.suppress(Exception):
+                        await broker.remove_topic(topic)
+
+    def test_a_stream_that_goes_while_it_is_open_is_noticed(
+        self, tmp_path: Path
+    ) -> None:
+        """Where a broker goes on acknowledging, a look notices it all the same."""
+
+        async def scene(bench: SinkBench) -> None:
+            assert bench.remove_stream is not None
+            await bench.sink.open()
+            await bench.sink.put([StreamRecord("a", b"1")])
+            await bench.remove_stream()
+            # Tansu takes what a producer sends that knew the topic.
+            with contextlib.suppress(StreamGoneError):
+                await bench.sink.put([StreamRecord("a", b"2")])
+            with pytest.raises(StreamGoneError):
+                await bench.sink.look()
+
+        self.play(tmp_path, scene)
 
 
 @needs_mock

@@ -115,6 +115,10 @@ async def bench_on(
     async def remove_stream() -> None:
         client.delete_stream(StreamName=name)
 
+    async def recreate() -> None:
+        client.delete_stream(StreamName=name)
+        client.create_stream(StreamName=name, ShardCount=3)
+
     async def go_away() -> None:
         disconnect()
 
@@ -124,6 +128,7 @@ async def bench_on(
             delivered=delivered,
             remove_stream=remove_stream,
             disconnect=go_away,
+            recreate=recreate,
         )
     finally:
         client.close()

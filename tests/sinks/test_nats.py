@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -12,12 +13,15 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
+from millpond.core import targets
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import (
     SettingsError,
     SinkError,
     SinkUnavailableError,
     StreamGoneError,
+    StreamUnfitError,
 )
 from millpond.sinks.base import FailedRecord
 from millpond.sinks.nats import NatsSink, make_reader, make_sink
@@ -27,6 +31,7 @@ from millpond.testing.sink_contract import SinkBench, SinkContract, by_key, put_
 from sinks.nats_servers import (
     WHY_NOT,
     NatsServer,
+    change_stream,
     connected,
     create_stream,
     remove_stream,
@@ -96,11 +101,17 @@ class TestNatsSink(SinkContract):
             async def disconnect() -> None:
                 server.kill()
 
+            async def recreate() -> None:
+                await remove_stream([server.url], "changes")
+                await create_stream([server.url], "changes")
+
             yield SinkBench(
                 sink=sink_of(server.host, patience_s=2.0),
                 delivered=delivered,
                 remove_stream=lambda: remove_stream([server.url], "changes"),
                 disconnect=disconnect,
+                spoil=lambda: change_stream([server.url], "changes", no_ack=True),
+                recreate=recreate,
             )
 
 
@@ -588,3 +599,347 @@ def test_the_repr_tells_address_and_state():
     )
     with pytest.raises(SinkUnavailableError, match="not open"):
         asyncio.run(make_sink(url, None).put([]))
+
+
+# --- What kind of stream it is -------------------------------------------------------
+
+
+async def change(server: NatsServer, **config: object) -> None:
+    await change_stream([server.url], "changes", **config)
+
+
+async def add_consumer(server: NatsServer, name: str, **config: object) -> None:
+    """Add a consumer that keeps its place while nobody reads."""
+    settings = {"durable_name": name, "ack_policy": "explicit", **config}
+    async with connected([server.url]) as client:
+        answer = await client.request(
+            f"$JS.API.CONSUMER.DURABLE.CREATE.changes.{name}",
+            json.dumps({"stream_name": "changes", "config": settings}).encode(),
+            timeout=seconds(2),
+        )
+    assert "error" not in json.loads(answer.data), answer.data
+
+
+@needs_server
+@pytest.mark.parametrize(
+    ("config", "cause", "change"),
+    [
+        ({"retention": "interest"}, "no durable consumer", "nats consumer add"),
+        ({"no_ack": True}, "no_ack=true", "--ack"),
+        ({"storage": "memory"}, "storage=memory", "volatile=true"),
+        ({"persist_mode": "async"}, "persist_mode=async", "volatile=true"),
+        ({"max_age": 5 * 10**9}, "max_age=5s", "--max-age"),
+        ({"max_msgs_per_subject": 1}, "max_msgs_per_subject=1", "--max-msgs-per"),
+        ({"allow_msg_counter": True}, "allow_msg_counter", "another stream"),
+        (
+            {"subjects": ["changes", "more.>"], "max_msgs_per_subject": 5},
+            "max_msgs_per_subject=5",
+            "--max-msgs-per-subject",
+        ),
+        ({"subjects": ["other"]}, "'changes' is none of its subjects", "?subject="),
+        ({"retention": "workqueue", "max_msgs": 9}, "max_msgs=9", "--discard new"),
+        ({"retention": "workqueue", "max_bytes": 9000}, "max_bytes=9000", "--discard"),
+    ],
+)
+def test_a_stream_that_keeps_less_than_it_acknowledges_is_refused(
+    tmp_path, config, cause, change
+):
+    """It is refused at once, before a record, with the setting and what to change."""
+
+    async def scene(server: NatsServer) -> None:
+        url = f"nats://{server.host}/changes?subject=changes"
+        with pytest.raises(StreamUnfitError) as caught:
+            await make_sink(url, None).open()
+
+        assert "NATS stream 'changes'" in str(caught.value)
+        assert cause in str(caught.value)
+        assert change in str(caught.value)
+        assert not caught.value.retryable
+        assert (await stream_state([server.url], "changes"))["messages"] == 0
+
+    with_server(tmp_path, scene, **config)
+
+
+@needs_server
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"retention": "workqueue"},
+        {"retention": "workqueue", "max_msgs": 9, "discard": "new"},
+        {"max_msgs": 100},  # whether it drops too early is seen in the end
+        {"max_bytes": 10_000_000},
+        {"max_msgs_per_subject": 100},
+        {
+            "max_msgs_per_subject": 100,
+            "discard": "new",
+            "discard_new_per_subject": True,
+        },
+        {"max_age": 60 * 10**9, "duplicate_window": 60 * 10**9},
+        {"allow_rollup_hdrs": True},
+        {"allow_msg_ttl": True, "subject_delete_marker_ttl": 2 * 10**9},
+        {"deny_delete": True, "deny_purge": True},
+        {"compression": "s2"},
+        {"allow_direct": True},
+        {"allow_atomic": True},
+        {"subjects": ["changes", "more.>"]},
+        {"republish": {"src": "changes", "dest": "again"}},
+        {"subject_transform": {"src": "changes", "dest": "moved.changes"}},
+        {"subject_transform": {"src": ">", "dest": "moved.>"}},
+    ],
+)
+def test_other_settings_are_no_reason_to_refuse(tmp_path, config):
+    """What changes nothing about what is kept is taken as it is, and read back."""
+
+    async def scene(server: NatsServer) -> None:
+        url = f"nats://{server.host}/changes?subject=changes"
+        async with opened(make_sink(url, None)) as sink:
+            mark = targets.mark(await sink.look())
+            assert (await sink.put(numbered(5))).failed == ()
+            target = await sink.look()
+
+            assert targets.loss(mark, target, elapsed_ms=1000) is None
+        if config.get("retention") != "workqueue":
+            assert numbered(5) == await read_all(server.host)
+
+    with_server(tmp_path, scene, **config)
+
+
+@needs_server
+def test_memory_is_accepted_when_the_url_says_so(tmp_path):
+    """Who knows that a restart empties the stream may have it."""
+
+    async def scene(server: NatsServer) -> None:
+        url = f"nats://{server.host}/changes?volatile=true"
+        async with opened(make_sink(url, None)) as sink:
+            assert (await sink.put(numbered(3))).failed == ()
+
+    with_server(tmp_path, scene, storage="memory")
+
+
+@needs_server
+def test_a_mirror_is_refused_with_advice_that_helps(tmp_path):
+    """A mirror takes from its origin alone; that is what the URL should name."""
+
+    async def scene(server: NatsServer) -> None:
+        await create_stream(
+            [server.url], "copy", subjects=None, mirror={"name": "changes"}
+        )
+        with pytest.raises(StreamUnfitError, match="mirror of 'changes'") as caught:
+            await make_sink(f"nats://{server.host}/copy", None).open()
+
+        assert "nats://HOST/changes" in str(caught.value)
+        async with opened(sink_of(server.host)) as sink:
+            await sink.put(numbered(5))
+
+        async def copied() -> bool:
+            return (await stream_state([server.url], "copy"))["messages"] == 5
+
+        await until(copied, what="the mirror has it all")
+        assert await read_all(server.host, "copy") == numbered(5)
+
+    with_server(tmp_path, scene)
+
+
+@needs_server
+def test_a_stream_of_sources_alone_takes_nothing(tmp_path):
+    """It has no subject of its own that could be published to."""
+
+    async def scene(server: NatsServer) -> None:
+        await create_stream(
+            [server.url], "all", subjects=None, sources=[{"name": "changes"}]
+        )
+        with pytest.raises(StreamUnfitError, match="no subjects of its own"):
+            await make_sink(f"nats://{server.host}/all", None).open()
+
+    with_server(tmp_path, scene)
+
+
+@needs_server
+@pytest.mark.parametrize(
+    ("config", "waits"),
+    [
+        ({}, True),
+        ({"filter_subject": "changes"}, True),
+        ({"filter_subjects": ["other", "changes"]}, True),
+        ({"filter_subject": "other"}, False),
+    ],
+)
+def test_interest_is_that_of_a_consumer_of_our_subject(tmp_path, config, waits):
+    """A stream of interest is good while a durable consumer waits for our records."""
+
+    async def scene(server: NatsServer) -> None:
+        await add_consumer(server, "warehouse", **config)
+        sink = make_sink(f"nats://{server.host}/changes?subject=changes", None)
+        if not waits:
+            with pytest.raises(StreamUnfitError, match="retention=interest"):
+                await sink.open()
+            return
+        async with opened(sink):
+            mark = targets.mark(await sink.look())
+            await sink.put(numbered(5))
+
+            assert targets.loss(mark, await sink.look(), elapsed_ms=0) is None
+            assert (await stream_state([server.url], "changes"))["messages"] == 5
+            # It goes and comes back; what arrived in between would be lost.
+            async with connected([server.url]) as client:
+                await client.jsm().delete_consumer("changes", "warehouse")
+            await add_consumer(server, "warehouse", **config)
+            fault = targets.loss(mark, await sink.look(), elapsed_ms=0)
+            assert fault is not None
+            assert "waited when the run began is gone" in fault.cause
+
+    with_server(tmp_path, scene, retention="interest", subjects=["changes", "other"])
+
+
+@needs_server
+def test_a_consumer_that_goes_with_its_client_is_no_reader(tmp_path):
+    """What is kept for an ephemeral consumer is dropped a moment after it left."""
+
+    async def scene(server: NatsServer) -> None:
+        async with connected([server.url]) as client:
+            await client.jetstream().pull_subscribe("changes", stream="changes")
+            with pytest.raises(StreamUnfitError, match="no durable consumer"):
+                await sink_of(server.host).open()
+
+    with_server(tmp_path, scene, retention="interest")
+
+
+@needs_server
+def test_a_work_queue_says_that_it_cannot_be_read_back(tmp_path):
+    """A reader that only looks is told so; it takes no record from a consumer."""
+
+    async def scene(server: NatsServer) -> None:
+        async with opened(sink_of(server.host)) as sink:
+            await sink.put(numbered(5))
+        with pytest.raises(SinkError, match="is a work queue") as caught:
+            await make_reader(f"nats://{server.host}/changes", from_end=False).open()
+
+        assert not caught.value.retryable
+        assert (await stream_state([server.url], "changes"))["messages"] == 5
+
+    with_server(tmp_path, scene, retention="workqueue")
+
+
+@needs_server
+@pytest.mark.parametrize(
+    "config",
+    [{"max_msgs": 3}, {"max_bytes": 400}, {"max_msgs_per_subject": 3}],
+)
+def test_what_a_full_stream_drops_is_seen(tmp_path, config):
+    """A stream that acknowledges and drops its oldest has lost part of the run."""
+
+    async def scene(server: NatsServer) -> None:
+        async with opened(sink_of(server.host)) as sink:
+            await sink.put(numbered(2))
+            mark = targets.mark(await sink.look())
+            await sink.put([StreamRecord("a", b"3", "3")])
+            assert targets.loss(mark, await sink.look(), elapsed_ms=0) is None
+            more = [StreamRecord("b", b"%d" % n, f"m{n}") for n in range(9)]
+            assert (await sink.put(more)).failed == ()
+            fault = targets.loss(mark, await sink.look(), elapsed_ms=0)
+
+            assert fault is not None
+            assert "what is left begins at" in fault.cause
+            assert "discard=old" in fault.cause
+
+    with_server(tmp_path, scene, **config)
+
+
+@needs_server
+def test_a_purged_stream_has_lost_the_run(tmp_path):
+    """Somebody empties it in the middle."""
+
+    async def scene(server: NatsServer) -> None:
+        async with opened(sink_of(server.host)) as sink:
+            mark = targets.mark(await sink.look())
+            await sink.put(numbered(5))
+            async with connected([server.url]) as client:
+                await client.jetstream().purge_stream("changes")
+
+            assert targets.loss(mark, await sink.look(), elapsed_ms=0) is not None
+
+    with_server(tmp_path, scene)
+
+
+@needs_server
+@pytest.mark.parametrize("keep", [0, 2])
+def test_a_duplicate_of_a_purged_message_is_stored(tmp_path, keep):
+    """A server remembers ids longer than messages; a put again fills the hole."""
+    records = [StreamRecord("a", b"%d" % n, f"id-{n}") for n in range(5)]
+    others = [StreamRecord("b", b"%d" % n, f"b-{n}") for n in range(2)]
+
+    async def scene(server: NatsServer) -> None:
+        async with opened(sink_of(server.host)) as sink:
+            await sink.put([*records, *others])
+            async with connected([server.url]) as client:
+                await client.jetstream().purge_stream("changes", keep=keep)
+            # As a resumed run does, which had not saved its checkpoint.
+            assert (await sink.put([*records, *others])).failed == ()
+        seen = by_key(await read_all(server.host))
+
+        # The last occurrence of each is in the order of the key, and none is missing.
+        assert seen["a"][-5:] == [each.data for each in records]
+        assert seen["b"][-2:] == [each.data for each in others]
+
+    with_server(tmp_path, scene)
+
+
+@needs_server
+def test_a_duplicate_of_a_message_deleted_between_others_is_stored(tmp_path):
+    """A hole in the middle is filled, too, and what stood behind it comes again."""
+    records = [StreamRecord("a", b"%d" % n, f"id-{n}") for n in range(4)]
+
+    async def scene(server: NatsServer) -> None:
+        async with opened(sink_of(server.host)) as sink:
+            await sink.put(records)
+            async with connected([server.url]) as client:
+                await client.jetstream().delete_msg("changes", 2)
+            assert (await sink.put(records)).failed == ()
+        seen = by_key(await read_all(server.host))
+
+        assert seen["a"][-4:] == [each.data for each in records]
+
+    with_server(tmp_path, scene)
+
+
+@needs_server
+def test_a_duplicate_of_what_nobody_waited_for_is_stored(tmp_path):
+    """Ids of messages that a stream of interest had dropped are remembered as well."""
+
+    async def scene(server: NatsServer) -> None:
+        async with opened(sink_of(server.host)) as sink:
+            await change(server, retention="interest")
+            await sink.put(numbered(3))
+            assert (await stream_state([server.url], "changes"))["messages"] == 0
+            await add_consumer(server, "warehouse")
+            assert (await sink.put(numbered(3))).failed == ()
+
+            assert (await stream_state([server.url], "changes"))["messages"] == 3
+
+    with_server(tmp_path, scene)
+
+
+@needs_server
+def test_the_identity_of_a_stream_outlives_its_leader(tmp_path):
+    """Another server of the cluster tells the same stream of the same moment."""
+
+    async def play() -> None:
+        async with running_cluster(tmp_path) as cluster:
+            await create_stream(cluster.urls, "changes", num_replicas=3)
+            async with opened(sink_of(cluster.hosts)) as sink:
+                mark = targets.mark(await sink.look())
+                await sink.put(numbered(5))
+                (await cluster.leader_of("changes")).kill()
+                await put_all(sink, numbered(10)[5:])
+
+                async def look() -> Target | None:
+                    with contextlib.suppress(SinkUnavailableError):
+                        return await sink.look()
+                    return None
+
+                target = await until(look, what="another server tells of the stream")
+
+                assert mark.identity
+                assert targets.loss(mark, target, elapsed_ms=0) is None
+
+    asyncio.run(play())

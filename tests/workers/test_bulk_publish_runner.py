@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from millpond.core.targets import Property, Target, Words
 from millpond.errors import (
     LeaseLostError,
     SinkUnavailableError,
@@ -517,5 +518,161 @@ def test_a_deleted_pool_ends_its_run_quietly(run: Run) -> None:
         await publish(world)
 
         assert world.sink.taken == []
+
+    run(test)
+
+
+NO_READER = {Property.NEEDS_A_READER: Words("retention=interest", "Add a consumer.")}
+
+
+def test_a_stream_that_would_not_keep_it_fails_the_run_before_a_record(
+    run: Run,
+) -> None:
+    """Nothing is put and nothing retried; the message says what to change."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        world.sink.target = Target(name="The stream", properties=NO_READER)
+        await world.start_bulk_publish()
+
+        await publish(world)
+
+        details = await world.details()
+        assert details.bulk_publish_status == "FAILED"
+        assert world.sink.puts == 0
+        message = details.failure_message or ""
+        assert "retention=interest" in message
+        assert "Add a consumer." in message
+        world.sink.target = Target(name="The stream")
+        await world.start_bulk_publish()
+        await publish(world)
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("after", "cause"),
+    [
+        (Target(name="It", identity="two", oldest={"": 1}), "created again"),
+        (Target(name="It", identity="one", oldest={"": 2}), "dropped records"),
+        (Target(name="It", identity="one", properties=NO_READER), "no reader waits"),
+    ],
+)
+def test_a_run_whose_stream_lost_records_does_not_succeed(
+    run: Run, after: Target, cause: str
+) -> None:
+    """What becomes of the stream after the first record is seen at the end."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        world.sink.target = Target(name="It", identity="one", following={"": 1})
+        await world.start_bulk_publish()
+
+        def change() -> None:
+            world.sink.target = after
+
+        world.sink.before_put = change
+        await publish(world)
+
+        details = await world.details()
+        assert details.bulk_publish_status == "FAILED"
+        assert cause in (details.failure_message or "")
+
+    run(test)
+
+
+def test_the_mark_of_a_run_outlives_its_worker(run: Run) -> None:
+    """A stream that is created again while nobody works is noticed all the same."""
+
+    class Died(BaseException):
+        """Not an Exception, so that nothing handles it, as with a real death."""
+
+    def die() -> None:
+        raise Died
+
+    async def test(world: World) -> None:
+        await fill(world)
+        world.sink.target = Target(name="It", identity="one")
+        await world.start_bulk_publish()
+        world.sink.before_put = die
+        with pytest.raises(Died):
+            await publish(world)
+        world.sink.before_put = None
+        world.sink.target = Target(name="It", identity="two")
+        await world.context.store.release_slices("local-0")
+
+        await publish(world)
+
+        details = await world.details()
+        assert details.bulk_publish_status == "FAILED"
+        assert "created again" in (details.failure_message or "")
+
+    run(test)
+
+
+def test_a_long_run_is_looked_at_in_between(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss ends a run when it is seen, not only when all has been sent."""
+    monkeypatch.setattr(bulk_publish_runner, "LOOK_S", 0.0)
+
+    async def test(world: World) -> None:
+        await fill(world)
+        world.sink.records_max = 1
+        world.sink.target = Target(name="It", following={"": 1})
+        await world.start_bulk_publish()
+
+        def drop() -> None:
+            if world.sink.puts == 3:
+                world.sink.target = Target(name="It", oldest={"": 2})
+
+        world.sink.before_put = drop
+        await publish(world)
+
+        assert (await world.details()).bulk_publish_status == "FAILED"
+        assert world.sink.puts == 3
+
+    run(test)
+
+
+def test_a_look_that_gets_no_answer_is_tried_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the stream cannot be asked for a moment is no loss."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.start_bulk_publish()
+        look, answers = world.sink.look, iter([False, True, False])
+
+        async def sometimes() -> Target:
+            if next(answers, True):
+                return await look()
+            raise SinkUnavailableError("No answer.")
+
+        monkeypatch.setattr(world.sink, "look", sometimes)
+        await publish(world)
+
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_a_run_that_takes_longer_than_the_stream_keeps_fails(run: Run) -> None:
+    """Its first records are dropped when its last ones arrive."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        clock = Clock(world)
+        world.sink.target = Target(name="It", keeps_ms=3_600_000)
+        await world.start_bulk_publish()
+        world.sink.before_put = lambda: clock.step(1_000_000)
+
+        await publish(world)
+
+        details = await world.details()
+        assert details.bulk_publish_status == "FAILED"
+        assert "It keeps a record for 60 min" in (details.failure_message or "")
 
     run(test)

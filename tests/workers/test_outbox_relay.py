@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from millpond.core.targets import Property, Target, Words
 from millpond.errors import SinkError, SinkUnavailableError, StreamGoneError
+from millpond.sinks import SinkRegistry
 from millpond.sinks.base import FailedRecord
 from millpond.testing.deadlines import seconds
+from millpond.testing.fakes import scripted_factories
 from millpond.workers import delivery, outbox_relay
 from millpond.workers.outbox_relay import OutboxRelay
 
@@ -396,3 +399,54 @@ def test_a_large_change_that_is_sent_again_leaves_one_payload(run: Run) -> None:
         assert again == [first, second]
 
     run(test, [SinkUnavailableError("down")])
+
+
+UNFIT = Target(
+    name="The stream",
+    properties={Property.NEEDS_A_READER: Words("retention=interest", "Add one.")},
+)
+
+
+def test_a_stream_that_would_not_keep_changes_is_waited_for(run: Run) -> None:
+    """People mend it: the changes wait, streaming stays on, and then they are sent."""
+
+    async def test(world: World) -> None:
+        world.sink.target = UNFIT
+        relay = relay_of(world)
+        await world.write(ONE, "d", "a")
+        await turn(relay)
+
+        assert world.sink.puts == 0
+        assert await world.waiting() == 1
+        pool = await world.context.store.find_identity_pool(POOL)
+        assert pool is not None
+        assert pool.stream is not None
+        assert pool.stream.streaming
+        world.sink.target = Target(name="The stream")
+        await turn(relay)
+        assert keys_taken(world) == ["a"]
+
+    run(test)
+
+
+def test_a_stream_that_is_open_is_looked_at_again(run: Run) -> None:
+    """One that comes to drop what it takes gets no more of it."""
+
+    async def test(world: World) -> None:
+        world.sinks = SinkRegistry(
+            world.context.settings.streams,
+            scripted_factories([], scripted=world.sink, other=world.other_sink),
+            look_again_s=0,
+        )
+        relay = relay_of(world)
+        await world.write(ONE, "d", "a")
+        await turn(relay)
+        world.sink.target = UNFIT
+        await world.write(ONE, "d", "b")
+        await turn(relay)
+
+        assert keys_taken(world) == ["a"]
+        assert await world.waiting() == 1
+        assert world.sink.closed == 1
+
+    run(test)

@@ -26,6 +26,7 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 
 from millpond.cli.administration import CommandError, plain, show
+from millpond.core import targets
 from millpond.core.bulk_publish import BulkPublishStatus, Position, whole_pool
 from millpond.core.stream_comparison import Difference
 from millpond.core.stream_consumer import (
@@ -36,6 +37,7 @@ from millpond.core.stream_consumer import (
 )
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId, DatasetState
+from millpond.errors import SinkError
 from millpond.server import stores
 from millpond.service.context import system_now_ms
 from millpond.settings import Settings
@@ -78,10 +80,19 @@ async def verify(settings: Settings, options: argparse.Namespace) -> int:
                     try:
                         await reader.open()
                         await check.run()
+                        remarks = await _remarks(reader)
                     finally:
                         await reader.aclose()
                     waiting |= await _look_for_waiting(store, options.identity_pool_id)
-                return _report(options, stream_name, check, waiting)
+                return _report(options, stream_name, check, waiting, remarks)
+
+
+async def _remarks(reader: SinkReader) -> list[str]:
+    """Say by what records may be missing, as far as the stream tells."""
+    try:
+        return targets.remarks(await reader.look())
+    except SinkError:
+        return []
 
 
 async def _stream_name(store: Store, options: argparse.Namespace) -> str:
@@ -299,7 +310,11 @@ def _fetch(url: str) -> bytes | None:
 
 
 def _report(
-    options: argparse.Namespace, stream_name: str, check: _Check, waiting: _Waiting
+    options: argparse.Namespace,
+    stream_name: str,
+    check: _Check,
+    waiting: _Waiting,
+    remarks: Sequence[str],
 ) -> int:
     counts, contents = check.counts, check.state.contents()
     differences = check.state.count_differences()
@@ -340,9 +355,12 @@ def _report(
         lines.append(f"... and {differences - len(shown):,} more")
     lines.append(f"{differences:,} differences" if differences else "clean")
     show(options, document, lines)
+    sys.stdout.flush()
     if waiting.ends or waiting.parked:
-        sys.stdout.flush()
         print(_advice(waiting), file=sys.stderr)
+    if differences:
+        for each in remarks:
+            print(f"millpond stream: {each}", file=sys.stderr)
     return 1 if differences else 0
 
 

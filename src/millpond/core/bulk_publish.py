@@ -30,6 +30,7 @@ import msgspec
 
 from millpond import limits
 from millpond.core.identity_pools import StreamConfiguration
+from millpond.core.targets import Mark
 from millpond.errors import (
     AlreadyStreamedException,
     DuplicateRequestException,
@@ -75,6 +76,7 @@ class BulkPublishRun(msgspec.Struct, frozen=True, kw_only=True):
     failure_message: str | None = None
     last_success_ms: int | None = None  # outlives later failures
     stream_switches: int = 0  # `StreamConfiguration.switches` when it started
+    stream_mark: Mark | None = None  # before its first record; None: not known yet
 
 
 class Slice(msgspec.Struct, frozen=True, gc=False):
@@ -115,6 +117,8 @@ class LeasedSlice(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     run_id: str
     stream_name: str
     stream_switches: int = 0  # of the run
+    stream_mark: Mark | None = None  # of the run
+    start_time_ms: int = 0  # of the run
     slice: Slice
     slices: int  # of the run
     fence: int  # grows with each lease; an older one may not write any more
@@ -193,6 +197,13 @@ def _check_interval(pool: str, elapsed_ms: int) -> None:
             f"Identity pool '{pool}' was published in the last 24 hours; the next "
             f"bulk publish can start in {hours} h {minutes:02d} min."
         )
+
+
+def note_stream(run: BulkPublishRun, mark: Mark) -> BulkPublishRun:
+    """Note where the stream of a run stands; the first to do so is right."""
+    if run.stream_mark is not None:
+        return run
+    return msgspec.structs.replace(run, stream_mark=mark)
 
 
 def finish(run: BulkPublishRun, *, now_ms: int) -> BulkPublishRun:

@@ -188,6 +188,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             store=context.store,
             now_ms=context.now_ms,
             appended=context.subscriptions.wake,
+            retention_ms=settings.stream_retention_s * 1000,
         ),
     )
     push = context.push

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from millpond.errors import SettingsError
-from millpond.sinks.base import EMBEDDED, Sink, SinkReader, sink_url
+from millpond import limits
+from millpond.errors import SettingsError, SinkError, SinkUnavailableError
+from millpond.sinks.base import EMBEDDED, Sink, SinkReader, demand, sink_url
 from millpond.sinks.embedded import EmbeddedSink
 from millpond.sinks.embedded_reader import EmbeddedReader
 from millpond.stores.base import StreamStore
 
 CLOSE_S_MAX: Final = 10.0
+LOOK_AGAIN_S: Final = 30.0
+"""How long a stream counts as what it was; then it is looked at again."""
 
 SinkFactory = Callable[[str, str | None], Sink]
 """Makes a sink, not yet open, from a URL and the role of the pool, if it has one."""
@@ -46,18 +50,26 @@ def sink_factories(
     store: StreamStore,
     now_ms: Callable[[], int],
     appended: Callable[[int], None] | None = None,
+    retention_ms: int = limits.STREAM_RETENTION_S * 1000,
 ) -> dict[str, SinkFactory]:
     """
     List the kinds of sinks that there are, by the scheme of their URLs.
 
     Args:
         appended: is told the id of an embedded stream whenever it got records.
+        retention_ms: for how long embedded streams keep their records.
     """
 
     def embedded(url: str, role_arn: str | None) -> Sink:
         # A stream may have any name, so nothing in it is read as a part of a URL.
         stream_name = url.partition(":")[2]
-        return EmbeddedSink(stream_name, store=store, now_ms=now_ms, appended=appended)
+        return EmbeddedSink(
+            stream_name,
+            store=store,
+            now_ms=now_ms,
+            appended=appended,
+            retention_ms=retention_ms,
+        )
 
     def loading(scheme: str) -> SinkFactory:
         def make(url: str, role_arn: str | None) -> Sink:
@@ -150,11 +162,16 @@ class SinkRegistry:
     """The open sinks, by destination."""
 
     def __init__(
-        self, streams: Mapping[str, str], factories: Mapping[str, SinkFactory]
+        self,
+        streams: Mapping[str, str],
+        factories: Mapping[str, SinkFactory],
+        *,
+        look_again_s: float = LOOK_AGAIN_S,
     ) -> None:
         """
         Args:
             streams: the setting `streams`.
+            look_again_s: how long an open stream counts as what it was.
         Raises:
             SettingsError: an entry cannot be the URL of a sink.
         """
@@ -167,7 +184,9 @@ class SinkRegistry:
                 ) from error
         self._streams = streams
         self._factories = factories
+        self._look_again_s = look_again_s
         self._sinks: dict[Destination, Sink] = {}
+        self._looked_s: dict[Destination, float] = {}
         self._locks: defaultdict[Destination, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def __repr__(self) -> str:
@@ -179,7 +198,8 @@ class SinkRegistry:
         Give the open sink of a destination.
 
         Raises:
-            StreamGoneError, SinkUnavailableError: as `Sink.open` does.
+            StreamGoneError, StreamUnfitError, SinkUnavailableError: as `Sink.open`
+                does; also when an open stream has become so.
         """
         async with self._locks[destination]:
             sink = self._sinks.get(destination)
@@ -187,7 +207,24 @@ class SinkRegistry:
                 url = sink_url(self._streams, destination.stream_name)
                 sink = await open_sink(url, self._factories, destination.role_arn)
                 self._sinks[destination] = sink
+                self._looked_s[destination] = time.monotonic()
+            else:
+                await self._look_again(destination, sink)
             return sink
+
+    async def _look_again(self, destination: Destination, sink: Sink) -> None:
+        """See now and then whether an open stream still keeps what it acknowledges."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s[destination] < self._look_again_s:
+            return
+        self._looked_s[destination] = now_s
+        try:
+            demand(await sink.look())
+        except SinkUnavailableError:
+            return  # the put that follows tells of it
+        except SinkError:
+            await self.discard(destination, sink)
+            raise
 
     async def discard(self, destination: Destination, sink: Sink) -> None:
         """

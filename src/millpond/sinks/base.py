@@ -15,6 +15,9 @@ Promises
    record once that was put twice.
 4. A sink's own failures are `SinkError`s; driver errors do not leave it. With
    `SinkUnavailableError` it pays to try again, with `StreamGoneError` it does not.
+5. An acknowledgement means that somebody can read the record. A sink reads what kind of
+   stream it opens, and refuses one that would not keep what it acknowledges
+   (`core.targets`) with `StreamUnfitError`.
 
 The suite in `millpond.testing.sink_contract` checks these for any sink.
 """
@@ -27,7 +30,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from millpond.core import targets
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
+from millpond.errors import StreamUnfitError
 
 EMBEDDED: Final = "embedded"
 
@@ -70,7 +76,18 @@ class Sink(Protocol):
 
         Raises:
             StreamGoneError: it does not exist; a sink creates no streams.
+            StreamUnfitError: it would not keep what it acknowledges.
             SinkUnavailableError: it cannot be reached for now.
+        """
+        ...
+
+    async def look(self) -> Target:
+        """
+        Ask what the open stream is like now, and where it stands.
+
+        Raises:
+            StreamGoneError, SinkUnavailableError, SinkError: as `open` does; what kind
+                of stream it is raises nothing here.
         """
         ...
 
@@ -100,6 +117,10 @@ class SinkReader(Protocol):
         Raises:
             StreamGoneError, SinkUnavailableError: as `Sink.open` does.
         """
+        ...
+
+    async def look(self) -> Target:
+        """Ask what the open stream is like; raises as `Sink.look` does."""
         ...
 
     async def read(self, *, wait_s: float) -> Sequence[StreamRecord]:
@@ -159,6 +180,18 @@ def hold_back_followers(
             reason = f"It stands behind record {first[record.partition_key]}."
             held.append(FailedRecord(index, reason, retryable=True))
     return PutResult(tuple(held))
+
+
+def demand(target: Target) -> None:
+    """
+    Make sure that a stream keeps what it acknowledges.
+
+    Raises:
+        StreamUnfitError: it does not.
+    """
+    fault = targets.flaw(target)
+    if fault is not None:
+        raise StreamUnfitError(fault.cause, hint=fault.change)
 
 
 def sink_url(streams: Mapping[str, str], stream_name: str) -> str:

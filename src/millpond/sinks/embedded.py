@@ -12,6 +12,7 @@ from typing import Final
 from millpond import limits
 from millpond.core import shards
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Property, Target, Words
 from millpond.errors import (
     SinkError,
     SinkUnavailableError,
@@ -22,6 +23,7 @@ from millpond.sinks.base import (
     EMBEDDED,
     FailedRecord,
     PutResult,
+    demand,
     hold_back_followers,
 )
 from millpond.stores.base import NewStreamRecord, Stream, StreamStore
@@ -41,15 +43,19 @@ class EmbeddedSink:
         store: StreamStore,
         now_ms: Callable[[], int],
         appended: Callable[[int], None] | None = None,
+        retention_ms: int = limits.STREAM_RETENTION_S * 1000,
     ) -> None:
         """
         Args:
             appended: is told the id of the stream whenever it got records.
+            retention_ms: for how long the store keeps records of a stream that has no
+                retention of its own.
         """
         self._stream_name = stream_name
         self._store = store
         self._now_ms = now_ms
         self._appended = appended
+        self._retention_ms = retention_ms
         self._stream: Stream | None = None
 
     def __repr__(self) -> str:
@@ -59,9 +65,17 @@ class EmbeddedSink:
     async def open(self) -> None:
         if self._stream is None:
             try:
-                self._stream = await self._find()
+                stream = await self._find()
             except StoreError as error:
                 raise self._translated(error) from error
+            demand(self._target(stream))
+            self._stream = stream
+
+    async def look(self) -> Target:
+        try:
+            return self._target(await self._find())
+        except StoreError as error:
+            raise self._translated(error) from error
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         result = hold_back_followers(records, self._too_large(records))
@@ -108,6 +122,22 @@ class EmbeddedSink:
         if numbers is not None and self._appended is not None:
             self._appended(stream.stream_id)
         return numbers is not None
+
+    def _target(self, stream: Stream) -> Target:
+        hours = stream.retention_hours
+        if hours is None:
+            keeps_ms = self._retention_ms
+            seen = f"stream_retention_s={keeps_ms // 1000}"
+        else:
+            keeps_ms = hours * 3_600_000
+            seen = f"RetentionPeriodHours={hours}"
+        change = "Raise it: `aws kinesis increase-stream-retention-period`."
+        return Target(
+            name=f"Embedded stream '{self._stream_name}'",
+            properties={Property.ENDS_BY_AGE: Words(seen, change)},
+            identity=str(stream.stream_id),
+            keeps_ms=keeps_ms,
+        )
 
     async def _find(self) -> Stream:
         stream = await self._store.find_stream(self._stream_name)

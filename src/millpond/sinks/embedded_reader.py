@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import (
     SinkError,
     SinkUnavailableError,
@@ -51,6 +52,11 @@ class EmbeddedReader:
         except StoreError as error:
             raise self._translated(error) from error
         self._stream = stream
+
+    async def look(self) -> Target:
+        stream = await self._find()
+        name = f"Embedded stream '{self._stream_name}'"
+        return Target(name=name, identity=str(stream.stream_id))
 
     async def read(self, *, wait_s: float) -> Sequence[StreamRecord]:
         if self._stream is None:

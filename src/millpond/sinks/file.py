@@ -21,12 +21,13 @@ from urllib.parse import unquote, urlsplit
 
 from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import SettingsError, SinkUnavailableError
-from millpond.sinks.base import FailedRecord, PutResult, hold_back_followers
+from millpond.sinks.base import FailedRecord, PutResult, demand, hold_back_followers
 from millpond.sinks.file_format import encode_line
 from millpond.sinks.file_reader import FileReader
 from millpond.sinks.file_writer import FileWriter
-from millpond.sinks.urls import read_url
+from millpond.sinks.urls import VOLATILE, is_true, read_url
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class FileStream(NamedTuple):
     folder: str
     rotate_bytes: int
     rotate_s: int
+    volatile: bool = False  # whether the folder may be in memory
 
 
 def make_sink(url: str, role_arn: str | None) -> FileSink:
@@ -64,7 +66,7 @@ def parse_url(url: str) -> FileStream:
     Raises:
         SettingsError: it names no absolute path, or an option is wrong.
     """
-    given = read_url(url, options=("rotate_bytes", "rotate_s"))
+    given = read_url(url, options=("rotate_bytes", "rotate_s", VOLATILE))
     parts = urlsplit(url)
     path = unquote(parts.path)
     on_this_machine = parts.netloc in ("", "localhost") and not parts.fragment
@@ -77,6 +79,7 @@ def parse_url(url: str) -> FileStream:
         folder=path,
         rotate_bytes=_number(given.options, "rotate_bytes", ROTATE_BYTES),
         rotate_s=_number(given.options, "rotate_s", ROTATE_S),
+        volatile=is_true(given.options, VOLATILE),
     )
 
 
@@ -116,11 +119,16 @@ class FileSink:
         self._thread = thread
         try:
             await self._call(self._writer.open)
+            demand(await self.look())
         except BaseException:
             self._thread = None
             thread.submit(self._writer.close)  # opening may still be under way
             thread.shutdown(wait=False)
             raise
+
+    async def look(self) -> Target:
+        volatile = self._stream.volatile
+        return await self._call(lambda: self._writer.describe(volatile=volatile))
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         result = hold_back_followers(records, self._too_large(records))

@@ -16,9 +16,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import SinkError
 from millpond.sinks import file_format
 from millpond.sinks.file_format import FileName
+from millpond.sinks.file_target import folder_target
 from millpond.sinks.file_writer import list_files, map_errors
 
 POLL_S: Final = 0.1
@@ -42,6 +44,9 @@ class FileReader:
         if self._offsets is None:
             self._offsets = await asyncio.to_thread(self._first_offsets)
 
+    async def look(self) -> Target:
+        return await asyncio.to_thread(self._look)
+
     async def read(self, *, wait_s: float) -> Sequence[StreamRecord]:
         deadline = time.monotonic() + wait_s
         while True:
@@ -54,6 +59,14 @@ class FileReader:
     async def aclose(self) -> None:
         self._offsets = None
         self._read_to_end = set()
+
+    def _look(self) -> Target:
+        with map_errors(self._folder):
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                return folder_target(self._folder, folder, volatile=True)
+            finally:
+                os.close(folder)
 
     def _first_offsets(self) -> dict[str, int]:
         offsets = {}

@@ -27,9 +27,11 @@ import secrets
 from collections.abc import Iterator
 from typing import Final
 
+from millpond.core.targets import Target
 from millpond.errors import SinkError, SinkUnavailableError, StreamGoneError
 from millpond.sinks import file_format
 from millpond.sinks.file_format import FileName
+from millpond.sinks.file_target import folder_target
 
 _FOLDER_MODE: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE_MODE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
@@ -77,6 +79,17 @@ class FileWriter:
             except BaseException:
                 self._close_folder()
                 raise
+
+    def describe(self, *, volatile: bool) -> Target:
+        """
+        Say what the open folder is like.
+
+        Raises:
+            StreamGoneError: it has gone, or another one has taken its place.
+        """
+        with map_errors(self._folder):
+            self._check_folder()
+            return folder_target(self._folder, self._folder_fd, volatile=volatile)
 
     def append(self, lines: bytes) -> None:
         """

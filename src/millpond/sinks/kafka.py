@@ -27,21 +27,23 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import SinkError, SinkUnavailableError
-from millpond.sinks.base import FailedRecord, PutResult, hold_back_followers
+from millpond.sinks.base import FailedRecord, PutResult, demand, hold_back_followers
 from millpond.sinks.kafka_connection import (
     LOOKUP_S,
     MESSAGE_BYTES_MAX,
     KafkaAddress,
-    TopicInfo,
     Troubles,
     driver_settings,
+    find_places,
     find_topic,
     read_address,
     reason_of,
     unavailable,
 )
 from millpond.sinks.kafka_reader import MESSAGE_ID, make_reader
+from millpond.sinks.kafka_topic import TopicInfo, topic_target
 
 __all__ = ["KafkaSink", "make_reader", "make_sink"]
 
@@ -105,6 +107,17 @@ class KafkaSink:
         if self._topic is None:
             await self._start()
 
+    async def look(self) -> Target:
+        if self._topic is None:
+            raise self._not_open()
+        producer = self._usable_producer() or await self._start()
+        wait_s = min(LOOKUP_S, self._patience_s)
+        topic = await find_topic(
+            self.address, producer.troubles, producer.driver, wait_s=wait_s
+        )
+        places = await find_places(self.address, topic, wait_s=wait_s)
+        return topic_target(self.address.topic, topic, places)
+
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         if self._topic is None:
             raise self._not_open()
@@ -156,6 +169,7 @@ class KafkaSink:
                     producer.driver,
                     wait_s=min(LOOKUP_S, self._patience_s),
                 )
+                demand(topic_target(self.address.topic, topic))
                 known = self._topic
                 if known is None or known.message_bytes_max != topic.message_bytes_max:
                     await producer.aclose()
@@ -170,7 +184,7 @@ class KafkaSink:
 
     def _not_open(self) -> SinkUnavailableError:
         # Somebody else who shares the sink may have closed it after a failure.
-        return SinkUnavailableError(f"{self} is not open.")
+        return SinkUnavailableError(f"Kafka topic '{self.address.topic}' is not open.")
 
     def _usable_producer(self) -> _Producer | None:
         producer = self._producer

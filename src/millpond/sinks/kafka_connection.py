@@ -14,18 +14,26 @@ that has just started may not know its topics yet.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import (
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -35,7 +43,8 @@ from millpond.errors import (
     SinkUnavailableError,
     StreamGoneError,
 )
-from millpond.sinks.urls import NOT_A_HOST, read_url
+from millpond.sinks.kafka_topic import TopicInfo, TopicPlaces
+from millpond.sinks.urls import NOT_A_HOST, is_true, read_url
 
 LOOKUP_S: Final = 5.0
 ASK_AGAIN_S: Final = 0.3
@@ -44,6 +53,11 @@ MESSAGE_BYTES_MAX: Final = 1_000_000  # librdkafka: message.max.bytes
 SASL_MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 COMPRESSIONS: Final = ("none", "lz4", "zstd", "gzip", "snappy")
 OPTIONS: Final = ("tls", "ca", "sasl", "compression")
+
+_NO_TOPIC_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"  # zeros, from before Kafka 2.8
+
+_EARLIEST: Final = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+_LATEST: Final = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 _REFUSED: Final = {
     KafkaError._AUTHENTICATION,
@@ -101,10 +115,8 @@ def read_address(url: str) -> KafkaAddress:
             "The URL of a Kafka topic ends in its name: kafka://HOST/TOPIC; "
             "a name has letters, digits and . _ - in it."
         )
-    tls = options.get("tls", "false")
-    if tls not in ("true", "false"):
-        raise SettingsError("The option 'tls' is 'true' or 'false'.")
-    if options.get("ca") and tls == "false":
+    tls = is_true(options, "tls")
+    if options.get("ca") and not tls:
         raise SettingsError("The option 'ca' is for connections with tls=true.")
     sasl = options.get("sasl", "PLAIN" if found.user else "")
     if sasl not in ("", *SASL_MECHANISMS):
@@ -119,7 +131,7 @@ def read_address(url: str) -> KafkaAddress:
         topic=found.name,
         user=found.user,
         password=found.password,
-        tls=tls == "true",
+        tls=tls,
         ca_file=options.get("ca", ""),
         sasl=sasl,
         compression=compression,
@@ -191,13 +203,6 @@ def driver_settings(address: KafkaAddress, troubles: Troubles) -> dict[str, Any]
     return settings
 
 
-class TopicInfo(NamedTuple):
-    """What is to be known of a topic before it is written or read."""
-
-    partitions: tuple[int, ...]
-    message_bytes_max: int  # of a batch of messages, as the broker counts it
-
-
 class Client(Protocol):
     """What the driver's clients have in common."""
 
@@ -228,10 +233,7 @@ async def find_topic(
             raise unavailable(address, troubles, error.args[0]) from error
         topic = found.topics[address.topic]
         if topic.error is None:
-            return TopicInfo(
-                tuple(sorted(topic.partitions)),
-                await _message_bytes_max(address, found, wait_s),
-            )
+            return await _read_topic(address, found, wait_s)
         if topic.error.code() not in GONE:
             raise unavailable(address, troubles, topic.error)
         if attempt == 0:
@@ -242,23 +244,74 @@ async def find_topic(
     )
 
 
-async def _message_bytes_max(
-    address: KafkaAddress, metadata: Any, wait_s: float
-) -> int:
-    """Ask for the topic's limit; when we may not, take the usual one."""
-    if metadata.controller_id not in metadata.brokers:
-        return MESSAGE_BYTES_MAX
+async def _read_topic(address: KafkaAddress, metadata: Any, wait_s: float) -> TopicInfo:
+    partitions = metadata.topics[address.topic].partitions
+    configuration: Mapping[str, str] = {}
+    if metadata.controller_id in metadata.brokers:
+        # We may not be allowed to; and not every broker knows how to tell.
+        with contextlib.suppress(KafkaException):
+            configuration = await asyncio.to_thread(_configuration, address, wait_s)
     try:
-        return await asyncio.to_thread(_ask_for_limit, address, wait_s)
-    except (KafkaException, KeyError, ValueError, TypeError):
-        return MESSAGE_BYTES_MAX
+        message_bytes_max = int(configuration["max.message.bytes"])
+    except (KeyError, ValueError):
+        message_bytes_max = MESSAGE_BYTES_MAX
+    return TopicInfo(
+        tuple(sorted(partitions)),
+        message_bytes_max,
+        min((len(each.replicas) for each in partitions.values()), default=1),
+        configuration,
+    )
 
 
-def _ask_for_limit(address: KafkaAddress, wait_s: float) -> int:
+def _configuration(address: KafkaAddress, wait_s: float) -> Mapping[str, str]:
     admin = AdminClient(driver_settings(address, Troubles(address)))
     resource = ConfigResource(ResourceType.TOPIC, address.topic)
     (answer,) = admin.describe_configs([resource], request_timeout=wait_s).values()
-    return int(answer.result(wait_s)["max.message.bytes"].value)
+    entries = answer.result(wait_s)
+    return {
+        name: str(entry.value)
+        for name, entry in entries.items()
+        if entry.value is not None
+    }
+
+
+async def find_places(
+    address: KafkaAddress, topic: TopicInfo, *, wait_s: float = LOOKUP_S
+) -> TopicPlaces:
+    """Ask where a topic stands; what the cluster does not tell stays empty."""
+
+    def ask() -> TopicPlaces:
+        admin = AdminClient(driver_settings(address, Troubles(address)))
+        return TopicPlaces(
+            _topic_id(admin, address.topic, wait_s),
+            _offsets(admin, address.topic, topic, _EARLIEST, wait_s),
+            _offsets(admin, address.topic, topic, _LATEST, wait_s),
+        )
+
+    return await asyncio.to_thread(ask)
+
+
+def _topic_id(admin: AdminClient, name: str, wait_s: float) -> str:
+    try:
+        answers = admin.describe_topics(TopicCollection([name]), request_timeout=wait_s)
+        topic_id = str(answers[name].result(wait_s).topic_id or "")
+    except (KafkaException, TimeoutError):
+        return ""
+    return "" if topic_id == _NO_TOPIC_ID else topic_id
+
+
+def _offsets(
+    admin: AdminClient, name: str, topic: TopicInfo, spec: OffsetSpec, wait_s: float
+) -> Mapping[str, int]:
+    wanted = {TopicPartition(name, each): spec for each in topic.partitions}
+    try:
+        answers = admin.list_offsets(wanted, request_timeout=wait_s)
+        return {
+            f"partition {place.partition}": answer.result(wait_s).offset
+            for place, answer in answers.items()
+        }
+    except (KafkaException, TimeoutError):
+        return {}
 
 
 def unavailable(
@@ -280,6 +333,9 @@ def unavailable(
 def reason_of(error: KafkaError) -> str:
     """Say in a few words what is wrong, without a full stop."""
     text = str(error.str() or error.name())
-    # The driver puts the name of a thread and the time in some state around it.
-    text = re.sub(r"\[thrd:[^\]]*\]: |\(after [^)]*\)|\((_\w+)\)", "", text)
+    # The driver puts the name of a thread around it, and the time in some state with
+    # how many more of the kind it does not tell of: "(after 1ms in state CONNECT, 2
+    # identical error(s) suppressed)".
+    aside = r"\[thrd:[^\]]*\]: |\(after (?:[^()]|\([^()]*\))*\)|\(_\w+\)"
+    text = " ".join(re.sub(aside, "", text).split())
     return text.strip(" .:") or error.name()

@@ -23,6 +23,7 @@ from confluent_kafka import (
 )
 
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import SinkError
 from millpond.sinks.kafka_connection import (
     GONE,
@@ -35,6 +36,7 @@ from millpond.sinks.kafka_connection import (
     reason_of,
     unavailable,
 )
+from millpond.sinks.kafka_topic import topic_target
 
 MESSAGE_ID: Final = "Millpond-Message-Id"
 BATCH: Final = 500
@@ -73,6 +75,13 @@ class KafkaReader:
         except BaseException:
             await self.aclose()
             raise
+
+    async def look(self) -> Target:
+        if self._consumer is None:
+            await self.open()
+        assert self._consumer is not None
+        topic = await find_topic(self._address, self._troubles, self._consumer)
+        return topic_target(self._address.topic, topic)
 
     async def read(self, *, wait_s: float) -> Sequence[StreamRecord]:
         if self._consumer is None:

@@ -23,8 +23,9 @@ from typing import Any, Final
 from millpond import limits
 from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import AwsError, SinkUnavailableError
-from millpond.sinks.base import FailedRecord, PutResult, hold_back_followers
+from millpond.sinks.base import FailedRecord, PutResult, demand, hold_back_followers
 from millpond.sinks.kinesis_api import (
     SCHEME,
     KinesisApi,
@@ -61,15 +62,20 @@ class KinesisSink:
             return
         api = KinesisApi(self._address)
         try:
-            await api.check()
+            demand(await api.look())
         except BaseException:
             await api.aclose()
             raise
         self._api = api
 
+    async def look(self) -> Target:
+        if self._api is None:
+            raise self._not_open()
+        return await self._api.look()
+
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         if self._api is None:
-            raise SinkUnavailableError(f"Stream '{self._address.name}' is not open.")
+            raise self._not_open()
         refused = self._refused(records)
         result = hold_back_followers(records, refused)
         held_back = {each.index for each in result.failed}
@@ -87,6 +93,9 @@ class KinesisSink:
         api, self._api = self._api, None
         if api is not None:
             await api.aclose()
+
+    def _not_open(self) -> SinkUnavailableError:
+        return SinkUnavailableError(f"Stream '{self._address.name}' is not open.")
 
     def _refused(self, records: Sequence[StreamRecord]) -> list[FailedRecord]:
         """Find the records that Kinesis would refuse, and all others with them."""

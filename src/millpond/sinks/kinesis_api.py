@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from millpond import limits
 from millpond.aws import ASSUME_ROLE, ROLE_REFRESH_S, Clients, Place
+from millpond.core.targets import Property, Target, Words
 from millpond.errors import (
     AwsError,
     SettingsError,
@@ -100,9 +101,9 @@ class KinesisApi:
             raise unreadable()
         return answer
 
-    async def check(self) -> None:
+    async def look(self) -> Target:
         """
-        Check that the stream is there.
+        Ask for the stream: that it is there, and what it is like.
 
         Raises:
             StreamGoneError, SinkUnavailableError, SinkError: as `translated` says.
@@ -115,13 +116,16 @@ class KinesisApi:
             )
         except AwsError as error:
             if error.op != ASSUME_ROLE and error.code in _DENIED:
-                return  # who may put need not be allowed to look; a put will tell
+                # Who may put need not be allowed to look; a put will tell.
+                return Target(name=f"Stream '{self.name}' in Kinesis")
             raise self.translated(error) from error
-        status = answer["StreamDescriptionSummary"]["StreamStatus"]
+        summary = answer["StreamDescriptionSummary"]
+        status = summary["StreamStatus"]
         if status == "DELETING":
             raise StreamGoneError(f"Stream '{self.name}' is being deleted.")
         if status not in ("ACTIVE", "UPDATING"):
             raise SinkUnavailableError(f"Stream '{self.name}' is {status}, not ACTIVE.")
+        return _target(self.name, summary)
 
     def translated(self, error: AwsError) -> SinkError:
         """Say in the words of a sink what went wrong."""
@@ -144,6 +148,19 @@ class KinesisApi:
     async def aclose(self) -> None:
         """Let what is under way end, and close. Idempotent."""
         await self._clients.aclose()
+
+
+def _target(name: str, summary: dict[str, Any]) -> Target:
+    created = summary.get("StreamCreationTimestamp")
+    hours = summary.get("RetentionPeriodHours")
+    seen = f"RetentionPeriodHours={hours}"
+    change = "Raise it: `aws kinesis increase-stream-retention-period`."
+    return Target(
+        name=f"Stream '{name}' in Kinesis",
+        properties={Property.ENDS_BY_AGE: Words(seen, change)} if hours else {},
+        identity="" if created is None else f"{created.timestamp():.3f}",
+        keeps_ms=hours * 3_600_000 if hours else None,
+    )
 
 
 def unreadable() -> AwsError:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import AwsError, SinkUnavailableError
 from millpond.sinks.kinesis_api import SCHEME, KinesisApi, StreamAddress
 
@@ -59,7 +60,7 @@ class KinesisReader:
         self._shards.clear()
         self._turns.clear()
         try:
-            await api.check()
+            await api.look()
             try:
                 await self._list(api, latest=self._from_end)
                 if self._from_end:  # from now on, not from the first read on
@@ -72,9 +73,14 @@ class KinesisReader:
             raise
         self._api = api
 
+    async def look(self) -> Target:
+        if self._api is None:
+            raise self._not_open()
+        return await self._api.look()
+
     async def read(self, *, wait_s: float) -> Sequence[StreamRecord]:
         if self._api is None:
-            raise SinkUnavailableError(f"Stream '{self._address.name}' is not open.")
+            raise self._not_open()
         api = self._api
         loop = asyncio.get_running_loop()
         wait_until_s = loop.time() + wait_s
@@ -104,6 +110,9 @@ class KinesisReader:
                 return []
             else:
                 await asyncio.sleep(min(PAUSE_S, wait_until_s - now_s))
+
+    def _not_open(self) -> SinkUnavailableError:
+        return SinkUnavailableError(f"Stream '{self._address.name}' is not open.")
 
     async def aclose(self) -> None:
         api, self._api = self._api, None

@@ -13,12 +13,21 @@ all chains at once. A record that fails ends its chain.
 What is not acknowledged is sent again, on a new connection when the old one fell
 silent, for `patience_s` seconds: a cluster elects a new leader in a few. A repeat has
 the same message id, and there is one record of a key on its way, so repeats do no harm.
+
+A repeat that is no repeat
+--------------------------
+The server remembers ids for as long as its window of duplicates, also those of messages
+that were purged, expired or dropped since. It acknowledges such a record as one that it
+has, and the stream would keep a hole. So what is called a duplicate is believed only
+while the message that is meant is still there; otherwise the record is sent again under
+an id of its own, and so is what follows it in its chain, to stand behind it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -29,19 +38,24 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import SinkError, SinkUnavailableError
-from millpond.sinks.base import FailedRecord, PutResult, hold_back_followers
+from millpond.sinks.base import (
+    FailedRecord,
+    PutResult,
+    demand,
+    hold_back_followers,
+)
 from millpond.sinks.nats_connection import (
     CONNECT_S,
-    ApiError,
     NatsAddress,
     NatsConnection,
-    StreamInfo,
     connect,
     read_address,
     reason_of,
 )
 from millpond.sinks.nats_reader import PARTITION_KEY, make_reader
+from millpond.sinks.nats_stream import ApiError, StreamInfo, only_subject
 
 __all__ = ["NatsSink", "make_reader", "make_sink"]
 
@@ -108,15 +122,23 @@ class NatsSink:
         if self._stream is None:
             connection, _ = await self.connected()
             try:
-                self._stream = await connection.find_stream()
+                stream = await connection.find_stream()
+                demand(stream.target)
+                only_subject(stream, self.address.stream_name)
             except BaseException:
                 await self.aclose()
                 raise
+            self._stream = stream
+
+    async def look(self) -> Target:
+        if self._stream is None:
+            raise self._not_open()
+        connection, _ = await self.connected()
+        return (await connection.find_stream()).target
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         if self._stream is None:
-            # Somebody else who shares it may have closed it after a failure.
-            raise SinkUnavailableError(f"{self} is not open.")
+            raise self._not_open()
         number = str(next(self._numbers))
         put = _Put(self, self._stream.subject, number, records)
         self._puts[number] = put
@@ -133,6 +155,12 @@ class NatsSink:
                     f"{first.reason}"
                 )
         return result
+
+    def _not_open(self) -> SinkUnavailableError:
+        # Somebody else who shares it may have closed it after a failure.
+        return SinkUnavailableError(
+            f"NATS stream '{self.address.stream_name}' is not open."
+        )
 
     async def aclose(self) -> None:
         self._stream = None
@@ -217,6 +245,9 @@ class _Put:
         self._ready: list[int] = []  # to be sent
         self._sent: set[int] = set()  # to be acknowledged
         self._again: list[int] = []  # to be sent again after a pause
+        self._doubtful: dict[int, int] = {}  # duplicates, and of which message
+        self._renewed: set[int] = set()  # these need a message id of their own
+        self._renewal = secrets.token_hex(4)
         self._in_doubt = False  # whether the stream still exists
         self._reason = "no acknowledgement in time"
         self._heard_at = 0.0
@@ -247,18 +278,22 @@ class _Put:
             # A long key or message id may still be too much.
             limit = self._sink.message_bytes_max
             size = len(record.data) + _header_bytes(self._headers(record))
+            size += 1 + len(self._renewal) if record.message_id else 0
         if size <= limit:
             return True
         self._fail(index, f"It has {size} bytes; the limit is {limit}.", False)
         return False
 
-    def _headers(self, record: StreamRecord) -> dict[str, str]:
+    def _headers(self, record: StreamRecord, index: int = -1) -> dict[str, str]:
         headers = {
             "Nats-Expected-Stream": self._sink.address.stream_name,
             PARTITION_KEY: quote(record.partition_key, safe=":"),
         }
         if record.message_id:
-            headers["Nats-Msg-Id"] = quote(record.message_id, safe=":/")
+            message_id = quote(record.message_id, safe=":/")
+            if index in self._renewed:
+                message_id = f"{message_id}~{self._renewal}"
+            headers["Nats-Msg-Id"] = message_id
         return headers
 
     async def run(self, deadline: float) -> None:
@@ -271,10 +306,11 @@ class _Put:
             StreamGoneError, SinkError, SinkUnavailableError: as `Sink.put` does.
         """
         used: NatsConnection | None = None
-        while self._ready or self._sent or self._again:
+        while self._ready or self._sent or self._again or self._doubtful:
             if not self._sink.is_open:
                 raise SinkUnavailableError(
-                    f"{self._sink} was closed in the middle of a put."
+                    f"NATS stream '{self._sink.address.stream_name}' was closed in the "
+                    "middle of a put."
                 )
             if time.monotonic() >= deadline:
                 self._give_up()
@@ -286,6 +322,8 @@ class _Put:
                     self._send_again(self._sent)
                 if self._again:
                     await self._look_around(connection)
+                if self._doubtful:
+                    await self._look_for_duplicates(connection)
                 await self._send(connection, inbox)
             except SinkUnavailableError as error:
                 self._reason = str(error).rstrip(".")
@@ -320,7 +358,7 @@ class _Put:
                     self._subject,
                     record.data,
                     f"{inbox}{self._number}-{index}",
-                    self._headers(record),
+                    self._headers(record, index),
                 )
             except (nats.errors.Error, OSError) as error:
                 self._sent.discard(index)
@@ -331,7 +369,8 @@ class _Put:
 
     async def _wait(self, connection: NatsConnection) -> None:
         """Wait until there is something to do, or to look at the clock."""
-        if not self._ready and not self._again and self._sent:
+        idle = not (self._ready or self._again or self._doubtful)
+        if idle and self._sent:
             timer = asyncio.get_running_loop().call_later(TICK_S, self.wake)
             try:
                 await self._wakes.wait()
@@ -354,12 +393,24 @@ class _Put:
         await asyncio.sleep(TICK_S)
         self._send_again(self._again)
 
+    async def _look_for_duplicates(self, connection: NatsConnection) -> None:
+        """See whether the messages that records are called duplicates of are there."""
+        stream = await connection.find_stream()
+        doubtful, self._doubtful = self._doubtful, {}
+        for index, sequence in doubtful.items():
+            # One between others may be gone, too. A repeat too many does no harm.
+            if sequence < stream.first_sequence or stream.has_gaps:
+                self._renewed.add(index)
+                self._ready.append(index)
+            else:
+                self._take_acknowledgement(index)
+
     def _send_again(self, indexes: set[int] | list[int]) -> None:
         self._ready += sorted(indexes)
         indexes.clear()
 
     def _give_up(self) -> None:
-        for index in (*self._ready, *self._sent, *self._again):
+        for index in (*self._ready, *self._sent, *self._again, *self._doubtful):
             self._fail(index, f"{self._reason}.", True)
 
     def _fail(self, index: int, reason: str, retryable: bool) -> None:
@@ -371,15 +422,22 @@ class _Put:
             return  # an answer to a record that was sent twice
         self._sent.discard(index)
         self._heard_at = time.monotonic()
-        error = _error_of(message)
-        if error is None:
-            self.acknowledged += 1
-            following = self._next.get(index)
-            if following is not None:
-                self._ready.append(following)
+        answer = _read_answer(message)
+        if answer.error is not None:
+            self._take_error(index, answer.error)
+        elif answer.duplicate:
+            self._doubtful[index] = answer.seq
         else:
-            self._take_error(index, error)
+            self._take_acknowledgement(index)
         self.wake()
+
+    def _take_acknowledgement(self, index: int) -> None:
+        self.acknowledged += 1
+        following = self._next.get(index)
+        if following is not None:
+            if index in self._renewed:
+                self._renewed.add(following)
+            self._ready.append(following)
 
     def _take_error(self, index: int, error: ApiError) -> None:
         reason = error.description
@@ -399,6 +457,8 @@ class _Put:
 
 class _Answer(msgspec.Struct):
     stream: str = ""
+    seq: int = 0
+    duplicate: bool = False
     error: ApiError | None = None
 
 
@@ -407,17 +467,17 @@ _NO_RESPONDERS = ApiError(503, 0, "no stream takes records for this subject just
 _NOT_UNDERSTOOD = ApiError(503, 0, "the answer is not one of JetStream")
 
 
-def _error_of(message: Msg) -> ApiError | None:
-    """Read an answer; None means that the record is in the stream."""
+def _read_answer(message: Msg) -> _Answer:
+    """Read an answer; without an error it says that the record is in the stream."""
     if not message.data:
-        return _NO_RESPONDERS
+        return _Answer(error=_NO_RESPONDERS)
     try:
         answer = _decode_answer(message.data)
     except msgspec.MsgspecError:
-        return _NOT_UNDERSTOOD
+        return _Answer(error=_NOT_UNDERSTOOD)
     if answer.error is None and not answer.stream:
-        return _NOT_UNDERSTOOD
-    return answer.error
+        return _Answer(error=_NOT_UNDERSTOOD)
+    return answer
 
 
 def _header_bytes(headers: dict[str, str]) -> int:

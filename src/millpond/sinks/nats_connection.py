@@ -22,7 +22,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -30,13 +30,21 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 
-from millpond.errors import (
-    SettingsError,
-    SinkError,
-    SinkUnavailableError,
-    StreamGoneError,
+from millpond.errors import SettingsError, SinkError, SinkUnavailableError
+from millpond.sinks.nats_stream import (
+    STREAM_NOT_FOUND,
+    Consumer,
+    Info,
+    StreamInfo,
+    decode_consumers,
+    decode_info,
+    describe,
+    is_plain,
+    needs_readers,
+    not_found,
+    refused,
 )
-from millpond.sinks.urls import NOT_A_HOST, read_url
+from millpond.sinks.urls import NOT_A_HOST, VOLATILE, is_true, read_url
 
 CONNECT_S: Final = 2.0
 """How long one server may take to answer."""
@@ -47,9 +55,11 @@ LOOKUP_S: Final = 2.0
 FLUSH_S: Final = 5.0
 """How long the socket may refuse bytes; then the connection counts as lost."""
 ASK_AGAIN_S: Final = 0.3
-STREAM_NOT_FOUND: Final = 10059  # NATS: error code of the JetStream API
+CONSUMERS_MAX: Final = 10_000
 
 _CUT_OFF: Final = (nats.errors.UnexpectedEOF, ConnectionResetError, BrokenPipeError)
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 # What the driver logs reaches us as an error or a lost connection. Without a handler
@@ -68,17 +78,10 @@ class NatsAddress:
     password: str = field(default="", repr=False)
     tls: bool = False
     ca_file: str = ""  # empty: the certificates that the system trusts
+    volatile: bool = False  # whether the stream may keep its messages in memory
 
     def __str__(self) -> str:
         return f"nats://{','.join(self.hosts)}/{self.stream_name}"
-
-
-class StreamInfo(NamedTuple):
-    """What is to be known of a stream before it is written or read."""
-
-    subject: str
-    message_bytes_max: int  # headers included; the server's limit counts too
-    last_sequence: int  # 0: it is empty
 
 
 def read_address(url: str) -> NatsAddress:
@@ -88,7 +91,7 @@ def read_address(url: str) -> NatsAddress:
     Raises:
         SettingsError: it says too little or too much.
     """
-    found = read_url(url, options=("subject", "tls", "ca"))
+    found = read_url(url, options=("subject", "tls", "ca", VOLATILE))
     if not found.hosts:
         raise SettingsError(
             "The URL of a NATS stream names a host: nats://HOST/STREAM."
@@ -106,13 +109,11 @@ def read_address(url: str) -> NatsAddress:
             "a name has no spaces, slashes and none of . * >"
         )
     subject = found.options.get("subject", "")
-    if "subject" in found.options and not is_plain_subject(subject):
+    if "subject" in found.options and not is_plain(subject):
         raise SettingsError("The option 'subject' is a subject without wildcards.")
-    tls = found.options.get("tls", "false")
-    if tls not in ("true", "false"):
-        raise SettingsError("The option 'tls' is 'true' or 'false'.")
+    tls = is_true(found.options, "tls")
     ca_file = found.options.get("ca", "")
-    if ca_file and tls == "false":
+    if ca_file and not tls:
         raise SettingsError("The option 'ca' is for connections with tls=true.")
     return NatsAddress(
         hosts=found.hosts,
@@ -120,14 +121,10 @@ def read_address(url: str) -> NatsAddress:
         subject=subject,
         user=found.user,
         password=found.password,
-        tls=tls == "true",
+        tls=tls,
         ca_file=ca_file,
+        volatile=is_true(found.options, VOLATILE),
     )
-
-
-def is_plain_subject(subject: str) -> bool:
-    """Say whether this is one subject that can be published to."""
-    return re.fullmatch(r"[^\s.*>]+(\.[^\s.*>]+)*", subject) is not None
 
 
 class NatsConnection:
@@ -203,26 +200,23 @@ class NatsConnection:
 
         Raises:
             StreamGoneError: it does not exist, or takes no messages for good.
-            SinkError: no subject is named, and the stream has not just one.
             SinkUnavailableError: the cluster does not answer for now.
         """
+        name = self._address.stream_name
         info = await self._stream_info()
         if info is None:
             await asyncio.sleep(ASK_AGAIN_S)
             info = await self._stream_info()
-        name = self._address.stream_name
         if info is None:
-            raise StreamGoneError(
-                f"NATS has no stream '{name}'.",
-                hint=f"Create it with `nats stream add {name}`.",
-            )
-        if info.config.sealed:
-            raise StreamGoneError(f"NATS stream '{name}' is sealed.")
-        limits = [self.client.max_payload, info.config.max_msg_size]
-        return StreamInfo(
-            subject=self._address.subject or _only_subject(name, info.config.subjects),
-            message_bytes_max=min(each for each in limits if each > 0),
-            last_sequence=info.state.last_seq,
+            raise not_found(name)
+        consumers = await self._consumers() if needs_readers(info) else []
+        return describe(
+            info,
+            name,
+            subject=self._address.subject,
+            payload_bytes_max=self.client.max_payload,
+            consumers=consumers,
+            volatile=self._address.volatile,
         )
 
     async def aclose(self) -> None:
@@ -243,14 +237,46 @@ class NatsConnection:
             if closing.done():
                 closing.result()
 
-    async def _stream_info(self) -> _Info | None:
+    async def _stream_info(self) -> Info | None:
         """Look the stream up; None when the cluster says that it does not exist."""
+        name = self._address.stream_name
+        info = await self._ask(f"STREAM.INFO.{name}", decode_info)
+        if info.error is None:
+            return info
+        if info.error.err_code == STREAM_NOT_FOUND:
+            return None
+        raise refused(name, info.error)
+
+    async def _consumers(self) -> list[Consumer]:
+        """List the consumers of the stream, as many as it takes to find one for us."""
+        name = self._address.stream_name
+        found: list[Consumer] = []
+        while len(found) < CONSUMERS_MAX:
+            question = msgspec.json.encode({"offset": len(found)})
+            page = await self._ask(f"CONSUMER.LIST.{name}", decode_consumers, question)
+            if page.error is not None:
+                raise refused(name, page.error)
+            found += page.consumers
+            if not page.consumers or len(found) >= page.total:
+                break
+        return found
+
+    async def _ask(
+        self, subject: str, decode: Callable[[bytes], T], question: bytes = b""
+    ) -> T:
+        """
+        Ask the JetStream API.
+
+        Raises:
+            SinkError: we may not.
+            SinkUnavailableError: no answer, or one that is none.
+        """
         name = self._address.stream_name
         try:
             answer = await self.client.request(
-                f"$JS.API.STREAM.INFO.{name}", timeout=LOOKUP_S
+                f"$JS.API.{subject}", question, timeout=LOOKUP_S
             )
-            info = _decode_info(answer.data)
+            return decode(answer.data)
         except (nats.errors.Error, OSError, msgspec.MsgspecError) as error:
             if self.refusal:
                 raise SinkError(f"NATS stream '{name}': {self.refusal}") from error
@@ -258,13 +284,6 @@ class NatsConnection:
                 f"NATS stream '{name}' cannot be looked up: {reason_of(error)}.",
                 hint="Is JetStream enabled, and does the cluster have a leader?",
             ) from error
-        if info.error is None:
-            return info
-        if info.error.err_code == STREAM_NOT_FOUND:
-            return None
-        raise SinkUnavailableError(
-            f"NATS stream '{name}' cannot be looked up: {info.error.description}."
-        )
 
     def _refused(self, host: str, error: Exception) -> SinkError:
         cause = self._trouble or error
@@ -328,15 +347,6 @@ def reason_of(error: BaseException) -> str:
     return text.removeprefix("nats: ").strip(" .'") or type(error).__name__
 
 
-def _only_subject(name: str, subjects: list[str]) -> str:
-    if len(subjects) == 1 and is_plain_subject(subjects[0]):
-        return subjects[0]
-    raise SinkError(
-        f"NATS stream '{name}' has not just one subject without wildcards.",
-        hint="Name the one to use in the URL of the stream: ?subject=SUBJECT.",
-    )
-
-
 def _tls_context(ca_file: str) -> ssl.SSLContext:
     if ca_file and not Path(ca_file).is_file():
         raise SinkError(f"There is no file '{ca_file}' with certificates to trust.")
@@ -361,30 +371,3 @@ class _TlsClient(Client):
         if not self._server_info.get("tls_required"):
             raise _NoTlsError
         return super()._connect_command()
-
-
-class _Config(msgspec.Struct):
-    subjects: list[str] = msgspec.field(default_factory=list)
-    max_msg_size: int = -1
-    sealed: bool = False
-
-
-class _State(msgspec.Struct):
-    last_seq: int = 0
-
-
-class ApiError(msgspec.Struct):
-    """An error of the JetStream API."""
-
-    code: int = 0  # like that of HTTP
-    err_code: int = 0
-    description: str = ""
-
-
-class _Info(msgspec.Struct):
-    config: _Config = msgspec.field(default_factory=_Config)
-    state: _State = msgspec.field(default_factory=_State)
-    error: ApiError | None = None
-
-
-_decode_info = msgspec.json.Decoder(_Info).decode

@@ -21,6 +21,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import SinkUnavailableError
 from millpond.sinks.nats_connection import (
     LOOKUP_S,
@@ -30,6 +31,7 @@ from millpond.sinks.nats_connection import (
     read_address,
     reason_of,
 )
+from millpond.sinks.nats_stream import refuse_reading_back
 
 PARTITION_KEY: Final = "Millpond-Partition-Key"  # percent-encoded
 MESSAGE_ID: Final = "Nats-Msg-Id"
@@ -56,6 +58,12 @@ class NatsReader:
     async def open(self) -> None:
         if self._pull is None:
             await self._start()
+
+    async def look(self) -> Target:
+        if self._pull is None:
+            await self._start()
+        assert self._pull is not None
+        return (await self._pull.connection.find_stream()).target
 
     async def read(self, *, wait_s: float) -> Sequence[StreamRecord]:
         deadline = time.monotonic() + wait_s
@@ -84,6 +92,7 @@ class NatsReader:
         connection = await connect(self._address, self._address.hosts, lambda: None)
         try:
             stream = await connection.find_stream()
+            refuse_reading_back(stream, self._address.stream_name)
             if self._next_sequence is None:
                 self._next_sequence = stream.last_sequence + 1 if self._from_end else 1
             pull = _Pull(connection, self._address.stream_name)
@@ -91,7 +100,8 @@ class NatsReader:
                 ConsumerConfig(
                     deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
                     opt_start_seq=self._next_sequence,
-                    filter_subject=stream.subject,
+                    # None: all of them. A mirror has none of its own.
+                    filter_subject=stream.stored_subject or None,
                     ack_policy=AckPolicy.NONE,
                     mem_storage=True,
                     num_replicas=1,

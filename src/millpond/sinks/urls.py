@@ -8,7 +8,7 @@ What is wrong with one is said without repeating it, because it may hold a passw
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -17,6 +17,8 @@ from millpond.errors import SettingsError
 PERCENT_ENCODE: Final = (
     "In a user name and a password, write # as %23, / as %2F, ? as %3F and @ as %40."
 )
+VOLATILE: Final = "volatile"
+"""The option by which somebody accepts that acknowledged records may be in memory."""
 NOT_A_HOST: Final = f"The URL does not name a host and a port. {PERCENT_ENCODE}"
 
 
@@ -65,3 +67,16 @@ def read_url(url: str, *, options: Collection[str]) -> SinkUrl:
         name=unquote(parts.path.removeprefix("/")),
         options=dict(given),
     )
+
+
+def is_true(options: Mapping[str, str], name: str) -> bool:
+    """
+    Read an option that is true or false; false when it is not given.
+
+    Raises:
+        SettingsError: it is something else.
+    """
+    text = options.get(name, "false")
+    if text not in ("true", "false"):
+        raise SettingsError(f"The option '{name}' is 'true' or 'false'.")
+    return text == "true"

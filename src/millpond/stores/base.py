@@ -655,6 +655,19 @@ class BulkPublishStore(Protocol):
         """
         ...
 
+    async def change_bulk_publish(
+        self,
+        leased: LeasedSlice,
+        change: Callable[[BulkPublishRun], BulkPublishRun],
+    ) -> BulkPublishRun:
+        """
+        Change the run of a slice, and give it.
+
+        Raises:
+            LeaseLostError: as `checkpoint_slice` does.
+        """
+        ...
+
     async def finish_slice(
         self,
         leased: LeasedSlice,

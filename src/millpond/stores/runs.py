@@ -49,6 +49,8 @@ def to_leased(row: Any, run: BulkPublishRun, *, slices: int) -> LeasedSlice:
         run_id=run_id,
         stream_name=run.stream_name,
         stream_switches=run.stream_switches,
+        stream_mark=run.stream_mark,
+        start_time_ms=run.start_time_ms or 0,
         slice=Slice(number, first, end),
         slices=slices,
         fence=fence,

@@ -7,9 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from millpond import limits
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import SinkUnavailableError
 from millpond.sinks import SinkFactory
-from millpond.sinks.base import FailedRecord, PutResult, Sink, hold_back_followers
+from millpond.sinks.base import (
+    FailedRecord,
+    PutResult,
+    Sink,
+    demand,
+    hold_back_followers,
+)
 from millpond.testing.deadlines import seconds
 
 Trouble = Exception | Sequence[FailedRecord] | Callable[[], Awaitable[object]] | None
@@ -43,6 +50,10 @@ class ScriptedSink:
         self.records_max = records_max
         self.bytes_max = bytes_max
         self.before_put: Callable[[], None] | None = None
+        self.target = Target(name="The scripted stream")
+        """What the sink says of its stream."""
+        self.looks = 0
+        """How often it was asked."""
         self._arrival = asyncio.Event()
 
     @property
@@ -51,7 +62,13 @@ class ScriptedSink:
         return len(self.seen)
 
     async def open(self) -> None:
-        """Nothing to open."""
+        """Refuse what would not keep what it acknowledges."""
+        demand(self.target)
+
+    async def look(self) -> Target:
+        """Say what the stream is like now."""
+        self.looks += 1
+        return self.target
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
         """Take the records, or do what the script says."""

@@ -23,8 +23,13 @@ from pathlib import Path
 
 import pytest
 
+from millpond.core import targets
 from millpond.core.streaming import StreamRecord
-from millpond.errors import SinkUnavailableError, StreamGoneError
+from millpond.errors import (
+    SinkUnavailableError,
+    StreamGoneError,
+    StreamUnfitError,
+)
 from millpond.sinks.base import Sink
 from millpond.testing.deadlines import Deadline
 
@@ -40,6 +45,12 @@ class SinkBench:
     """Remove the stream for good; None when that cannot happen to the sink."""
     disconnect: Callable[[], Awaitable[None]] | None = None
     """Make the stream unreachable; None when that cannot be arranged."""
+    spoil: Callable[[], Awaitable[None]] | None = None
+    """Let the stream keep less than it acknowledges; None when that cannot be arranged.
+    """
+    recreate: Callable[[], Awaitable[None]] | None = None
+    """Remove the stream and create another of its name; None: that cannot be arranged.
+    """
 
 
 class SinkContract:
@@ -295,6 +306,80 @@ class SinkContract:
                 await bench.sink.put([StreamRecord("a", b"1")])
 
             assert caught.value.retryable
+
+        self.play(tmp_path, scene)
+
+    # --- What an acknowledgement is worth -------------------------------------------
+
+    def test_what_was_put_is_still_there(self, tmp_path: Path) -> None:
+        """A good stream has no flaw, and has lost nothing of what was just put."""
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+            mark = targets.mark(await bench.sink.look())
+            await bench.sink.put([StreamRecord("a", b"1"), StreamRecord("b", b"2")])
+            target = await bench.sink.look()
+
+            assert targets.flaw(target) is None
+            assert targets.loss(mark, target, elapsed_ms=1000) is None
+
+        self.play(tmp_path, scene)
+
+    def test_a_stream_that_would_not_keep_its_records_is_refused(
+        self, tmp_path: Path
+    ) -> None:
+        """Opening it is a StreamUnfitError that says why, and what to change."""
+
+        async def scene(bench: SinkBench) -> None:
+            await _given(bench.spoil)()
+            with pytest.raises(StreamUnfitError) as caught:
+                await bench.sink.open()
+
+            assert not caught.value.retryable
+            assert caught.value.hint
+
+        self.play(tmp_path, scene)
+
+    def test_an_open_stream_is_seen_to_keep_less(self, tmp_path: Path) -> None:
+        """A look tells what has become of a stream since it was opened."""
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+            assert targets.flaw(await bench.sink.look()) is None
+            await _given(bench.spoil)()
+
+            assert targets.flaw(await bench.sink.look()) is not None
+
+        self.play(tmp_path, scene)
+
+    def test_another_stream_of_the_same_name_is_told_from_the_first(
+        self, tmp_path: Path
+    ) -> None:
+        """What came before it was created again is known to be lost."""
+
+        async def scene(bench: SinkBench) -> None:
+            sink = bench.sink
+            await sink.open()
+            mark = targets.mark(await sink.look())
+            await sink.put([StreamRecord("a", b"1")])
+            await sink.aclose()
+            await _given(bench.recreate)()
+            await sink.open()
+            fault = targets.loss(mark, await sink.look(), elapsed_ms=1000)
+
+            assert fault is not None
+            assert "created again" in fault.cause
+
+        self.play(tmp_path, scene)
+
+    def test_a_look_at_a_stream_that_is_gone_says_so(self, tmp_path: Path) -> None:
+        """Asking for a stream that does not exist any more is a StreamGoneError."""
+
+        async def scene(bench: SinkBench) -> None:
+            await bench.sink.open()
+            await _given(bench.remove_stream)()
+            with pytest.raises(StreamGoneError):
+                await bench.sink.look()
 
         self.play(tmp_path, scene)
 

@@ -17,21 +17,27 @@ or the stream is gone, the run ends FAILED and says why, where and how far it go
 does when the pool's streaming is switched off or goes to another stream in the middle:
 what is written meanwhile comes by the outbox, and would come no more. For the same
 reason a slice is done only when what waited in the outbox at its end has arrived.
+
+Where the stream stands is noted before the first record of a run. It is looked at again
+in between and at the end of each slice: a run succeeds only when the stream still is
+what it was, and has dropped nothing that came since (`core.targets`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
 import structlog
 
 from millpond.core import bulk_publish as rules
-from millpond.core import streaming
+from millpond.core import streaming, targets
 from millpond.core.bulk_publish import BulkPublishRun, Counts, LeasedSlice, Position
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId
+from millpond.core.targets import Mark
 from millpond.errors import (
     LeaseLostError,
     SettingsError,
@@ -52,7 +58,10 @@ PAUSE_S: Final = 2.0  # a run that starts here wakes us; this is for lost leases
 LEASE_MS: Final = 60_000
 OUTBOX_PAUSE_S: Final = 0.05  # between two looks at what waits
 CHECKPOINT_LOOKS: Final = 200  # so often a lease is held on to meanwhile
+LOOK_S: Final = 30.0  # after so long it is seen whether the stream has dropped anything
 _BACKOFF: Final = Backoff(0.2, 10.0)
+
+T = TypeVar("T")
 
 
 class BulkPublishRunner:
@@ -109,11 +118,16 @@ class BulkPublishRunner:
 
     async def _publish(self, leased: LeasedSlice) -> None:
         position, counts = leased.position, leased.counts
+        destination = await self._destination(leased)
+        if destination is None:
+            return  # the pool was deleted meanwhile
+        mark = await self._mark(leased, destination)
+        looked_s = time.monotonic()
         while True:
             heed_cancellation()
             destination = await self._destination(leased)
             if destination is None:
-                return  # the pool was deleted meanwhile
+                return
             room = await self._delivery.room(destination)
             snapshots = await self._context.store.scan_datasets(
                 leased,
@@ -128,11 +142,59 @@ class BulkPublishRunner:
             counts = counts.plus(_count(snapshots))
             position = Position(snapshots[-1].identity_id, snapshots[-1].dataset_name)
             await self._checkpoint(leased, position, counts)
+            if time.monotonic() - looked_s > LOOK_S:
+                await self._confirm(leased, destination, mark, position, counts)
+                looked_s = time.monotonic()
         await self._wait_for_outbox(leased, position, counts)
+        await self._confirm(leased, destination, mark, position, counts)
         run = await self._context.store.finish_slice(
             leased, lambda run: rules.finish(run, now_ms=self._context.now_ms())
         )
         self._note_end(run)
+
+    async def _mark(self, leased: LeasedSlice, destination: Destination) -> Mark:
+        """
+        Say where the stream stood before the first record of the run.
+
+        Raises:
+            SinkError: as `_confirm` does.
+        """
+        if leased.stream_mark is not None:
+            return leased.stream_mark
+        target = await self._try(
+            leased,
+            lambda: self._delivery.look(destination),
+            leased.position,
+            leased.counts,
+        )
+        mark = targets.mark(target)
+        run = await self._context.store.change_bulk_publish(
+            leased, lambda run: rules.note_stream(run, mark)
+        )
+        assert run.stream_mark is not None
+        return run.stream_mark  # another worker may have been the first
+
+    async def _confirm(
+        self,
+        leased: LeasedSlice,
+        destination: Destination,
+        mark: Mark,
+        position: Position | None,
+        counts: Counts,
+    ) -> None:
+        """
+        Make sure that the stream holds what came since the run began.
+
+        Raises:
+            SinkError: it does not, or it cannot be asked.
+        """
+        target = await self._try(
+            leased, lambda: self._delivery.look(destination), position, counts
+        )
+        elapsed_ms = self._context.now_ms() - leased.start_time_ms
+        fault = targets.loss(mark, target, elapsed_ms=elapsed_ms)
+        if fault is not None:
+            raise SinkError(fault.cause, hint=fault.change)
 
     async def _destination(self, leased: LeasedSlice) -> Destination | None:
         """
@@ -192,20 +254,40 @@ class BulkPublishRunner:
         Raises:
             SinkError: the retries are spent, or the stream is gone.
         """
+        left = records
+
+        async def put() -> None:
+            nonlocal left
+            failed = (await self._delivery.put(destination, left)).failed
+            if not failed:
+                return
+            for each in failed:
+                if not each.retryable:
+                    raise SinkError(f"A record is refused for good: {each.reason}")
+            left = [left[each.index] for each in failed]
+            raise SinkUnavailableError(failed[0].reason)
+
+        await self._try(leased, put, position, counts)
+
+    async def _try(
+        self,
+        leased: LeasedSlice,
+        act: Callable[[], Awaitable[T]],
+        position: Position | None,
+        counts: Counts,
+    ) -> T:
+        """
+        Do something with the stream, again and again while that may help.
+
+        Raises:
+            SinkError: the retries are spent, or another try does not help.
+        """
         failures = 0
         while True:
             try:
-                result = await self._delivery.put(destination, records)
-                if not result.failed:
-                    return
-                records = [records[each.index] for each in result.failed]
-                reason = result.failed[0].reason
+                return await act()
             except SinkUnavailableError as error:
                 reason = str(error)
-            else:
-                for each in result.failed:
-                    if not each.retryable:
-                        raise SinkError(f"A record is refused for good: {each.reason}")
             failures += 1
             retries_max = self._context.settings.bulk_publish_retries_max
             if failures > retries_max:

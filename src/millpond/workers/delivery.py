@@ -18,12 +18,13 @@ from typing import Final, NamedTuple
 from millpond.core.identity_pools import StreamConfiguration
 from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
+from millpond.core.targets import Target
 from millpond.errors import SettingsError, SinkError, SinkUnavailableError
 from millpond.metrics import Metrics
 from millpond.service.context import Context
 from millpond.service.stream_payloads import fit
 from millpond.sinks import Destination, SinkRegistry
-from millpond.sinks.base import FailedRecord, PutResult, Sink
+from millpond.sinks.base import FailedRecord, PutResult, Sink, demand
 
 PUT_S_MAX: Final = 40.0  # well under the lease of a slice
 RECORDS_MAX: Final = 1000  # bound what is in memory, whatever a sink would take
@@ -67,6 +68,27 @@ class Delivery:
             return Room(RECORDS_MAX, BYTES_MAX)  # the put that follows tells of it
         return Room(min(sink.records_max, RECORDS_MAX), min(sink.bytes_max, BYTES_MAX))
 
+    async def look(self, destination: Destination) -> Target:
+        """
+        Ask what a stream is like now.
+
+        Raises:
+            StreamGoneError, StreamUnfitError, SinkUnavailableError, SinkError: as `put`
+                does.
+        """
+        try:
+            async with asyncio.timeout(PUT_S_MAX):
+                sink = await self._sinks.get(destination)
+                try:
+                    target = await sink.look()
+                    demand(target)
+                except (SinkError, asyncio.CancelledError):
+                    await self._sinks.discard(destination, sink)
+                    raise
+        except TimeoutError as error:
+            raise _silent(destination) from error
+        return target
+
     async def put(
         self, destination: Destination, records: Sequence[StreamRecord]
     ) -> PutResult:
@@ -78,6 +100,7 @@ class Delivery:
 
         Raises:
             StreamGoneError: the stream does not exist.
+            StreamUnfitError: it would not keep what it acknowledges.
             SinkUnavailableError: it cannot be reached, or does not answer.
             SinkError: any other trouble of the sink.
         """
@@ -88,10 +111,7 @@ class Delivery:
                     result = await self._put_rest(destination, records, result)
         except TimeoutError as error:
             self._errors.inc()
-            raise SinkUnavailableError(
-                f"Stream '{destination.stream_name}' does not answer within "
-                f"{PUT_S_MAX:g} s."
-            ) from error
+            raise _silent(destination) from error
         except SinkError:
             self._errors.inc()
             raise
@@ -127,6 +147,12 @@ class Delivery:
                 for e in again.failed
             )
         )
+
+
+def _silent(destination: Destination) -> SinkUnavailableError:
+    return SinkUnavailableError(
+        f"Stream '{destination.stream_name}' does not answer within {PUT_S_MAX:g} s."
+    )
 
 
 async def _put_all(sink: Sink, records: Sequence[StreamRecord]) -> PutResult:

@@ -133,7 +133,20 @@ class BulkPublishes:
                 lease_until_ms,
             )
         if not kept:
-            raise LeaseLostError(f"slice {leased.slice.number} was taken over")
+            raise _lost(leased)
+
+    async def change_bulk_publish(
+        self,
+        leased: LeasedSlice,
+        change: Callable[[BulkPublishRun], BulkPublishRun],
+    ) -> BulkPublishRun:
+        async def job(db: Session) -> BulkPublishRun:
+            run = await _find_run_to_change(db, leased.identity_pool_id)
+            if not await db.rows(SQL.hold_slice, *slice_key(leased)):
+                raise _lost(leased)
+            return await _put_run(db, change(run))
+
+        return await self.database.write("change_bulk_publish", job)
 
     async def finish_slice(
         self,
@@ -209,8 +222,12 @@ async def _close_slice(db: Session, leased: LeasedSlice) -> BulkPublishRun:
     # The run first: of two that close the last two slices, one has to see the other's.
     run = await _find_run_to_change(db, leased.identity_pool_id)
     if not await db.run(SQL.close_slice, *slice_key(leased)):
-        raise LeaseLostError(f"slice {leased.slice.number} was taken over")
+        raise _lost(leased)
     return run
+
+
+def _lost(leased: LeasedSlice) -> LeaseLostError:
+    return LeaseLostError(f"slice {leased.slice.number} was taken over")
 
 
 async def _leased(db: Session, row: Any) -> LeasedSlice:

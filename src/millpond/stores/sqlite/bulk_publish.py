@@ -130,9 +130,21 @@ class BulkPublishes:
 
         def job(db: Writer) -> None:
             if not db.execute(SQL.checkpoint_slice, row).fetchall():
-                raise LeaseLostError(f"slice {leased.slice.number} was taken over")
+                raise _lost(leased)
 
         await self.database.write(job)
+
+    async def change_bulk_publish(
+        self,
+        leased: LeasedSlice,
+        change: Callable[[BulkPublishRun], BulkPublishRun],
+    ) -> BulkPublishRun:
+        def job(db: Writer) -> BulkPublishRun:
+            if not db.execute(SQL.hold_slice, slice_key(leased)).fetchall():
+                raise _lost(leased)
+            return _put_run(db, change(_find_run(db, leased.identity_pool_id)))
+
+        return await self.database.write(job)
 
     async def finish_slice(
         self,
@@ -209,8 +221,12 @@ def _put_run(db: Writer, run: BulkPublishRun) -> BulkPublishRun:
 def _close_slice(db: Writer, leased: LeasedSlice) -> BulkPublishRun:
     """Close a slice that its worker still holds; give the run it belongs to."""
     if not db.execute(SQL.close_slice, slice_key(leased)).fetchall():
-        raise LeaseLostError(f"slice {leased.slice.number} was taken over")
+        raise _lost(leased)
     return _find_run(db, leased.identity_pool_id)
+
+
+def _lost(leased: LeasedSlice) -> LeaseLostError:
+    return LeaseLostError(f"slice {leased.slice.number} was taken over")
 
 
 def _leased(db: Writer, row: Sequence[Any]) -> LeasedSlice:

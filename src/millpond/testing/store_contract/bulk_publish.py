@@ -22,6 +22,7 @@ from millpond.core.bulk_publish_progress import SlicedRun, SliceState
 from millpond.core.identity_pools import IdentityPool, StreamConfiguration
 from millpond.core.streaming import KinesisSyncRecord
 from millpond.core.sync import Changes, DatasetId, StoredDataset, StoredRecord
+from millpond.core.targets import Mark
 from millpond.errors import LeaseLostError
 from millpond.stores.base import BulkPublishProgress, DatasetSnapshot, Store
 from millpond.testing.store_contract.bench import (
@@ -223,12 +224,41 @@ class BulkPublishContract(StoreBench):
                     first, None, Counts(), lease_until_ms=until
                 )
             with pytest.raises(LeaseLostError):
+                await store.change_bulk_publish(first, failing)
+            with pytest.raises(LeaseLostError):
                 await store.finish_slice(first, finishing)
             with pytest.raises(LeaseLostError):
                 await store.fail_bulk_publish(first, failing)
             await store.checkpoint_slice(second, position, counts, lease_until_ms=until)
             progress = await store.find_bulk_publish_progress(POOL)
             assert BulkPublishProgress(counts, 1, 0, 0) == progress
+
+        self.play(tmp_path, scene)
+
+    def test_a_run_keeps_where_its_stream_stood(self, tmp_path: Path) -> None:
+        """The first mark stays, comes with each later lease, and goes with the run."""
+        first = Mark("one", {"": 7, "partition 3": 2**53}, frozenset({"a", "b"}))
+
+        async def scene(store: Store) -> None:
+            await store.start_bulk_publish(POOL, starting(), WHOLE)
+            leased = await lease(store, "one")
+            assert leased.stream_mark is None
+            assert leased.start_time_ms == NOW_MS
+            for mark in (first, Mark("another")):
+
+                def note(run: Run, mark: Mark = mark) -> Run:
+                    return bulk_publish.note_stream(run, mark)
+
+                run = await store.change_bulk_publish(leased, note)
+                assert first == run.stream_mark
+            await store.release_slices("one")
+
+            again = await lease(store, "two")
+            assert first == again.stream_mark
+            assert await store.find_bulk_publish(POOL) == run
+            await store.fail_bulk_publish(again, failing)
+            await store.start_bulk_publish(POOL, starting("run 2"), WHOLE)
+            assert (await lease(store, "two")).stream_mark is None
 
         self.play(tmp_path, scene)
 

@@ -132,6 +132,7 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "checkpoint_slice": lambda s: s.checkpoint_slice(
         _LEASED, None, Counts(), lease_until_ms=NOW_MS
     ),
+    "change_bulk_publish": lambda s: s.change_bulk_publish(_LEASED, lambda run: run),
     "finish_slice": lambda s: s.finish_slice(_LEASED, lambda run: run),
     "fail_bulk_publish": lambda s: s.fail_bulk_publish(_LEASED, lambda run: run),
     "release_slices": lambda s: s.release_slices("one"),

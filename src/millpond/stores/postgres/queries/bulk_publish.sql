@@ -63,6 +63,13 @@ WHERE identity_pool_id = $1 AND slice_number = $2 AND run_id = $3 AND fence = $4
         WHERE pool.identity_pool_id = $1 AND NOT pool.deleted
     );
 
+-- name: hold_slice
+SELECT 1 FROM bulk_publish_slices AS slice
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = slice.identity_pool_id AND NOT pool.deleted
+WHERE slice.identity_pool_id = $1 AND slice.slice_number = $2 AND slice.run_id = $3
+    AND slice.fence = $4 AND slice.open;
+
 -- name: close_slice
 UPDATE bulk_publish_slices SET open = false
 WHERE identity_pool_id = $1 AND slice_number = $2 AND run_id = $3 AND fence = $4

@@ -52,6 +52,11 @@ WHERE identity_pool_id = ?1 AND slice_number = ?2 AND run_id = ?3 AND fence = ?4
     )
 RETURNING 1;
 
+-- name: hold_slice
+SELECT 1 FROM bulk_publish_slices JOIN identity_pools USING (identity_pool_id)
+WHERE identity_pool_id = ?1 AND slice_number = ?2 AND run_id = ?3 AND fence = ?4
+    AND open = 1 AND deleted = 0;
+
 -- name: close_slice
 UPDATE bulk_publish_slices SET open = 0
 WHERE identity_pool_id = ?1 AND slice_number = ?2 AND run_id = ?3 AND fence = ?4
