@@ -159,6 +159,7 @@ class TestRefusals:
             sync.bulk_publish(IdentityPoolId=streaming_pool)
 
         assert "24 hours" in refusal.message
+        assert "bulk_publish_pause_s" in refusal.message
         assert streaming_pool in refusal.message
         assert first == details(sync, streaming_pool)
 

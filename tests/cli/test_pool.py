@@ -49,3 +49,33 @@ def test_the_limit_of_pools_counts(adopt, monkeypatch):
 
     assert result.code == 1
     assert "1 identity pools already" in result.err
+
+
+def test_a_pool_of_another_region_is_created_with_a_warning(adopt):
+    """It says what apps would run into, and what to set, on standard error."""
+    result = adopt(POOL, "--name", "Players", "--output", "json")
+
+    assert (result.code, json.loads(result.out)) == (0, {"IdentityPoolId": POOL})
+    assert "signed for eu-west-1 are refused" in result.err
+    assert "ids of us-east-1" in result.err
+    assert 'region = "eu-west-1"' in result.err
+    assert "MILLPOND_REGION=eu-west-1" in result.err
+    assert 'accepted_regions = ["eu-west-1"]' in result.err
+
+
+@pytest.mark.parametrize("accepted", ['["eu-west-1"]', '["*"]'])
+def test_a_region_that_is_accepted_refuses_no_calls(adopt, monkeypatch, accepted):
+    """What is left to say is which ids new identities get."""
+    monkeypatch.setenv("MILLPOND_ACCEPTED_REGIONS", accepted)
+
+    result = adopt(POOL, "--name", "Players")
+
+    assert "are refused" not in result.err
+    assert "ids of us-east-1" in result.err
+
+
+def test_a_pool_of_the_same_region_is_created_without_a_word(adopt, monkeypatch):
+    """There is nothing to warn of."""
+    monkeypatch.setenv("MILLPOND_REGION", "eu-west-1")
+
+    assert adopt(POOL, "--name", "Players").err == ""

@@ -39,13 +39,16 @@ def start(
     stream_name: str | None = "changes",
     streaming: bool = True,
     now_ms: int = NOW_MS,
+    **options: int,
 ) -> BulkPublishRun:
     stream = StreamConfiguration(
         stream_name=stream_name,
         streaming_status="ENABLED" if streaming else "DISABLED",
         switches=3,
     )
-    return bulk_publish.start(run, run_id="next", stream=stream, now_ms=now_ms)
+    return bulk_publish.start(
+        run, run_id="next", stream=stream, now_ms=now_ms, **options
+    )
 
 
 def test_a_run_starts_finishes_and_starts_again() -> None:
@@ -112,6 +115,37 @@ def test_a_pool_is_published_once_a_day(elapsed_ms: int, left: str) -> None:
     assert left in caught.value.message
     assert POOL in caught.value.message
     assert caught.value.http_status == 400
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "said", "left"),
+    [
+        (7200, "in the last 2 hours", "2 h 00 min"),
+        (3600, "in the last 1 hour;", "1 h 00 min"),
+        (90, "in the last 90 seconds", "0 h 02 min"),
+        (60, "in the last 1 minute;", "0 h 01 min"),
+        (1, "in the last second", "0 h 01 min"),
+        (30 * 24 * 3600, "in the last 720 hours", "720 h 00 min"),
+    ],
+)
+def test_the_pause_is_a_setting(pause_s: int, said: str, left: str) -> None:
+    """Its owner shortens or lengthens it, and the refusal names it."""
+    done = bulk_publish.finish(start(), now_ms=NOW_MS)
+    with pytest.raises(AlreadyStreamedException) as caught:
+        start(done, now_ms=NOW_MS, pause_s=pause_s)
+
+    assert said in caught.value.message
+    assert f"in {left}" in caught.value.message
+    assert "'bulk_publish_pause_s'" in caught.value.message
+    start(done, now_ms=NOW_MS + pause_s * 1000, pause_s=pause_s)
+
+
+@pytest.mark.parametrize("now_ms", [NOW_MS, NOW_MS - DAY_MS, NOW_MS + 1])
+def test_without_a_pause_a_run_starts_at_once(now_ms: int) -> None:
+    """A pause of 0 refuses nothing, whatever the clock says."""
+    done = bulk_publish.finish(start(), now_ms=NOW_MS)
+
+    start(done, now_ms=now_ms, pause_s=0)
 
 
 def test_a_clock_that_steps_back_keeps_the_wait() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from millpond.cli import paging
@@ -224,4 +225,22 @@ async def _adopt(settings: Settings, options: argparse.Namespace) -> int:
         {"IdentityPoolId": options.identity_pool_id},
         [f"Created identity pool {options.identity_pool_id}."],
     )
+    _warn_of_region(settings, options.identity_pool_id.partition(":")[0])
     return 0
+
+
+def _warn_of_region(settings: Settings, region: str) -> None:
+    """Tell whoever adopts a pool of another region what apps would run into."""
+    if region == settings.region:
+        return
+    refused = ""
+    if settings.regions is not None and region not in settings.regions:
+        refused = f"calls that are signed for {region} are refused, and "
+    print(
+        f"millpond pool: warning: the pool is of {region}, and the region of these "
+        f"settings is {settings.region}: {refused}new identities get ids of "
+        f'{settings.region}. Set region = "{region}" for the server '
+        f"(MILLPOND_REGION={region}); or, where its region has to stay, "
+        f'accepted_regions = ["{region}"] for the signatures.',
+        file=sys.stderr,
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millpond import settings as settings_table
-from millpond.cli.page import STEP, prose
+from millpond.cli.page import STEP, may_style, prose
 from millpond.errors import MillpondError
 from millpond.settings import Reading, Settings, refuse
 
@@ -94,7 +94,11 @@ def _run(settings: Settings) -> None:
     # Imported late: `--help` and a wrong setting need none of it.
     from millpond.server import app, logging
 
-    logging.configure(level=settings.log_level, form=settings.log_format)
+    logging.configure(
+        level=settings.log_level,
+        form=settings.log_format,
+        colors=may_style(sys.stderr),
+    )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(app.serve(settings, lambda started: _tell(settings, started)))
 

@@ -15,7 +15,7 @@ States are data. What is not in `TRANSITIONS` cannot happen:
     NOT_STARTED  start  -> IN_PROGRESS
     IN_PROGRESS  finish -> SUCCEEDED       the last slice is done
     IN_PROGRESS  fail   -> FAILED          retries are spent, or the stream is gone
-    SUCCEEDED    start  -> IN_PROGRESS     24 hours after it completed
+    SUCCEEDED    start  -> IN_PROGRESS     24 hours after it completed, or as set
     FAILED       start  -> IN_PROGRESS     at once; it publishes everything again
 
 Source: rulings 16 to 18; GetBulkPublishDetails of the API.
@@ -151,6 +151,7 @@ def start(
     run_id: str,
     stream: StreamConfiguration,
     now_ms: int,
+    pause_s: int = limits.BULK_PUBLISH_INTERVAL_S,
 ) -> BulkPublishRun:
     """
     Start a run, if one may start.
@@ -158,10 +159,11 @@ def start(
     Args:
         run: the last run of the pool, NOT_STARTED when there was none.
         stream: that of the pool.
+        pause_s: how long after a success the next run may start.
     Raises:
         InvalidParameterException: no stream, or it is disabled.
         DuplicateRequestException: a run is in progress.
-        AlreadyStreamedException: one succeeded less than 24 hours ago.
+        AlreadyStreamedException: one succeeded less than `pause_s` ago.
     """
     pool = run.identity_pool_id
     if stream.stream_name is None:
@@ -177,7 +179,7 @@ def start(
             f"A bulk publish of identity pool '{pool}' is already in progress."
         )
     if run.last_success_ms is not None:
-        _check_interval(pool, now_ms - run.last_success_ms)
+        _check_pause(pool, pause_s, elapsed_ms=now_ms - run.last_success_ms)
     return BulkPublishRun(
         identity_pool_id=pool,
         run_id=run_id,
@@ -189,13 +191,15 @@ def start(
     )
 
 
-def _check_interval(pool: str, elapsed_ms: int) -> None:
-    remaining_s = limits.BULK_PUBLISH_INTERVAL_S - elapsed_ms // 1000
+def _check_pause(pool: str, pause_s: int, *, elapsed_ms: int) -> None:
+    # By a clock that was set back, a success may lie ahead; no wait is longer than one.
+    remaining_s = min(pause_s - elapsed_ms // 1000, pause_s)
     if remaining_s > 0:
         hours, minutes = divmod(-(-remaining_s // 60), 60)
         raise AlreadyStreamedException(
-            f"Identity pool '{pool}' was published in the last 24 hours; the next "
-            f"bulk publish can start in {hours} h {minutes:02d} min."
+            f"Identity pool '{pool}' was published in the last {_duration(pause_s)}; "
+            f"the next bulk publish can start in {hours} h {minutes:02d} min. Whoever "
+            "runs the server may shorten that with the setting 'bulk_publish_pause_s'."
         )
 
 
@@ -204,6 +208,14 @@ def note_stream(run: BulkPublishRun, mark: Mark) -> BulkPublishRun:
     if run.stream_mark is not None:
         return run
     return msgspec.structs.replace(run, stream_mark=mark)
+
+
+def _duration(seconds: int) -> str:
+    for unit, name in ((3600, "hour"), (60, "minute")):
+        if seconds % unit == 0:
+            count = seconds // unit
+            return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    return "second" if seconds == 1 else f"{seconds} seconds"
 
 
 def finish(run: BulkPublishRun, *, now_ms: int) -> BulkPublishRun:

@@ -41,6 +41,7 @@ from millpond.server.live import LiveStreams
 from millpond.server.request_log import RequestLog
 from millpond.server.subscriptions import HEADERS as SUBSCRIPTION
 from millpond.server.subscriptions import SubscriptionStreams
+from millpond.server.welcome import is_for_people
 from millpond.service.context import ANYONE, Caller, Context
 from millpond.service.credentials import Credentials
 from millpond.service.kinesis_subscriptions import Subscription
@@ -101,6 +102,12 @@ class _Request:
             # Unity sends a POST and signs the method that it means.
             override = self.headers[b"x-http-method-override"]
             self.method = override.decode("latin-1")
+
+    @property
+    def is_of_people(self) -> bool:
+        """Whether a browser asks what this is; looked at when there is no operation."""
+        asks = self.raw_path == b"/" and not self.is_form
+        return asks and is_for_people(self.method, self.headers)
 
     @property
     def is_form(self) -> bool:
@@ -194,6 +201,9 @@ class Gateway:
                 found = self._find(request)
             status, headers, body = await self._answer(found, request, receive)
         except Exception as error:
+            if request.is_of_people:
+                await self._beside(scope, receive, send)
+                return
             if found is None and request.body is None:
                 # What was sent to nowhere is still in the way of the next request.
                 with contextlib.suppress(Exception):

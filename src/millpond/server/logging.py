@@ -28,16 +28,17 @@ _LEVELS: Final = {
 }
 
 
-def configure(*, level: str, form: str) -> None:
+def configure(*, level: str, form: str, colors: bool = False) -> None:
     """
     Set up logging to stderr.
 
     Args:
         form: json, console, or auto: console on a terminal, json elsewhere.
+        colors: whether the console form may have some.
     """
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer()
+        structlog.dev.ConsoleRenderer(colors=colors)
         if console
         else structlog.processors.JSONRenderer()
     )

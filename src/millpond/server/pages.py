@@ -13,11 +13,17 @@ from typing import Final
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+)
 from starlette.routing import Route
 
 from millpond.errors import StoreError
 from millpond.metrics import Metrics
+from millpond.server.welcome import HEADERS, page
 from millpond.service.context import Context
 from millpond.service.token_keys import ALGORITHM
 from millpond.sinks.embedded_payloads import PAYLOAD_PATH
@@ -35,7 +41,10 @@ _CACHED: Final = {"cache-control": "public, max-age=300"}
 def make_pages(
     context: Context, metrics: Metrics, *, is_draining: Callable[[], bool]
 ) -> Starlette:
-    """Make the application that serves `PATHS`."""
+    """Make the application that serves `PATHS`, and `/` to people."""
+
+    async def welcome(request: Request) -> Response:
+        return HTMLResponse(page(context.settings.public_url), headers=dict(HEADERS))
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -81,6 +90,7 @@ def make_pages(
 
     pages = Starlette(
         routes=[
+            Route("/", welcome),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", show_metrics),

@@ -25,7 +25,13 @@ async def bulk_publish(
 
     def decide(pool: IdentityPool, last: BulkPublishRun) -> BulkPublishRun:
         stream = pool.stream or StreamConfiguration()
-        return rules.start(last, run_id=run_id, stream=stream, now_ms=now_ms)
+        return rules.start(
+            last,
+            run_id=run_id,
+            stream=stream,
+            now_ms=now_ms,
+            pause_s=context.settings.bulk_publish_pause_s,
+        )
 
     slices = rules.cut_slices(
         context.settings.region, context.settings.bulk_publish_slices

@@ -207,6 +207,13 @@ class Settings:
         "s3://BUCKET/prefix?region=&endpoint=&role_arn=. Empty: in the embedded store, "
         "served at public_url.",
     )
+    bulk_publish_pause_s: int = setting(
+        limits.BULK_PUBLISH_INTERVAL_S,
+        "How long after a bulk publish of a pool has succeeded the next one may start; "
+        "0: at once.",
+        least=0,
+        most=365 * 86_400,
+    )
     bulk_publish_slices: int = setting(
         16, "Slices that a bulk publish is cut into.", least=1, most=256
     )

@@ -15,6 +15,8 @@ from __future__ import annotations
 import sys
 import unicodedata
 
+from millpond.cli.page import may_style
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +49,7 @@ def as_table(title: str, result: Any, *, color: str = "auto") -> str:
         for section in sections:
             section.turn()
         width = _widest(sections)
-    coloured = color == "on" or (color == "auto" and sys.stdout.isatty())
+    coloured = color == "on" or (color == "auto" and may_style(sys.stdout))
     # AWS: with colours, every piece that is written ends with a reset.
     end = f"\n{_PLAIN}" if coloured else "\n"
     lines = (line for each in sections for line in each.draw(width, coloured=coloured))

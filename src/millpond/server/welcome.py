@@ -1,0 +1,80 @@
+"""
+The page that somebody sees who opens the address of a server in a browser.
+
+It is for people alone: a program, which asks for no HTML, is told as ever that `/`
+names no operation. Nothing in it is secret, and nothing is loaded from elsewhere.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Final
+
+DOCUMENTS_URL: Final = "https://github.com/millpond/millpond/tree/main/docs"
+HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "vary": "accept",
+}
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Millpond</title>
+<style>
+body {{ font: 1rem/1.5 sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem;
+  color-scheme: light dark }}
+pre {{ overflow-x: auto }}
+</style>
+</head>
+<body>
+<h1>Millpond</h1>
+<p>This is a server of Millpond, which keeps the data of each user in step across
+devices. It speaks the APIs of Amazon Cognito Sync and Amazon Cognito Identity, so there
+is nothing to see here in a browser: apps, the AWS SDKs and the AWS CLI call it.</p>
+<pre>export AWS_ENDPOINT_URL={url}
+aws cognito-sync list-identity-pool-usage</pre>
+<p>Whoever runs it looks into it from a terminal: <code>millpond help</code> lists the
+commands, and <code>millpond doctor</code> says why a call fails.</p>
+<ul>
+<li><a href="{documents}">The documents</a></li>
+<li><a href="healthz">/healthz</a>, <a href="readyz">/readyz</a>: whether it works</li>
+<li><a href="metrics">/metrics</a>: what it does, for Prometheus</li>
+</ul>
+</body>
+</html>
+"""
+
+
+def page(public_url: str) -> str:
+    """
+    Write the page.
+
+    Args:
+        public_url: where clients reach the server.
+    """
+    return _PAGE.format(url=html.escape(public_url), documents=DOCUMENTS_URL)
+
+
+def is_for_people(method: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a browser asks, which says that it takes HTML, and not a program."""
+    if method not in ("GET", "HEAD") or b"authorization" in headers:
+        return False
+    if b"x-amz-target" in headers:
+        return False
+    return any(_takes_html(each) for each in headers.get(b"accept", b"").split(b","))
+
+
+def _takes_html(media_range: bytes) -> bool:
+    kind, *parameters = (each.strip().lower() for each in media_range.split(b";"))
+    if kind not in (b"text/html", b"application/xhtml+xml"):
+        return False
+    quality = next((p[2:] for p in parameters if p.startswith(b"q=")), b"1")
+    try:
+        return float(quality) > 0
+    except ValueError:
+        return False
