@@ -219,7 +219,11 @@ def test_what_the_stream_has_not_told_is_found(folder, verify, run):
         entries = await store.list_outbox(POOL, limit=100, bytes_max=2**20)
         await store.delete_outbox(POOL, [each.outbox_id for each in entries])
 
-    with RunningServer(folder, settings={"streams": '{"changes": "file:///no"}'}) as s:
+    away = folder.with_name("away")
+    away.mkdir()
+    streams = json.dumps({"changes": f"file://{away}"})
+    with RunningServer(folder, settings={"streams": streams}) as s:
+        away.rmdir()
         client = s.client("cognito-sync")
         prefs = Dataset(client, POOL, ANN, "prefs")
         prefs.update(replace("a", "2", 1), remove("b", 1), replace("new", "v"))
