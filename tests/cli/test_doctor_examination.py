@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -19,10 +20,11 @@ from acceptance.raw_http import RawClient
 from acceptance.sync_client import Dataset, create_pool, replace
 from acceptance.users import client_of, get_credentials
 from cli.conftest import POOL
+from cli.relay import Relay
 from hooks.hook_server import Answer, HookServer
 from login_providers.provider import Provider
 from millpond import __version__
-from millpond.testing.postgres import TestPostgres
+from millpond.testing.postgres import PostgresMissingError, TestPostgres
 from millpond.testing.server import RunningServer, wait_until
 from push.sns import CREDENTIALS, Sns
 
@@ -200,19 +202,23 @@ class TestServer:
         assert pool in checks["regions"]["Text"]
         assert 'accepted_regions = ["eu-west-1"]' in checks["regions"]["Mend"]
 
-    def test_only_the_database_is_told_when_it_is_down(self, run, start):
+    @pytest.mark.parametrize("frozen", [False, True])
+    def test_only_the_database_is_told_when_it_is_down(self, run, start, frozen):
         """Nothing else is worth a word then; what it says, and where it is, is."""
         with contextlib.ExitStack() as stack:
             try:
                 postgres = stack.enter_context(TestPostgres.start_own())
-            except RuntimeError as error:
+            except PostgresMissingError as error:
                 pytest.skip(str(error))
-            start(store=postgres.create_database())
+            url = postgres.create_database()
+            relay = stack.enter_context(Relay(url))
+            server = start(store=relay.url)
             healthy = run("doctor")
-            postgres.stop()
+            relay.cut(frozen=frozen)
             down = run("doctor")
             lost = run("doctor", "--region", "eu-west-1")
-            postgres.start_again()
+            metrics = urlopen(f"{server.endpoint}/metrics").read().decode()
+            relay.mend()
 
             assert healthy.code == 0
             assert "ok    database" in healthy.out
@@ -221,7 +227,10 @@ class TestServer:
                 (line,) = each.out.splitlines()
                 assert line.startswith("fail  database ")
                 assert "To mend: " in line
-            assert "127.0.0.1" in down.out
+            assert f"127.0.0.1:{relay.port}" in down.out
+            assert "millpond_store_up 0.0" in metrics
+            assert "millpond_outbox_entries NaN" in metrics
+            assert "process_open_fds" in metrics
             wait_until(lambda: run("doctor").code == 0)
 
 

@@ -25,8 +25,10 @@ from millpond.errors import StoreError
 from millpond.metrics import Metrics
 from millpond.server.welcome import HEADERS, page
 from millpond.service.context import Context
+from millpond.service.patience import within
 from millpond.service.token_keys import ALGORITHM
 from millpond.sinks.embedded_payloads import PAYLOAD_PATH
+from millpond.stores.base import OutboxUsage, Store
 
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 JWKS_PATH: Final = "/.well-known/jwks_uri"  # AWS: so the real service has it
@@ -34,6 +36,8 @@ PATHS: Final = (
     *("/healthz", "/readyz", "/metrics", PAYLOAD_PATH),
     *(DISCOVERY_PATH, JWKS_PATH),
 )
+# Whoever asks waits for 10 s or less; a database that is frozen says nothing at all.
+STORE_S_MAX: Final = 4.0
 # A key that leaked is not believed for longer than this by those who cache the keys.
 _CACHED: Final = {"cache-control": "public, max-age=300"}
 
@@ -53,8 +57,8 @@ def make_pages(
         if is_draining():
             return PlainTextResponse("draining\n", 503)
         try:
-            await context.store.ping()
-        except StoreError:
+            await within(STORE_S_MAX, context.store.ping())
+        except (StoreError, TimeoutError):
             return PlainTextResponse("the store does not answer\n", 503)
         return PlainTextResponse("ok\n")
 
@@ -106,13 +110,9 @@ def make_pages(
 
 async def read_store(context: Context, metrics: Metrics) -> None:
     """Read the figures that are cheap to read; what is not is counted by a worker."""
-    store = context.store
     try:
-        outbox = await store.measure_outbox(None)
-        pushes = await store.count_pushes()
-        pools = await store.count_identity_pools()
-        size = await store.measure_bytes()
-    except StoreError:
+        outbox, pushes, pools, size = await within(STORE_S_MAX, _figures(context.store))
+    except (StoreError, TimeoutError):
         # What the process itself tells is worth the more.
         metrics.store_up.set(0)
         for each in metrics.of_the_store:
@@ -126,3 +126,12 @@ async def read_store(context: Context, metrics: Metrics) -> None:
     metrics.pushes_waiting.set(pushes)
     metrics.identity_pools.set(pools)
     metrics.store_bytes.set(size)
+
+
+async def _figures(store: Store) -> tuple[OutboxUsage, int, int, int]:
+    return (
+        await store.measure_outbox(None),
+        await store.count_pushes(),
+        await store.count_identity_pools(),
+        await store.measure_bytes(),
+    )

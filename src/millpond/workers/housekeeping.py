@@ -25,7 +25,7 @@ PURGE_REST_S: Final = 0.05  # between two transactions
 
 CENSUS_ROWS_MAX: Final = 10_000  # a piece; some milliseconds
 CENSUS_PAUSE_S: Final = 5.0  # between two counts of a small store
-CENSUS_SHARE: Final = 0.01  # of the time; a large store is counted slowly
+CENSUS_SHARE: Final = 0.005  # of the time; a large store is counted slowly
 
 
 class Ring(Protocol):

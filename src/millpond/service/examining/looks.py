@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Iterable
 from typing import Final, NamedTuple
 
 from millpond.contract.examination import Finding
+from millpond.service.patience import leave
 
 LOOKS_S_MAX: Final = 7.0  # below the 10 s that `millpond doctor` waits
 _LOG: Final = "Look into the log of the server."
@@ -48,16 +49,9 @@ async def take(
 
 def _result(name: str, task: asyncio.Future[Finding], seconds_max: float) -> Finding:
     if not task.done():
-        task.add_done_callback(_forget)
-        task.cancel()
+        leave(task)
         return fail(name, f"No answer within {seconds_max:g} s.", _LOG)
     error = task.exception()
     if error is None:
         return task.result()
     return fail(name, f"The look itself failed: {type(error).__name__}.", _LOG)
-
-
-def _forget(task: asyncio.Future[Finding]) -> None:
-    """Take notice of an error that nobody waits for any more."""
-    if not task.cancelled():
-        task.exception()

@@ -19,9 +19,10 @@ from millpond.errors import StoreError
 from millpond.service.context import Caller, Context
 from millpond.service.examining import login_providers, streams
 from millpond.service.examining.looks import Look, fail, ok, take, warn
+from millpond.service.patience import within
 from millpond.sinks.base import without_secrets
 
-PING_S_MAX: Final = 5.0
+PING_S_MAX: Final = 2.0  # with `looks.LOOKS_S_MAX`, below 10 s
 POOLS_AT_ONCE: Final = 100
 DISK_BYTES_LEAST: Final = 64 * 1024 * 1024
 DISK_BYTES_WARN: Final = 1024 * 1024 * 1024
@@ -64,8 +65,7 @@ async def _look_at_database(context: Context) -> Finding:
     url = context.settings.store
     place = without_secrets(url) if url else f"The store in '{context.settings.data}'"
     try:
-        async with asyncio.timeout(PING_S_MAX):
-            await context.store.ping()
+        await within(PING_S_MAX, context.store.ping())
     except (StoreError, TimeoutError) as error:
         reason, hint = f"no answer within {PING_S_MAX:g} s", ""
         if isinstance(error, StoreError):
