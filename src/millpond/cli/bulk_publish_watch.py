@@ -161,7 +161,7 @@ def look(ask: Callable[[], D], screen: Screen[D], options: argparse.Namespace) -
     try:
         return ask()
     except Fault as fault:
-        if not _may_pass(fault):
+        if not may_pass(fault):
             raise
         screen.close()
         return _wait_for_answer(ask, fault, options)
@@ -178,7 +178,7 @@ def _wait_for_answer(
         try:
             details = ask()
         except Fault as again:
-            if not _may_pass(again):
+            if not may_pass(again):
                 raise
             fault = again
         else:
@@ -187,7 +187,7 @@ def _wait_for_answer(
     raise fault
 
 
-def _may_pass(fault: Fault) -> bool:
+def may_pass(fault: Fault) -> bool:
     """Tell a server that starts anew or is busy from one that refuses."""
     if isinstance(fault, RefusedFault):
         return fault.error.status in (429, 500, 502, 503, 504)

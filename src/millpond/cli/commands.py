@@ -69,6 +69,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "bulk_publish_details",
         "Say how a bulk publish goes, and watch it to its end.",
     ),
+    "live": Command(LOOK, "live", "Follow the changes of an identity."),
     "identity": Command(
         LOOK, "identity", "Find users and guests, and see what they hold."
     ),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from millpond.cli.api.configuration import Configuration
     from millpond.cli.api.credentials import Credentials
     from millpond.cli.api.model import OperationModel
-    from millpond.cli.api.transport import Request, Response, Settings
+    from millpond.cli.api.transport import Lines, Request, Response, Settings
     from millpond.cli.api.ways import Ways
 
     Tell = Callable[[str], None]
@@ -169,6 +169,25 @@ def make(call: Call, options: Namespace) -> Response:
         _sleep(call.policy.pause_s(attempts))
 
 
+def listen(call: Call, options: Namespace) -> Lines:
+    """
+    Make a call whose answer goes on, once.
+
+    Raises:
+        RefusedFault: the service answered with an error.
+        ConnectionFault: it could not be reached.
+    """
+    from millpond.cli.api import answers, transport
+
+    request = _build_request(call)
+    _sign(call, request, _fetch(call))
+    answer = transport.listen(request, _settings(call, options))
+    if isinstance(answer, transport.Lines):
+        return answer
+    error = answers.parse_error(answer, call.operation.service.protocol)
+    raise _refusal(call, error, retried=None)
+
+
 def _refusal(call: Call, error: ServiceError, *, retried: int | None) -> RefusedFault:
     retries = "" if retried is None else f" (reached max retries: {retried})"
     return RefusedFault(
@@ -249,9 +268,20 @@ def _attempt(
     settings: Settings,
     tell: Tell,
 ) -> Response:
+    from millpond.cli.api import transport
+
+    _sign(call, request, credentials)
+    tell(f"{request.method} {request.url}, {len(request.body)} bytes")
+    response = transport.send(request, settings)
+    request_id = response.headers.get("x-amzn-requestid", "none")
+    tell(f"{response.status}, {len(response.body)} bytes, request id {request_id}")
+    return response
+
+
+def _sign(call: Call, request: Request, credentials: Credentials | None) -> None:
     import time
 
-    from millpond.cli.api import signing, transport
+    from millpond.cli.api import signing
 
     if credentials is not None:
         signing.sign(
@@ -261,11 +291,6 @@ def _attempt(
             service=call.operation.service.metadata["endpointPrefix"],
             now_s=time.time(),
         )
-    tell(f"{request.method} {request.url}, {len(request.body)} bytes")
-    response = transport.send(request, settings)
-    request_id = response.headers.get("x-amzn-requestid", "none")
-    tell(f"{response.status}, {len(response.body)} bytes, request id {request_id}")
-    return response
 
 
 def _narrator(options: Namespace) -> Tell:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any, Final
 
+    from millpond.cli.api.call import Call
     from millpond.cli.api.model import ServiceModel
-    from millpond.cli.api.transport import Response
+    from millpond.cli.api.transport import Lines, Response
 
 _ONCE: Final = Policy("legacy", attempts_max=1)
 
@@ -76,6 +77,23 @@ class Client:
             ConnectionFault: it could not be reached.
             Fault: the call cannot be made at all.
         """
+        prepared = self._prepare(operation, parameters)
+        response = call.make(prepared, self._options)
+        return Answer(
+            answers.parse_result(response, prepared.operation, lambda value: value),
+            response,
+        )
+
+    def listen(self, operation: str, **parameters: Any) -> Lines:
+        """
+        Make a call of an operation whose answer goes on: its lines, to be closed.
+
+        Raises:
+            RefusedFault, ConnectionFault, Fault: as `call` does.
+        """
+        return call.listen(self._prepare(operation, parameters), self._options)
+
+    def _prepare(self, operation: str, parameters: dict[str, Any]) -> Call:
         model = self._service.operation(operation)
         prepared = self._prepared.get(operation)
         if prepared is None or prepared.parameters != parameters:
@@ -84,7 +102,4 @@ class Client:
             )
             prepared.policy = _ONCE
             self._prepared[operation] = prepared
-        response = call.make(prepared, self._options)
-        return Answer(
-            answers.parse_result(response, model, lambda value: value), response
-        )
+        return prepared

@@ -7,6 +7,7 @@ what a command spends its time on. Redirects are not followed.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
@@ -19,11 +20,13 @@ from millpond.cli.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Final
     from urllib.parse import SplitResult
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _BODY_BYTES_MAX: Final = 256 * 1024 * 1024
+_LINE_BYTES_MAX: Final = 1024 * 1024
 
 
 class ConnectionFault(Fault):
@@ -81,6 +84,29 @@ class Settings:
         self.ca_bundle = ca_bundle
 
 
+class Lines:
+    """An answer that goes on: its lines, as they come."""
+
+    def __init__(
+        self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
+    ) -> None:
+        self.content_type = answer.getheader("content-type", "")
+        self._connection = connection
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give each line without its end, until the server or the connection ends."""
+        try:
+            while line := self._answer.readline(_LINE_BYTES_MAX):
+                yield line.rstrip(b"\r\n")
+        except (OSError, http.client.HTTPException, ValueError):
+            return  # whoever reads asks again, and is told what is the matter
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
+
+
 def send(request: Request, settings: Settings) -> Response:
     """
     Send a request and read the whole answer.
@@ -89,6 +115,33 @@ def send(request: Request, settings: Settings) -> Response:
         ConnectionFault: which step failed, in the words of the AWS CLI.
         Fault: the URL is none that can be called.
     """
+    connection, answer = _ask(request, settings)
+    try:
+        return _read(request, answer)
+    finally:
+        connection.close()
+
+
+def listen(request: Request, settings: Settings) -> Lines | Response:
+    """
+    Send a request whose answer goes on; one that says no is read as a whole.
+
+    Raises:
+        ConnectionFault, Fault: as `send` does.
+    """
+    connection, answer = _ask(request, settings)
+    if answer.status == http.client.OK:
+        return Lines(connection, answer)
+    try:
+        return _read(request, answer)
+    finally:
+        connection.close()
+
+
+def _ask(
+    request: Request, settings: Settings
+) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    """Send a request and read the head of the answer."""
     parts = _parse_url(request.url)
     proxy = _proxy_for(parts)
     connection, target = _prepare(parts, proxy, settings)
@@ -97,9 +150,10 @@ def send(request: Request, settings: Settings) -> Response:
         headers.update(_proxy_headers(urlsplit(proxy)))
     try:
         _connect(connection, request.url, proxy)
-        return _exchange(connection, request, target, headers, settings)
-    finally:
+        return connection, _exchange(connection, request, target, headers, settings)
+    except BaseException:
         connection.close()
+        raise
 
 
 def _parse_url(url: str) -> SplitResult:
@@ -182,27 +236,37 @@ def _exchange(
     target: str,
     headers: dict[str, str],
     settings: Settings,
-) -> Response:
+) -> http.client.HTTPResponse:
     assert isinstance(connection.sock, socket.socket)
     connection.sock.settimeout(settings.read_timeout_s)
     encoded = {name: value.encode("utf-8") for name, value in headers.items()}
-    try:
+    with _faults_named(request.url):
         connection.request(request.method, target, request.body or None, encoded)
-        answer = connection.getresponse()
-        body = answer.read(_BODY_BYTES_MAX)
-        if answer.read(1):
-            raise Fault(f"The answer is longer than {_BODY_BYTES_MAX} bytes.")
+        return connection.getresponse()
+
+
+@contextlib.contextmanager
+def _faults_named(url: str) -> Iterator[None]:
+    """Say of what goes wrong on a connection what the AWS CLI says of it."""
+    try:
+        yield
     except ValueError as error:
         raise Fault(f"An HTTP Client raised an unhandled exception: {error}") from None
     except TimeoutError:
-        raise ConnectionFault(
-            f'Read timeout on endpoint URL: "{request.url}"'
-        ) from None
+        raise ConnectionFault(f'Read timeout on endpoint URL: "{url}"') from None
     except (OSError, http.client.HTTPException):
         raise ConnectionFault(
             "Connection was closed before we received a valid response from endpoint "
-            f'URL: "{request.url}".'
+            f'URL: "{url}".'
         ) from None
+
+
+def _read(request: Request, answer: http.client.HTTPResponse) -> Response:
+    """Read the rest of an answer."""
+    with _faults_named(request.url):
+        body = answer.read(_BODY_BYTES_MAX)
+        if answer.read(1):
+            raise Fault(f"The answer is longer than {_BODY_BYTES_MAX} bytes.")
     received = {name.lower(): value for name, value in answer.getheaders()}
     if answer.length:
         raise ConnectionFault(

@@ -123,6 +123,17 @@ COMMANDS: Final[Mapping[str, Command]] = {
             "history": Command({**_OF_POOL, **_PAGE, "--from": TEXT}),
         }
     ),
+    "live": Command(
+        {
+            "--identity-pool-id": TEXT,
+            "--identity-id": TEXT,
+            "--from-start": FLAG,
+            "--count": TEXT,
+            "--patience": TEXT,
+            "--output": _OUTPUT,
+            **_CONNECTION,
+        }
+    ),
     "outbox": Command(
         words={
             "list": Command({**_OF_POOL, **_PAGE}),

@@ -30,6 +30,7 @@ CONTRACTS: Final[Mapping[str, str]] = {
 EXTENSIONS: Final[Mapping[str, str]] = {
     "streaming": "millpond.contract.streaming",
     "examination": "millpond.contract.examination",
+    "live": "millpond.contract.live",
 }
 EXTENDED: Final = "cognito-sync"  # it is called where, and as, this one is
 
