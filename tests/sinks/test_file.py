@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -23,8 +24,15 @@ from millpond.errors import (
     SinkError,
     SinkUnavailableError,
     StreamGoneError,
+    StreamUnfitError,
 )
-from millpond.sinks import file_format, file_writer, make_reader, make_sink
+from millpond.sinks import (
+    file_format,
+    file_target,
+    file_writer,
+    make_reader,
+    make_sink,
+)
 from millpond.sinks.file import ROTATE_BYTES, ROTATE_S, FileSink, FileStream, parse_url
 from millpond.sinks.file_format import FileName, decode_line, encode_line, name_behind
 from millpond.sinks.file_reader import FileReader
@@ -680,3 +688,56 @@ def test_a_folder_that_goes_ends_the_reading(folder):
     reading(folder, scene)
     with pytest.raises(SinkError, match="must be opened"):
         asyncio.run(FileReader(str(folder), from_end=False).read(wait_s=0))
+
+
+# --- What kind of folder it is -------------------------------------------------------
+
+
+def test_a_folder_in_memory_is_refused_unless_the_url_accepts_it(tmp_path, monkeypatch):
+    """What is acknowledged must be on a disk, or somebody says that it need not be."""
+    monkeypatch.setattr(file_target, "file_system_of", lambda device: "tmpfs")
+    url = f"file://{tmp_path}"
+
+    async def scene() -> None:
+        with pytest.raises(StreamUnfitError, match="file system is tmpfs") as caught:
+            await FileSink(parse_url(url)).open()
+        assert "volatile=true" in str(caught.value)
+        assert list(tmp_path.iterdir()) == []
+        sink = FileSink(parse_url(f"{url}?volatile=true"))
+        await sink.open()
+        assert (await sink.put([StreamRecord("a", b"1")])).failed == ()
+        await sink.aclose()
+
+    asyncio.run(scene())
+
+
+def test_a_folder_on_tmpfs_is_known_to_be_in_memory():
+    """The system's own table of mounts tells it."""
+    memory = Path("/dev/shm")
+    if not os.path.ismount(memory) or not os.access(memory, os.W_OK):
+        pytest.skip("This system has no /dev/shm of its own.")
+    with (
+        tempfile.TemporaryDirectory(dir=memory) as folder,
+        pytest.raises(StreamUnfitError, match="tmpfs"),
+    ):
+        asyncio.run(FileSink(parse_url(f"file://{folder}")).open())
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [
+        ("36 35 8:1 / / rw,noatime master:1 - ext4 /dev/root rw\n", "ext4"),
+        ("36 35 8:1 / /a\\040- rw - tmpfs - rw\n", "tmpfs"),  # no optional fields
+        ("36 35 8:1 / / rw shared:1 master:2 - xfs /dev/x rw\n", "xfs"),
+        ("36 35 98:1 / / rw - tmpfs none rw\n36 35 8:1 / / rw - ext4 x rw\n", "ext4"),
+        ("36 35 8:1\nnothing\n\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_table_of_mounts_is_read(tmp_path, lines, kind):
+    """Fields before the hyphen come and go; a line that says nothing says nothing."""
+    table = tmp_path / "mountinfo"
+    table.write_text(lines)
+
+    assert file_target.file_system_of(os.makedev(8, 1), str(table)) == kind
+    assert file_target.file_system_of(1, str(tmp_path / "none")) == ""

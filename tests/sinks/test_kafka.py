@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 
+from millpond.core import targets
 from millpond.core.streaming import StreamRecord
 from millpond.errors import (
     SettingsError,
     SinkError,
     SinkUnavailableError,
     StreamGoneError,
+    StreamUnfitError,
 )
 from millpond.sinks import kafka
 from millpond.sinks.base import FailedRecord
@@ -28,8 +31,9 @@ from millpond.sinks.kafka_connection import (
     driver_settings,
     find_topic,
     read_address,
+    reason_of,
 )
-from millpond.sinks.kafka_topic import TopicInfo
+from millpond.sinks.kafka_topic import TopicInfo, topic_target
 from millpond.testing.deadlines import seconds
 from millpond.testing.sink_contract import SinkBench, SinkContract, by_key, put_all
 from sinks.kafka_broker import WHY_NOT as NO_BROKER
@@ -43,6 +47,7 @@ from sinks.kafka_mock import (
 )
 from sinks.scenes import close_under_a_put, numbered, opened
 
+UNCLEAN = {"unclean.leader.election.enable": "true"}
 needs_broker = pytest.mark.skipif(bool(NO_BROKER), reason=NO_BROKER)
 needs_mock = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
@@ -465,3 +470,108 @@ def test_a_record_behind_one_that_is_too_large_is_not_sent():
             )
 
     with_cluster(scene)
+
+
+# --- What kind of topic it is --------------------------------------------------------
+
+
+@needs_broker
+@pytest.mark.parametrize(
+    ("configuration", "cause"),
+    [
+        ({"cleanup.policy": "compact"}, "keeps the last record of a key"),
+        ({"cleanup.policy": "compact,delete"}, "keeps the last record of a key"),
+        ({"retention.ms": "1000"}, "keeps a record for 1 s (retention.ms=1000)"),
+    ],
+)
+def test_a_topic_that_keeps_less_than_it_acknowledges_is_refused(
+    tmp_path, configuration, cause
+):
+    """A broker tells how its topic is set up; the message says what to change."""
+    topic = f"millpond-test-{uuid.uuid4()}"
+
+    async def play() -> None:
+        async with running_broker(tmp_path) as broker:
+            await broker.create_topic(topic, configuration=configuration)
+            with pytest.raises(StreamUnfitError) as caught:
+                await make_sink(f"kafka://{broker.host}/{topic}", None).open()
+
+            assert cause in str(caught.value)
+            assert f"kafka-configs.sh --alter --topic {topic}" in str(caught.value)
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("replicas", "configuration", "refused"),
+    [
+        (3, {"min.insync.replicas": "1", **UNCLEAN}, True),
+        (3, {"min.insync.replicas": "2", **UNCLEAN}, False),
+        (3, {"min.insync.replicas": "1"}, False),
+        (1, {"min.insync.replicas": "1", **UNCLEAN}, False),  # nobody else can lead
+        (3, UNCLEAN, False),  # the broker does not tell the rest
+    ],
+)
+def test_a_leader_that_may_not_know_is_refused(replicas, configuration, refused):
+    """One acknowledgement is not enough where the next leader need not have it."""
+    target = topic_target("changes", TopicInfo((0,), 1000, replicas, configuration))
+
+    assert (targets.flaw(target) is not None) is refused
+
+
+@pytest.mark.parametrize(
+    ("configuration", "keeps_ms"),
+    [
+        ({}, None),
+        ({"cleanup.policy": "delete", "retention.ms": "-1"}, None),
+        ({"cleanup.policy": "delete", "retention.ms": "604800000"}, 604_800_000),
+        ({"retention.ms": "604800000"}, 604_800_000),  # told without the policy
+        ({"cleanup.policy": "delete", "retention.ms": "soon"}, None),
+    ],
+)
+def test_the_retention_of_a_topic_is_read(configuration, keeps_ms):
+    """What a broker leaves out or says in a way of its own is no limit."""
+    assert topic_target("t", TopicInfo((0,), 1, 3, configuration)).keeps_ms == keeps_ms
+
+
+@needs_mock
+def test_a_topic_that_dropped_records_is_seen_by_its_offsets():
+    """Places are told by partition, and a put moves one of them on."""
+
+    async def scene(cluster: MockCluster) -> None:
+        async with opened(sink_of(cluster.hosts, patience_s=2)) as sink:
+            before = await sink.look()
+            await sink.put(numbered(20))
+            after = await sink.look()
+
+            assert set(before.following.values()) == {0}
+            assert sum(after.following.values()) == 20
+            assert targets.loss(targets.mark(before), after, elapsed_ms=0) is None
+
+    with_cluster(scene)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            "host:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused "
+            "(after 0ms in state CONNECT, 1 identical error(s) suppressed)",
+            "host:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused",
+        ),
+        (
+            "[thrd:host:1/2]: host:1/2: Disconnected (after 12ms in state UP)",
+            "host:1/2: Disconnected",
+        ),
+        ("Broker: Not leader (_NOT_LEADER).", "Broker: Not leader"),
+    ],
+)
+def test_a_reason_is_what_people_need_of_it(told, said):
+    """What the driver adds for itself is left out, whole."""
+    assert reason_of(KafkaError(KafkaError._TRANSPORT, told)) == said
+
+
+def test_a_sink_that_is_not_open_is_named_in_words():
+    """The message names the topic, as all others do."""
+    with pytest.raises(SinkUnavailableError, match=r"^Kafka topic 'changes' is not"):
+        asyncio.run(make_sink("kafka://one/changes", None).put([]))
