@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from millpond.testing.server import wait_until
+
 
 @dataclass(frozen=True)
 class Delivered:
@@ -55,3 +57,19 @@ def read_stream(kinesis: Any, name: str) -> list[Delivered]:
             for r in read_shard(kinesis, iterator)
         ]
     return found
+
+
+def subscribe_when_free(
+    kinesis: Any, consumer: str, shard_id: str, **position: str
+) -> Any:
+    """Subscribe as consumer libraries do: again, until the place is not held."""
+
+    def attempt() -> Any:
+        try:
+            return kinesis.subscribe_to_shard(
+                ConsumerARN=consumer, ShardId=shard_id, StartingPosition=position
+            )["EventStream"]
+        except kinesis.exceptions.ResourceInUseException:
+            return None
+
+    return wait_until(attempt, pause_s=0.2)

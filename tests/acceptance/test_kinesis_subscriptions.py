@@ -18,24 +18,15 @@ import cbor2
 import pytest
 from botocore.config import Config
 from botocore.eventstream import EventStreamBuffer
-from botocore.exceptions import ClientError, EventStreamError
+from botocore.exceptions import EventStreamError
 from urllib3.exceptions import ProtocolError
 
 from acceptance.raw_http import RawClient, Request
-from acceptance.streams import read_stream
+from acceptance.streams import read_stream, subscribe_when_free
 from acceptance.sync_client import Dataset, new_identity, refused
+from millpond.testing.server import wait_until
 
 SHARD = "shardId-000000000000"
-DEADLINE_S = 60
-
-
-def until(condition, what):
-    """Wait for a condition."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return found
 
 
 def register(kinesis, stream, name=None):
@@ -104,12 +95,11 @@ def test_two_consumers_read_a_bulk_publish_to_its_end(
         each["ShardId"] for each in kinesis.list_shards(StreamName=stream)["Shards"]
     ]
     sync.bulk_publish(IdentityPoolId=pool)
-    until(
+    wait_until(
         lambda: (
             sync.get_bulk_publish_details(IdentityPoolId=pool)["BulkPublishStatus"]
             == "SUCCEEDED"
-        ),
-        "the bulk publish does not end",
+        )
     )
     readers = [(consumer, shard) for consumer in consumers for shard in shards]
 
@@ -160,14 +150,8 @@ def test_a_second_subscription_takes_over(kinesis, one_shard, subscribe):
     next(first)
     with refused(400, "ResourceInUseException"):
         subscribe(kinesis, consumer)
-    began = time.monotonic()
-    second = None
-    while second is None:
-        try:
-            second = subscribe(kinesis, consumer)
-        except ClientError:
-            assert time.monotonic() < began + DEADLINE_S
-            time.sleep(0.2)
+    second_stream = subscribe_when_free(kinesis, consumer, SHARD, Type="TRIM_HORIZON")
+    second = iter(second_stream)
     next(second)
 
     with pytest.raises(EventStreamError) as caught:
@@ -177,6 +161,7 @@ def test_a_second_subscription_takes_over(kinesis, one_shard, subscribe):
     kinesis.put_record(StreamName=one_shard, Data=b"x", PartitionKey="k")
     event = next(second)["SubscribeToShardEvent"]
     assert [each["Data"] for each in event["Records"]] == [b"x"]
+    second_stream.close()
 
 
 def test_a_consumer_that_is_gone_is_told(kinesis, one_shard, subscribe):
@@ -302,14 +287,11 @@ def test_a_server_that_stops_ends_its_subscriptions(start_server, subscribe):
     events = subscribe(kinesis, consumer)
     event = next(events)["SubscribeToShardEvent"]
     stopping = threading.Thread(target=server.stop)
-    began = time.monotonic()
     stopping.start()
     for each in events:
         event = each["SubscribeToShardEvent"]
-    ended = time.monotonic() - began
     stopping.join()
 
-    assert ended < 10
     server.start()
     kinesis = server.client("kinesis")
     kinesis.put_record(StreamName="changes", Data=b"2", PartitionKey="k")

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
 
 from acceptance.live_reader import LiveReader, live_path
 from acceptance.raw_http import RawClient, Request
 from acceptance.seeding import Seed, fill, identities
-from acceptance.streams import read_stream
+from acceptance.streams import read_stream, subscribe_when_free
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from millpond.testing.deadlines import Deadline
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
@@ -322,3 +322,32 @@ class TestCrashes:
         failures = {status for each in devices for status in each.failures}
         assert failures == {503}
         assert_all_there(nodes, pool, written)
+
+
+def test_a_subscription_ends_one_elsewhere(nodes: Sequence[RunningServer]) -> None:
+    """A place is taken over, and records are told, whichever nodes are asked."""
+    one, two = [node.client("kinesis") for node in nodes[:2]]
+    one.create_stream(StreamName="changes", ShardCount=1)
+    summary = two.describe_stream_summary(StreamName="changes")
+    consumer = two.register_stream_consumer(
+        StreamARN=summary["StreamDescriptionSummary"]["StreamARN"], ConsumerName="app"
+    )["Consumer"]["ConsumerARN"]
+    place = (consumer, "shardId-000000000000")
+    first = subscribe_when_free(one, *place, Type="TRIM_HORIZON")
+    events = iter(first)
+    next(events)
+    second = subscribe_when_free(two, *place, Type="TRIM_HORIZON")
+
+    with pytest.raises(EventStreamError) as caught:
+        for _ in events:
+            pass
+    assert caught.value.response["Error"]["Code"] == "ResourceInUseException"
+    one.put_record(StreamName="changes", Data=b"x", PartitionKey="k")
+    found: list[Any] = []
+    for each in second:
+        found += each["SubscribeToShardEvent"]["Records"]
+        if found:
+            break
+    assert [each["Data"] for each in found] == [b"x"]
+    first.close()
+    second.close()

@@ -17,11 +17,11 @@ from millpond.errors import (
     ResourceNotFoundException,
 )
 from millpond.service.subscriptions import Begun, Place, Subscriptions
+from millpond.testing.deadlines import seconds
 
 STREAM_ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/changes"
 CONSUMER_ARN = f"{STREAM_ARN}/consumer/app:1750000000"
 SHARD = shards.shard_id(0)
-DEADLINE_S = 20
 
 
 async def create(server, *names, shard_count=1):
@@ -54,7 +54,7 @@ async def subscribed(server, *args, **members):
 
 async def next_event(subscription):
     """Wait for the next event."""
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(seconds(20)):
         return await subscription.next_event()
 
 
