@@ -40,6 +40,7 @@ $(RUNS): pyproject.toml requirements/runtime.txt
 	@$(BIN)/python $(PIP) --require-hashes -r requirements/runtime.txt
 	@echo "installing Millpond from this folder"
 	@$(BIN)/python $(PIP) $(SELF)
+	@$(BIN)/python -m compileall -q src/millpond # else a container compiles at every call
 	@touch $@
 
 demo: $(RUNS) ## publish a pool in bulk, from nothing to SUCCEEDED, in a temporary folder

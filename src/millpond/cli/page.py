@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import textwrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +24,10 @@ _WIDTH_MIN: Final = 20
 _ABOUT_WIDTH_MIN: Final = 30
 _NARROW: Final = 64  # columns below which indents are smaller
 _COLUMNS_DEFAULT: Final = 80
-_PROMINENT: Final = re.compile(
+_PROMINENT: Final = (
     r"(?m)^[A-Z][A-Za-z ]*$|(?<=^ {7})--[a-z0-9-]+|(?<=^ {2})--[a-z0-9-]+"
 )
-_BREAKS: Final = re.compile(r"(?<=[,|])|(?<= )")
+_BREAKS: Final = r"(?<=[,|])|(?<= )"
 
 
 def columns() -> int:
@@ -71,7 +70,7 @@ def show(text: str) -> None:
     import subprocess
 
     styled = may_style(sys.stdout)
-    shown = _PROMINENT.sub("\x1b[1m\\g<0>\x1b[m", text) if styled else text
+    shown = re.sub(_PROMINENT, "\x1b[1m\\g<0>\x1b[m", text) if styled else text
     pager = os.environ.get("MANPAGER") or os.environ.get("PAGER") or "less"
     # less shows bold letters as such with R, and a short page without waiting with F.
     environment = {"LESS": "FRX", **os.environ}
@@ -113,7 +112,7 @@ def fit(line: str) -> list[str]:
         return [line]
     margin = min(len(line) - len(line.lstrip()) + STEP, room // 2)
     lines, current = [], line[: len(line) - len(line.lstrip())]
-    for word in filter(None, _BREAKS.split(line.strip())):
+    for word in filter(None, re.split(_BREAKS, line.strip())):
         if current.strip() and len((current + word).rstrip()) > room:
             lines.append(current.rstrip())
             current = " " * margin
@@ -137,6 +136,8 @@ def prose(text: str, inner: int = 0) -> Iterator[str]:
 
 
 def _wrap(text: str, room: int) -> list[str]:
+    import textwrap  # late: what shows no page needs none of it
+
     return textwrap.wrap(text, max(room, 1), break_on_hyphens=False)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,7 +31,7 @@ class Holder(NamedTuple):
     @property
     def is_here(self) -> bool:
         """Whether it is, or was, on this machine."""
-        return self.machine in ("", platform.node())
+        return self.machine in ("", os.uname().nodename)
 
 
 def find_holder(directory: Path) -> Holder | None:
@@ -75,7 +74,7 @@ def hold(directory: Path) -> Iterator[None]:
                 hint="Stop it, or give this one a folder of its own with --data.",
             ) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {platform.node()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()} {os.uname().nodename}\n".encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
     finally:

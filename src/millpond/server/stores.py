@@ -21,8 +21,6 @@ from millpond.errors import (
     StoreUnavailableError,
 )
 from millpond.server import lock, secret_key
-from millpond.server.sealers import make_sealer
-from millpond.service.developer_keys import KeyRing
 from millpond.settings import Settings
 from millpond.stores.base import Store
 from millpond.stores.copying import CopyStore
@@ -204,6 +202,10 @@ def _noted_database(folder: Path) -> str:
 
 async def _check_secret_fits(settings: Settings, store: Store) -> None:
     """Refuse to seal with a secret that does not open what is sealed there."""
+    # Imported late: who looks seals nothing, and need not wait for a cipher.
+    from millpond.server.sealers import make_sealer
+    from millpond.service.developer_keys import KeyRing
+
     secret_key.load(settings.data, settings.secret_key, make=False)
     keys = KeyRing(store, make_sealer(settings))
     await keys.refresh()

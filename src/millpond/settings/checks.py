@@ -7,7 +7,6 @@ out by `server.settings_check`. No value that may hold a secret is repeated.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -24,9 +23,10 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("auto", "json", "console")
 REGION_CHARS_MAX: Final = 18  # the id of an identity has 55, of which 37 are the rest
 
-_ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?")
-_REGION: Final = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-_ZONE: Final = re.compile(r"([a-z]+(-[a-z]+)+-[0-9]+)[a-z]")
+# Patterns are compiled when something is looked at: most settings are at their default.
+_ORIGIN: Final = r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?"
+_REGION: Final = r"[a-z]([a-z0-9-]*[a-z0-9])?"
+_ZONE: Final = r"([a-z]+(-[a-z]+)+-[0-9]+)[a-z]"
 
 Wrong = tuple[str, str]  # the name of the setting, and a sentence
 
@@ -46,6 +46,8 @@ def _check_addresses(settings: Settings) -> Iterator[Wrong]:
     if not host or "/" in host or any(each.isspace() for each in host):
         yield "host", _is("host", host, "an address or a name, such as 127.0.0.1")
     elif ":" in host:
+        import ipaddress  # late: few hosts are of this form
+
         try:
             ipaddress.IPv6Address(host.partition("%")[0])
         except ValueError:
@@ -57,7 +59,7 @@ def _check_addresses(settings: Settings) -> Iterator[Wrong]:
             "Settings 'tls_certificate' and 'tls_key' must be given together.",
         )
     for origin in settings.cors_origins:
-        if not _ORIGIN.fullmatch(origin):
+        if not re.fullmatch(_ORIGIN, origin):
             yield (
                 "cors_origins",
                 f"Setting 'cors_origins' has {describe(origin)}; an origin is a scheme,"
@@ -79,12 +81,12 @@ def _check_regions(settings: Settings) -> Iterator[Wrong]:
 
 
 def _wrong_region(region: str) -> str:
-    zone = _ZONE.fullmatch(region)
+    zone = re.fullmatch(_ZONE, region)
     if zone:
         return f"that is a zone, of the region {zone[1]}"
     if len(region) > REGION_CHARS_MAX:
         return f"a region has at most {REGION_CHARS_MAX} characters"
-    if not _REGION.fullmatch(region):
+    if not re.fullmatch(_REGION, region):
         return (
             "a region is lower-case letters, digits and hyphens, such as eu-west-1, "
             "and begins with a letter"

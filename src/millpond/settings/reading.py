@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,11 +29,11 @@ _UNSHOWN: Final = SECRETS | {
     "stream_payload_store",
 }
 # What Kubernetes sets in every container beside a service whose name begins with ours.
-_SERVICE_LINK: Final = re.compile(
+_SERVICE_LINK: Final = (
     rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|"
     r"PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
-_SERVICE_PORT: Final = re.compile(r"(tcp|udp|sctp)://")
+_SERVICE_PORT: Final = ("tcp://", "udp://", "sctp://")
 
 
 class Problem(NamedTuple):
@@ -177,6 +176,8 @@ def _unknown_in_file(name: str, value: Any, file: Path) -> Problem:
 
 
 def _read_file(file: Path) -> dict[str, Any]:
+    import tomllib  # late: most commands have no file
+
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -210,9 +211,9 @@ def _given_in_environment(
 
 def _is_not_meant(variable: str, value: str) -> bool:
     """Whether a variable is there for another reason than to set something."""
-    if variable.startswith(_TEST_PREFIX) or _SERVICE_LINK.fullmatch(variable):
+    if variable.startswith(_TEST_PREFIX) or re.fullmatch(_SERVICE_LINK, variable):
         return True
-    return variable.endswith("PORT") and bool(_SERVICE_PORT.match(value))
+    return variable.endswith("PORT") and value.startswith(_SERVICE_PORT)
 
 
 def _upper_names() -> list[str]:

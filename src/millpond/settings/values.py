@@ -9,8 +9,6 @@ neither a parser nor a type of Python.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any, Final
 
 from millpond.settings.fields import LoginProvider
 
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER: Final = r"[+-]?[0-9]{1,18}"
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 _SHOWN_CHARS_MAX: Final = 80
 
@@ -74,6 +72,8 @@ def describe(value: Any) -> str:
 
 def near(name: str, known: Iterable[str]) -> str:
     """Propose a name in the place of a wrong one; empty when none is near."""
+    import difflib  # late: nothing is wrong as a rule, and every command waits for it
+
     found = difflib.get_close_matches(name, list(known), n=1)
     return f" Is '{found[0]}' meant?" if found else ""
 
@@ -83,6 +83,8 @@ def _read_json(kind: str, text: str) -> Any:
     what = "a list" if kind.startswith("list") else "a table"
     if kind.endswith("LoginProvider]"):
         example = '{"name": {"client_ids": ["a"]}}'
+    import json
+
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -100,7 +102,7 @@ def _number(value: Any, least: int | None, most: int | None) -> int:
         )
     elif most is not None:
         bounds = f", at most {most}"
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+    if isinstance(value, str) and re.fullmatch(_NUMBER, value.strip()):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
