@@ -358,6 +358,25 @@ class TestSyncTrigger:
         assert details(server, pool) == {"IdentityPoolId": pool}
 
 
+def test_login_providers_that_can_never_work(start, doctor):
+    """SAML is not supported, and an ARN of something else names no provider."""
+    server = start()
+    saml = "arn:aws:iam::123456789012:saml-provider/corp"
+    other = "arn:aws:iam::123456789012:role/not-a-provider"
+    with contextlib.closing(server.client("cognito-identity")) as identities:
+        pool = identities.create_identity_pool(
+            IdentityPoolName="logins",
+            AllowUnauthenticatedIdentities=True,
+            SamlProviderARNs=[saml],
+            OpenIdConnectProviderARNs=[other],
+        )["IdentityPoolId"]
+
+    checks = doctor("--identity-pool-id", pool)
+
+    assert "SAML" in checks[f"login provider {saml}"]["Text"]
+    assert "oidc-provider" in checks[f"login provider {other}"]["Text"]
+
+
 class TestPush:
     """The push applications of a pool."""
 

@@ -33,7 +33,9 @@ ALLOW_PRIVATE: Final = (
     "Give it a public address, or let hooks be at private ones: the setting "
     "hook_private_networks (MILLPOND_HOOK_PRIVATE_NETWORKS=true)."
 )
-NOT_REACHED: Final = "Start it, or correct the target (set-cognito-events)."
+NOT_REACHED: Final = (
+    "Start it, or correct the target (`millpond cognito-sync set-cognito-events`)."
+)
 
 
 class Answer(NamedTuple):

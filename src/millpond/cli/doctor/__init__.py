@@ -162,7 +162,10 @@ def _kinesis_client(
 
 
 def _line(check: Check) -> str:
-    text = f"{check.text} To mend: {check.mend}" if check.mend else check.text
+    text = check.text
+    if check.mend:
+        stop = "" if text.endswith((".", "!", "?", ":")) else "."
+        text = f"{text}{stop} To mend: {check.mend}"
     one_line = " ".join(text.split())
     return f"{check.status:{_STATUS_WIDTH}}  {check.name:{_NAME_WIDTH}}  {one_line}"
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from millpond.contract.examination import Finding
 from millpond.errors import LoginProviderError
 from millpond.service.context import Context
 from millpond.service.examining.looks import Look, fail, ok, warn
 from millpond.service.times import ago
+
+_SETTING: Final = "`login_providers` (`millpond settings show login_providers`)"
 
 
 def look(context: Context, provider_name: str) -> Look:
@@ -25,7 +29,7 @@ async def _fetch(context: Context, name: str, provider_name: str) -> Finding:
         return fail(
             name,
             text,
-            "Say in the setting `login_providers` where its keys are (keys or "
+            f"Say in the setting {_SETTING} where its keys are (keys or "
             "discovery_url), or let the server reach them.",
         )
     age = _age(context, provider_name) or "at an unknown time"
@@ -33,7 +37,7 @@ async def _fetch(context: Context, name: str, provider_name: str) -> Finding:
         return warn(
             name,
             f"It has no keys that sign; they were last read {age}.",
-            "Correct its entry in the setting `login_providers`.",
+            f"Correct its entry in the setting {_SETTING}.",
         )
     return ok(name, f"It has {_keys(len(found))}, last read {age}.")
 

@@ -12,7 +12,7 @@ from millpond.contract.examination import (
     GetIdentityPoolDetailsResponse,
     SyncTriggerDetails,
 )
-from millpond.core.identity_pools import IdentityPool, StreamConfiguration
+from millpond.core.identity_pools import IdentityPool, StreamConfiguration, provider_of
 from millpond.service.configuration import get_pool
 from millpond.service.context import Caller, Context
 from millpond.service.examining import login_providers, push, streams, trigger
@@ -67,8 +67,20 @@ def _looks(context: Context, pool: IdentityPool) -> Iterator[Look]:
     yield from push.looks(context, pool_id, pool.push)
     for name in sorted(filter(None, pool.login_providers)):
         yield login_providers.look(context, name)
+    for arn in pool.open_id_connect_provider_arns or ():
+        if not provider_of(arn):
+            yield Look(f"login provider {arn}", _say_other_kind(arn))
     for arn in pool.saml_provider_arns or ():
         yield Look(f"login provider {arn}", _say_unsupported(arn))
+
+
+async def _say_other_kind(arn: str) -> Finding:
+    return warn(
+        f"login provider {arn}",
+        "No login can be of it: an ARN in OpenIdConnectProviderARNs has "
+        "':oidc-provider/' and the name of the provider behind it.",
+        "Correct it: `millpond cognito-identity update-identity-pool`.",
+    )
 
 
 async def _say_unsupported(arn: str) -> Finding:

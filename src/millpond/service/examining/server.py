@@ -116,7 +116,7 @@ async def _look_at_regions(context: Context) -> Finding:
                 foreign[region].append(pool.identity_pool_id)
         after = page[-1].identity_pool_id
     if not foreign:
-        return ok("regions", f"Signatures for the regions of all {count} pools.")
+        return ok("regions", f"Signatures are taken for those of all pools: {count}.")
     listed = ", ".join(
         f"{region} ({len(pools)}, such as {pools[0]})"
         for region, pools in sorted(foreign.items())
@@ -127,5 +127,5 @@ async def _look_at_regions(context: Context) -> Finding:
         "regions",
         f"There are pools of regions that no signature is taken for: {listed}.",
         f"Start the server with the setting accepted_regions = {json.dumps(wanted)} "
-        f"(MILLPOND_ACCEPTED_REGIONS='{json.dumps(wanted)}').",
+        f"(MILLPOND_ACCEPTED_REGIONS='{json.dumps(wanted)}' millpond serve).",
     )

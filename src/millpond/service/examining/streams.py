@@ -60,8 +60,9 @@ def _explain(
         "Create it there, or correct its entry in the setting `streams` (`millpond "
         "settings show streams`)."
         if gone
-        else "Start what is there, or correct its entry in the setting `streams` "
-        "(`millpond settings show streams`); what waits in the outbox is sent then."
+        else "Start what is there, give the server what it needs to get in, or correct "
+        "the entry in the setting `streams` (`millpond settings show streams`); what "
+        "waits in the outbox is sent then."
     )
     hint = error.hint
     return fail(name, f"{place}: {error.args[0]}", f"{hint} {mend}".lstrip())

@@ -42,13 +42,13 @@ async def _call(context: Context, pool_id: str, target: str) -> Finding:
         answer = await context.hooks.call(target, sync_trigger.encode_event(event))
         sync_trigger.read_answer(answer, event, limits=context.limits)
     except HookError as error:
-        mend = error.hint or "Mend it, or set another: " + _set(pool_id)
+        mend = f"{error.hint or 'Mend it.'} To set another: {_set(pool_id)}"
         return fail(_NAME, f"{error} Updates of users fail.", mend)
     except (InvalidLambdaFunctionOutputException, LimitExceededException) as error:
         return fail(
             _NAME,
             f"{error} Updates of users fail.",
-            "It must answer the event, with changes in datasetRecords alone; or set "
+            "It must answer the event, with changes in datasetRecords alone. To set "
             f"another: {_set(pool_id)}",
         )
     return _praise(context, pool_id, target, time.monotonic() - started)
