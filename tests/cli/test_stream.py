@@ -89,7 +89,8 @@ def test_a_stream_behind_something_else_is_created_there(stream, monkeypatch):
     assert result.code == 1
     assert result.err == (
         "millpond stream: stream 'backups' is file:///nowhere/backups by the setting "
-        "'streams'; create it there, with the tools of its kind.\n"
+        "'streams'; create it there, with the tools of its kind. For example: mkdir -p "
+        "/nowhere/backups\n"
     )
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from millpond.errors import SettingsError
+from millpond.sinks import how_to_create
 from millpond.sinks.base import without_secrets
 from millpond.sinks.urls import SinkUrl, read_url
 
@@ -73,3 +74,37 @@ def test_what_is_wrong_is_said_without_the_url(url: str, reason: str) -> None:
 def test_a_url_is_shown_without_secrets(url: str, shown: str) -> None:
     """Hosts and name are shown; user, password and options are not."""
     assert without_secrets(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "command"),
+    [
+        (
+            "kinesis://changes?region=x",
+            "aws kinesis create-stream --stream-name changes",
+        ),
+        ("kinesis:///changes", "aws kinesis create-stream --stream-name changes "),
+        ("file:///var/a%20b?rotate_s=5", "mkdir -p '/var/a b'"),
+        (
+            "nats://me:secret@one:4222,two/s",
+            "nats --server one:4222 stream add s --sub",
+        ),
+        (
+            "kafka://me:secret@one/t?tls=true",
+            "kafka-topics.sh --bootstrap-server one --cr",
+        ),
+        ("embedded:changes", ""),
+        ("nats://me:sec#ret@one/s", ""),
+        ("unknown://one/s", ""),
+    ],
+)
+def test_how_a_stream_is_created_is_said_without_secrets(
+    url: str, command: str
+) -> None:
+    """The command is that of its kind; of a URL that cannot be told apart, none."""
+    said = how_to_create(url)
+
+    assert said.startswith(command)
+    assert bool(said) is bool(command)
+    assert "secret" not in said
+    assert "ret" not in said.split()

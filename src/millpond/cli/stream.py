@@ -131,6 +131,8 @@ async def _create(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.context import system_now_ms
     from millpond.service.kinesis import create_embedded_stream
+    from millpond.sinks import how_to_create
+    from millpond.sinks.base import sink_url
 
     name = options.stream_name
     check_place(settings, options)
@@ -143,7 +145,9 @@ async def _create(settings: Settings, options: argparse.Namespace) -> int:
             now_ms=system_now_ms(),
         )
     if refusal is not None:
-        raise CommandError(refusal)
+        url = sink_url(settings.streams, name)
+        how = how_to_create(url)
+        raise CommandError(f"{refusal} For example: {how}" if how else refusal)
     shown = {"StreamName": name, "ShardCount": options.shards}
     show(options, shown, [f"Created stream {name} with {_shards(options.shards)}."])
     return 0

@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import shlex
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from millpond import limits
 from millpond.errors import SettingsError, SinkError, SinkUnavailableError
-from millpond.sinks.base import EMBEDDED, Sink, SinkReader, demand, sink_url
+from millpond.sinks.base import (
+    EMBEDDED,
+    Sink,
+    SinkReader,
+    demand,
+    sink_url,
+    without_secrets,
+)
 from millpond.sinks.embedded import EmbeddedSink
 from millpond.sinks.embedded_reader import EmbeddedReader
 from millpond.stores.base import StreamStore
@@ -33,16 +42,46 @@ class Engine(NamedTuple):
     """What is behind a scheme."""
 
     module: str  # has `make_sink(url, role_arn)` and `make_reader(url, from_end=...)`
+    create: str  # the command that makes a stream which keeps what it acknowledges
     extra: str = ""  # of the package, with the driver; empty: nothing more is needed
 
 
 ENGINES: Final[dict[str, Engine]] = {
-    "kinesis": Engine("millpond.sinks.kinesis"),
-    "file": Engine("millpond.sinks.file"),
-    "kafka": Engine("millpond.sinks.kafka", extra="kafka"),
-    "nats": Engine("millpond.sinks.nats", extra="nats"),
+    "kinesis": Engine(
+        "millpond.sinks.kinesis",
+        "aws kinesis create-stream --stream-name {name} --shard-count 4",
+    ),
+    "file": Engine("millpond.sinks.file", "mkdir -p {path}"),
+    "kafka": Engine(
+        "millpond.sinks.kafka",
+        "kafka-topics.sh --bootstrap-server {host} --create --topic {name} "
+        "--partitions 12 --replication-factor 3 --config min.insync.replicas=2 "
+        "--config cleanup.policy=delete",
+        extra="kafka",
+    ),
+    "nats": Engine(
+        "millpond.sinks.nats",
+        "nats --server {host} stream add {name} --subjects {name} --storage file "
+        "--retention limits --dupe-window 10m --defaults",
+        extra="nats",
+    ),
 }
 """The engines besides our own, by scheme. A driver is loaded when it is needed."""
+
+
+def how_to_create(url: str) -> str:
+    """Give the command that creates the stream of a URL; empty: there is none."""
+    scheme = url.partition(":")[0].lower()
+    place = without_secrets(url)
+    if scheme not in ENGINES or place == f"{scheme}:":
+        return ""
+    _, hosts, path, _, _ = urlsplit(place)
+    path = unquote(path)
+    return ENGINES[scheme].create.format(
+        host=shlex.quote(hosts.partition(",")[0]),
+        name=shlex.quote(path.strip("/") or hosts),
+        path=shlex.quote(path),
+    )
 
 
 def sink_factories(
