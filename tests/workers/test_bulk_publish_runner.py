@@ -676,3 +676,18 @@ def test_a_run_that_takes_longer_than_the_stream_keeps_fails(run: Run) -> None:
         assert "It keeps a record for 60 min" in (details.failure_message or "")
 
     run(test)
+
+
+def test_a_stream_is_not_asked_at_the_end_of_every_slice(run: Run) -> None:
+    """A run of many small slices asks at its beginning and at its end."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.start_bulk_publish()
+
+        await publish(world)
+
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+        assert world.sink.looks == 2
+
+    run(test, bulk_publish_slices=64)

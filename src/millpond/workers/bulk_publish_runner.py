@@ -19,8 +19,8 @@ what is written meanwhile comes by the outbox, and would come no more. For the s
 reason a slice is done only when what waited in the outbox at its end has arrived.
 
 Where the stream stands is noted before the first record of a run. It is looked at again
-in between and at the end of each slice: a run succeeds only when the stream still is
-what it was, and has dropped nothing that came since (`core.targets`).
+in between and at the end of the last slices: a run succeeds only when the stream still
+is what it was, and has dropped nothing that came since (`core.targets`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ import structlog
 from millpond.core import bulk_publish as rules
 from millpond.core import streaming, targets
 from millpond.core.bulk_publish import BulkPublishRun, Counts, LeasedSlice, Position
+from millpond.core.bulk_publish_progress import SliceState
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId
 from millpond.core.targets import Mark
@@ -79,6 +80,10 @@ class BulkPublishRunner:
         self._delivery = Delivery(context, sinks, metrics, source="bulk_publish")
         self._worker = worker
         self._must_release = True  # what an earlier process of this name held
+        self._looked = (
+            "",
+            0.0,
+        )  # for which run the stream was last looked at, and when
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -122,7 +127,6 @@ class BulkPublishRunner:
         if destination is None:
             return  # the pool was deleted meanwhile
         mark = await self._mark(leased, destination)
-        looked_s = time.monotonic()
         while True:
             heed_cancellation()
             destination = await self._destination(leased)
@@ -142,11 +146,11 @@ class BulkPublishRunner:
             counts = counts.plus(_count(snapshots))
             position = Position(snapshots[-1].identity_id, snapshots[-1].dataset_name)
             await self._checkpoint(leased, position, counts)
-            if time.monotonic() - looked_s > LOOK_S:
+            if self._is_time_to_look(leased):
                 await self._confirm(leased, destination, mark, position, counts)
-                looked_s = time.monotonic()
         await self._wait_for_outbox(leased, position, counts)
-        await self._confirm(leased, destination, mark, position, counts)
+        if self._is_time_to_look(leased) or await self._may_be_last(leased):
+            await self._confirm(leased, destination, mark, position, counts)
         run = await self._context.store.finish_slice(
             leased, lambda run: rules.finish(run, now_ms=self._context.now_ms())
         )
@@ -167,6 +171,7 @@ class BulkPublishRunner:
             leased.position,
             leased.counts,
         )
+        self._looked = leased.run_id, time.monotonic()
         mark = targets.mark(target)
         run = await self._context.store.change_bulk_publish(
             leased, lambda run: rules.note_stream(run, mark)
@@ -191,10 +196,32 @@ class BulkPublishRunner:
         target = await self._try(
             leased, lambda: self._delivery.look(destination), position, counts
         )
+        self._looked = leased.run_id, time.monotonic()
         elapsed_ms = self._context.now_ms() - leased.start_time_ms
         fault = targets.loss(mark, target, elapsed_ms=elapsed_ms)
         if fault is not None:
             raise SinkError(fault.cause, hint=fault.change)
+
+    def _is_time_to_look(self, leased: LeasedSlice) -> bool:
+        """Say whether the stream of a run was not looked at for a while."""
+        run_id, looked_s = self._looked
+        return run_id != leased.run_id or time.monotonic() - looked_s > LOOK_S
+
+    async def _may_be_last(self, leased: LeasedSlice) -> bool:
+        """
+        Say whether no slice is left that begins after this one has put its last record.
+
+        Whoever has such a slice looks at the stream later than this one could, and what
+        it sees goes for both. A run may have 256 slices, and engines count questions.
+        """
+        # Not one whose lease has just ended: its worker may be at its end as well.
+        long_ago_ms = self._context.now_ms() - 2 * LEASE_MS
+        found = await self._context.store.find_sliced_run(
+            leased.identity_pool_id, now_ms=long_ago_ms
+        )
+        return found is None or not any(
+            each.state is SliceState.WAITING for each in found.slices
+        )
 
     async def _destination(self, leased: LeasedSlice) -> Destination | None:
         """
