@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from cli import world
 from cli.stub import Stub
+from cli.world import Place
 from millpond.cli.main import main
 from millpond.testing.server import RunningServer
 
@@ -98,3 +100,14 @@ def server(tmp_path_factory) -> Iterator[RunningServer]:
 def pool() -> str:
     """The id of an identity pool."""
     return POOL
+
+
+@pytest.fixture(params=["data", "store"])
+def place(request, tmp_path) -> Place:
+    """A store of either kind with the small world in it."""
+    if request.param == "data":
+        found = Place("--data", str(tmp_path / "data"))
+    else:
+        found = Place("--store", request.getfixturevalue("new_database")())
+    found.run(world.fill)
+    return found

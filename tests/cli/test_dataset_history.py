@@ -95,16 +95,11 @@ async def put_events(store: Store) -> None:
         await store.put_stream_records(stream.stream_id, [record], now_ms=NOW_MS)
 
 
-@pytest.fixture(params=["data", "store"])
-def place(request, tmp_path) -> Place:
-    """A store of either kind with the small world, and a stream with the events."""
-    if request.param == "data":
-        found = Place("--data", str(tmp_path / "data"))
-    else:
-        found = Place("--store", request.getfixturevalue("new_database")())
-    found.run(world.fill)
-    found.run(put_events)
-    return found
+@pytest.fixture
+def place(place: Place) -> Place:
+    """The store with the small world, and a stream with the events."""
+    place.run(put_events)
+    return place
 
 
 @pytest.fixture

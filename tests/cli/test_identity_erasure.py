@@ -29,17 +29,6 @@ NOW = "2025-06-15T15:06:40.000+00:00"
 MIB = 1024 * 1024
 
 
-@pytest.fixture(params=["data", "store"])
-def place(request, tmp_path) -> Place:
-    """A store of either kind with the small world in it."""
-    if request.param == "data":
-        found = Place("--data", str(tmp_path / "data"))
-    else:
-        found = Place("--store", request.getfixturevalue("new_database")())
-    found.run(world.fill)
-    return found
-
-
 @pytest.fixture
 def identity(run, place):
     """Run `millpond identity` on the store."""

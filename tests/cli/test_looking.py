@@ -9,22 +9,11 @@ from typing import Any
 import pytest
 
 from cli import world
-from cli.world import ABE, ANN, EMPTY_POOL, GUEST, LOSER, NOBODY, NOW, POOL, Place
+from cli.world import ABE, ANN, EMPTY_POOL, GUEST, LOSER, NOBODY, NOW, POOL
 from millpond.core.sync import DatasetId
 from millpond.testing.store_contract.bench import NOW_MS, put
 
 UNKNOWN = "us-east-1:e0000000-0000-4000-8000-00000000000f"
-
-
-@pytest.fixture(params=["data", "store"])
-def place(request, tmp_path) -> Place:
-    """A store of either kind with the small world in it."""
-    if request.param == "data":
-        found = Place("--data", str(tmp_path / "data"))
-    else:
-        found = Place("--store", request.getfixturevalue("new_database")())
-    found.run(world.fill)
-    return found
 
 
 @pytest.fixture

@@ -102,6 +102,17 @@ def test_a_narrow_terminal_shows_blocks(terminal, width):
     assert "much" in second
 
 
+def test_long_titles_stand_above_what_they_are_of_where_it_is_narrow(terminal):
+    """No column of single letters beside them."""
+    to = terminal(20)
+
+    print_details([("A title of its own", "x" * 25), ("Short", "y")], to=to)
+
+    text = to.getvalue().replace("\x1b[1m", "").replace("\x1b[0m", "")
+    lines = [each.rstrip() for each in text.splitlines()]
+    assert lines == ["A title of its own", "x" * 20, "x" * 5, "Short", "y"]
+
+
 def test_elsewhere_there_are_tabs_and_whole_cells():
     """UTC, bytes, no headings, no styles; in whatever width."""
     to = io.StringIO()

@@ -34,21 +34,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how often to look, and how long to be patient."""
     parser.add_argument(
         "--interval",
-        type=_seconds(_INTERVAL_S_MIN),
+        type=seconds(_INTERVAL_S_MIN),
         default=_INTERVAL_S_DEFAULT,
         metavar="SECONDS",
         help="time between two looks (default 1)",
     )
     parser.add_argument(
         "--patience",
-        type=_seconds(0),
+        type=seconds(0),
         default=_PATIENCE_S_DEFAULT,
         metavar="SECONDS",
         help="how long to wait for a server that has stopped answering (default 300)",
     )
 
 
-def _seconds(least: float) -> Callable[[str], float]:
+def seconds(least: float) -> Callable[[str], float]:
     """Make a reader of a time that is at least so long, and at most a day."""
 
     def read(text: str) -> float:

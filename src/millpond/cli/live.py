@@ -23,13 +23,19 @@ from millpond.cli.api.client import Client
 from millpond.cli.api.faults import PROGRAM, Fault
 from millpond.cli.api.model import ServiceModel
 from millpond.cli.api.transport import Lines
-from millpond.cli.bulk_publish_watch import INTERRUPTED, duration, may_pass, note
+from millpond.cli.bulk_publish_watch import (
+    INTERRUPTED,
+    duration,
+    may_pass,
+    note,
+    seconds,
+)
+from millpond.cli.numbers import at_least_1
 from millpond.cli.tables import local, plain
 
 EVERYTHING: Final = "none"  # an id that no event had: every dataset is told of
 _CONTENT_TYPE: Final = "text/event-stream"
 _RETRY_S: Final = (0.2, 2.0)  # the pause before it comes back, at first and at most
-_PATIENCE_S_MAX: Final = 86_400
 
 
 def main(argv: list[str]) -> int:
@@ -65,11 +71,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="tell of every dataset once, then of the changes",
     )
     parser.add_argument(
-        "--count", type=_at_least_1, metavar="N", help="end after so many changes"
+        "--count", type=at_least_1, metavar="N", help="end after so many changes"
     )
     parser.add_argument(
         "--patience",
-        type=_patience,
+        type=seconds(0),
         default=300.0,
         metavar="SECONDS",
         help="how long to wait for a server that has stopped answering (default 300)",
@@ -82,22 +88,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     client.add_options(parser)
     return parser
-
-
-def _at_least_1(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
-    return number
-
-
-def _patience(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= _PATIENCE_S_MAX:
-        raise argparse.ArgumentTypeError(
-            f"must be from 0 to {_PATIENCE_S_MAX} seconds, not {text}"
-        )
-    return number
 
 
 class Message(NamedTuple):

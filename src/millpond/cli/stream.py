@@ -15,6 +15,7 @@ from millpond.cli.administration import (
     run,
     show,
 )
+from millpond.cli.numbers import at_least_1
 from millpond.cli.serve import add_settings_options
 from millpond.cli.tables import Cell, Column, Time, date, print_table
 from millpond.settings import Settings
@@ -54,7 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
     create = commands.add_parser("create", help="create an embedded stream")
     create.add_argument("stream_name", metavar="NAME", help="its name")
     create.add_argument(
-        "--shards", type=_at_least_1, default=1, metavar="N", help="shards [1]"
+        "--shards", type=at_least_1, default=1, metavar="N", help="shards [1]"
     )
     listing = commands.add_parser(
         "list",
@@ -81,7 +82,7 @@ def _add_tail_options(tail: argparse.ArgumentParser) -> None:
         help="begin with the oldest record, not with the next one",
     )
     tail.add_argument(
-        "--count", type=_at_least_1, metavar="N", help="end after so many records"
+        "--count", type=at_least_1, metavar="N", help="end after so many records"
     )
     tail.add_argument(
         "--identity-id", metavar="ID", help="show records of this identity alone"
@@ -111,13 +112,6 @@ def _add_verify_options(verify: argparse.ArgumentParser) -> None:
         help="wait so long for the outbox of the pool to be empty and its bulk "
         "publish to be over",
     )
-
-
-def _at_least_1(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
-    return number
 
 
 def _seconds(text: str) -> float:

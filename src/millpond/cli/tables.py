@@ -222,9 +222,16 @@ def _print_columns(
 
 
 def _print_pairs(console: Console, pairs: Sequence[tuple[str, str]]) -> None:
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
+    title_width = max((cell_len(title) for title, _ in pairs), default=0)
+    if title_width + GAP + FLEXIBLE_WIDTH_MIN > console.width:
+        for title, text in pairs:
+            console.print(Text(title, style="" if console.no_color else "bold"))
+            console.print(Text(text), overflow="fold")
+        return
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, style="" if console.no_color else "bold")
     table.add_column(overflow="fold")
