@@ -341,6 +341,8 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"host": "http://a"}, "host"),
         ({"host": "127.0.0.1:80"}, "without a port"),
         ({"host": ""}, "host"),
+        ({"host": "a\u0000b"}, "host"),
+        ({"host": "a\udcff"}, "host"),
         ({"public_url": "example.com"}, "public_url"),
         ({"public_url": "https://"}, "public_url"),
         ({"public_url": "https://a b"}, "public_url"),

@@ -343,7 +343,7 @@ class StoreError(_HintedError):
 
 
 class NoStoreError(StoreError):
-    """There is no store where one was looked for, or servers use another one."""
+    """There is no store where one was looked for."""
 
 
 class StoreInUseError(StoreError):

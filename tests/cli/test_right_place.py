@@ -52,6 +52,14 @@ def data(run, home) -> Path:
 # --- No store -----------------------------------------------------------------------
 
 
+def test_a_file_in_the_place_of_the_folder(run, home):
+    """It is said to be none, and stays."""
+    (home / "data").write_text("x")
+
+    assert "it is no folder" in run("key", "list", "--data", str(home / "data")).err
+    assert (home / "data").read_text() == "x"
+
+
 @pytest.mark.parametrize("words", [*MAKING, *OTHERS], ids=" ".join)
 @pytest.mark.parametrize("exists", [False, True])
 def test_no_command_makes_a_store(run, home, words, exists):
@@ -147,6 +155,15 @@ def test_a_folder_that_a_server_on_another_machine_uses(run, data, words):
     assert (result.code, result.out) == (1, "")
     assert "machine 'elsewhere.example'" in result.err
     assert str(data / lock.FILE_NAME) in result.err
+
+
+@pytest.mark.parametrize("content", [b"", b"12\n", b"\xff\x00\x1b[2J x", b"a b\n"])
+def test_a_word_that_is_none_is_in_nobodys_way(run, data, content):
+    """An older server wrote its process alone; and a disk may have spoilt a file."""
+    (data / lock.FILE_NAME).write_bytes(content)
+    (data / DATABASE_NOTE_NAME).write_bytes(b"\xff\x1b[2J")
+
+    assert run("key", "create", "--data", str(data)).code == 0
 
 
 def test_a_server_that_was_killed_here_is_in_nobodys_way(run, data):

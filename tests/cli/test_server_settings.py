@@ -199,12 +199,13 @@ def test_what_is_wrong_is_said_beside_what_is_shown(run, monkeypatch):
     """The table stays whole; the status says that a server would not start."""
     monkeypatch.setenv("MILLPOND_PORT", "x")
 
-    result = run("settings", "show", "port", "nonsense")
+    result = run("settings", "show", "port", "nonsense", "drains")
 
     assert result.code == 1
     assert result.out.startswith("port = 8014")
     assert "Setting 'port' is 'x'" in result.err
-    assert "no setting 'nonsense'" in result.err
+    assert "no setting 'nonsense'." in result.err
+    assert "no setting 'drains'. Is 'drain_s' meant?" in result.err
 
 
 def test_looking_at_settings_makes_nothing(run, home):

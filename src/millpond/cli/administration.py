@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -64,7 +65,7 @@ def check_place(settings: Settings, options: argparse.Namespace) -> None:
 
     if "data" in options.origins or settings.store:
         return
-    if not (settings.data / FILE_NAME).exists():
+    if not os.path.exists(settings.data / FILE_NAME):
         return  # that is told when the store is opened
     holder = lock.find_holder(settings.data)
     if (holder is None or not holder.is_held) and _answers(settings):

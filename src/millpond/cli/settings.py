@@ -17,6 +17,7 @@ from millpond.cli.administration import add_output_option, show
 from millpond.cli.serve import add_server_options, add_settings_options, read_settings
 from millpond.errors import SettingsError
 from millpond.settings import SECRETS, Problem, Reading, table
+from millpond.settings.values import near
 
 _MASK: Final = "********"
 _DEFAULT: Final = "default"
@@ -95,12 +96,17 @@ def _show(reading: Reading, options: argparse.Namespace) -> int:
     unknown = set(options.names) - {row["Name"] for row in rows}
     problems = [*reading.problems]
     problems += [
-        Problem(name, f"There is no setting '{name}'.") for name in sorted(unknown)
+        Problem(name, f"There is no setting '{name}'.{near(name, _names())}")
+        for name in sorted(unknown)
     ]
     show(options, {"Settings": rows}, _lines(rows))
     for each in problems:
         print(f"millpond settings: {each}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _names() -> list[str]:
+    return [row.name for row in table()]
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -49,8 +49,8 @@ def find_holder(directory: Path) -> Holder | None:
         words = os.read(descriptor, _BYTES_MAX).decode("utf-8", "replace").split()
     finally:
         os.close(descriptor)
-    if not words:
-        return Holder("", "", is_held=True) if held else None
+    if not words or not words[0].isdecimal() or not "".join(words).isprintable():
+        return Holder("unknown", "", is_held=True) if held else None
     return Holder(words[0], words[1] if len(words) > 1 else "", held)
 
 

@@ -105,8 +105,9 @@ async def open_existing(
         seals: secrets are going to be sealed, so that the servers of the store can open
             them.
     Raises:
-        NoStoreError: there is none, or servers with this folder use another one.
-        StoreError: it cannot be opened, or only a part of it is there.
+        NoStoreError: there is none.
+        StoreError: it cannot be opened, only a part of it is there, or the servers of
+            its folder use another one.
         SettingsError: its secret is not there, or is that of another store.
     """
     if not await is_there(settings):
@@ -140,7 +141,12 @@ async def is_there(settings: Settings) -> bool:
         StoreError: a database does not answer.
     """
     if not settings.store:
-        return (settings.data / FILE_NAME).exists()
+        try:
+            return (settings.data / FILE_NAME).exists()
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"Cannot look into '{settings.data.absolute()}': {error.strerror}."
+            ) from error
     load_postgres()
     from millpond.stores.postgres.database import Database
     from millpond.stores.postgres.faults import map_driver_errors
@@ -162,7 +168,10 @@ def no_store(settings: Settings) -> NoStoreError:
         place = place_of(settings).removeprefix("data in ")
         return NoStoreError(f"There is no store in '{place}': the database is empty.")
     folder = settings.data.absolute()
-    what = f"it has no {FILE_NAME}" if folder.is_dir() else "there is no such folder"
+    if folder.is_dir():
+        what = f"it has no {FILE_NAME}"
+    else:
+        what = "it is no folder" if folder.exists() else "there is no such folder"
     return NoStoreError(f"There is no store in '{folder}': {what}.")
 
 
@@ -178,14 +187,14 @@ def _check_servers_use_it(settings: Settings) -> None:
     folder = settings.data.absolute()
     database = _noted_database(folder)
     if database:
-        raise NoStoreError(
+        raise StoreError(
             f"The servers with the folder '{folder}' have their store in '{database}', "
             "and would not see what is done here.",
             hint="Name that with --store, or with the settings of the servers.",
         )
     holder = lock.find_holder(folder)
     if holder is not None and not holder.is_here and not holder.is_held:
-        raise NoStoreError(
+        raise StoreError(
             f"A server on the machine '{holder.machine}' uses '{folder}' (process "
             f"{holder.process}).",
             hint="Run this there. If that server is gone, start one here, or remove "
@@ -195,9 +204,10 @@ def _check_servers_use_it(settings: Settings) -> None:
 
 def _noted_database(folder: Path) -> str:
     try:
-        return (folder / DATABASE_NOTE_NAME).read_text("utf-8").strip()
+        text = (folder / DATABASE_NOTE_NAME).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
+    return text if text.isprintable() else ""
 
 
 async def _check_secret_fits(settings: Settings, store: Store) -> None:

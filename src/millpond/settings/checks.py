@@ -43,7 +43,7 @@ def check(settings: Settings) -> Iterator[Wrong]:
 
 def _check_addresses(settings: Settings) -> Iterator[Wrong]:
     host = settings.host
-    if not host or "/" in host or any(each.isspace() for each in host):
+    if not host or "/" in host or " " in host or not host.isprintable():
         yield "host", _is("host", host, "an address or a name, such as 127.0.0.1")
     elif ":" in host:
         import ipaddress  # late: few hosts are of this form

@@ -19,7 +19,8 @@ from millpond.settings.fields import PREFIX, Settings
 from millpond.settings.values import WrongValueError, convert, describe, near
 
 _FIELDS: Final = {each.name: each for each in dataclasses.fields(Settings)}
-_TEST_PREFIX: Final = f"{PREFIX}TEST_"  # what only our own tests read
+# What only our own tests read.
+_OF_TESTS: Final = (f"{PREFIX}TEST_", f"{PREFIX}CLI_PARITY")
 # Values that may be secrets, or have one in them; no message repeats them.
 SECRETS: Final = frozenset(("secret_key", "hook_secret"))
 _UNSHOWN: Final = SECRETS | {
@@ -211,7 +212,7 @@ def _given_in_environment(
 
 def _is_not_meant(variable: str, value: str) -> bool:
     """Whether a variable is there for another reason than to set something."""
-    if variable.startswith(_TEST_PREFIX) or re.fullmatch(_SERVICE_LINK, variable):
+    if variable.startswith(_OF_TESTS) or re.fullmatch(_SERVICE_LINK, variable):
         return True
     return variable.endswith("PORT") and value.startswith(_SERVICE_PORT)
 
