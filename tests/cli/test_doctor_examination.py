@@ -317,6 +317,10 @@ class TestSyncTrigger:
         (line,) = [json.loads(e) for e in server.log if '"sync_trigger.failed"' in e]
         assert line["identity_pool_id"] == pool
         assert line["hint"]
+        metrics = urlopen(f"{server.endpoint}/metrics").read().decode()
+        for outcome in ("answered", "unreachable"):
+            counted = f'millpond_sync_trigger_calls_total{{outcome="{outcome}"}} 1.0'
+            assert counted in metrics
 
     def test_it_works_again(self, start, doctor, hook):
         """What failed before is told as long as no update got through."""

@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
-from millpond.contract import cognito_sync
+from millpond.contract import cognito_sync, streaming
 from millpond.contract.cognito_sync import IdentityPoolId
 from millpond.contract.shapes import (
     Api,
@@ -27,12 +27,6 @@ from millpond.contract.shapes import (
     String,
     Timestamp,
     about,
-)
-from millpond.errors import (
-    InternalErrorException,
-    InvalidParameterException,
-    NotAuthorizedException,
-    ResourceNotFoundException,
 )
 
 FindingStatus = Annotated[
@@ -130,12 +124,7 @@ class GetIdentityPoolDetailsResponse(Shape, kw_only=True):
     sync_trigger: SyncTriggerDetails | None = None
 
 
-_ERRORS: Final = (
-    InternalErrorException,
-    InvalidParameterException,
-    NotAuthorizedException,
-    ResourceNotFoundException,
-)
+_ERRORS: Final = streaming.API.by_name["GetStreamDetails"].errors
 
 API: Final = Api(
     name=cognito_sync.API.name,
@@ -156,7 +145,7 @@ API: Final = Api(
             "ExamineServer",
             ExamineServerRequest,
             ExamineServerResponse,
-            (InternalErrorException, InvalidParameterException, NotAuthorizedException),
+            _ERRORS[:-1],  # there is no pool that could be missing
             Callers.DEVELOPER,
             "POST",
             "/examination",

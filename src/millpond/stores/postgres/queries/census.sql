@@ -9,7 +9,7 @@ WHERE identity_id > $1 AND identity_id <= $2 AND merged_into IS NULL;
 -- name: count_last_identities
 SELECT count(*) FROM identities WHERE identity_id > $1 AND merged_into IS NULL;
 
--- name: find_end_of_records
+-- name: find_end_of_tombstones
 SELECT identity_id, identity_pool_id, dataset_name, key_digest FROM records
 WHERE (identity_id, identity_pool_id, dataset_name, key_digest) > ($1, $2, $3, $4)
 ORDER BY identity_id, identity_pool_id, dataset_name, key_digest OFFSET $5 LIMIT 1;

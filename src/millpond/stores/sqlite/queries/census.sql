@@ -9,7 +9,7 @@ WHERE identity_id > ?1 AND identity_id <= ?2 AND merged_into IS NULL;
 -- name: count_last_identities
 SELECT count(*) FROM identities WHERE identity_id > ?1 AND merged_into IS NULL;
 
--- name: find_end_of_records
+-- name: find_end_of_tombstones
 SELECT dataset_number, record_key FROM records
 WHERE (dataset_number, record_key) > (?1, ?2)
 ORDER BY dataset_number, record_key LIMIT 1 OFFSET ?3;
