@@ -16,11 +16,13 @@ from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import ServiceException
 from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
-from millpond.service.context import Caller, Context, system_now_ms
+from millpond.service.context import Caller, Context, SinkOpener, system_now_ms
 from millpond.service.developer_keys import SecretSealer
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
 from millpond.settings import Settings
+from millpond.sinks.base import Sink
+from millpond.sinks.embedded import EmbeddedSink
 from millpond.sinks.embedded_payloads import EmbeddedPayloads
 from millpond.stores.sqlite import SqliteStore
 
@@ -45,8 +47,20 @@ def make_context(
         "hooks": Hooks(settings, secret=key),
         "payloads": EmbeddedPayloads(store, public_url="", now_ms=now_ms),
         "payload_secret": b"p" * 32,
+        "open_sink": _sink_opener(store, now_ms),
     }
     return Context(store=store, settings=settings, now_ms=now_ms, **(parts | others))
+
+
+def _sink_opener(store: SqliteStore, now_ms: Callable[[], int]) -> SinkOpener:
+    """Make what opens embedded streams, whatever their names."""
+
+    async def opening(stream_name: str, role_arn: str | None) -> Sink:
+        sink = EmbeddedSink(stream_name, store=store, now_ms=now_ms)
+        await sink.open()
+        return sink
+
+    return opening
 
 
 class Operations:

@@ -129,7 +129,7 @@ class Subscriptions:
                 f"The server has {self.count} subscriptions; the limit is {self._max}."
             )
         begun = Begun(now_ms, self.node)
-        self._give_up(place, begun)
+        self._give_up(place)
         seat = Seat(self, place, begun)
         self._seats[place] = seat
         self._of_stream.setdefault(place.stream_id, set()).add(seat)
@@ -143,8 +143,11 @@ class Subscriptions:
 
     def hear(self, place: Place, begun: Begun) -> None:
         """Note that a subscription began at another server."""
-        self._note(place, begun)
-        self._give_up(place, begun)
+        self._forget_old(begun.time_ms)
+        seat = self._seats.get(place)
+        if seat is None or seat.begun < begun:
+            self._note(place, begun)
+            self._give_up(place)
 
     def wake(self, stream_id: int) -> None:
         """Wake the subscriptions of a stream: there are records."""
@@ -170,10 +173,9 @@ class Subscriptions:
             for seat in seats:
                 seat.end()
 
-    def _give_up(self, place: Place, begun: Begun) -> None:
-        seat = self._seats.get(place)
-        if seat is not None and seat.begun <= begun:
-            del self._seats[place]
+    def _give_up(self, place: Place) -> None:
+        seat = self._seats.pop(place, None)
+        if seat is not None:
             seat.give_up()
 
     def _note(self, place: Place, begun: Begun) -> None:

@@ -242,8 +242,13 @@ def test_a_clock_that_was_set_back_holds_no_place(play):
         async with subscribed(server):
             pass
         server.now_ms -= 3_600_000
-        async with subscribed(server) as subscription:
-            assert await next_event(subscription) is not None
+        async with subscribed(server) as first:
+            assert await next_event(first) is not None
+            server.now_ms -= 3_600_000
+            async with subscribed(server) as second:
+                assert await next_event(second) is not None
+                with pytest.raises(ResourceInUseException):
+                    await next_event(first)
 
     play(scene)
 
@@ -403,8 +408,10 @@ def test_the_later_one_stays_whichever_server_it_is_at(theirs, stays):
 
     assert seat.taken_over is not stays
     with pytest.raises(ResourceInUseException):
-        subscriptions.take(PLACE, now_ms=theirs.time_ms + 4000)
-    subscriptions.take(PLACE, now_ms=106_000)
+        subscriptions.take(PLACE, now_ms=104_999)
+    again = subscriptions.take(PLACE, now_ms=105_001)
+    assert seat.taken_over
+    assert not again.taken_over
 
 
 def test_what_began_is_told_to_other_servers():
