@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -82,14 +83,15 @@ def install_packages() -> None:
 class NodeProcess:
     """A script in Node.js that takes a command a line and gives an answer a line."""
 
-    def __init__(self, script: str) -> None:
-        """Start a script of this folder."""
+    def __init__(self, script: str, environment: Mapping[str, str] = {}) -> None:
+        """Start a script of this folder; variables may be added to its environment."""
         self._process = subprocess.Popen(
             ["node", str(SCRIPTS / script)],
             env={
                 **os.environ,
                 "AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE": "1",
                 "NODE_NO_WARNINGS": "1",
+                **environment,
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from millpond.server import connections
+from millpond.testing.server import wait_until
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -96,3 +98,56 @@ def test_open_files():
     printed = subprocess.check_output([sys.executable, "-c", script], text=True)
 
     assert int(printed) == hard
+
+
+# --- Idle connections -----------------------------------------------------------------
+
+
+@pytest.fixture
+def three() -> Iterator[tuple[int, list[Pair]]]:
+    """A port, and three connections to it: (client, accepted)."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        pairs = []
+        for _ in range(3):
+            client = stack.enter_context(
+                socket.create_connection(listening.getsockname())
+            )
+            accepted, _ = listening.accept()
+            pairs.append((client, stack.enter_context(accepted)))
+        yield listening.getsockname()[1], pairs
+
+
+needs_tcp_info = pytest.mark.skipif(
+    not hasattr(socket, "TCP_INFO"), reason="this system does not tell what is idle"
+)
+
+
+@needs_tcp_info
+def test_idle_connections_end(three):
+    """What carries something, in either direction, stays; the rest is ended."""
+    port, ((_, _), (talks, heard), (hears, told)) = three
+
+    def end_idle() -> int:
+        talks.send(b"x")
+        told.send(b"x")
+        return connections.end_idle(port, idle_s=1)
+
+    assert wait_until(end_idle) == 1
+    assert heard.recv(1) == hears.recv(1) == b"x"
+    (silent, _), *_ = three[1]
+    assert silent.recv(1) == b""
+
+
+@needs_tcp_info
+def test_other_ports_are_left_alone(three):
+    """Connections to elsewhere may be idle, and so may the socket that listens."""
+    port, pairs = three
+    client_ports = [client.getsockname()[1] for client, _ in pairs]
+
+    assert connections.end_idle(1, idle_s=0) == 0
+    assert connections.end_idle(port, idle_s=3600) == 0
+    assert port not in client_ports
+    assert connections.end_idle(port, idle_s=0) == 3
+    with socket.create_connection(("127.0.0.1", port)):
+        pass

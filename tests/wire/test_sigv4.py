@@ -271,6 +271,35 @@ class TestClients:
             with_header(request, b"host", HOST[1] + b":9443"),
         )
 
+    @pytest.mark.parametrize(
+        ("signed_authority", "received_host"),
+        [
+            (b"sync.example.com", b"sync.example.com"),
+            (b"sync.example.com:8443", b"sync.example.com:8443"),
+            (b"sync.example.com", b"sync.example.com:8443"),
+            (b"sync.example.com:443", b"sync.example.com"),
+            (b"[::1]:8014", b"[::1]:8014"),
+        ],
+    )
+    @pytest.mark.parametrize("query", [b"", b"k=%3A"])
+    def test_over_http_2_the_authority_is_signed(
+        self, signed_authority, received_host, query
+    ):
+        """It is the host, whatever there is between client and server made of it."""
+        authority = (b":authority", signed_authority)
+        request = signed(plain(headers=[authority], raw_query=query))
+        headers = [(b"host", received_host), *request.headers[1:]]
+
+        verify(replace(request, headers=headers, raw_query=query.replace(b"%3A", b":")))
+
+    def test_another_authority(self):
+        """A signature over one authority does not fit another."""
+        request = signed(plain(headers=[(b":authority", b"other.example.com")]))
+
+        for host in (HOST, (b"host", b""), (b"x-other", b"other.example.com")):
+            headers = [host, *request.headers[1:]]
+            refusal(InvalidSignatureException, replace(request, headers=headers))
+
     def test_unity_delete_comes_as_post(self):
         """Unity signs DELETE with the override among the headers and sends '{}'."""
         headers = [

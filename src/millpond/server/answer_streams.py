@@ -3,22 +3,24 @@ Answers that are sent part by part, for as long as both sides want.
 
 The reader ends one by going away, which `receive` tells. What is sent waits in the
 socket's buffer, and the next part for room in it: nobody else waits for a reader that
-takes nothing, and after a while its connection is cut off.
+takes nothing, and after a while its connection is cut off. Over HTTP/2 a connection may
+carry other requests; then the answer ends alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from millpond.server import connections
+from millpond.server.http2 import Client, UnderWay, take_one
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
-Client = tuple[str, int | str] | None
 
 CLOSING_S: Final = 1.0  # how long a connection may take no bytes when the server goes
 
@@ -26,14 +28,24 @@ CLOSING_S: Final = 1.0  # how long a connection may take no bytes when the serve
 class AnswerStreams:
     """Sends the parts of answers to their readers."""
 
-    def __init__(self) -> None:
-        self._clients: set[tuple[str, int]] = set()
+    def __init__(self, under_way: UnderWay) -> None:
+        self._under_way = under_way
+        self._clients: Counter[Client] = Counter()  # with how many answers each
 
     def close(self) -> None:
         """Cut readers off that are stuck; the others are told to end before."""
         # The HTTP server waits until the last bytes of each were taken.
-        loop = asyncio.get_running_loop()
-        loop.call_later(CLOSING_S, connections.abort, set(self._clients))
+        self._abort_later(set(self._clients))
+
+    def _abort_later(self, clients: set[Client]) -> None:
+        asyncio.get_running_loop().call_later(CLOSING_S, self._abort, clients)
+
+    def _abort(self, clients: set[Client]) -> None:
+        """Cut off connections, each once it carries nothing but such answers."""
+        ready = {each for each in clients if self._under_way.only_streams(each)}
+        connections.abort(ready)
+        if clients - ready:
+            self._abort_later(clients - ready)
 
     async def send(
         self,
@@ -57,8 +69,8 @@ class AnswerStreams:
             TimeoutError: the connection took no bytes for too long; it was cut off.
         """
         watching = asyncio.create_task(_watch(end, receive))
-        who = {(client[0], int(client[1]))} if client else set()
-        self._clients |= who
+        self._clients[client] += 1
+        self._under_way.streams[client] += 1
         try:
             await send(
                 {"type": "http.response.start", "status": 200, "headers": headers}
@@ -70,10 +82,12 @@ class AnswerStreams:
                     )
             await send({"type": "http.response.body", "body": b""})
         except (TimeoutError, asyncio.CancelledError):
-            connections.abort(who)
+            if self._under_way.only_one_stream(client):
+                connections.abort({client})
             raise
         finally:
-            self._clients -= who
+            for count in (self._clients, self._under_way.streams):
+                take_one(count, client)
             watching.cancel()
 
 

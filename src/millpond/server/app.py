@@ -24,6 +24,7 @@ from typing import Final
 
 import structlog
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP2Settings
 from granian.server.embed import Server
 
 from millpond import __version__
@@ -37,6 +38,7 @@ from millpond.login_providers.keys import ProviderKeys
 from millpond.push.sns import SnsPush
 from millpond.server import connections, neighbours, secret_key
 from millpond.server.gateway import Gateway
+from millpond.server.http2 import UnderWay
 from millpond.server.live import LiveStreams
 from millpond.server.pages import PATHS, make_pages
 from millpond.server.sealers import hook_secret as hook_secret
@@ -69,6 +71,12 @@ from millpond.workers.push_sender import PushSender
 _log = structlog.get_logger()
 
 BACKLOG: Final = 2048
+HTTP2: Final = HTTP2Settings(
+    max_concurrent_streams=128,  # of one connection; further ones wait at the client
+    max_headers_size=65_536,  # the longest token, path and query take half of it
+    keep_alive_interval=20_000,  # ms; a dead connection is found and closed
+    keep_alive_timeout=20,  # s
+)
 REQUESTS_MAX: Final = 4096  # under way at a time; further ones wait in the socket
 FIRST_KEY_NAME: Final = "first"
 WORKERS_S_MAX: Final = 20.0  # to end; a disk or a driver may hold one up
@@ -199,8 +207,9 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     credentials = CredentialFinder(
         keys, context.session_tokens, account_id=settings.account_id
     )
-    live = LiveStreams(settings, context.changes, metrics)
-    subscriptions = SubscriptionStreams(context.subscriptions, metrics)
+    under_way = UnderWay()
+    live = LiveStreams(settings, context.changes, metrics, under_way)
+    subscriptions = SubscriptionStreams(context.subscriptions, metrics, under_way)
     gateway = Gateway(
         context,
         Verifier(
@@ -212,6 +221,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         metrics.requests,
         live,
         subscriptions,
+        under_way,
         look_for_keys=keys.look_again,
         beside=make_pages(context, metrics, is_draining=stopping.is_set),
         beside_paths=PATHS,
@@ -228,6 +238,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             housekeeping.watch_keys("token key watch", context.token_keys),
             housekeeping.watch_deletions(context),
             housekeeping.save_sync_sessions(context),
+            connections.watch(settings),
             housekeeping.purge(context),
             housekeeping.take_census(context, metrics),
             OutboxRelay(context, sinks, metrics).run(),
@@ -285,7 +296,8 @@ async def _listen(
         interface=Interfaces.ASGINL,
         backlog=BACKLOG,
         backpressure=REQUESTS_MAX + settings.live_listeners_max + SUBSCRIPTIONS_MAX,
-        http=HTTPModes.http1,  # every client speaks it
+        http=HTTPModes.auto,  # 1.1 and 2, over TCP by its first bytes, over TLS by ALPN
+        http2_settings=HTTP2,
         websockets=False,
         log_enabled=False,
         ssl_cert=Path(settings.tls_certificate) if settings.tls_certificate else None,

@@ -34,8 +34,10 @@ from millpond.errors import (
 )
 from millpond.limits import UNSIGNED_BODY_BYTES_MAX
 from millpond.metrics import RequestMetrics
+from millpond.server import http2
 from millpond.server.bindings import APIS, ServiceFunction, Streamed, bind
 from millpond.server.cors import Cors
+from millpond.server.http2 import UnderWay
 from millpond.server.live import HEADERS as EVENT_STREAM
 from millpond.server.live import LiveStreams
 from millpond.server.request_log import RequestLog
@@ -67,6 +69,8 @@ Headers = list[tuple[bytes, bytes]]
 
 _log = structlog.get_logger()
 
+DISCARDED_BYTES_MAX: Final = 64 * 1_048_576
+DISCARDED_S_MAX: Final = 10.0
 BODY_S_MAX: Final = 60.0  # a phone on a bad network is slow; an attacker has no end
 _FORM: Final = b"application/x-www-form-urlencoded"
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
@@ -82,6 +86,7 @@ class _Request:
         "decoded",
         "headers",
         "id",
+        "is_http2",
         "method",
         "raw_headers",
         "raw_path",
@@ -95,6 +100,7 @@ class _Request:
         self.raw_headers: Headers = scope["headers"]
         self.headers = dict(self.raw_headers)
         self.method: str = scope["method"]
+        self.is_http2 = scope["http_version"] == http2.VERSION
         self.body: bytes | None = None  # not read yet
         self.caller: Caller = ANYONE  # until the signature is verified
         self.decoded: Any = None
@@ -149,6 +155,7 @@ class Gateway:
         metrics: RequestMetrics,
         live: LiveStreams,
         subscriptions: SubscriptionStreams,
+        under_way: UnderWay,
         *,
         look_for_keys: Callable[[], Awaitable[None]],
         beside: AsgiApp,
@@ -164,6 +171,7 @@ class Gateway:
         self._metrics = metrics
         self._live = live
         self._subscriptions = subscriptions
+        self._under_way = under_way
         self._beside = beside
         self._beside_paths = tuple(beside_paths)
         apis = [api for api, _ in APIS]
@@ -182,6 +190,19 @@ class Gateway:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        if scope["http_version"] != http2.VERSION:
+            await self._serve(scope, receive, send)
+            return
+        client = http2.client_of(scope)
+        self._under_way.requests[client] += 1
+        try:
+            if scope["method"] == "HEAD":
+                send = http2.without_body(send)
+            await self._serve(scope, receive, send)
+        finally:
+            http2.take_one(self._under_way.requests, client)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(self._beside_paths):
             await self._beside(scope, receive, send)
             return
@@ -204,10 +225,13 @@ class Gateway:
             if request.is_of_people:
                 await self._beside(scope, receive, send)
                 return
-            if found is None and request.body is None:
+            if request.body is None and not isinstance(error, RequestTimeoutException):
                 # What was sent to nowhere is still in the way of the next request.
                 with contextlib.suppress(Exception):
-                    await _read_body(request, receive, self._body_bytes_max)
+                    if request.is_http2:
+                        await _discard(request, receive)
+                    elif found is None:
+                        await _read_body(request, receive, self._body_bytes_max)
             status, headers, body = self._refuse(error, found, request)
         headers.append((b"x-amzn-requestid", request.id.encode()))
         if b"origin" in request.headers:
@@ -218,7 +242,7 @@ class Gateway:
         else:
             self._note(found, request, status, started, scope)
             assert found is not None
-            client = scope.get("client")
+            client = http2.client_of(scope)
             if isinstance(body, LiveUpdates):
                 await self._live.stream(body, headers, client, receive, send)
             else:
@@ -307,7 +331,8 @@ class Gateway:
             body_bytes_max = max(self._body_bytes_max, api.request_bytes_max)
             if operation.callers is Callers.ANYONE:
                 body_bytes_max = min(body_bytes_max, UNSIGNED_BODY_BYTES_MAX)
-            body = await _read_body(request, receive, body_bytes_max)
+            request.body = await _read_body(request, receive, body_bytes_max)
+            body = request.body
         # Some SDKs sign what need not be signed; such a signature is not looked at.
         if operation.callers is not Callers.ANYONE:
             signed = SignedRequest(
@@ -397,7 +422,8 @@ async def _read_body(request: _Request, receive: Receive, bytes_max: int) -> byt
         SerializationException: the client went away in the middle.
     """
     length = request.headers.get(b"content-length")
-    if length is None and b"transfer-encoding" not in request.headers:
+    has_end = length is not None or b"transfer-encoding" in request.headers
+    if not has_end and not request.is_http2:  # where a body may have neither
         return b""
     if length is not None and length.isdigit():
         if length == b"0":
@@ -409,6 +435,23 @@ async def _read_body(request: _Request, receive: Receive, bytes_max: int) -> byt
             return await _read_parts(receive, bytes_max)
     except TimeoutError as error:
         raise RequestTimeoutException from error
+
+
+async def _discard(request: _Request, receive: Receive) -> None:
+    """
+    Take what is left of a body over HTTP/2, within bounds, before it is refused.
+
+    Node.js drops an answer that comes before it has sent its body, and tells nobody.
+    """
+    length = request.headers.get(b"content-length", b"0")
+    size = int(length[:20]) if length.isdigit() else 0
+    async with asyncio.timeout(DISCARDED_S_MAX):
+        left = size <= DISCARDED_BYTES_MAX
+        size = 0
+        while left:
+            message = await receive()
+            size += len(message.get("body", b""))
+            left = message.get("more_body", False) and size <= DISCARDED_BYTES_MAX
 
 
 async def _read_parts(receive: Receive, bytes_max: int) -> bytes:

@@ -17,11 +17,11 @@ import structlog
 from millpond.metrics import Metrics
 from millpond.server.answer_streams import (
     AnswerStreams,
-    Client,
     Headers,
     Receive,
     Send,
 )
+from millpond.server.http2 import Client, UnderWay
 from millpond.service.changes import Changes
 from millpond.service.live import LiveEvent, LiveUpdates
 from millpond.settings import Settings
@@ -42,12 +42,18 @@ _log = structlog.get_logger()
 class LiveStreams:
     """Sends live updates to their readers."""
 
-    def __init__(self, settings: Settings, changes: Changes, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        changes: Changes,
+        metrics: Metrics,
+        under_way: UnderWay,
+    ) -> None:
         self._comment_s = settings.live_comment_s
         self._send_timeout_s: float = settings.live_send_timeout_s
         self._changes = changes
         self._metrics = metrics
-        self._streams = AnswerStreams()
+        self._streams = AnswerStreams(under_way)
 
     def close(self) -> None:
         """End every stream; a reader that is stuck is not waited for."""

@@ -19,11 +19,11 @@ from millpond.metrics import Metrics
 from millpond.server.answer_streams import (
     CLOSING_S,
     AnswerStreams,
-    Client,
     Headers,
     Receive,
     Send,
 )
+from millpond.server.http2 import Client, UnderWay
 from millpond.service.kinesis_subscriptions import Subscription
 from millpond.service.subscriptions import Subscriptions
 from millpond.wire import event_frames
@@ -39,10 +39,12 @@ _log = structlog.get_logger()
 class SubscriptionStreams:
     """Sends the events of subscriptions to their readers."""
 
-    def __init__(self, subscriptions: Subscriptions, metrics: Metrics) -> None:
+    def __init__(
+        self, subscriptions: Subscriptions, metrics: Metrics, under_way: UnderWay
+    ) -> None:
         self._subscriptions = subscriptions
         self._metrics = metrics
-        self._streams = AnswerStreams()
+        self._streams = AnswerStreams(under_way)
 
     def close(self) -> None:
         """End every subscription; a reader that is stuck is not waited for."""

@@ -256,6 +256,13 @@ class Settings:
         least=1,
         most=3600,
     )
+    connection_idle_s: int = setting(
+        120,
+        "How long a connection may carry nothing in either direction before it is "
+        "ended. Twice live_comment_s when that is longer.",
+        least=1,
+        most=86_400,
+    )
     drain_s: int = setting(
         20, "How long requests under way may take at shutdown.", least=0, most=3600
     )

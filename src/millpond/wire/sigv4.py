@@ -25,7 +25,9 @@ algorithm, scope, access key, signature. Of two mistakes both report the same on
 
 Clients differ a little in what they sign. A request is compared with up to six
 candidates, all of which mean the same request: the host with and without its port, the
-query as received and in canonical encoding.
+query as received and in canonical encoding. Over HTTP/2 some sign `:authority`, which
+stands there in place of the host; what is in front of the server may have made a host
+of it.
 
 A signature covers the *normal form* of a path: one made for `/a` also fits `/b/../a`.
 Whoever routes a request must route by `normal_path`, or refuse a path that differs
@@ -61,6 +63,8 @@ from millpond.errors import (
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 TERMINATOR: Final = "aws4_request"
 
+_HOST: Final = b"host"
+_AUTHORITY: Final = b":authority"
 _EMPTY_SHA256: Final = sha256(b"").hexdigest().encode()
 _EMPTY_OBJECT_SHA256: Final = sha256(b"{}").hexdigest().encode()
 _PATH_CHARS_PLAIN: Final = (
@@ -191,6 +195,8 @@ class Verifier(Generic[C]):
         self._check_date(claim, int(now_s))
         names = _signed_names(claim.signed_headers)
         _check_required(names, headers)
+        if _AUTHORITY in names:
+            headers = _with_host(headers, headers.get(_HOST, b""), _AUTHORITY)
         if claim.algorithm != ALGORITHM:
             raise IncompleteSignatureException(
                 f"Unsupported AWS 'algorithm': '{claim.algorithm}' "
@@ -454,7 +460,7 @@ def _signed_names(signed_headers: str) -> tuple[bytes, ...]:
 
 
 def _check_required(names: tuple[bytes, ...], headers: Mapping[bytes, bytes]) -> None:
-    if b"host" not in names:
+    if _HOST not in names and _AUTHORITY not in names:
         raise InvalidSignatureException(
             "'Host' must be a 'SignedHeader' in the AWS Authorization."
         )
@@ -517,10 +523,10 @@ def _candidates(
     yield query, headers
     # AWS: the iOS client signs the host without its port (AWSSignature.m). A proxy may
     # have dropped a default port that the client signed.
-    host = headers.get(b"host", b"")
+    host = headers.get(_HOST, b"")
     name, colon, port = host.rpartition(b":")
     hosts = [name] if colon and port.isdigit() else [host + b":443", host + b":80"]
-    variants = [headers, *({**headers, b"host": other} for other in hosts)]
+    variants = [headers, *(_with_host(headers, other) for other in hosts)]
     for variant in variants[1:]:
         yield query, variant
     # A '+' is a plus, as it is to `wire.decoding`, which reads the values. Were it a
@@ -529,6 +535,14 @@ def _candidates(
     if encoded != query:
         for variant in variants:
             yield encoded, variant
+
+
+def _with_host(
+    headers: Mapping[bytes, bytes], host: bytes, *names: bytes
+) -> Mapping[bytes, bytes]:
+    """Put another host wherever it stands, and under further names."""
+    named = {_HOST, *names, *headers.keys() & {_AUTHORITY}}
+    return {**headers, **dict.fromkeys(named, host)}
 
 
 def normal_path(raw_path: bytes) -> bytes:

@@ -8,8 +8,18 @@ const { answerLines } = require("./lines.js");
 const APIS = {
   sync: require("@aws-sdk/client-cognito-sync"),
   identity: require("@aws-sdk/client-cognito-identity"),
+  kinesis: require("@aws-sdk/client-kinesis"),
 };
-const CLIENTS = { sync: "CognitoSyncClient", identity: "CognitoIdentityClient" };
+const CLIENTS = {
+  sync: "CognitoSyncClient",
+  identity: "CognitoIdentityClient",
+  kinesis: "KinesisClient",
+};
+
+// Bytes are told in base64, which is how JSON has them.
+function tellBytes(key, value) {
+  return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
+}
 
 async function perform({ api, operation, input, config }) {
   const module = APIS[api];
@@ -18,7 +28,8 @@ async function perform({ api, operation, input, config }) {
     const { $metadata, ...result } = await client.send(
       new module[`${operation}Command`](input),
     );
-    return { result, requestId: $metadata.requestId };
+    const told = JSON.parse(JSON.stringify(result, tellBytes));
+    return { result: told, requestId: $metadata.requestId };
   } catch (err) {
     return {
       error: {
