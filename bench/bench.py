@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import command_line
+import consumers
 import live
 import load
 import machine
@@ -41,6 +42,7 @@ PARTS: Final = (
     "writes",
     "trigger",
     "streamed",
+    "consumers",
     "publish",
     "sinks",
     "live",
@@ -115,6 +117,9 @@ def _measure(
     if "streamed" in options.only:
         _say("updates that are streamed")
         streamed.measure(results, folder, cores, identities=IDENTITIES, rounds=3)
+    if "consumers" in options.only:
+        _say("consumers")
+        consumers.measure(results, folder, cores, rounds=rounds)
     if "publish" in options.only:
         _say("bulk publish")
         records = 50_000 if options.quick else 500_000
