@@ -414,6 +414,15 @@ def test_the_later_one_stays_whichever_server_it_is_at(theirs, stays):
     assert not again.taken_over
 
 
+def test_the_clock_of_another_server_may_be_ahead():
+    """What has just begun there holds its place here as well."""
+    subscriptions = Subscriptions()
+    subscriptions.hear(PLACE, Begun(100_300, "n"))
+
+    with pytest.raises(ResourceInUseException):
+        subscriptions.take(PLACE, now_ms=100_000)
+
+
 def test_what_began_is_told_to_other_servers():
     """Each place with the time, once."""
     subscriptions = Subscriptions()
