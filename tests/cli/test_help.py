@@ -160,3 +160,24 @@ def test_a_page_fits_a_narrow_terminal(run, monkeypatch, way):
         line for line in long if line.lstrip().startswith(("'", "millpond"))
     ]
     assert len(narrow.split()) >= len(wide.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("stream", "create", "x", "--shards", "many"),
+        ("stream", "create", "x", "--shards", "0"),
+        ("stream", "tail", "x", "--count", "1.5"),
+        ("stream", "verify", "--identity-pool-id", "x", "--wait", "soon"),
+        ("pool", "list", "--max-items", "many"),
+        ("pool", "list", "--max-items", "0"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_in_words(run, words):
+    """The message says what it must be, and names no function of ours."""
+    result = run(*words)
+
+    assert (result.code, result.out) == (2, "")
+    (line,) = (each for each in result.err.splitlines() if "error: " in each)
+    assert f"must be a {'number' if '--wait' in words else 'whole number'}" in line
+    assert repr(words[-1]) in line

@@ -38,6 +38,9 @@ def test_what_the_api_would_refuse_is_refused(adopt, words):
 
     assert result.code == 1
     assert result.err.startswith("millpond pool: it cannot be created: ")
+    assert "is not the " in result.err
+    assert "matching" not in result.err
+    assert "`" not in result.err
 
 
 def test_the_limit_of_pools_counts(adopt, monkeypatch):

@@ -97,8 +97,9 @@ def test_a_stream_behind_something_else_is_created_there(stream, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("a b",), "it cannot be created: "),
-        (("x" * 129,), "it cannot be created: "),
+        (("a b",), "it cannot be created: 'a b' is not the name of a stream: 1 to 128"),
+        (("x" * 129,), "xxx...' is not the name of a stream: 1 to 128 letters"),
+        (("\x1b[2J",), "it cannot be created: '\\x1b[2J' is not the name of a stream"),
         (("x", "--shards", "100000"), "the limit is"),
     ],
 )

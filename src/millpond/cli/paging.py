@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from millpond.cli.numbers import whole
 from millpond.errors import MillpondError
 
 ITEMS_DEFAULT: Final = 50
@@ -39,9 +40,11 @@ def add_options(parser: argparse.ArgumentParser, *, items: int = ITEMS_DEFAULT) 
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= ITEMS_MAX:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {ITEMS_MAX}, not {text}")
+    number = whole(text)
+    if number is None or not 1 <= number <= ITEMS_MAX:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 to {ITEMS_MAX}, not {text!r}"
+        )
     return number
 
 

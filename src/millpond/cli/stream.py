@@ -115,9 +115,12 @@ def _add_verify_options(verify: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
     if not 0 <= number < 1e9:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text}")
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text!r}")
     return number
 
 

@@ -9,9 +9,12 @@ import msgspec
 
 from millpond import limits
 from millpond.contract import cognito_identity as contract
+from millpond.contract.cognito_identity.identity_pools import IdentityPoolName
+from millpond.contract.cognito_sync import IdentityPoolId
 from millpond.core.identity_pools import COGNITO_PROVIDERS, IdentityPool
 from millpond.errors import InvalidParameterException, LimitExceededException
 from millpond.service.context import Caller, Context
+from millpond.service.forms import why_not
 from millpond.service.refusals import identity_pool_not_found
 from millpond.stores.base import IdentityPoolStore
 
@@ -48,15 +51,17 @@ async def adopt_identity_pool(
     Returns:
         Why it was refused; None when it was created.
     """
+    reason = why_not(identity_pool_id, IdentityPoolId) or why_not(
+        name, IdentityPoolName
+    )
+    if reason is not None:
+        return f"it cannot be created: {reason}."
     given = {
         "IdentityPoolId": identity_pool_id,
         "IdentityPoolName": name,
         "AllowUnauthenticatedIdentities": allow_guests,
     }
-    try:
-        request = msgspec.convert(given, contract.UpdateIdentityPoolRequest)
-    except msgspec.ValidationError as error:
-        return f"it cannot be created: {error}."
+    request = msgspec.convert(given, contract.UpdateIdentityPoolRequest)
     if await store.find_identity_pool(identity_pool_id) is not None:
         return f"identity pool '{identity_pool_id}' exists already."
     pool = _described(identity_pool_id, request)

@@ -16,6 +16,7 @@ import msgspec
 
 from millpond import limits
 from millpond.contract import kinesis as contract
+from millpond.contract.kinesis.values import StreamName
 from millpond.core import shards
 from millpond.errors import (
     ExpiredNextTokenException,
@@ -25,6 +26,7 @@ from millpond.errors import (
     ResourceInUseException,
 )
 from millpond.service.context import Caller, Context
+from millpond.service.forms import why_not
 from millpond.service.kinesis_names import get_stream, spell_arn, stream_not_found
 from millpond.service.kinesis_retention import retention_hours
 from millpond.service.kinesis_tags import check_tags
@@ -92,6 +94,9 @@ async def create_embedded_stream(
             f"stream '{stream_name}' is {place} by the setting 'streams'; create it "
             "there, with the tools of its kind."
         )
+    reason = why_not(stream_name, StreamName)
+    if reason is not None:
+        return f"it cannot be created: {reason}."
     given = {"StreamName": stream_name, "ShardCount": shard_count}
     try:
         request = msgspec.convert(given, contract.CreateStreamRequest)

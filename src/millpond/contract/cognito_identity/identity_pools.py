@@ -17,7 +17,8 @@ IdentityPoolName = Annotated[
     str,
     text(
         "IdentityPoolName",
-        "The name of an identity pool, for people.",
+        "The name of an identity pool, for people: 1 to 128 letters, digits, spaces "
+        "and + = , . @ - _.",
         length=(1, limits.POOL_NAME_CHARS_MAX),
         pattern=r"[\w\s+=,.@-]+",
     ),
