@@ -17,6 +17,7 @@ from moto.sts.models import STSBackend
 
 from acceptance.streams import read_stream
 from millpond import aws
+from millpond.core import targets
 from millpond.core.streaming import StreamRecord
 from millpond.errors import (
     AwsError,
@@ -689,3 +690,29 @@ def test_an_aws_error_says_who_answered_what():
         str(AwsError("No.", op="PutRecords", code="AccessDenied"))
         == "PutRecords answers AccessDenied: No."
     )
+
+
+def test_the_retention_of_a_stream_is_that_of_its_summary():
+    """A run that takes longer than the stream keeps a record has lost its beginning."""
+
+    async def scene(moto: Moto) -> None:
+        client = moto.client("kinesis")
+        client.create_stream(StreamName="changes", ShardCount=1)
+        client.increase_stream_retention_period(
+            StreamName="changes", RetentionPeriodHours=48
+        )
+        client.close()
+        sink = make_sink(sink_url(moto.url, "changes"), None)
+        await sink.open()
+        target = await sink.look()
+        await sink.aclose()
+        two_days_ms = 48 * 3_600_000
+        fault = targets.loss(targets.mark(target), target, elapsed_ms=two_days_ms)
+
+        assert target.keeps_ms == two_days_ms
+        assert fault is not None
+        assert "RetentionPeriodHours=48" in fault.cause
+        assert "increase-stream-retention-period" in fault.change
+
+    with contextlib.closing(Moto()) as moto:
+        asyncio.run(scene(moto))

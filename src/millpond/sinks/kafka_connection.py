@@ -47,6 +47,7 @@ from millpond.sinks.kafka_topic import TopicInfo, TopicPlaces
 from millpond.sinks.urls import NOT_A_HOST, is_true, read_url
 
 LOOKUP_S: Final = 5.0
+TOPIC_ID_S: Final = 2.0  # not every broker answers to this question
 ASK_AGAIN_S: Final = 0.3
 DEFAULT_PORT: Final = 9092
 MESSAGE_BYTES_MAX: Final = 1_000_000  # librdkafka: message.max.bytes
@@ -283,7 +284,7 @@ async def find_places(
     def ask() -> TopicPlaces:
         admin = AdminClient(driver_settings(address, Troubles(address)))
         return TopicPlaces(
-            _topic_id(admin, address.topic, wait_s),
+            _topic_id(admin, address.topic, min(wait_s, TOPIC_ID_S)),
             _offsets(admin, address.topic, topic, _EARLIEST, wait_s),
             _offsets(admin, address.topic, topic, _LATEST, wait_s),
         )
