@@ -13,7 +13,9 @@ import pytest
 from cli.world import ANN, POOL, Place, fill
 from millpond.cli import tables
 from millpond.cli.tables import Column, Size, Time, print_details, print_table
+from millpond.core.sync import DatasetId
 from millpond.testing.deadlines import seconds
+from millpond.testing.store_contract.bench import put
 from processes import Terminal as RealTerminal
 
 MOMENT_MS = 1_750_000_000_000
@@ -210,6 +212,27 @@ def test_whoever_stops_reading_hears_no_complaint(tmp_path):
             process.wait(timeout=seconds(60))
 
             assert complaint == b""
+
+
+def test_a_pipe_that_knows_ascii_alone_gets_everything(tmp_path):
+    """What it cannot show is spelled out; a document is UTF-8 all the same."""
+    place = Place("--data", str(tmp_path / "data"))
+    place.run(fill)
+    dataset = DatasetId(POOL, ANN, "schnörkel")
+    place.run(lambda store: put(store, dataset, {"größe": "日本"}))
+    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii"}
+
+    def run(*words: str) -> bytes:
+        command = [sys.executable, "-m", "millpond", *words, *place.words]
+        return subprocess.run(
+            command, env=environment, capture_output=True, check=True
+        ).stdout
+
+    shown = run("dataset", "show", ANN, "schnörkel")
+    exported = run("identity", "export", ANN)
+
+    assert b"gr\\xf6\\xdfe\t\\u65e5\\u672c\t" in shown
+    assert "日本" in exported.decode()
 
 
 def test_a_command_knows_a_terminal(tmp_path):

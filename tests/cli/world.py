@@ -57,7 +57,7 @@ class Place:
         finally:
             await store.aclose()
 
-    def run(self, scene: Callable[[Store], Awaitable[None]]) -> None:
+    def run(self, scene: Callable[[Store], Awaitable[object]]) -> None:
         """Do something with the open store."""
 
         async def play() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import sys
@@ -28,6 +29,9 @@ def run(
 ) -> int:
     """Parse a command line, run the command that it names, and return its status."""
     options = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names and values may be in any script; the terminal need not know all of them.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         reading = read_settings(options)
         refuse(reading.problems)

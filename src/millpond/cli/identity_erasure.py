@@ -26,8 +26,9 @@ async def export(settings: Settings, options: argparse.Namespace) -> int:
     async with stores.open_store(settings) as store:
         place = await chosen_identity(store, settings, options)
         async for piece in export_identity(store, place, now_ms=system_now_ms()):
-            sys.stdout.write(piece.decode())
-    sys.stdout.write("\n")
+            sys.stdout.buffer.write(piece)  # UTF-8, whatever the terminal has
+    sys.stdout.buffer.write(b"\n")
+    sys.stdout.flush()
     return 0
 
 
@@ -42,7 +43,9 @@ async def delete(settings: Settings, options: argparse.Namespace) -> int:
             print(_will_go(erasure), file=sys.stderr)
         identity_id = erasure.identity_id
         confirming.ask_for(identity_id, what="delete it", yes=options.yes)
-        await neighbours.delete_identity(store, identity_id, now_ms=system_now_ms())
+        now_ms = system_now_ms()
+        if not await neighbours.delete_identity(store, identity_id, now_ms=now_ms):
+            raise CommandError(f"there is no identity '{identity_id}' any more.")
     show(options, _erased(erasure), [f"Deleted {identity_id}."])
     return 0
 
