@@ -63,6 +63,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "completion": Command(
         RUN, "completion", "Print what makes a shell complete our commands."
     ),
+    "configure": Command(
+        LOOK, "configure", "Show the settings that calls of the APIs go by."
+    ),
     "doctor": Command(LOOK, "doctor", "Find out why calls fail, and what to do."),
     "get-bulk-publish-details": Command(
         LOOK,

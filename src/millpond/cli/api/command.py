@@ -108,7 +108,7 @@ def _run_api(options: Namespace, words: Sequence[str], query: Any, ways: Ways) -
     if unknown:
         near = arguments.near_options(unknown, operation, given)
         raise UsageFault.unknown_options(unknown, near)
-    read_pages = _page_reader(given, operation, options)
+    read_pages = _page_reader(given, operation, options, ways)
     parameters = _read_parameters(given, operation, configuration)
     if given.generate_cli_skeleton in _INPUT_SKELETONS:
         _print_input_skeleton(operation, given.generate_cli_skeleton, ways)
@@ -128,17 +128,23 @@ def _run_api(options: Namespace, words: Sequence[str], query: Any, ways: Ways) -
 
 
 def _page_reader(
-    given: Namespace, operation: OperationModel, options: Namespace
-) -> Callable[[Fetch, dict[str, Any]], Pages] | None:
+    given: Namespace, operation: OperationModel, options: Namespace, ways: Ways
+) -> Callable[[Fetch, dict[str, Any]], Pages | dict[str, Any]] | None:
     """What puts the pages of an operation together; `None` when one call is all."""
     how = operation.paging
     if how is None:
         return None
     from millpond.cli.api import paging
 
-    if not paging.is_wanted(given, how, paginate=options.paginate):
+    if not paging.is_wanted(given, how, ways, paginate=options.paginate):
         return None
-    return lambda fetch, parameters: paging.Pages(fetch, parameters, given, how)
+
+    def read(fetch: Fetch, parameters: dict[str, Any]) -> Pages | dict[str, Any]:
+        if paging.is_by_hand(parameters, how, ways):
+            return fetch(parameters)
+        return paging.Pages(fetch, parameters, given, how)
+
+    return read
 
 
 def _time_reader(configuration: Configuration) -> Callable[[Any], Any]:

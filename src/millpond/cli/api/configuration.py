@@ -26,7 +26,6 @@ Section = dict[str, "str | dict[str, str]"]
 
 _CONFIG_FILE: Final = "~/.aws/config"
 _CREDENTIALS_FILE: Final = "~/.aws/credentials"
-_PROFILE_VARIABLES: Final = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 _DEFAULT_PROFILE: Final = "default"
 
 # setting -> name in the config file, variables, of which the first that is set counts
@@ -86,11 +85,11 @@ class Configuration:
         self.ways = ways or V1
         self.explicit_profile = profile or None
         self._named_profile = self.explicit_profile or _first(
-            self.environment, _PROFILE_VARIABLES
+            self.environment, self.ways.profile_variables
         )
-        config_file, credentials_file = _files(self.environment)
-        config = _read_file(config_file)
-        self._profiles, self._services = _sort_sections(config)
+        self.config_file, credentials_file = _files(self.environment)
+        config = _read_file(self.config_file)
+        self._profiles, self._services, self.other_sections = _sort_sections(config)
         self.config_profiles = {
             name: dict(each) for name, each in self._profiles.items()
         }
@@ -120,6 +119,10 @@ class Configuration:
         if found is None and self._named_profile is not None:
             raise ProfileNotFoundFault(self._named_profile)
         return found or {}
+
+    def profile_named(self, name: str) -> Section:
+        """The section of a profile, empty when there is none."""
+        return self._profiles.get(name, {})
 
     @property
     def profile_or_nothing(self) -> Section:
@@ -255,10 +258,11 @@ def _parse_value(value: str) -> str | dict[str, str]:
 
 def _sort_sections(
     config: dict[str, Section],
-) -> tuple[dict[str, Section], dict[str, Section]]:
-    """Part the sections of a config file into profiles and services."""
+) -> tuple[dict[str, Section], dict[str, Section], dict[str, Section]]:
+    """Part the sections of a config file into profiles, services and others."""
     profiles: dict[str, Section] = {}
     services: dict[str, Section] = {}
+    others: dict[str, Section] = {}
     for title, section in config.items():
         if title == _DEFAULT_PROFILE:
             profiles[title] = section
@@ -266,7 +270,9 @@ def _sort_sections(
             profiles.update(_named_section(title, section))
         elif title.startswith("services"):
             services.update(_named_section(title, section))
-    return profiles, services
+        else:
+            others[title] = section
+    return profiles, services, others
 
 
 def _named_section(title: str, section: Section) -> dict[str, Any]:

@@ -12,16 +12,17 @@ import json
 import sys
 
 from millpond.cli.api.arguments import attribute
-from millpond.cli.api.faults import Fault
+from millpond.cli.api.faults import Fault, InputFault
 from millpond.cli.api.model import PAGED, command_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, Final
 
     from millpond.cli.api.model import Paging, Path
+    from millpond.cli.api.ways import Ways
 
     Fetch = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -53,9 +54,9 @@ def paginators(api: str) -> dict[str, Any]:
     }
 
 
-def is_wanted(given: Namespace, how: Paging, *, paginate: bool) -> bool:
+def is_wanted(given: Namespace, how: Paging, ways: Ways, *, paginate: bool) -> bool:
     """
-    Tell whether pages are to be put together.
+    Tell whether pages are to be put together, as far as the options say.
 
     Raises:
         PagingFault: they are not, and yet there are options for that.
@@ -69,11 +70,21 @@ def is_wanted(given: Namespace, how: Paging, *, paginate: bool) -> bool:
     names = ("starting-token", "page-size", "max-items")
     used = [f"--{name}" for name in names if getattr(given, attribute(name))]
     if used:
-        raise PagingFault(
+        told = (
             "Cannot specify --no-paginate along with pagination arguments: "
             f"{', '.join(used)}"
         )
+        raise PagingFault(told) if ways.version == 1 else InputFault(told)
     return False
+
+
+def is_by_hand(parameters: Mapping[str, Any], how: Paging, ways: Ways) -> bool:
+    """
+    Tell whether the input asks for one page.
+
+    AWS: version 1 looks at the options alone, and not into --cli-input-json.
+    """
+    return ways.version == 2 and any(n in parameters for n in (how.token, how.limit))
 
 
 class Pages:

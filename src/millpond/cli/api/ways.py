@@ -26,6 +26,7 @@ class Ways:
         retry_modes: what `retry_mode` may say; the first is the default.
         binary_format: what a bytes value on the command line is, unless that is said.
         follows_urls: whether a value that is a URL is fetched, unless that is said.
+        profile_variables: those that name the profile; the first that is set counts.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Ways:
         retry_modes: tuple[str, ...],
         binary_format: str,
         follows_urls: bool,
+        profile_variables: tuple[str, str],
     ) -> None:
         self.version = version
         self.time_format = time_format
@@ -44,6 +46,7 @@ class Ways:
         self.retry_modes = retry_modes
         self.binary_format = binary_format
         self.follows_urls = follows_urls
+        self.profile_variables = profile_variables
 
     def __repr__(self) -> str:
         return f"<Ways v{self.version}>"
@@ -56,6 +59,7 @@ V1: Final = Ways(
     retry_modes=("legacy", "standard", "adaptive"),
     binary_format="raw-in-base64-out",
     follows_urls=True,
+    profile_variables=("AWS_DEFAULT_PROFILE", "AWS_PROFILE"),
 )
 V2: Final = Ways(
     2,
@@ -64,6 +68,7 @@ V2: Final = Ways(
     retry_modes=("standard", "adaptive"),
     binary_format="base64",
     follows_urls=False,
+    profile_variables=("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
 )
 NAMED: Final[Mapping[str, Ways]] = {"v1": V1, "v2": V2}
 OPTIONS: Final = tuple(f"--{name}" for name in NAMED)

@@ -73,6 +73,7 @@ def skeleton_of(shape: Shape) -> str:
     """Write the skeleton of an input, with what each member is behind it."""
     library = _load()
     writer = library.YAML()
+    writer.representer.add_representer(_Bytes, _represent_bytes)
     written = io.StringIO()
     value = skeleton.of_input(shape, skeleton.first_of)
     writer.dump(_commented(value, shape, writer), written)
@@ -88,9 +89,7 @@ def _commented(value: Any, shape: Shape, writer: Any) -> Any:
             name: _commented(each, shape.value, writer) for name, each in value.items()
         }
     if shape.type == "blob":
-        from ruamel.yaml.comments import TaggedScalar
-
-        return TaggedScalar("", tag="!!binary")
+        return _Bytes()
     if shape.type != "structure":
         return value
     commented = writer.map()
@@ -101,6 +100,14 @@ def _commented(value: Any, shape: Shape, writer: Any) -> Any:
         if comment:
             commented.yaml_add_eol_comment(f"# {comment}", name)
     return commented
+
+
+class _Bytes:
+    """No bytes, in a place where some belong."""
+
+
+def _represent_bytes(representer: Any, _: _Bytes) -> Any:
+    return representer.represent_scalar("tag:yaml.org,2002:binary", "")
 
 
 def _comment(shape: Shape, *, required: bool) -> str:

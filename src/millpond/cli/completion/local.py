@@ -70,6 +70,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
             "show": Command({**_SERVER, "--output": _OUTPUT}),
         }
     ),
+    "configure": Command(
+        words={
+            "list": Command({"--profile": TEXT}),
+            "get": Command({"--profile": TEXT}),
+        }
+    ),
     "key": Command(
         words={
             "create": Command({**_STORE, "--name": TEXT}),
