@@ -25,11 +25,11 @@ install: $(READY) ## set up .venv with everything that development needs
 
 $(READY): $(RUNS) requirements/dev.txt
 	@echo "installing what development needs: $$(grep -c == requirements/dev.txt) packages, a minute or two"
-	@$(BIN)/python $(PIP) --require-hashes -r requirements/dev.txt
+	@$(BIN)/python $(PIP) --require-hashes --no-deps -r requirements/dev.txt
 	@$(BIN)/python $(PIP) $(SELF)
 	@touch $@
 
-$(RUNS): pyproject.toml requirements/runtime.txt
+$(RUNS): pyproject.toml requirements/runtime.txt requirements/pip.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Millpond needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
@@ -37,7 +37,8 @@ $(RUNS): pyproject.toml requirements/runtime.txt
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "installing what Millpond runs on: $$(grep -c == requirements/runtime.txt) packages"
-	@$(BIN)/python $(PIP) --require-hashes -r requirements/runtime.txt
+	@$(BIN)/python $(PIP) --require-hashes --upgrade -r requirements/pip.txt
+	@$(BIN)/python $(PIP) --require-hashes --no-deps --no-compile -r requirements/runtime.txt
 	@echo "installing Millpond from this folder"
 	@$(BIN)/python $(PIP) $(SELF)
 	@$(BIN)/python -m compileall -q src/millpond # else a container compiles at every call
@@ -87,18 +88,22 @@ test-newest: $(UV) ## run the tests (TESTS=...) with the newest releases there a
 	$(VENV)-newest/bin/python -m pytest -n 2 $(TESTS)
 
 lock: $(UV) ## lock what pyproject.toml asks for; what is locked already stays
-	@$(LOCK) --all-extras --group dev --group build -o requirements/dev.txt
-	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/runtime.txt
+	@$(LOCK) pyproject.toml --all-extras --group dev --group build -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --group build --constraint requirements/dev.txt \
+	  -o requirements/runtime.txt
+	@echo pip | $(LOCK) - -o requirements/pip.txt
 
 lock-upgrade: $(UV) ## the same, with the newest releases of everything
-	@$(LOCK) --upgrade --all-extras --group dev --group build -o requirements/dev.txt
-	@$(LOCK) --upgrade --group build --constraint requirements/dev.txt -o requirements/runtime.txt
+	@$(LOCK) --upgrade pyproject.toml --all-extras --group dev --group build -o requirements/dev.txt
+	@$(LOCK) --upgrade pyproject.toml --group build --constraint requirements/dev.txt \
+	  -o requirements/runtime.txt
+	@echo pip | $(LOCK) --upgrade - -o requirements/pip.txt
 
 # For every Python and system that the classifiers name, not for this machine; without
 # its configuration, and without the hosts that the packages came from.
 UV_OPTIONS := --no-config --no-progress
 LOCK = $(UV) pip compile $(UV_OPTIONS) --quiet --universal --python-version 3.11 \
-  --generate-hashes --no-annotate --custom-compile-command "make lock" pyproject.toml
+  --generate-hashes --no-annotate --custom-compile-command "make lock"
 
 $(UV):
 	@$(PYTHON) -m venv $(VENV)-uv

@@ -19,6 +19,7 @@ GROUPS = PROJECT["dependency-groups"]
 RUNTIME = [*PROJECT["project"]["dependencies"], *GROUPS["build"]]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 WANTED = {
+    "pip": ["pip"],  # it installs the others
     "runtime": RUNTIME,
     "dev": [
         *RUNTIME,
