@@ -568,6 +568,7 @@ def test_a_stream_that_is_disabled(run, new_pool, at_server):
     assert result.code == 0
     assert f"warn  stream         {name} is configured, but disabled" in result.out
     assert f"ok    stream         {name} is ACTIVE" in result.out
+    assert "in JSON or CBOR, over HTTP/1.1 or HTTP/2" in result.out
 
 
 def test_a_stream_that_is_missing(doctor, new_pool):

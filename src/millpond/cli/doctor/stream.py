@@ -86,7 +86,11 @@ def _examine_embedded(kinesis: Client, name: str) -> Check:
         )
     summary = answer.result.get("StreamDescriptionSummary", {})
     status = summary.get("StreamStatus", "there")
-    return ok("stream", f"{name} is {status}, shards: {summary.get('OpenShardCount')}.")
+    return ok(
+        "stream",
+        f"{name} is {status}, shards: {summary.get('OpenShardCount')}. Consumers read "
+        "it here with the Kinesis API, in JSON or CBOR, over HTTP/1.1 or HTTP/2.",
+    )
 
 
 def _explain_outbox(details: dict[str, Any], pool_id: str) -> Check:
