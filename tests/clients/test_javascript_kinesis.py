@@ -135,6 +135,46 @@ def test_bulk_publish(kinesis, server, certificate):
     assert len({each["SequenceNumber"] for each in records}) == len(records)
 
 
+def test_subscriptions(kinesis, server, certificate):
+    """Two consumers read each shard to its end; a second place is refused at first."""
+    stream = f"subscribed-{uuid.uuid4()}"
+    kinesis.send("CreateStream", StreamName=stream, ShardCount=2)
+    records = [{"Data": b"%d" % n, "PartitionKey": f"key {n}"} for n in range(200)]
+    with contextlib.closing(
+        server.client("kinesis", verify=str(certificate[0]))
+    ) as boto:
+        put = boto.put_records(StreamName=stream, Records=records)["Records"]
+    wanted = {each["SequenceNumber"] for each in put}
+    summary = kinesis.send("DescribeStreamSummary", StreamName=stream)
+    consumers = [
+        kinesis.send(
+            "RegisterStreamConsumer",
+            StreamARN=summary["StreamDescriptionSummary"]["StreamARN"],
+            ConsumerName=name,
+        )["Consumer"]["ConsumerARN"]
+        for name in ("one", "two")
+    ]
+
+    def subscribe(consumer: str, shard: str) -> Any:
+        return kinesis.send(
+            "SubscribeToShard",
+            ConsumerARN=consumer,
+            ShardId=shard,
+            StartingPosition={"Type": "TRIM_HORIZON"},
+        )
+
+    for consumer in consumers:
+        found = []
+        for shard in ("shardId-000000000000", "shardId-000000000001"):
+            for event in subscribe(consumer, shard)["EventStream"]:
+                found += [each["SequenceNumber"] for each in event["Records"]]
+        assert len(found) == len(set(found))
+        assert set(found) == wanted
+    refusal = subscribe(consumers[0], "shardId-000000000001")
+    assert refusal["code"] == "ResourceInUseException"
+    assert refusal["typed"]
+
+
 def test_refusals(kinesis):
     """An error has the class that an app catches, and says what is wrong."""
     missing = kinesis.send("DescribeStream", StreamName="no-such-stream")

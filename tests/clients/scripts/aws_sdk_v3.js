@@ -21,13 +21,30 @@ function tellBytes(key, value) {
   return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
 }
 
+// The events of a subscription, up to the one that says that nothing is left. The loop
+// alone would not end it.
+async function readEvents(events, control) {
+  const found = [];
+  for await (const { SubscribeToShardEvent: event } of events) {
+    found.push(event);
+    if (event.MillisBehindLatest === 0) break;
+  }
+  control.abort();
+  return found;
+}
+
 async function perform({ api, operation, input, config }) {
   const module = APIS[api];
   const client = new module[CLIENTS[api]](config);
+  const control = new AbortController();
   try {
     const { $metadata, ...result } = await client.send(
       new module[`${operation}Command`](input),
+      { abortSignal: control.signal },
     );
+    if (result.EventStream) {
+      result.EventStream = await readEvents(result.EventStream, control);
+    }
     const told = JSON.parse(JSON.stringify(result, tellBytes));
     return { result: told, requestId: $metadata.requestId };
   } catch (err) {
