@@ -18,6 +18,8 @@ PROPOSAL = "Invalid choice: {!r}, maybe you meant:\n\n  * {}\n"
         (("serve", "--dta=x"), "--dta", "--data"),
         (("key", "creat"), "creat", "create"),
         (("key", "create", "--nmae", "x"), "--nmae", "--name"),
+        (("key", "create", "--nam", "x"), "--nam", "--name"),
+        (("outbox", "drop", "--identity-pool-id", "x", "--al"), "--al", "--all"),
         (("key", "list", "--output", "jason"), "jason", "json"),
         (("doctor", "--output=txt"), "txt", "text"),
         (("install-model", "--undoo"), "--undoo", "--undo"),

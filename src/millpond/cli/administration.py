@@ -28,6 +28,7 @@ def run(
     parser: argparse.ArgumentParser, argv: list[str], commands: Mapping[str, Command]
 ) -> int:
     """Parse a command line, run the command that it names, and return its status."""
+    _take_no_prefixes(parser)
     options = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names and values may be in any script; the terminal need not know all of them.
@@ -44,6 +45,15 @@ def run(
     except MillpondError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
+
+
+def _take_no_prefixes(parser: argparse.ArgumentParser) -> None:
+    """Let `--al` not be `--all`: argparse does not hand that on to inner parsers."""
+    parser.allow_abbrev = False
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                _take_no_prefixes(inner)
 
 
 def _where_from(reading: Reading) -> str:
