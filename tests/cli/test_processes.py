@@ -16,7 +16,10 @@ SOURCE = str(Path(millpond.__file__).parent.parent)
 DETAILS = ("cognito-sync", "get-bulk-publish-details")
 
 # Each of these takes longer to load than a whole command.
-HEAVY = ("botocore", "msgspec", "typing", "dataclasses", "jmespath", "urllib3", "rich")
+HEAVY = (
+    *("botocore", "msgspec", "typing", "dataclasses", "jmespath", "urllib3", "rich"),
+    *("ruamel", "xml", "configparser"),
+)
 
 LIST_MODULES = """\
 import contextlib, os, sys

@@ -168,9 +168,10 @@ def _examples(operation: OperationModel) -> Iterator[str]:
 
 
 def _narrowed(line: str) -> Iterator[str]:
-    """Put the value of an option on a line of its own where both have no room."""
+    """Put the value of an option on a line of its own where a page is narrow."""
     name, _, value = line.strip().partition(" ")
-    if len(line) <= width() - indent() or not name.startswith("--") or len(value) < 3:
+    fits = not is_narrow() or len(line) <= width() - indent()
+    if fits or not name.startswith("--") or len(value) < 3:
         yield line
     else:
         yield f"{'':{STEP}}{name} \\"
