@@ -8,7 +8,6 @@ A thin layer over the dictionary that `models` reads. botocore has the same one
 from __future__ import annotations
 
 from functools import cached_property
-from html import unescape
 
 from millpond.cli.api import models
 
@@ -248,5 +247,7 @@ def command_name(name: str) -> str:
 
 def first_sentence(documentation: str) -> str:
     """Take the first sentence of a text, without its full stop."""
+    from html import unescape  # a table of entities, which no call needs
+
     text = documentation.removeprefix("<p>").partition("</p>")[0]
     return unescape(text.partition(". ")[0].removesuffix("."))
