@@ -273,7 +273,7 @@ def test_a_run_into_files_survives_a_kill(start_server, tmp_path):
     """After kill -9 the files hold whole lines, and all that the pool holds."""
     folder = tmp_path / "files"
     folder.mkdir()
-    streams = json.dumps({STREAM: f"file://{folder}?rotate_bytes=100000"})
+    streams = json.dumps({STREAM: f"file://{folder}?rotate_bytes=100000&volatile=true"})
     server = start_server(settings={**SLOWLY, "streams": streams})
     pool, _ = _fill_stopped(server, 1500)
     publish(server, pool)

@@ -203,10 +203,12 @@ def test_a_stream_behind_something_else_is_read_through(
     place.run(world.fill)
     folder = tmp_path / "files"
     folder.mkdir()
-    monkeypatch.setenv("MILLPOND_STREAMS", json.dumps({STREAM: f"file://{folder}"}))
+    monkeypatch.setenv(
+        "MILLPOND_STREAMS", json.dumps({STREAM: f"file://{folder}?volatile=true"})
+    )
 
     async def put_files() -> None:
-        sink = FileSink(FileStream(str(folder), 1000, 1000))
+        sink = FileSink(FileStream(str(folder), 1000, 1000, volatile=True))
         await sink.open()
         await sink.put([each for each in EVENTS if each.data])
         await sink.aclose()

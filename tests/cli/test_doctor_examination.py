@@ -143,7 +143,7 @@ class TestServer:
             start(
                 streams=json.dumps(
                     {
-                        "files": f"file://{good}",
+                        "files": f"file://{good}?volatile=true",
                         "lost": f"file://{lost}",
                         "jet": f"nats://user:hidden@127.0.0.1:{port}/stream",
                     }

@@ -49,7 +49,7 @@ def update(key: str, value: str | None, *, identity: str = "us-east-1:ann") -> b
 
 def put_file(folder: Path, *records: StreamRecord) -> None:
     async def put() -> None:
-        sink = FileSink(FileStream(str(folder), 1000, 1000))
+        sink = FileSink(FileStream(str(folder), 1000, 1000, volatile=True))
         await sink.open()
         await sink.put(records)
         await sink.aclose()
@@ -62,7 +62,9 @@ def files(tmp_path, monkeypatch) -> Path:
     """The folder behind the stream `backups`."""
     folder = tmp_path / "backups"
     folder.mkdir()
-    monkeypatch.setenv("MILLPOND_STREAMS", json.dumps({"backups": f"file://{folder}"}))
+    monkeypatch.setenv(
+        "MILLPOND_STREAMS", json.dumps({"backups": f"file://{folder}?volatile=true"})
+    )
     return folder
 
 

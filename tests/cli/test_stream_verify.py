@@ -221,7 +221,7 @@ def test_what_the_stream_has_not_told_is_found(folder, verify, run):
 
     away = folder.with_name("away")
     away.mkdir()
-    streams = json.dumps({"changes": f"file://{away}"})
+    streams = json.dumps({"changes": f"file://{away}?volatile=true"})
     with RunningServer(folder, settings={"streams": streams}) as s:
         away.rmdir()
         client = s.client("cognito-sync")
@@ -459,7 +459,9 @@ def test_a_file_stream_is_clean_after_a_bulk_publish(
     """Files are written by the server and read beside it, finished or not."""
     folder = tmp_path / "backups"
     folder.mkdir()
-    streams = json.dumps({"backups": f"file://{folder}?rotate_bytes=50000"})
+    streams = json.dumps(
+        {"backups": f"file://{folder}?rotate_bytes=50000&volatile=true"}
+    )
     monkeypatch.setenv("MILLPOND_STREAMS", streams)
     with RunningServer(home / "data", settings={"streams": streams}) as server:
         pool = create_pool(server)

@@ -50,7 +50,7 @@ from millpond.core.streaming import StreamRecord
 from millpond.sinks.file import FileSink, FileStream
 
 async def main():
-    sink = FileSink(FileStream(sys.argv[1], int(sys.argv[2]), 3600))
+    sink = FileSink(FileStream(sys.argv[1], int(sys.argv[2]), 3600, True))
     await sink.open()
     n = 0
     while True:
@@ -73,7 +73,8 @@ def folder(tmp_path: Path) -> Path:
 def sink_of(
     folder: Path, *, rotate_bytes: int = ROTATE_BYTES, rotate_s: int = ROTATE_S
 ) -> FileSink:
-    return FileSink(FileStream(str(folder), rotate_bytes, rotate_s))
+    # Temporary folders are in memory on many a machine.
+    return FileSink(FileStream(str(folder), rotate_bytes, rotate_s, volatile=True))
 
 
 def names(folder: Path) -> list[str]:
