@@ -127,7 +127,7 @@ def _seconds(text: str) -> float:
 async def _create(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.context import system_now_ms
-    from millpond.service.kinesis import create_embedded_stream
+    from millpond.service.kinesis.streams import create_embedded_stream
     from millpond.sinks import how_to_create
     from millpond.sinks.base import sink_url
 

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any, Final
 
-from millpond.contract import cognito_identity, cognito_sync, kinesis, sts
+from millpond.contract import cognito_identity, cognito_sync, sts
 from millpond.contract import examination as examination_contract
+from millpond.contract import kinesis as kinesis_contract
 from millpond.contract import live as live_contract
 from millpond.contract import streaming as streaming_contract
 from millpond.contract.shapes import Api, Operation, Shape
@@ -25,13 +26,7 @@ from millpond.service import (
     identity_pool_roles,
     identity_pools,
     identity_tokens,
-    kinesis_absent,
-    kinesis_consumers,
-    kinesis_management,
-    kinesis_records,
-    kinesis_retention,
-    kinesis_subscriptions,
-    kinesis_tags,
+    kinesis,
     live,
     principal_tags,
     records,
@@ -39,12 +34,11 @@ from millpond.service import (
     tags,
     usage,
 )
-from millpond.service import kinesis as kinesis_streams
 from millpond.service import sts as sts_service
 from millpond.service.context import Caller, Context
 from millpond.service.examining import pool as examining_pool
 from millpond.service.examining import server as examining_server
-from millpond.service.kinesis_subscriptions import Subscription
+from millpond.service.kinesis.subscriptions import Subscription
 from millpond.service.live import LiveUpdates
 from millpond.service.refusals import not_built
 
@@ -81,16 +75,16 @@ APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
     (streaming_contract.API, (bulk_publish_progress, stream_details)),
     (examination_contract.API, (examining_server, examining_pool)),
     (
-        kinesis.API,
+        kinesis_contract.API,
         (
-            kinesis_streams,
-            kinesis_records,
-            kinesis_consumers,
-            kinesis_subscriptions,
-            kinesis_tags,
-            kinesis_retention,
-            kinesis_management,
-            kinesis_absent,
+            kinesis.streams,
+            kinesis.records,
+            kinesis.consumers,
+            kinesis.subscriptions,
+            kinesis.tags,
+            kinesis.retention,
+            kinesis.management,
+            kinesis.absent,
         ),
     ),
     (sts.API, (sts_service,)),

@@ -46,7 +46,7 @@ from millpond.server.subscriptions import SubscriptionStreams
 from millpond.server.welcome import is_for_people
 from millpond.service.context import ANYONE, Caller, Context
 from millpond.service.credentials import Credentials
-from millpond.service.kinesis_subscriptions import Subscription
+from millpond.service.kinesis.subscriptions import Subscription
 from millpond.service.live import LiveUpdates
 from millpond.wire import codecs, query
 from millpond.wire.errors import as_service_exception, encode_error

@@ -24,7 +24,7 @@ from millpond.server.answer_streams import (
     Send,
 )
 from millpond.server.http2 import Client, UnderWay
-from millpond.service.kinesis_subscriptions import Subscription
+from millpond.service.kinesis.subscriptions import Subscription
 from millpond.service.subscriptions import Subscriptions
 from millpond.wire import event_frames
 from millpond.wire.codecs import Codec

@@ -14,7 +14,7 @@ from millpond import limits
 from millpond.contract import kinesis as contract
 from millpond.errors import InvalidArgumentException
 from millpond.service.context import Caller, Context
-from millpond.service.kinesis_names import get_stream, stream_not_found
+from millpond.service.kinesis.names import get_stream, stream_not_found
 from millpond.settings import Settings
 from millpond.stores.base import Stream
 

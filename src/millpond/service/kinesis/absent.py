@@ -12,7 +12,7 @@ from millpond.contract import kinesis as contract
 from millpond.core import shards
 from millpond.errors import InvalidArgumentException, ResourceNotFoundException
 from millpond.service.context import Caller, Context
-from millpond.service.kinesis_names import (
+from millpond.service.kinesis.names import (
     get_resource,
     get_stream,
     shard_not_found,

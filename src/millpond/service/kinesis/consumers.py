@@ -16,8 +16,7 @@ from millpond.errors import (
     ResourceInUseException,
 )
 from millpond.service.context import Caller, Context
-from millpond.service.kinesis import NEXT_TOKEN_LIFETIME_MS, read_token
-from millpond.service.kinesis_names import (
+from millpond.service.kinesis.names import (
     consumer_not_found,
     get_consumer,
     get_stream,
@@ -25,7 +24,8 @@ from millpond.service.kinesis_names import (
     spell_consumer_arn,
     stream_not_found,
 )
-from millpond.service.kinesis_tags import check_tags
+from millpond.service.kinesis.streams import NEXT_TOKEN_LIFETIME_MS, read_token
+from millpond.service.kinesis.tags import check_tags
 from millpond.settings import Settings
 from millpond.stores.base import Stream, StreamConsumer
 

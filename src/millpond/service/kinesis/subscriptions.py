@@ -15,12 +15,12 @@ from millpond.contract import kinesis as contract
 from millpond.core import shards
 from millpond.errors import ResourceInUseException
 from millpond.service.context import Caller, Context
-from millpond.service.kinesis_names import (
+from millpond.service.kinesis.names import (
     consumer_not_found,
     get_consumer,
     stream_not_found,
 )
-from millpond.service.kinesis_positions import (
+from millpond.service.kinesis.positions import (
     Read,
     Start,
     find_position,

@@ -17,8 +17,8 @@ from millpond.errors import (
     ValidationException,
 )
 from millpond.service.context import Caller, Context
-from millpond.service.kinesis_names import get_stream, stream_not_found
-from millpond.service.kinesis_positions import (
+from millpond.service.kinesis.names import get_stream, stream_not_found
+from millpond.service.kinesis.positions import (
     Start,
     find_position,
     find_shard,

@@ -2,9 +2,8 @@
 Embedded streams: create, delete, list and describe them, as Kinesis does.
 
 An embedded stream is ACTIVE as soon as it is created, and its shards stay as they are
-for as long as it lives. Reading and writing records is in `kinesis_records`; what may
-be changed about a stream in `kinesis_retention`, `kinesis_tags` and
-`kinesis_management`.
+for as long as it lives. Reading and writing records is in `records`; what may be
+changed about a stream in `retention`, `tags` and `management`.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from millpond.errors import (
 )
 from millpond.service.context import Caller, Context
 from millpond.service.forms import why_not
-from millpond.service.kinesis_names import get_stream, spell_arn, stream_not_found
-from millpond.service.kinesis_retention import retention_hours
-from millpond.service.kinesis_tags import check_tags
+from millpond.service.kinesis.names import get_stream, spell_arn, stream_not_found
+from millpond.service.kinesis.retention import retention_hours
+from millpond.service.kinesis.tags import check_tags
 from millpond.settings import Settings
 from millpond.sinks.base import is_embedded, sink_url, without_secrets
 from millpond.stores.base import Stream, StreamStore

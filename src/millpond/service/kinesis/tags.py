@@ -12,7 +12,7 @@ from millpond import limits
 from millpond.contract import kinesis as contract
 from millpond.errors import InvalidArgumentException
 from millpond.service.context import Caller, Context
-from millpond.service.kinesis_names import (
+from millpond.service.kinesis.names import (
     consumer_not_found,
     get_resource,
     get_stream,

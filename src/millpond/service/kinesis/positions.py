@@ -13,8 +13,8 @@ from millpond.contract import kinesis as contract
 from millpond.core import shards
 from millpond.errors import InvalidArgumentException
 from millpond.service.context import Context
-from millpond.service.kinesis_names import shard_not_found
-from millpond.service.kinesis_retention import retention_ms
+from millpond.service.kinesis.names import shard_not_found
+from millpond.service.kinesis.retention import retention_ms
 from millpond.stores.base import StoredStreamRecord, Stream
 
 
