@@ -167,13 +167,21 @@ def test_set_configuration(both, dataset):
 
 def test_usage_errors(aws, millpond):
     """Command lines that are wrong end alike; the text names each program itself."""
-    for words in (("bulk-publish",), ("no-such-operation",), ()):
+    for words in (("bulk-publish",), ("no-such-operation",)):
         theirs = aws.run("cognito-sync", *words)
         ours = millpond.run("cognito-sync", *words)
 
         assert (ours.code, ours.out) == (theirs.code, theirs.out)
         assert ours.code == 2
         assert b"error: " in ours.err
+
+
+def test_a_group_without_a_word_lists_its_commands(millpond):
+    """The AWS CLI calls that an error; we show what there is, as everywhere."""
+    ours = millpond.run("cognito-sync")
+
+    assert (ours.code, ours.err) == (0, b"")
+    assert b"bulk-publish" in ours.out
 
 
 class TestBulkPublish:

@@ -147,11 +147,7 @@ def test_an_update_replaces_the_whole_description(play):
     """What the update leaves out is gone afterwards."""
 
     async def scene(server):
-        members = {
-            **FULL,
-            "developer_provider_name": None,
-            "identity_pool_tags": None,
-        }
+        members = {**FULL, "developer_provider_name": None}
         pool = await server.call("create_identity_pool", **members)
         pool_id = pool.identity_pool_id
         updated = await server.call(
@@ -222,8 +218,8 @@ def test_a_developer_provider_is_no_login_provider(play, name):
     play(scene)
 
 
-def test_an_update_keeps_the_developers_name_and_the_tags(play):
-    """Left out, as Terraform does, they stay; tags that are sent replace the others."""
+def test_an_update_keeps_the_developers_name(play):
+    """Left out, as Terraform does, it stays, and nothing else does."""
 
     async def scene(server):
         pool = await server.call("create_identity_pool", **FULL)
@@ -235,18 +231,8 @@ def test_an_update_keeps_the_developers_name_and_the_tags(play):
         assert updated == contract.IdentityPool(
             identity_pool_id=pool_id,
             developer_provider_name=FULL["developer_provider_name"],
-            identity_pool_tags=FULL["identity_pool_tags"],
             **PLAIN,
         )
-        for tags in ({"a": "b"}, {}):
-            updated = await server.call(
-                "update_identity_pool",
-                identity_pool_id=pool_id,
-                identity_pool_tags=tags,
-                **PLAIN,
-            )
-
-            assert updated.identity_pool_tags == tags
 
     play(scene)
 

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
         reading = read_settings(options)
         from millpond.server.settings_check import find_problems
 
-        refuse(find_problems(reading))
+        refuse(find_problems(reading, to_start=True))
         _run(reading.settings)
     except MillpondError as error:
         print(f"millpond serve: {error}", file=sys.stderr)

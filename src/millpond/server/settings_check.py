@@ -28,17 +28,23 @@ _POSTGRES_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfil
 _POSTGRES_NO_FILE: Final = "system"  # sslrootcert=system: those of the machine
 
 
-def find_problems(reading: Reading) -> list[Problem]:
+def find_problems(reading: Reading, *, to_start: bool = False) -> list[Problem]:
     """
-    Find everything for which a server must not start.
+    Find everything that is wrong with the values themselves, and the files, folders and
+    drivers that they name and that cannot be used.
 
-    That is what is wrong with the values themselves, and the files, folders and drivers
-    that they name and that cannot be used.
+    Args:
+        to_start: leave out for what a server starts all the same. The keys of a login
+            provider are looked for at each sign-in; who signs in elsewhere must not be
+            kept out because they are not there.
     """
     wrong = {each.setting for each in reading.problems}
+    found = [*_find_missing(reading.settings)]
+    if not to_start:
+        found += _of_providers(reading.settings)
     missing = [
         Problem(name, text, reading.origins.get(name, ""))
-        for name, text in _find_missing(reading.settings)
+        for name, text in found
         if name not in wrong
     ]
     return [*reading.problems, *missing]
@@ -48,7 +54,6 @@ def _find_missing(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from (
         *_of_data(settings),
         *_of_tls(settings),
-        *_of_providers(settings),
         *_of_streams(settings),
         *_of_payloads(settings),
         *_of_database(settings),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import msgspec
 
@@ -17,10 +16,6 @@ from millpond.service.context import Caller, Context
 from millpond.service.forms import why_not
 from millpond.service.refusals import identity_pool_not_found
 from millpond.stores.base import IdentityPoolStore
-
-# AWS: all else that an update leaves out goes back to its default (API reference), but
-# Terraform sends neither of these, and finds both as they were.
-_KEPT_WHEN_LEFT_OUT: Final = ("developer_provider_name", "identity_pool_tags")
 
 
 async def create_identity_pool(
@@ -76,9 +71,10 @@ async def update_identity_pool(
     """Replace the description of a pool; all else that is kept of it stays."""
     described = _described(request.identity_pool_id, request)
     given = {name: getattr(described, name) for name in request.__struct_fields__}
-    for name in _KEPT_WHEN_LEFT_OUT:
-        if given[name] is None:
-            del given[name]
+    # AWS: all else that is left out goes back to its default (API reference), but
+    # Terraform never sends this one, and finds it as it was.
+    if given["developer_provider_name"] is None:
+        del given["developer_provider_name"]
 
     def change(pool: IdentityPool) -> IdentityPool:
         changed = msgspec.structs.replace(pool, **given)

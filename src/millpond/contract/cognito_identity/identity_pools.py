@@ -255,9 +255,9 @@ class UpdateIdentityPoolRequest(IdentityPool, kw_only=True):
     """
     Replace the whole description of an identity pool.
 
-    What the request leaves out is gone afterwards, but for DeveloperProviderName and
-    the tags, which stay; to change one thing, describe the pool, change it there and
-    send everything back. Push and stream configuration, roles and principal tags are
+    What the request leaves out is gone afterwards, but for DeveloperProviderName, which
+    stays; to change one thing, describe the pool, change it there and send everything
+    back. Push and stream configuration, roles and principal tags are
     not part of the description and stay.
     """
 

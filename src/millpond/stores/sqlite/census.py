@@ -30,22 +30,28 @@ class Census:
         return int(count)
 
     async def count_identities(self, after: CensusPlace, *, rows_max: int) -> Counted:
-        return await self._count("identities", after or ("",), rows_max)
+        statements = (
+            SQL.find_end_of_identities,
+            SQL.count_identities,
+            SQL.count_last_identities,
+        )
+        return await self._count(statements, after or ("",), rows_max)
 
     async def count_tombstones(self, after: CensusPlace, *, rows_max: int) -> Counted:
-        return await self._count("tombstones", after or (-1, ""), rows_max)
+        statements = (
+            SQL.find_end_of_tombstones,
+            SQL.count_tombstones,
+            SQL.count_last_tombstones,
+        )
+        return await self._count(statements, after or (-1, ""), rows_max)
 
     async def _count(
         self,
-        what: str,
+        statements: tuple[str, str, str],
         after: tuple[str | int | bytes, ...],
         rows_max: int,
     ) -> Counted:
-        find_end = SQL.by_name[f"find_end_of_{what}"]
-        count, count_last = (
-            SQL.by_name[f"count_{what}"],
-            SQL.by_name[f"count_last_{what}"],
-        )
+        find_end, count, count_last = statements
 
         def job(db: Reader) -> Counted:
             for end in db.execute(find_end, (*after, rows_max - 1)):
