@@ -21,6 +21,7 @@ SECRET_KEY_DIGITS: Final = 64
 STORE_SCHEMES: Final = ("postgresql://", "postgres://")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("auto", "json", "console")
+PROXY_HEADERS: Final = ("x-forwarded-for", "forwarded")
 REGION_CHARS_MAX: Final = 18  # the id of an identity has 55, of which 37 are the rest
 
 # Patterns are compiled when something is looked at: most settings are at their default.
@@ -34,6 +35,7 @@ Wrong = tuple[str, str]  # the name of the setting, and a sentence
 def check(settings: Settings) -> Iterator[Wrong]:
     """Find everything that is wrong with settings that have the right types."""
     yield from _check_addresses(settings)
+    yield from _check_proxies(settings)
     yield from _check_regions(settings)
     yield from _check_secrets(settings)
     yield from _check_urls(settings)
@@ -64,6 +66,20 @@ def _check_addresses(settings: Settings) -> Iterator[Wrong]:
                 "cors_origins",
                 f"Setting 'cors_origins' has {describe(origin)}; an origin is a scheme,"
                 " a host and perhaps a port, such as https://app.example.com.",
+            )
+
+
+def _check_proxies(settings: Settings) -> Iterator[Wrong]:
+    for network in settings.trusted_proxies:
+        import ipaddress  # late: few servers have any
+
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            yield (
+                "trusted_proxies",
+                f"Setting 'trusted_proxies' has {describe(network)}; it takes "
+                "addresses and networks, such as 10.0.0.5 or 10.0.0.0/8.",
             )
 
 
@@ -198,7 +214,11 @@ def _check_payload_store(settings: Settings) -> Iterator[Wrong]:
 
 
 def _check_choices(settings: Settings) -> Iterator[Wrong]:
-    for name, choices in (("log_level", LOG_LEVELS), ("log_format", LOG_FORMATS)):
+    for name, choices in (
+        ("log_level", LOG_LEVELS),
+        ("log_format", LOG_FORMATS),
+        ("trusted_proxies_header", PROXY_HEADERS),
+    ):
         value = getattr(settings, name)
         if value not in choices:
             listed = f"{', '.join(choices[:-1])} or {choices[-1]}"

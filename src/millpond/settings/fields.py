@@ -73,6 +73,16 @@ class Settings:
         "URL at which consumers reach this server, for links in stream records. "
         "Empty: made from host and port.",
     )
+    trusted_proxies: list[str] = setting(
+        [],
+        "Addresses or networks (CIDR) of proxies that are believed where a request "
+        "comes from; limits per peer then count its real sender.",
+    )
+    trusted_proxies_header: str = setting(
+        "x-forwarded-for",
+        "Header in which they write it, x-forwarded-for or forwarded. They must add to "
+        "it whatever a client sends.",
+    )
     tls_certificate: str = setting("", "File with the TLS certificate chain (PEM).")
     tls_key: str = setting("", "File with the TLS private key (PEM).")
     region: str = setting(

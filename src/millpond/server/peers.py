@@ -1,0 +1,122 @@
+"""
+Who is at the other end of a request: the address that bounds are counted by.
+
+It is that of the connection, unless a proxy of ours has opened it: then it is the one
+that the proxy has heard of, and if that is a proxy of ours too, the one before it.
+Whoever is not trusted may write what he likes in front of that; it is never looked at.
+
+Who has one IPv6 address has 2**64 of them (RFC 6177), so those are counted together.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, MutableMapping
+from functools import lru_cache
+from typing import Any, Final
+
+from millpond.settings import Settings
+
+Scope = MutableMapping[str, Any]
+
+HOPS_MAX: Final = 32  # addresses that are looked at; nobody has as many proxies
+X_FORWARDED_FOR: Final = "x-forwarded-for"
+FORWARDED: Final = "forwarded"
+_V6_PREFIX: Final = 64
+_CACHED_MAX: Final = 8192
+# RFC 7239, 4: a value is a token or a quoted string.
+_FOR: Final = re.compile(r'(?:^|;)\s*for=(?:"([^"\\]*)"|([^;"\s]*))', re.IGNORECASE)
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class TrustedProxies:
+    """The proxies whose word is taken for where a request comes from."""
+
+    def __init__(
+        self, networks: Iterable[str], *, header: str = X_FORWARDED_FOR
+    ) -> None:
+        """
+        Args:
+            networks: in CIDR notation, or addresses.
+            header: in which they write it, in lower case.
+        """
+        self._networks = [ipaddress.ip_network(each) for each in networks]
+        self.header = header.encode()
+        self.any = bool(self._networks)
+        self.trusts = lru_cache(_CACHED_MAX)(self._trusts)
+
+    @classmethod
+    def of(cls, settings: Settings) -> TrustedProxies:
+        """Make those of the settings."""
+        return cls(settings.trusted_proxies, header=settings.trusted_proxies_header)
+
+    def _trusts(self, host: str) -> bool:
+        """Say whether an address is one of theirs."""
+        address = _read(host)
+        return address is not None and any(address in each for each in self._networks)
+
+
+def peer_of(scope: Scope, trusted: TrustedProxies) -> str:
+    """
+    Tell who sent a request, in a form that is the same for all that are counted as one.
+
+    Returns:
+        An IPv4 address, or an IPv6 network of 64 bits.
+    """
+    host: str = scope["client"][0]
+    if not trusted.any or not trusted.trusts(host):
+        return name(host)
+    return name(_forwarded(scope, host, trusted))
+
+
+@lru_cache(_CACHED_MAX)
+def name(host: str) -> str:
+    """Name the peer that an address belongs to."""
+    address = _read(host)
+    if address is None:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        network = ipaddress.IPv6Network((int(address), _V6_PREFIX), strict=False)
+        return str(network)
+    return str(address)
+
+
+def _forwarded(scope: Scope, host: str, trusted: TrustedProxies) -> str:
+    """Find the last address that is none of our proxies, from the right."""
+    values = [value for key, value in scope["headers"] if key == trusted.header]
+    parts = b",".join(values).decode("latin-1").rsplit(",", HOPS_MAX)
+    for part in reversed(parts[-HOPS_MAX:]):
+        told = _element(part, trusted.header == FORWARDED.encode())
+        if told is None:  # `unknown`, a name, or nonsense: the proxy itself is meant
+            return host
+        host = told
+        if not trusted.trusts(host):
+            return host
+    return host
+
+
+def _element(part: str, is_rfc_7239: bool) -> str | None:
+    """Read the address of one hop; None where there is none."""
+    text = part.strip()
+    if is_rfc_7239:
+        found = _FOR.search(text)
+        if found is None:
+            return None
+        text = found[1] if found[1] is not None else found[2]
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:  # some proxies add the port of an IPv4 address
+        text = text.partition(":")[0]
+    return text if _read(text) is not None else None
+
+
+def _read(host: str) -> _Address | None:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
