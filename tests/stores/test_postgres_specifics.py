@@ -332,43 +332,6 @@ def test_distributing_without_citus_explains_itself(url: str) -> None:
     asyncio.run(run())
 
 
-def test_distributing_is_done_once(
-    postgres: TestPostgres, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each table is handed to Citus by its column, the small ones first."""
-    # What Citus offers, as far as it is used.
-    fake = """
-        CREATE TABLE pg_dist_partition (logicalrel regclass, kind text);
-        CREATE FUNCTION create_reference_table(t regclass) RETURNS void
-        LANGUAGE sql AS $$ INSERT INTO pg_dist_partition VALUES (t, 'reference') $$;
-        CREATE FUNCTION create_distributed_table(
-            t regclass, c text, colocate_with text
-        ) RETURNS void LANGUAGE sql AS $$
-            INSERT INTO pg_dist_partition VALUES (t, c || ' with ' || colocate_with)
-        $$;
-    """
-    postgres.execute(fake, url=url)
-    module = "millpond.stores.postgres.distribution"
-    monkeypatch.setattr(f"{module}.HAS_CITUS", "SELECT 1")
-
-    async def run() -> tuple[list[str], list[str]]:
-        connection = await asyncpg.connect(url)
-        done = await distribute(connection), await distribute(connection)
-        await connection.close()
-        return done
-
-    first, second = asyncio.run(run())
-    assert first == [*REFERENCE_TABLES, *DISTRIBUTED_TABLES]
-    assert second == []
-    kinds = dict(
-        postgres.execute(
-            "SELECT logicalrel::text, kind FROM pg_dist_partition", url=url
-        )
-    )
-    assert kinds["records"] == "identity_id with identity_heads"
-    assert kinds["identity_pools"] == "reference"
-
-
 # --- Opening --------------------------------------------------------------------------
 
 

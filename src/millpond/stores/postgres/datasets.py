@@ -238,19 +238,14 @@ def _numbers_of(state: DatasetState) -> list[int]:
 
 
 def _record_columns(records: Sequence[StoredRecord]) -> tuple[list[Any], ...]:
-    numbers: list[int | None] = []
-    for each in records:
-        numbers += (
-            each.sync_count,
-            each.last_modified_date_ms,
-            each.device_last_modified_date_ms,
-        )
     keys = [each.key for each in records]
     return (
         digests_of(keys),
         keys,
         [each.value for each in records],
-        numbers,
+        [each.sync_count for each in records],
+        [each.last_modified_date_ms for each in records],
+        [each.device_last_modified_date_ms for each in records],
         [each.last_modified_by for each in records],
     )
 

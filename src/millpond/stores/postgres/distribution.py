@@ -48,7 +48,7 @@ DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {
 LOCAL_TABLES: Final = ("millpond_schema", "copy_mark", "copy_positions")
 
 HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
-_IS_SPREAD: Final = "SELECT 1 FROM pg_dist_partition WHERE logicalrel = $1::regclass"
+_IS_SPREAD: Final = "SELECT 1 FROM pg_dist_partition WHERE logicalrelid = $1::regclass"
 _REFER: Final = "SELECT create_reference_table($1::regclass)"
 _DISTRIBUTE: Final = (
     "SELECT create_distributed_table($1::regclass, $2, colocate_with := $3)"

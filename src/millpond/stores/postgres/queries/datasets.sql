@@ -36,9 +36,9 @@ LEFT JOIN spent_sessions AS spent
 WHERE pool.identity_pool_id = $1 AND NOT pool.deleted;
 
 -- name: save_dataset
-SELECT save_dataset_1(
+SELECT save_dataset_2(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-    $19, $20, $21, $22, $23, $24, $25
+    $19, $20, $21, $22, $23, $24, $25, $26, $27
 );
 
 -- name: look_at_records

@@ -1,5 +1,5 @@
 -- name: hold_heads
-SELECT hold_heads_1($1, $2, $3);
+SELECT hold_heads_2($1, $2, $3);
 
 -- name: leave_head
 -- Its figures are counted, then it goes.

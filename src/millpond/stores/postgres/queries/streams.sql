@@ -37,7 +37,7 @@ FROM streams WHERE stream_name > $1 ORDER BY stream_name LIMIT $2;
 SELECT 1 FROM streams WHERE stream_id = $1 AND stream_name IS NOT NULL;
 
 -- name: append_to_shard
-SELECT append_to_shard_1($1, $2, $3, $4, $5);
+SELECT append_to_shard_2($1, $2, $3, $4, $5);
 
 -- name: list_stream_records
 SELECT sequence_number, partition_key, arrival_ms, data FROM stream_records
