@@ -4,7 +4,7 @@ The packages know each other in one direction.
     errors, limits, metrics  <-  settings, aws
     errors, limits           <-  core, contract  <-  wire
                                  core            <-  stores, sinks, hooks, push,
-                                                     login_providers
+                                                     login_providers, sources
                                  core + ports    <-  service  <-  workers
     everything               <-  server, testing, and the administration commands
 
@@ -31,6 +31,8 @@ PORTS = {
     "hooks.base",
     "push.base",
     "login_providers.base",
+    "sources.base",
+    "stores.importing",
 }
 MAY_KNOW: dict[str, set[str]] = {
     "millpond": set(),
@@ -43,7 +45,14 @@ MAY_KNOW: dict[str, set[str]] = {
     "contract": GROUND,
     "wire": GROUND | {"contract"},
     "stores.base": GROUND | {"core"},
-    "stores": GROUND | {"core", "stores.base"},
+    "stores.copying": GROUND | {"core", "stores.base"},
+    # What comes in from elsewhere, in the rows of a copy.
+    "stores.importing": GROUND | {"core", "stores.copying"},
+    "stores": GROUND | {"core", "stores.base", "stores.copying", "stores.importing"},
+    "sources.base": GROUND | {"core", "stores.importing"},
+    "sources": GROUND
+    | {"aws", "contract", "core", "settings", "wire"}
+    | {"sources.base", "stores.copying", "stores.importing"},
     "sinks.base": GROUND | {"core"},
     # The embedded sink puts into the store, whichever that is.
     "sinks": GROUND | {"aws", "core", "sinks.base", "stores.base"},

@@ -63,6 +63,8 @@ ours (store, sink, hook, settings). It never reaches the wire as itself.
     |-- LoginProviderError       the keys of a login provider cannot be read
     |-- PushError                a push service cannot take a message now
     |   `-- EndpointGoneError    the device must register again first
+    |-- SourceError              op, hint; what moves in cannot be read
+    |   `-- SourceRefusedError     it may not be read; names the missing right
     `-- SinkError                op, hint, retryable
         |-- SinkUnavailableError   the stream cannot be reached for now (retryable)
         |-- StreamGoneError        the stream does not exist
@@ -358,6 +360,24 @@ class StoreUnavailableError(StoreError):
 
 class StoreVersionError(StoreError):
     """The store was written by a newer version of the program."""
+
+
+class SourceError(_HintedError):
+    """What a pool moves in from cannot be read, or is not what it should be."""
+
+
+class SourceRefusedError(SourceError):
+    """The source says no: a right is missing, or the keys are not known there."""
+
+    def __init__(
+        self, message: str, *, op: str = "", hint: str = "", action: str = ""
+    ) -> None:
+        """
+        Args:
+            action: that is not allowed, as policies name it.
+        """
+        super().__init__(message, op=op, hint=hint)
+        self.action = action
 
 
 class HookError(MillpondError):

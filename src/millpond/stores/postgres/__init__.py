@@ -25,6 +25,7 @@ from millpond.stores.postgres.datasets import Datasets
 from millpond.stores.postgres.devices import Devices
 from millpond.stores.postgres.identities import Identities
 from millpond.stores.postgres.identity_pools import IdentityPools
+from millpond.stores.postgres.importing import Imports
 from millpond.stores.postgres.keys import Keys
 from millpond.stores.postgres.leases import RENEWAL_S, Leases
 from millpond.stores.postgres.nodes import Nodes
@@ -47,6 +48,7 @@ class PostgresStore(
     Census,
     StreamConsumers,
     Copies,
+    Imports,
 ):
     """The store in a PostgreSQL database."""
 

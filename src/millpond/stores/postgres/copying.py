@@ -295,18 +295,18 @@ async def _write_rows(db: Session, kind: Kind, rows: Sequence[Row]) -> None:
             tuples = map(msgspec.structs.astuple, rows)
             if kind in _COLUMNS:
                 tuples = map(_COLUMNS[kind], rows)
-            arrays = _arrays(tuples)
+            arrays = arrays_of(tuples)
             await db.run(_IMPORTS[kind], *arrays)
             if kind is Kind.DATASETS:
                 version = secrets.randbits(48)
                 await db.run(SQL.import_heads, *arrays[:2], version)
 
 
-def _arrays(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+def arrays_of(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _record(row: Any) -> tuple[Any, ...]:
+def record_columns(row: Any) -> tuple[Any, ...]:
     record: RecordRow = row
     return (*msgspec.structs.astuple(record), *digests_of([record.record_key]))
 
@@ -331,7 +331,7 @@ def _stream_record(row: Any) -> tuple[Any, ...]:
 
 # Where the columns are other ones than those of the row.
 _COLUMNS: Final[dict[Kind, Callable[[Any], tuple[Any, ...]]]] = {
-    Kind.RECORDS: _record,
+    Kind.RECORDS: record_columns,
     Kind.SPENT_SESSIONS: _spent_session,
     Kind.DEVICES: _device,
     Kind.STREAM_RECORDS: _stream_record,
@@ -361,7 +361,7 @@ async def _write_identities(db: Session, rows: Sequence[IdentityRow]) -> None:
     columns = [
         (*msgspec.structs.astuple(row)[:-1], _encode(row.logins)) for row in rows
     ]
-    await db.run(SQL.import_identities, *_arrays(columns))
+    await db.run(SQL.import_identities, *arrays_of(columns))
     logins = [
         (
             identities.digest_of(row.identity_pool_id, Login(*login)),
@@ -372,14 +372,14 @@ async def _write_identities(db: Session, rows: Sequence[IdentityRow]) -> None:
         for login in row.logins
     ]
     if logins:
-        await db.run(SQL.import_logins, *_arrays(logins))
+        await db.run(SQL.import_logins, *arrays_of(logins))
 
 
 async def _write_streams(db: Session, rows: Sequence[StreamRow]) -> None:
-    await db.run(SQL.import_streams, *_arrays(map(msgspec.structs.astuple, rows)))
+    await db.run(SQL.import_streams, *arrays_of(map(msgspec.structs.astuple, rows)))
     shards = [
         (shard_key(row.stream_id, shard), row.stream_id)
         for row in rows
         for shard in range(row.shard_count)
     ]
-    await db.run(SQL.import_shards, *_arrays(shards))
+    await db.run(SQL.import_shards, *arrays_of(shards))

@@ -25,6 +25,8 @@ REFERENCE_TABLES: Final = (
     "bulk_publish_runs",
     "bulk_publish_slices",
     "leases",
+    "imports",
+    "import_positions",
     "streams",
     "stream_consumers",
 )
@@ -40,6 +42,7 @@ DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {
     "devices": ("identity_id", "identity_heads"),
     "subscriptions": ("identity_id", "identity_heads"),
     "pushes": ("identity_id", "identity_heads"),
+    "imported_identities": ("identity_id", "identity_heads"),
     "logins": ("login_digest", "none"),
     "stream_shards": ("shard_key", "none"),
     "stream_records": ("shard_key", "stream_shards"),

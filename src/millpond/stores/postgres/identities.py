@@ -104,7 +104,7 @@ class Identities:
             if await identity_pools.find(db, identity_pool_id) is None:
                 return None
             rows = await db.rows(SQL.list_identities, *bounds)
-        return [_identity(row) for row in rows]
+        return [identity_of(row) for row in rows]
 
     async def search_identities(
         self,
@@ -127,7 +127,7 @@ class Identities:
             else:
                 part = (identity_pool_id, kind.value)
                 rows = await db.rows(SQL.search_identities_of_kind, *bounds, *part)
-        return [_identity(row) for row in rows]
+        return [identity_of(row) for row in rows]
 
     async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:
         async def job(db: Session) -> bool:
@@ -158,10 +158,10 @@ def digest_of(identity_pool_id: str, login: Login) -> bytes:
 
 async def _find(db: Session, identity_id: str) -> Identity | None:
     row = await db.row(SQL.find_identity, identity_id)
-    return None if row is None else _identity(row)
+    return None if row is None else identity_of(row)
 
 
-def _identity(row: Any) -> Identity:
+def identity_of(row: Any) -> Identity:
     return Identity(
         identity_pool_id=row["identity_pool_id"],
         identity_id=row["identity_id"],
@@ -219,7 +219,7 @@ async def _follow(
     while todo:
         asked |= todo
         rows = await db.rows(SQL.find_identities, pool, sorted(todo))
-        found |= {row["identity_id"]: _identity(row) for row in rows}
+        found |= {row["identity_id"]: identity_of(row) for row in rows}
         todo = {e.merged_into for e in found.values() if e.merged_into} - asked
         todo -= set(found)
 
@@ -276,10 +276,10 @@ async def _save_identities(db: Session, pool: str, written: Sequence[Identity]) 
     if left:
         await db.run(SQL.delete_logins, left)
     for each in written:
-        await _put(db, each)
+        await put(db, each)
 
 
-async def _put(db: Session, identity: Identity) -> None:
+async def put(db: Session, identity: Identity) -> None:
     pool = identity.identity_pool_id
     logins = sorted(identity.logins)
     put = await db.run(

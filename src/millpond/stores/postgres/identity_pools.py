@@ -41,7 +41,7 @@ def is_streaming(pool: IdentityPool) -> bool:
     return pool.stream is not None and pool.stream.streaming
 
 
-def _columns(pool: IdentityPool) -> tuple[str, bytes, bool, str | None]:
+def columns_of(pool: IdentityPool) -> tuple[str, bytes, bool, str | None]:
     return (
         pool.identity_pool_id,
         _encode(pool),
@@ -60,7 +60,7 @@ class IdentityPools:
             await db.run(SQL.lock_identity_pools)
             if await db.value(SQL.count_identity_pools) >= pools_max:
                 return False
-            await db.run(SQL.create_identity_pool, *_columns(pool))
+            await db.run(SQL.create_identity_pool, *columns_of(pool))
             await db.run(SQL.create_identity_pool_usage, pool.identity_pool_id)
             return True
 
@@ -86,7 +86,7 @@ class IdentityPools:
             if pool is None:
                 return None
             changed = change(pool)
-            await db.run(SQL.update_identity_pool, *_columns(changed))
+            await db.run(SQL.update_identity_pool, *columns_of(changed))
             return changed
 
         return await self.database.write("update_identity_pool", job)

@@ -32,12 +32,14 @@ _OF_IDENTITIES: Final = (
     "devices",
     "parked_outbox",
     "identities",
+    "imported_identities",
     "identity_heads",
 )
 # ... and in the end what is with the pool.
 _OF_POOLS: Final = (
     *("bulk_publish_runs", "bulk_publish_slices", "identity_pool_usage"),
     "parked_outbox",
+    *("imports", "import_positions"),
 )
 
 

@@ -22,6 +22,7 @@ from millpond.stores.sqlite.datasets import Datasets
 from millpond.stores.sqlite.devices import Devices
 from millpond.stores.sqlite.identities import Identities
 from millpond.stores.sqlite.identity_pools import IdentityPools
+from millpond.stores.sqlite.importing import Imports
 from millpond.stores.sqlite.keys import DeveloperKeys
 from millpond.stores.sqlite.outbox import Outbox
 from millpond.stores.sqlite.purge import purge_main, purge_streams
@@ -48,6 +49,7 @@ class SqliteStore(
     Census,
     StreamConsumers,
     Copies,
+    Imports,
 ):
     """The embedded store, in a folder that must exist."""
 

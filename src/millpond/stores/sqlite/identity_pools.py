@@ -29,7 +29,7 @@ def is_streaming(pool: IdentityPool) -> bool:
     return pool.stream is not None and pool.stream.streaming
 
 
-def _to_row(pool: IdentityPool) -> tuple[str, bytes, bool, str | None]:
+def to_row(pool: IdentityPool) -> tuple[str, bytes, bool, str | None]:
     return (
         pool.identity_pool_id,
         _encode(pool),
@@ -48,7 +48,7 @@ class IdentityPools:
             ((count,),) = db.execute(SQL.count_identity_pools).fetchall()
             if count >= pools_max:
                 return False
-            db.execute(SQL.create_identity_pool, _to_row(pool))
+            db.execute(SQL.create_identity_pool, to_row(pool))
             db.execute(SQL.create_identity_pool_usage, (pool.identity_pool_id,))
             return True
 
@@ -73,7 +73,7 @@ class IdentityPools:
             if pool is None:
                 return None
             changed = change(pool)
-            db.execute(SQL.update_identity_pool, _to_row(changed))
+            db.execute(SQL.update_identity_pool, to_row(changed))
             return changed
 
         return await self.database.write(job)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from millpond.core.tokens import sessions_expired_by
-from millpond.stores.sqlite import datasets, devices, identities, streams, token_keys
+from millpond.stores.sqlite import (
+    datasets,
+    devices,
+    identities,
+    importing,
+    streams,
+    token_keys,
+)
 from millpond.stores.sqlite.database import Writer
 from millpond.stores.sqlite.identity_pools import SQL
 
@@ -40,6 +47,7 @@ def _purge_deleted_pool(db: Writer, *, limit: int) -> int:
             SQL.purge_parked_outbox,
             identities.SQL.purge_identities,
             identities.SQL.purge_logins,
+            importing.SQL.purge_imported,
         )
     )
     dropped += devices.purge_devices(db, pool, limit=limit)
@@ -57,6 +65,8 @@ def _purge_deleted_pool(db: Writer, *, limit: int) -> int:
             SQL.purge_bulk_publish_run,
             SQL.purge_bulk_publish_slices,
             SQL.purge_identity_pool_usage,
+            importing.SQL.purge_import,
+            importing.SQL.purge_import_positions,
             SQL.purge_identity_pool,
         ):
             db.execute(sql, (pool,))

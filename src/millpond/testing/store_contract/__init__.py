@@ -23,6 +23,7 @@ from millpond.testing.store_contract.identities import IdentityContract
 from millpond.testing.store_contract.identity_deletion import IdentityDeletionContract
 from millpond.testing.store_contract.identity_pools import IdentityPoolContract
 from millpond.testing.store_contract.identity_updates import IdentityUpdateContract
+from millpond.testing.store_contract.importing import ImportContract
 from millpond.testing.store_contract.keys import DeveloperKeyContract
 from millpond.testing.store_contract.lifecycle import LifecycleContract
 from millpond.testing.store_contract.looking import LookingContract
@@ -61,6 +62,7 @@ class StoreContract(
     CensusContract,
     LifecycleContract,
     CopyContract,
+    ImportContract,
     LookingContract,
 ):
     """The promises of `millpond.stores.base`, one test each."""

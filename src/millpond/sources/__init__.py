@@ -1,0 +1,1 @@
+"""Where the data of a pool moves in from. `base` is the port."""

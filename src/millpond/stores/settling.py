@@ -1,0 +1,230 @@
+"""
+What is written of an arrival: the part of `arrive` that all stores have in common.
+
+A store loads what is here of an identity, calls `settle`, and writes what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from millpond.core.identities import Identity
+from millpond.core.ownership import Decision, Standing, Taken, Verdict
+from millpond.core.sync import DatasetState, gone
+from millpond.stores.copying import DatasetRow, IdentityRow
+from millpond.stores.importing import (
+    Arrival,
+    ArrivingDataset,
+    Aside,
+    Decide,
+    ImportedIdentity,
+)
+
+_replace = msgspec.structs.replace
+
+
+class Stored(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """
+    What is here of an identity.
+
+    Args:
+        merged_into: the identity in whose datasets it was seen.
+    """
+
+    mark: ImportedIdentity | None
+    identity: Identity | None
+    datasets: Mapping[str, DatasetState]  # gone ones too
+    merged_into: str | None = None
+
+
+class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What is to be written; identity and datasets take the place of what is here."""
+
+    mark: ImportedIdentity
+    identity: IdentityRow | None
+    datasets: list[ArrivingDataset]
+    asides: list[Aside]
+
+
+def settle(
+    arrival: Arrival, stored: Stored, decide: Decide, *, pass_number: int, now_ms: int
+) -> Settlement:
+    """Say what is written of an arrival; pure if `decide` is."""
+    mark = stored.mark or ImportedIdentity()
+    here = stored.identity
+    if here is not None and here.identity_pool_id != arrival.identity_pool_id:
+        reason = f"the id belongs to the identity pool '{here.identity_pool_id}' here"
+        return Settlement(
+            mark=mark,
+            identity=None,
+            datasets=[],
+            asides=[Aside(arrival.identity_id, "", reason)],
+        )
+    if arrival.disabled is not None:
+        mark = _replace(mark, disabled=arrival.disabled)
+    asides: list[Aside] = []
+    identity = _settle_identity(arrival, stored, mark, asides)
+    if arrival.identity is not None:
+        date_ms = arrival.identity.last_modified_date_ms
+        mark = _replace(mark, identity_date_ms=date_ms)
+    taken = dict(mark.datasets)
+    written = _settle_datasets(arrival, stored, taken, decide, asides)
+    if arrival.names is not None:
+        written += _settle_gone(arrival, stored, taken, decide, asides, now_ms)
+        mark = _replace(mark, pass_number=max(pass_number, mark.pass_number))
+    return Settlement(
+        mark=_replace(mark, datasets=taken),
+        identity=identity,
+        datasets=written,
+        asides=asides,
+    )
+
+
+def _settle_identity(
+    arrival: Arrival, stored: Stored, mark: ImportedIdentity, asides: list[Aside]
+) -> IdentityRow | None:
+    there, here = arrival.identity, stored.identity
+    if there is None:
+        return None
+    merged_into = (stored.merged_into or "") if mark.disabled else None
+    there = _replace(there, merged_into=merged_into)
+    if here is None:
+        if mark.identity_date_ms is None:
+            return there
+        if there.last_modified_date_ms != mark.identity_date_ms:
+            asides.append(
+                Aside(arrival.identity_id, "", "the identity was deleted here")
+            )
+        return None
+    before = identity_row(here)
+    if here.last_modified_date_ms != mark.identity_date_ms:
+        # Somebody has signed in here: what it has here stays, and what it has there
+        # is added.
+        there = _replace(
+            before,
+            creation_date_ms=min(before.creation_date_ms, there.creation_date_ms),
+            guest=before.guest and there.guest,
+            logins=tuple(sorted({*before.logins, *there.logins})),
+        )
+    return None if there == before else there
+
+
+def _settle_datasets(
+    arrival: Arrival,
+    stored: Stored,
+    taken: dict[str, Taken],
+    decide: Decide,
+    asides: list[Aside],
+) -> list[ArrivingDataset]:
+    written = []
+    for each in arrival.datasets:
+        row = each.row
+        name = row.dataset_name
+        before = taken.get(name)
+        standing = Standing(stored.datasets.get(name), before, state_of(row))
+        decision = decide(standing)
+        mark = before or Taken(0, False)
+        if decision.verdict is Verdict.TAKE:
+            written.append(each)
+            mark = Taken(row.sync_count, row.live)
+        elif decision.verdict is Verdict.ASIDE:
+            asides.append(_aside(arrival, name, decision, row.sync_count))
+        aside = decision.verdict is Verdict.ASIDE
+        taken[name] = _replace(
+            mark,
+            seen_date_ms=row.last_modified_date_ms if each.settled else 0,
+            seen_records=row.num_records,
+            seen_bytes=row.data_storage,
+            aside=decision.reason if aside else "",
+            aside_count=row.sync_count if aside else 0,
+        )
+    for name, reason in arrival.asides.items():
+        asides.append(Aside(arrival.identity_id, name, reason))
+        mark = taken.get(name) or Taken(0, False)
+        taken[name] = _replace(mark, seen_date_ms=0, aside=reason)
+    return written
+
+
+def _settle_gone(
+    arrival: Arrival,
+    stored: Stored,
+    taken: dict[str, Taken],
+    decide: Decide,
+    asides: list[Aside],
+    now_ms: int,
+) -> list[ArrivingDataset]:
+    """Settle what was taken and is not at the source any more."""
+    assert arrival.names is not None
+    written = []
+    known = {*arrival.names, *arrival.asides}
+    known.update(each.row.dataset_name for each in arrival.datasets)
+    for name, mark in sorted(taken.items()):
+        if name in known:
+            continue
+        if mark.sync_count == 0:
+            del taken[name]  # it never came, and never will
+            continue
+        here = stored.datasets.get(name)
+        decision = decide(Standing(here, mark, None))
+        if decision.verdict is Verdict.TAKE and here is not None and here.exists:
+            state = gone(here, now_ms=now_ms)
+            row = row_of(arrival.identity_pool_id, arrival.identity_id, name, state)
+            written.append(ArrivingDataset(row=row))
+            taken[name] = Taken(state.sync_count, False)
+        elif decision.verdict is Verdict.ASIDE and mark.aside != decision.reason:
+            asides.append(_aside(arrival, name, decision, 0))
+            taken[name] = _replace(mark, aside=decision.reason, aside_count=0)
+    return written
+
+
+def _aside(arrival: Arrival, name: str, decision: Decision, count: int) -> Aside:
+    return Aside(arrival.identity_id, name, decision.reason, count)
+
+
+def state_of(row: DatasetRow) -> DatasetState:
+    """Make the state of a dataset from its row."""
+    return DatasetState(
+        sync_count=row.sync_count,
+        exists=row.live,
+        horizon=row.horizon,
+        creation_date_ms=row.creation_date_ms,
+        last_modified_date_ms=row.last_modified_date_ms,
+        last_modified_by=row.last_modified_by,
+        num_records=row.num_records,
+        data_storage=row.data_storage,
+        root_dataset_name=row.root_dataset_name,
+    )
+
+
+def row_of(
+    identity_pool_id: str, identity_id: str, dataset_name: str, state: DatasetState
+) -> DatasetRow:
+    """Make the row of a dataset from its state."""
+    return DatasetRow(
+        identity_id=identity_id,
+        identity_pool_id=identity_pool_id,
+        dataset_name=dataset_name,
+        sync_count=state.sync_count,
+        live=state.exists,
+        horizon=state.horizon,
+        creation_date_ms=state.creation_date_ms,
+        last_modified_date_ms=state.last_modified_date_ms,
+        last_modified_by=state.last_modified_by,
+        num_records=state.num_records,
+        data_storage=state.data_storage,
+        root_dataset_name=state.root_dataset_name,
+    )
+
+
+def identity_row(identity: Identity) -> IdentityRow:
+    return IdentityRow(
+        identity_id=identity.identity_id,
+        identity_pool_id=identity.identity_pool_id,
+        creation_date_ms=identity.creation_date_ms,
+        last_modified_date_ms=identity.last_modified_date_ms,
+        guest=identity.guest,
+        merged_into=identity.merged_into,
+        logins=tuple((e.provider_name, e.subject) for e in identity.logins),
+    )
