@@ -146,7 +146,11 @@ def _measure_service(
     data = seed.seed_sync(folder / "sync", IDENTITIES)
     with ExitStack() as stack:
         server = stack.enter_context(
-            RunningServer(folder / "sync", command_prefix=cores.pin_server())
+            RunningServer(
+                folder / "sync",
+                settings=scenarios.HIGH_RATES,
+                command_prefix=cores.pin_server(),
+            )
         )
         constant = stack.enter_context(scenarios.constant_server(cores))
         service = scenarios.Service(server, constant, data, folder, cores)

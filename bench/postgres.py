@@ -199,7 +199,11 @@ class _Database:
         self, stack: contextlib.ExitStack, cores: machine.Cores
     ) -> list[RunningServer]:
         """Start two nodes, each on a core of its own."""
-        settings = {"store": self.url, "secret_key": secrets.token_hex(32)}
+        settings = {
+            "store": self.url,
+            "secret_key": secrets.token_hex(32),
+            **scenarios.HIGH_RATES,
+        }
         first, second = (
             stack.enter_context(
                 RunningServer(

@@ -266,6 +266,14 @@ class TooManyRequestsException(ServiceException):
 
     http_status = 429
 
+    def __init__(self, message: str = "", *, retry_after_s: int = 1) -> None:
+        """
+        Args:
+            retry_after_s: when the caller may try again, in whole seconds.
+        """
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
 
 class UnknownOperationException(ServiceException):
     """There is no operation at this address."""

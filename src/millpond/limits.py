@@ -95,6 +95,27 @@ STREAM_PAYLOAD_LIFETIME_S: Final = 24 * 3600  # Ours: as long as the stream's de
 EVENT_ID_CHARS_MAX: Final = 8192  # Ours: 256 cells of at most 28 characters
 LIVE_DEVELOPER_LIFETIME_S: Final = 3600  # Ours: then the key is looked at again
 
+# --- Rates, in calls a second -------------------------------------------------------
+# What one device sends, at the most it is known to. Old mobile SDKs take a 429 for the
+# end of a synchronization, so no limit may be set below 20 times that (ruling 26).
+#
+# GetId: once, when the app starts first; a page that keeps nothing asks at each load.
+# Credentials: an hour; a page as above, and the older flow takes two calls for them.
+# Reads and writes: an app that synchronizes after every change, once a second, lists
+# and updates; two pages a listing, and twice when another device was faster.
+# Buckets hold a minute, at these floors 2,400 reads and as many writes: twenty devices
+# whose 20 datasets each take all of the 5 passes that the clients try.
+
+RATE_OF_DEVICES: Final = 20
+DEVICE_NEW_IDENTITIES_RATE: Final = 0.1
+DEVICE_CREDENTIALS_RATE: Final = 0.2
+DEVICE_READS_RATE: Final = 2
+DEVICE_WRITES_RATE: Final = 2
+NEW_IDENTITIES_RATE_MIN: Final = int(RATE_OF_DEVICES * DEVICE_NEW_IDENTITIES_RATE)
+CREDENTIALS_RATE_MIN: Final = int(RATE_OF_DEVICES * DEVICE_CREDENTIALS_RATE)
+READS_RATE_MIN: Final = RATE_OF_DEVICES * DEVICE_READS_RATE
+WRITES_RATE_MIN: Final = RATE_OF_DEVICES * DEVICE_WRITES_RATE
+
 # --- HTTP and signatures ------------------------------------------------------------
 
 REQUEST_BODY_BYTES_MAX: Final = 6 * 1_048_576  # a full dataset, escaped as JSON

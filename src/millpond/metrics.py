@@ -187,6 +187,12 @@ class Metrics:
             "streams_disabled_total",
             "Pools whose streaming was switched off because the stream is gone.",
         )
+        self.rate_refusals = counter(
+            "rate_refusals_total",
+            "Requests refused because their sender is over a limit, by class: new "
+            "identities, credentials, reads, writes or developers.",
+            ("class",),
+        )
         self.sync_triggers = counter(
             "sync_trigger_calls_total",
             "Calls of sync triggers, by outcome: answered, unreachable (no connection, "

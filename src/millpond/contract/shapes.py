@@ -142,6 +142,15 @@ class Callers(enum.Enum):
     ANYONE = "anyone, unsigned"
 
 
+class RateClass(enum.Enum):
+    """Operations whose calls are counted together, for limits of rates."""
+
+    NEW_IDENTITIES = "new identities"  # each call may make a row that stays
+    CREDENTIALS = "credentials"
+    READS = "reads"
+    WRITES = "writes"
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One row of an API: how it is called, what it takes, answers and may refuse."""
@@ -154,6 +163,16 @@ class Operation:
     method: str = "POST"
     uri: str = "/"
     event_stream: bool = False  # answers events; the response says what is in each
+    makes_identities: bool = False
+
+    @property
+    def rate_class(self) -> RateClass:
+        """With which others it is counted, when a stranger or an identity calls it."""
+        if self.makes_identities:
+            return RateClass.NEW_IDENTITIES
+        if self.callers is Callers.ANYONE:
+            return RateClass.CREDENTIALS
+        return RateClass.READS if self.method == "GET" else RateClass.WRITES
 
     @property
     def summary(self) -> str:

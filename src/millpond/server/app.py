@@ -41,6 +41,7 @@ from millpond.server.gateway import Gateway
 from millpond.server.http2 import UnderWay
 from millpond.server.live import LiveStreams
 from millpond.server.pages import PATHS, make_pages
+from millpond.server.rates import RateLimits
 from millpond.server.sealers import hook_secret as hook_secret
 from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
@@ -61,7 +62,7 @@ from millpond.sinks import SinkRegistry, open_sink, sink_factories
 from millpond.sinks.base import PayloadStore, Sink, sink_url
 from millpond.sinks.embedded_payloads import EmbeddedPayloads
 from millpond.sinks.s3_payloads import S3Payloads
-from millpond.stores.base import Store
+from millpond.stores.base import Neighbours, Store
 from millpond.wire.sigv4 import Verifier
 from millpond.workers import housekeeping
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
@@ -222,6 +223,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         live,
         subscriptions,
         under_way,
+        RateLimits(settings, metrics, count_servers=_server_counter(context.store)),
         look_for_keys=keys.look_again,
         beside=make_pages(context, metrics, is_draining=stopping.is_set),
         beside_paths=PATHS,
@@ -267,6 +269,13 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         await context.payloads.aclose()
         await sinks.aclose()
         await push.aclose()
+
+
+def _server_counter(store: Store) -> Callable[[], int]:
+    """Make what tells how many servers share a store, without asking the store."""
+    if isinstance(store, Neighbours):
+        return lambda: 1 + store.others
+    return lambda: 1
 
 
 def _note_end(worker: asyncio.Task[None]) -> None:

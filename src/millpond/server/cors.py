@@ -29,7 +29,9 @@ _REQUEST_HEADERS: Final = (
     b"x-amz-date, x-amz-security-token, x-amz-target, x-amz-user-agent, "
     b"x-http-method-override"
 )
-_EXPOSED: Final = b"x-amzn-RequestId, x-amzn-ErrorType, x-amzn-ErrorMessage, Date"
+_EXPOSED: Final = (
+    b"x-amzn-RequestId, x-amzn-ErrorType, x-amzn-ErrorMessage, Date, Retry-After"
+)
 
 
 class Cors:

@@ -1,8 +1,9 @@
 """
 The way of a request: an ASGI application with nothing between the socket and the rules.
 
-    route -> read the body, bounded -> verify the signature -> decode and validate
-          -> may they -> service function -> encode
+    route -> limit of the peer -> read the body, bounded -> verify the signature
+          -> limit of the caller -> decode and validate -> may they -> service function
+          -> encode
 
 An answer is encoded and sent whole; only live updates (`server.live`) and subscriptions
 to shards (`server.subscriptions`) are streams.
@@ -29,6 +30,7 @@ from millpond.errors import (
     RequestEntityTooLargeException,
     RequestTimeoutException,
     SerializationException,
+    TooManyRequestsException,
     UnknownOperationException,
     UnrecognizedClientException,
 )
@@ -40,6 +42,8 @@ from millpond.server.cors import Cors
 from millpond.server.http2 import UnderWay
 from millpond.server.live import HEADERS as EVENT_STREAM
 from millpond.server.live import LiveStreams
+from millpond.server.peers import TrustedProxies, peer_of
+from millpond.server.rates import RateLimits
 from millpond.server.request_log import RequestLog
 from millpond.server.subscriptions import HEADERS as SUBSCRIPTION
 from millpond.server.subscriptions import SubscriptionStreams
@@ -156,6 +160,7 @@ class Gateway:
         live: LiveStreams,
         subscriptions: SubscriptionStreams,
         under_way: UnderWay,
+        rates: RateLimits,
         *,
         look_for_keys: Callable[[], Awaitable[None]],
         beside: AsgiApp,
@@ -172,6 +177,8 @@ class Gateway:
         self._live = live
         self._subscriptions = subscriptions
         self._under_way = under_way
+        self._rates = rates
+        self._trusted_proxies = TrustedProxies.of(context.settings)
         self._beside = beside
         self._beside_paths = tuple(beside_paths)
         apis = [api for api, _ in APIS]
@@ -220,7 +227,8 @@ class Gateway:
                 found = await self._find_by_form(request, receive)
             else:
                 found = self._find(request)
-            status, headers, body = await self._answer(found, request, receive)
+            self._check_peer(found, scope, started)
+            status, headers, body = await self._answer(found, request, receive, started)
         except Exception as error:
             if request.is_of_people:
                 await self._beside(scope, receive, send)
@@ -321,8 +329,15 @@ class Gateway:
                 "The path has segments '.' or '..' that make its signature ambiguous."
             )
 
+    def _check_peer(self, found: _Found, scope: Scope, now_s: float) -> None:
+        """Hold whoever calls what is not signed to his limit, before more is read."""
+        operation = found.route.operation
+        if operation.callers is Callers.ANYONE:
+            peer = peer_of(scope, self._trusted_proxies)
+            self._rates.check_peer(operation, peer, now_s)
+
     async def _answer(
-        self, found: _Found, request: _Request, receive: Receive
+        self, found: _Found, request: _Request, receive: Receive, now_s: float
     ) -> tuple[int, Headers, bytes | Streamed]:
         route = found.route
         api, operation = route.api, route.operation
@@ -343,6 +358,7 @@ class Gateway:
                 body,
             )
             request.caller = await self._verify(signed, api.name)
+            self._rates.check_caller(operation, request.caller, now_s)
         codec = codecs.choose(request.headers, api)
         if isinstance(route, QueryRoute):
             assert found.form is not None
@@ -401,6 +417,8 @@ class Gateway:
             codec = codecs.choose(request.headers, api)
             status, headers, body = encode_error(exception, codec)
             headers.append(codec.content_type)
+        if isinstance(exception, TooManyRequestsException):
+            headers.append((b"retry-after", str(exception.retry_after_s).encode()))
         unread = RequestEntityTooLargeException | RequestTimeoutException
         if isinstance(exception, unread):
             headers.append((b"connection", b"close"))  # the rest is never read

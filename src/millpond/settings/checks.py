@@ -41,6 +41,7 @@ def check(settings: Settings) -> Iterator[Wrong]:
     yield from _check_urls(settings)
     yield from _check_payload_store(settings)
     yield from _check_choices(settings)
+    yield from _check_rates(settings)
 
 
 def _check_addresses(settings: Settings) -> Iterator[Wrong]:
@@ -223,6 +224,22 @@ def _check_choices(settings: Settings) -> Iterator[Wrong]:
         if value not in choices:
             listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
             yield name, _is(name, value, listed) + near(value, choices)
+
+
+def _check_rates(settings: Settings) -> Iterator[Wrong]:
+    for name, least in (
+        ("rate_new_identities_max", limits.NEW_IDENTITIES_RATE_MIN),
+        ("rate_credentials_max", limits.CREDENTIALS_RATE_MIN),
+        ("rate_reads_max", limits.READS_RATE_MIN),
+        ("rate_writes_max", limits.WRITES_RATE_MIN),
+    ):
+        if 0 < getattr(settings, name) < least:
+            yield (
+                name,
+                f"Setting '{name}' is {getattr(settings, name)}; it must be 0, for no "
+                f"limit, or at least {least}, which is {limits.RATE_OF_DEVICES} times "
+                "what a device sends.",
+            )
 
 
 def _is(name: str, value: str, must: str) -> str:

@@ -273,6 +273,42 @@ class Settings:
         least=1,
         most=86_400,
     )
+    rate_new_identities_max: int = setting(
+        10,
+        "Calls of GetId a second from one peer, on average over a minute; 0: any. Each "
+        "may make an identity. All limits of rates are shared between the servers of a "
+        f"database, but none gets less than {limits.NEW_IDENTITIES_RATE_MIN}.",
+        least=0,
+        most=1_000_000,
+    )
+    rate_credentials_max: int = setting(
+        50,
+        "Other unsigned calls, which give out credentials and tokens, a second from "
+        f"one peer; 0: any. Not less than {limits.CREDENTIALS_RATE_MIN}.",
+        least=0,
+        most=1_000_000,
+    )
+    rate_reads_max: int = setting(
+        100,
+        "Calls with the credentials of one identity that read (GET), a second; 0: any. "
+        f"Not less than {limits.READS_RATE_MIN}.",
+        least=0,
+        most=1_000_000,
+    )
+    rate_writes_max: int = setting(
+        100,
+        "The same, of those that write; 0: any. "
+        f"Not less than {limits.WRITES_RATE_MIN}.",
+        least=0,
+        most=1_000_000,
+    )
+    rate_developer_max: int = setting(
+        0,
+        "Calls with one developer key, a second; 0: any. Imports and bulk tools make "
+        "many.",
+        least=0,
+        most=1_000_000,
+    )
     drain_s: int = setting(
         20, "How long requests under way may take at shutdown.", least=0, most=3600
     )

@@ -882,6 +882,11 @@ class Neighbours(Protocol):
     node: str
     """What this server is called among them; its bulk-publish workers are `node-...`"""
 
+    @property
+    def others(self) -> int:
+        """How many other servers it knows to be alive."""
+        ...
+
     async def join(
         self, hear: Callable[[bytes], None], missed: Callable[[], None]
     ) -> None:

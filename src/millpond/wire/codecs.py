@@ -24,7 +24,7 @@ class Codec(NamedTuple):
     Args:
         encode: a contract object, or the body of an error, to bytes.
         empty: the body of an answer that has no shape.
-        uniform_status: every error of the caller is a 400.
+        uniform_status: every error of the caller is a 400, but 413 and 429.
     """
 
     content_type: tuple[bytes, bytes]

@@ -39,6 +39,11 @@ def as_service_exception(error: BaseException) -> ServiceException:
     return InternalErrorException("An internal error occurred; the log says more.")
 
 
+# Under their own status in every protocol: proxies and SDKs act on it, whatever they
+# make of the body. Ruling 26 for 429.
+_STATUS_KEPT: Final = frozenset((413, 429))
+
+
 def encode_error(
     error: ServiceException, codec: Codec
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
@@ -49,7 +54,7 @@ def encode_error(
         Status, the headers that describe the error, and the body.
     """
     status = error.http_status
-    if codec.uniform_status and 400 <= status < 500 and status != 413:
+    if codec.uniform_status and 400 <= status < 500 and status not in _STATUS_KEPT:
         status = 400
     headers = [
         (b"x-amzn-errortype", error.code.encode()),

@@ -197,6 +197,7 @@ API: Final = Api(
             GetIdResponse,
             errors=(*_LINKED, LimitExceededException, ExternalServiceException),
             callers=Callers.ANYONE,
+            makes_identities=True,
         ),
         Operation(
             "GetIdentityPoolRoles",

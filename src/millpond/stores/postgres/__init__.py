@@ -95,6 +95,10 @@ class PostgresStore(
         await self.database.check_connections()
         await self.nodes.join(hear, missed)
 
+    @property
+    def others(self) -> int:
+        return self.nodes.others
+
     def tell(self, message: bytes) -> None:
         self.nodes.tell(message)
 

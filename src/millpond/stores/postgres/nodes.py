@@ -99,6 +99,11 @@ class Nodes:
             await self._notify([*self._waiting, _BYE])
         self._waiting.clear()
 
+    @property
+    def others(self) -> int:
+        """How many other nodes there were at the last look."""
+        return len(self._known)
+
     def tell(self, message: bytes) -> None:
         """Tell the other nodes something, soon."""
         if self._hear is None:

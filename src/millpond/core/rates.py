@@ -1,0 +1,68 @@
+"""
+Token buckets, in a table whose size is fixed.
+
+Theory of operation. A bucket is one number: the time at which it will be full again
+(the "virtual scheduling" of ATM's generic cell rate algorithm). A call moves it on by
+the time that a token takes to come; a call is over the rate when that would bring it
+further ahead of now than the whole bucket takes.
+
+The numbers stand in two rows of cells, and the hash of a key points at one cell in
+each. Whoever shares a cell with others sees it ahead of what he took himself, never
+behind, so what counts is the lower one of the two, and only what is lower than it
+should be is raised (the conservative update of a count-min sketch). So nothing is ever
+put out to make room: there is no way to get a fresh bucket by having others fill the
+table, memory is what it was at the start, and somebody is held back for the deeds of
+others only if *both* of his cells are shared with somebody over the rate. With `n` of
+those at a time that has the probability (n / 65,536)**2.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Final
+
+CELLS: Final = 65_536  # in a row, a power of two; 1 MiB for both
+BURST_S: Final = 60.0  # a full bucket holds what comes in a minute
+_ROUNDING_S: Final = 1e-6  # what thousands of sums may be off
+
+
+class Buckets:
+    """The token buckets of one class of operations, by key, all of one rate."""
+
+    def __init__(self, rate: float) -> None:
+        """
+        Args:
+            rate: tokens a second, more than 0. A full bucket has those of a minute.
+        """
+        self.rate = rate
+        self._full_s = array("d", bytes(2 * CELLS * 8))
+
+    def __sizeof__(self) -> int:
+        return self._full_s.buffer_info()[1] * self._full_s.itemsize
+
+    def take(self, key: str, now_s: float) -> float:
+        """
+        Take a token out of the bucket of a key.
+
+        Args:
+            now_s: of a clock that never goes back.
+        Returns:
+            0 when there was one, else the seconds until there is one. Nothing is taken
+            then: who goes on asking does not wait longer for it.
+        """
+        cells = self._full_s
+        hashed = hash(key)
+        one, other = hashed & 0xFFFF, 0x10000 | (hashed >> 16 & 0xFFFF)
+        in_one, in_other = cells[one], cells[other]
+        full_s = in_one if in_one < in_other else in_other
+        if full_s < now_s:
+            full_s = now_s
+        full_s += 1.0 / self.rate
+        wait_s = full_s - now_s - BURST_S
+        if wait_s > _ROUNDING_S:
+            return wait_s
+        if in_one < full_s:
+            cells[one] = full_s
+        if in_other < full_s:
+            cells[other] = full_s
+        return 0.0
