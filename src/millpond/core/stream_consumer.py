@@ -35,6 +35,9 @@ class ReadRecord(msgspec.Struct, frozen=True, rename="camel", gc=False):
     key: str
     sync_count: int
     value: str | None = None  # None: the record was removed
+    last_modified_date: int = 0  # epoch milliseconds
+    device_last_modified_date: int | None = None  # epoch milliseconds
+    op: str = "replace"
 
 
 class ReadEvent(msgspec.Struct, frozen=True, rename="camel", gc=False):

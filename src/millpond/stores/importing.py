@@ -61,6 +61,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
             its datasets tell.
         disabled: whether the identity was merged into another one; None: what was
             known of that stands.
+        as_of_ms: when the source was asked, by its own clock or one like it; what is
+            known from later is not gone because its name is missing. 0: not known.
     """
 
     identity_pool_id: str
@@ -71,6 +73,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     asides: Mapping[str, str] = {}
     merged: Collection[str] = ()
     disabled: bool | None = None
+    as_of_ms: int = 0
 
 
 class ImportedIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from millpond.core.identities import Identity
 from millpond.core.ownership import Decision, Standing, Taken, Verdict
-from millpond.core.sync import DatasetState, gone
+from millpond.core.sync import DatasetState, utf8_bytes
 from millpond.stores.copying import DatasetRow, IdentityRow
 from millpond.stores.importing import (
     Arrival,
@@ -72,7 +72,6 @@ def settle(
     taken = dict(mark.datasets)
     written = _settle_datasets(arrival, stored, taken, decide, asides)
     if arrival.names is not None:
-        written += _settle_gone(arrival, stored, taken, decide, asides, now_ms)
         mark = _replace(mark, pass_number=max(pass_number, mark.pass_number))
     return Settlement(
         mark=_replace(mark, datasets=taken),
@@ -119,64 +118,104 @@ def _settle_datasets(
     asides: list[Aside],
 ) -> list[ArrivingDataset]:
     written = []
+    states = dict(stored.datasets)
+    came = stored.mark is not None and stored.mark.identity_date_ms is not None
+    deleted = came and stored.identity is None
+
+    def decide_on(name: str, each: ArrivingDataset | None) -> Decision:
+        records = () if each is None else each.records
+        return decide(
+            Standing(
+                here=states.get(name),
+                taken=taken.get(name),
+                there=None if each is None else state_of(each.row),
+                whole=each is None or each.whole,
+                lowest=min((record.sync_count for record in records), default=0),
+                as_of_ms=arrival.as_of_ms,
+                identity_deleted=deleted,
+                others=_count_own(states, without=name),
+            )
+        )
+
     for each in arrival.datasets:
         row = each.row
         name = row.dataset_name
-        before = taken.get(name)
-        standing = Standing(stored.datasets.get(name), before, state_of(row))
-        decision = decide(standing)
-        mark = before or Taken(0, False)
-        if decision.verdict is Verdict.TAKE:
-            written.append(each)
-            mark = Taken(row.sync_count, row.live)
+        decision = decide_on(name, each)
+        if decision.state is not None:
+            written.append(_lifted(each, decision.state, decision))
+            states[name] = decision.state
         elif decision.verdict is Verdict.ASIDE:
             asides.append(_aside(arrival, name, decision, row.sync_count))
-        aside = decision.verdict is Verdict.ASIDE
+        # What is put aside and not remembered is to be looked at again.
+        again = decision.verdict is Verdict.ASIDE and decision.taken is None
         taken[name] = _replace(
-            mark,
-            seen_date_ms=row.last_modified_date_ms if each.settled else 0,
+            _remembered(taken.get(name), decision, row.sync_count),
+            seen_date_ms=row.last_modified_date_ms if each.settled and not again else 0,
             seen_records=row.num_records,
             seen_bytes=row.data_storage,
-            aside=decision.reason if aside else "",
-            aside_count=row.sync_count if aside else 0,
         )
     for name, reason in arrival.asides.items():
         asides.append(Aside(arrival.identity_id, name, reason))
-        mark = taken.get(name) or Taken(0, False)
-        taken[name] = _replace(mark, seen_date_ms=0, aside=reason)
-    return written
-
-
-def _settle_gone(
-    arrival: Arrival,
-    stored: Stored,
-    taken: dict[str, Taken],
-    decide: Decide,
-    asides: list[Aside],
-    now_ms: int,
-) -> list[ArrivingDataset]:
-    """Settle what was taken and is not at the source any more."""
-    assert arrival.names is not None
-    written = []
+        taken[name] = _replace(taken.get(name, Taken()), seen_date_ms=0, aside=reason)
+    if arrival.names is None:
+        return written
     known = {*arrival.names, *arrival.asides}
     known.update(each.row.dataset_name for each in arrival.datasets)
-    for name, mark in sorted(taken.items()):
-        if name in known:
-            continue
-        if mark.sync_count == 0:
+    for name in sorted(taken.keys() - known):
+        before = taken[name]
+        if before.sync_count == 0:
             del taken[name]  # it never came, and never will
             continue
-        here = stored.datasets.get(name)
-        decision = decide(Standing(here, mark, None))
-        if decision.verdict is Verdict.TAKE and here is not None and here.exists:
-            state = gone(here, now_ms=now_ms)
-            row = row_of(arrival.identity_pool_id, arrival.identity_id, name, state)
+        decision = decide_on(name, None)
+        if decision.state is not None:
+            row = row_of(
+                arrival.identity_pool_id, arrival.identity_id, name, decision.state
+            )
             written.append(ArrivingDataset(row=row))
-            taken[name] = Taken(state.sync_count, False)
-        elif decision.verdict is Verdict.ASIDE and mark.aside != decision.reason:
+        elif decision.verdict is Verdict.ASIDE:
             asides.append(_aside(arrival, name, decision, 0))
-            taken[name] = _replace(mark, aside=decision.reason, aside_count=0)
+        taken[name] = _remembered(before, decision, 0)
     return written
+
+
+def _count_own(states: Mapping[str, DatasetState], *, without: str) -> int:
+    """Count live datasets, without those that merges put beside others."""
+    return sum(
+        state.exists and state.root_dataset_name is None and name != without
+        for name, state in states.items()
+    )
+
+
+def _lifted(
+    dataset: ArrivingDataset, state: DatasetState, decision: Decision
+) -> ArrivingDataset:
+    """Give a dataset as it is written."""
+    records = [
+        _replace(each, sync_count=each.sync_count + decision.lift)
+        if decision.lift
+        else each
+        for each in dataset.records
+        if each.sync_count + decision.lift > decision.floor
+    ]
+    whole = dataset.whole or decision.clear
+    if whole and not dataset.whole:
+        live = [each for each in records if each.value is not None]
+        size = sum(utf8_bytes(e.record_key) + utf8_bytes(e.value or "") for e in live)
+        state = _replace(state, num_records=len(live), data_storage=size)
+    row = dataset.row
+    return ArrivingDataset(
+        row=row_of(row.identity_pool_id, row.identity_id, row.dataset_name, state),
+        records=records,
+        whole=whole,
+    )
+
+
+def _remembered(before: Taken | None, decision: Decision, count: int) -> Taken:
+    """Give the mark of a dataset after a decision; `count` is the one at the source."""
+    mark = decision.taken or before or Taken()
+    if decision.verdict is Verdict.ASIDE:
+        return _replace(mark, aside=decision.reason, aside_count=count)
+    return mark
 
 
 def _aside(arrival: Arrival, name: str, decision: Decision, count: int) -> Aside:

@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 import msgspec
 
 from millpond.core.identities import Login
-from millpond.core.ownership import Taken, decide
-from millpond.core.sync import DatasetId
+from millpond.core.ownership import Decision, Standing, Taken, decide
+from millpond.core.sync import DatasetId, SyncLimits
 from millpond.stores.base import Store
 from millpond.stores.copying import DatasetRow, IdentityRow, RecordRow
 from millpond.stores.importing import (
@@ -104,6 +104,18 @@ def dataset_there(
         ],
         whole=whole,
     )
+
+
+def remade(
+    dataset: ArrivingDataset, created_ms: int, modified_ms: int = 0
+) -> ArrivingDataset:
+    """Give other dates to a dataset, which was modified when it was made, or later."""
+    row = msgspec.structs.replace(
+        dataset.row,
+        creation_date_ms=created_ms,
+        last_modified_date_ms=modified_ms or created_ms,
+    )
+    return msgspec.structs.replace(dataset, row=row)
 
 
 def arrival(
@@ -306,6 +318,85 @@ class ImportContract(StoreBench):
             page = await read_all(store, PREFS)
             assert page.dataset is not None
             assert not page.dataset.exists
+
+        self.play_moving(tmp_path, scene)
+
+    def test_what_begins_anew_there_is_lifted(self, tmp_path: Path) -> None:
+        """
+        Counts here do not fall when those of the source do, whether all records come or
+        those of an update, and later ones go on above them.
+        """
+
+        async def scene(store: MovingStore) -> None:
+            await arrive(store, arrival(dataset_there({"k": "old"}, sync_count=40)))
+            anew = remade(dataset_there({"a": "new"}, sync_count=3), 500)
+            await arrive(store, arrival(anew), pass_number=2)
+            await self.expect(store, 44, {"a": ("new", 44)}, horizon=44)
+
+            part = dataset_there({"b": "more"}, sync_count=4, whole=False)
+            part = remade(part, 0, modified_ms=600)
+            await arrive(store, arrival(part, names=None))
+            await self.expect(
+                store, 45, {"a": ("new", 44), "b": ("more", 45)}, horizon=44
+            )
+
+            removal = dataset_there({}, sync_count=5, live=False, whole=False)
+            await arrive(
+                store, arrival(remade(removal, 0, modified_ms=700), names=None)
+            )
+            again = dataset_there({"c": "last"}, sync_count=1, whole=False)
+            await arrive(store, arrival(remade(again, 0, modified_ms=800), names=None))
+            # Again, and what came before all that.
+            await arrive(store, arrival(remade(again, 0, modified_ms=800), names=None))
+            late = dataset_there({"k": "dead"}, sync_count=41, whole=False)
+            await arrive(store, arrival(late, names=None))
+            await self.expect(store, 47, {"c": ("last", 47)}, horizon=46)
+            usage = await store.find_identity_pool_usage(POOL)
+            assert usage is not None
+            assert usage.data_storage == len("clast")
+
+        self.play_moving(tmp_path, scene)
+
+    async def expect(
+        self,
+        store: MovingStore,
+        sync_count: int,
+        records: dict[str, tuple[str | None, int]],
+        *,
+        horizon: int,
+    ) -> None:
+        """Look whether `PREFS` has these records, with these counts."""
+        page = await read_all(store, PREFS)
+        assert page.dataset is not None
+        found = {each.key: (each.value, each.sync_count) for each in page.records}
+        assert found == records
+        state = page.dataset
+        assert (state.sync_count, state.horizon) == (sync_count, horizon)
+        assert state.num_records == len(records)
+
+    def test_what_is_over_a_limit_comes_when_it_is_raised(self, tmp_path: Path) -> None:
+        """Until then it is told of, and nothing of it is written."""
+
+        async def scene(store: MovingStore) -> None:
+            both = arrival(
+                *(dataset_there({"k": "v"}, sync_count=4, name=e) for e in "ab"),
+                names=("a", "b"),
+            )
+            for most, asides in ((1, ["b"]), (2, [])):
+
+                def decide_within(standing: Standing, most: int = most) -> Decision:
+                    limits = SyncLimits(datasets_per_identity=most)
+                    return decide(standing, limits=limits)
+
+                arrived = await store.arrive(
+                    POOL, [both], decide_within, pass_number=1, now_ms=NOW_MS
+                )
+                assert arrived is not None
+                assert [each.dataset_name for each in arrived.asides] == asides
+                assert (await store.measure_import(POOL)).aside == len(asides)
+            live = await store.list_datasets(POOL, ALICE, after=None, limit=None)
+            assert live is not None
+            assert [each.dataset_name for each in live] == ["a", "b"]
 
         self.play_moving(tmp_path, scene)
 
