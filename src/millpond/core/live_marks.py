@@ -22,7 +22,7 @@ across restarts, and means the same to every node.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from zlib import crc32
 
@@ -59,6 +59,20 @@ class Known:
         self._sums[cell] = self._sums.get(cell, 0) + now - before
         return True
 
+    def changed_since(self, mark: Mark) -> Iterator[str]:
+        """
+        List the datasets that may have changed since a mark, a name at a time.
+
+        Nothing may be noted before all were taken.
+        """
+        sums = self._sums
+        cells = {each for each, total in sums.items() if mark.get(each, 0) != total}
+        return (name for name in self._weights if _cell(name) in cells)
+
+    def count_of(self, dataset_name: str) -> int:
+        """Give the sync count at which a dataset is known."""
+        return self._weights[dataset_name] // 2
+
     def spell(self) -> str:
         """Spell the mark of this listener."""
         return spell(self._sums)
@@ -85,10 +99,7 @@ def changed_since(mark: Mark, weights: Mapping[str, int]) -> Sequence[str]:
     Args:
         weights: of all datasets as they are now, deleted ones too, by name.
     """
-    now = mark_of(weights)
-    return [
-        name for name in weights if mark.get(cell := _cell(name), 0) != now.get(cell)
-    ]
+    return [*Known(weights).changed_since(mark)]
 
 
 def spell(mark: Mark) -> str:

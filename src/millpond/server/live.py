@@ -95,9 +95,9 @@ class LiveStreams:
     async def _parts(self, updates: LiveUpdates) -> AsyncIterator[bytes]:
         retry_ms = random.randint(*RETRY_MS)
         yield event_stream.greeting(updates.event_id, retry_ms=retry_ms)
-        missed = updates.take_missed()
-        for first in range(0, len(missed), EVENTS_PER_PART):
-            yield _spell(missed[first : first + EVENTS_PER_PART])
+        while missed := updates.take_missed(EVENTS_PER_PART):
+            yield _spell(missed)
+            await self._changes.give_way()
         while not updates.ended:
             events = await updates.wait(self._comment_s)
             if not updates.ended or events:

@@ -85,6 +85,7 @@ class Changes:
         self._per_identity_max = listeners_per_identity_max
         self._listeners: dict[_Identity, set[Listener]] = {}
         self._closed = False
+        self._turn = asyncio.Lock()
         self.count = 0
         """Listeners at the moment."""
         self.forward: Callable[[DatasetId, DatasetState], None] | None = None
@@ -155,6 +156,16 @@ class Changes:
         if not listeners:
             del self._listeners[identity]
         self.count -= 1
+
+    async def give_way(self) -> None:
+        """
+        Let everybody else go on, between two steps of a listener that catches up.
+
+        One of them passes at each turn of the event loop, so that however many catch up
+        at a time, others wait for one step and no more.
+        """
+        async with self._turn:
+            await asyncio.sleep(0)
 
     def end(self, identity_id: str) -> None:
         """End the listeners of an identity: it was deleted, and its counts with it."""

@@ -5,6 +5,10 @@ The order matters. The listener is subscribed first and the datasets are read af
 that, so that a change is in the one or in the other, or in both; the weights tell which
 of them is news. What the last event id does not cover goes first, then what comes.
 
+An identity may have left thousands of deleted datasets behind. They are read, and told
+of, a page at a time; in between the event loop is everybody's. The pages need not be of
+one moment, for the same reason: the listener was subscribed before the first.
+
 An event carries the mark (`core.live_marks`) of a listener that has got it and
 everything before it. While events of the past are sent, the ids stay where the listener
 was, and only the last of them says that it is up to date: a listener that is cut off in
@@ -14,8 +18,9 @@ between is told of all of them again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import NamedTuple
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
 from millpond import limits
 from millpond.contract.live import GetLiveUpdatesRequest, LiveUpdate
@@ -25,6 +30,10 @@ from millpond.core.sync import DatasetId, DatasetState
 from millpond.service.changes import Changes, Listener
 from millpond.service.context import Caller, Context
 from millpond.service.refusals import pool_not_found
+from millpond.stores.base import NamedDataset
+
+PAGE_DATASETS: Final = 256  # that are read at once; about a millisecond
+EVENTS_AT_ONCE: Final = 64  # that are made at once; each spells a mark
 
 
 class LiveEvent(NamedTuple):
@@ -53,51 +62,56 @@ class LiveUpdates:
             TooManyRequestsException: there are too many listeners.
         """
         self._changes = changes
-        self._identity = (identity_pool_id, identity_id)
+        self.identity = (identity_pool_id, identity_id)
+        """Whom it listens to: the ids of the pool and of the identity."""
         self._expires_ms = expires_ms
         self._now_ms = now_ms
         self._known = Known({})
-        self._listener: Listener = changes.subscribe(*self._identity)
+        self._listener: Listener = changes.subscribe(*self.identity)
         self.event_id = self._known.spell()
         """From where on the reader is told."""
-        self._missed: list[LiveEvent] = []
+        self._missed: Iterator[LiveEvent] = iter(())
+        self._heard: dict[str, DatasetState] = {}  # and not told yet
 
-    def start(self, datasets: dict[str, DatasetState], mark: Mark | None) -> None:
+    def know(self, datasets: Iterable[NamedDataset]) -> None:
+        """Say which datasets there are now, deleted ones too; some at a time."""
+        for each in datasets:
+            self._known.note(each.dataset_name, each.state)
+
+    def start(self, mark: Mark | None) -> None:
         """
-        Say what the reader knows.
+        Say what the reader knows, once all datasets are known.
 
         Args:
-            datasets: as they are now, deleted ones too, by name.
             mark: of the last event that the reader got; None: it wants no past ones.
         """
-        weights = {name: live_marks.weight(each) for name, each in datasets.items()}
-        self._known = Known(weights)
-        up_to_date = self._known.spell()
-        missed = () if mark is None else live_marks.changed_since(mark, weights)
-        before = up_to_date if mark is None or not missed else live_marks.spell(mark)
-        self.event_id = before
-        events = [self._event(name, datasets[name], before) for name in missed]
-        if events:
-            events[-1] = events[-1]._replace(event_id=up_to_date)
-        self._missed = events
+        self.event_id = self._known.spell()
+        if mark is not None:
+            self._missed = self._list_missed(mark, self.event_id)
+            first = next(self._missed, None)
+            if first is not None:
+                self.event_id = live_marks.spell(mark)
+                self._missed = itertools.chain((first,), self._missed)
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to come."""
         return self._listener.ended or self._now_ms() >= self._expires_ms
 
-    def take_missed(self) -> list[LiveEvent]:
-        """Take what happened before, which goes first."""
-        missed, self._missed = self._missed, []
-        return missed
+    def take_missed(self, most: int | None = None) -> list[LiveEvent]:
+        """Take what happened before, which goes first: the next `most`, or all."""
+        return [*itertools.islice(self._missed, most)]
 
     async def wait(self, timeout_s: float) -> list[LiveEvent]:
         """Wait for events; there are none after the timeout, and when it ended."""
-        left_s = (self._expires_ms - self._now_ms()) / 1000
-        heard = await self._listener.wait(max(0.0, min(timeout_s, left_s)))
+        if not self._heard:
+            left_s = (self._expires_ms - self._now_ms()) / 1000
+            self._heard = await self._listener.wait(max(0.0, min(timeout_s, left_s)))
+        names = [*itertools.islice(self._heard, EVENTS_AT_ONCE)]
+        heard = [(name, self._heard.pop(name)) for name in names]
         return [
-            self._event(name, state, self._known.spell())
-            for name, state in heard.items()
+            self._event(name, state.sync_count, self._known.spell())
+            for name, state in heard
             if self._known.note(name, state)
         ]
 
@@ -107,11 +121,22 @@ class LiveUpdates:
 
     def close(self) -> None:
         """Forget the listener."""
-        self._changes.unsubscribe(*self._identity, self._listener)
+        self._changes.unsubscribe(*self.identity, self._listener)
 
-    def _event(self, name: str, state: DatasetState, event_id: str) -> LiveEvent:
-        dataset_id = DatasetId(*self._identity, name)
-        return LiveEvent(event_id, _update(dataset_id, state.sync_count))
+    def _list_missed(self, mark: Mark, up_to_date: str) -> Iterator[LiveEvent]:
+        """Make the events of the past; the last of them says that there are no more."""
+        before = live_marks.spell(mark)
+        names = self._known.changed_since(mark)
+        name = next(names, None)
+        while name is not None:
+            following = next(names, None)
+            event_id = up_to_date if following is None else before
+            yield self._event(name, self._known.count_of(name), event_id)
+            name = following
+
+    def _event(self, name: str, sync_count: int, event_id: str) -> LiveEvent:
+        dataset_id = DatasetId(*self.identity, name)
+        return LiveEvent(event_id, _update(dataset_id, sync_count))
 
 
 def _update(dataset_id: DatasetId, sync_count: int) -> LiveUpdate:
@@ -138,21 +163,28 @@ async def get_live_updates(
         now_ms=context.now_ms,
     )
     try:
-        found = await context.store.list_datasets(
-            request.identity_pool_id,
-            request.identity_id,
-            after=None,
-            limit=None,
-            deleted=True,
-        )
-        if found is None:
-            raise pool_not_found(request.identity_pool_id)
-        datasets = {each.dataset_name: each.state for each in found}
-        updates.start(datasets, None if last is None else live_marks.read(last))
+        await _read_datasets(context, updates)
+        updates.start(None if last is None else live_marks.read(last))
     except BaseException:
         updates.close()
         raise
     return updates
+
+
+async def _read_datasets(context: Context, updates: LiveUpdates) -> None:
+    """Read what there is, in pages, and let others go on in between."""
+    after = None
+    while True:
+        found = await context.store.list_datasets(
+            *updates.identity, after=after, limit=PAGE_DATASETS, deleted=True
+        )
+        if found is None:
+            raise pool_not_found(updates.identity[0])
+        updates.know(found)
+        if len(found) < PAGE_DATASETS:
+            return
+        after = found[-1].dataset_name
+        await context.changes.give_way()
 
 
 async def end_deleted(context: Context) -> None:
