@@ -17,6 +17,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from millpond.errors import ServiceException
+from millpond.wire import sigv4
 from millpond.wire.sigv4 import SignedRequest, Verifier, normal_path, presign, sign
 from wire.known import Known, finding
 
@@ -66,12 +67,28 @@ bodies = st.binary(max_size=40)
 tokens = st.one_of(st.none(), st.text(UNRESERVED + "/+=", min_size=1, max_size=9))
 
 
+SECRETS = {KEY_ID: SECRET, "AKIDOTHER": "other"}
+# It remembers what it has verified, from one example to the next.
+EXPERIENCED = Verifier(find_credentials=finding(SECRETS), regions=frozenset({REGION}))
+
+
+def outcome(verify_it, request, **options):
+    """What came of it: who signed, or why not."""
+    try:
+        return verify_it(request, **options)
+    except ServiceException as error:
+        return type(error), error.http_status, str(error)
+
+
 def verify(request, *, service=SERVICE, now_s=NOW_S, region=REGION):
-    verifier = Verifier(
-        find_credentials=finding({KEY_ID: SECRET, "AKIDOTHER": "other"}),
-        regions=frozenset({region}),
-    )
-    return verifier.verify(request, service=service, now_s=now_s)
+    """Verify exactly; the quick way never says anything else."""
+    new = Verifier(find_credentials=finding(SECRETS), regions=frozenset({region}))
+    asked = {"service": service, "now_s": now_s}
+    exact = outcome(new.verify_exactly, request, **asked)
+    assert outcome(new.verify, request, **asked) == exact
+    if region == REGION:
+        assert outcome(EXPERIENCED.verify, request, **asked) == exact
+    return new.verify_exactly(request, **asked)
 
 
 def is_refused(request, **options):
@@ -346,6 +363,117 @@ class TestOneSignatureOneRequest:
             request = replace(request, raw_query=changed)
 
         assert is_refused(replace(request, headers=headers))
+
+
+# Ways to write a header that mean the same to a reader, or nearly.
+respellings = st.sampled_from(
+    [
+        (b", SignedHeaders", b",SignedHeaders"),
+        (b", SignedHeaders", b",  SignedHeaders"),
+        (b", Signature", b",\tSignature"),
+        (b"SignedHeaders=", b"SignedHeaders = "),
+        (b"SignedHeaders=", b"signedheaders="),
+        (b"SignedHeaders=host", b"SignedHeaders=HOST"),
+        (b"SignedHeaders=host", b"SignedHeaders=host;host"),
+        (b"SignedHeaders=host", b"SignedHeaders=:authority"),
+        (b"SignedHeaders=host;", b"SignedHeaders="),
+        (b"AWS4-HMAC", b" AWS4-HMAC"),
+        (b"AWS4-HMAC-SHA256 ", b"AWS4-HMAC-SHA256  "),
+        (b"AWS4-HMAC-SHA256", b"AWS4-HMAC-SHA512"),
+        (b"Signature=", b"Signature=Signature="),
+        (b"Signature=", b"Signature=00,Signature="),
+        (b"aws4_request", b"aws4_requests"),
+        (b"/aws4_request", b"/aws4_request/"),
+        (b"us-east-1", b"us-east-2"),
+        (b"20150830", b"20150831"),
+        (KEY_ID.encode(), b"AKIDOTHER"),
+        (KEY_ID.encode(), b"AKIDNOBODY"),
+        (KEY_ID.encode(), "AKIDÉ".encode()),
+        (b"Credential=", b"Credential=" + b"/" * 3000),
+    ]
+)
+
+
+class TestTwoWays:
+    """The quick way and the exact way agree, also on what the quick way remembers."""
+
+    @given(plain_requests(), respellings)
+    def test_respelled(self, request, respelling):
+        """A header in another spelling means to both what it means to one."""
+        request = signed(request)
+        verify(request)
+        headers = [
+            (name, value.replace(*respelling) if name == b"authorization" else value)
+            for name, value in request.headers
+        ]
+
+        same = {"service": SERVICE, "now_s": NOW_S}
+        respelled = replace(request, headers=headers)
+        exact = outcome(EXPERIENCED.verify_exactly, respelled, **same)
+        assert outcome(EXPERIENCED.verify, respelled, **same) == exact
+
+    @given(
+        signed_requests,
+        st.sampled_from(
+            [
+                (b"x-amz-date", b"20150830T123600Z"),
+                (b"x-amz-date", b"20150830T123601Z"),
+                (b"x-amz-date", b"20150830T1236009Z"),
+                (b"date", b"Sun, 30 Aug 2015 12:36:00 GMT"),
+                (b"x-amz-target", b"A.One"),
+                (b"x-amz-content-sha256", b"UNSIGNED-PAYLOAD"),
+                (b"x-amz-content-sha256", b""),
+                (b"x-amz-security-token", b""),
+                (b"x-amz-security-token", b"other"),
+                (b"host", b"other"),
+                (b"authorization", b"AWS4-HMAC-SHA256 "),
+            ]
+        ),
+        st.booleans(),
+    )
+    def test_one_header_more(self, request, header, first):
+        """A header that comes besides, or twice, means the same to both."""
+        headers = [header, *request.headers] if first else [*request.headers, header]
+
+        outcome(verify, replace(request, headers=headers))
+
+    @given(signed_requests, st.integers(-400, 400))
+    def test_clock(self, request, seconds):
+        """Both have the same window."""
+        outcome(verify, request, now_s=NOW_S + seconds)
+
+    @given(st.lists(signed_requests, min_size=2, max_size=2, unique_by=str))
+    def test_signature_of_another(self, requests):
+        """A head that is remembered opens nothing with the signature of another."""
+        one, other = requests
+        verify(one)
+        verify(other)
+        authorization = dict(one.headers)[b"authorization"]
+        headers = [
+            (name, authorization if name == b"authorization" else value)
+            for name, value in other.headers
+        ]
+        same = dict(other.headers)[b"authorization"] == authorization
+
+        assert is_refused(replace(other, headers=headers)) is not same
+
+
+def test_what_is_remembered_is_bounded():
+    """Neither users nor strangers can make the verifier remember without end."""
+    verifier = Verifier(
+        find_credentials=lambda key, token, now_s: Known(key, SECRET, token),
+        regions=None,
+    )
+    for number in range(sigv4._KNOWN_MAX + 10):
+        stranger = {**WHO, "access_key_id": f"AKID{number}", "secret": "wrong"}
+        if number % 2:
+            stranger["secret"] = SECRET
+        request = SignedRequest("GET", b"/", b"", [(b"host", b"h")], b"")
+        request.headers = [*request.headers, *sign(request, **stranger)]
+        outcome(verifier.verify, request, service=SERVICE, now_s=NOW_S)
+
+    assert 0 < len(verifier._known) <= sigv4._KNOWN_MAX
+    assert all(b"AKID0/" not in head for head in verifier._known)
 
 
 words = st.one_of(
