@@ -210,6 +210,39 @@ class Clients:
         }, time.monotonic() + max(lifetime_s - self._role_refresh_s, 0.0)
 
 
+def clients_of_bucket(
+    bucket: str,
+    endpoint_url: str | None,
+    *,
+    session_name: str,
+    attempts: int,
+    read_timeout_s: float = READ_TIMEOUT_S,
+    role_refresh_s: float = ROLE_REFRESH_S,
+) -> Clients:
+    """Make the clients of S3, or of what speaks it, for one bucket."""
+    # The name of a bucket is a part of the host's in AWS, whose certificates do not fit
+    # a name with dots; elsewhere it rarely is. "auto" would make links to the host of
+    # us-east-1, which redirects while a bucket is new.
+    style = "path" if endpoint_url or "." in bucket else "virtual"
+    return Clients(
+        "s3",
+        session_name=session_name,
+        endpoint_url=endpoint_url,
+        read_timeout_s=read_timeout_s,
+        role_refresh_s=role_refresh_s,
+        attempts=attempts,
+        config={
+            "signature_version": "s3v4",
+            "s3": {
+                "addressing_style": style,
+                "us_east_1_regional_endpoint": "regional",
+            },
+            # Not everything that speaks S3 knows the checksums that botocore adds.
+            "request_checksum_calculation": "when_required",
+        },
+    )
+
+
 def _make_session() -> Any:
     from botocore.session import get_session
 

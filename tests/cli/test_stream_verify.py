@@ -17,13 +17,13 @@ import pytest
 
 from acceptance.seeding import Seed, fill, identities
 from acceptance.sync_client import Dataset, create_pool, remove, replace
-from millpond.cli.stream_verify import _fetch
 from millpond.core import streaming
 from millpond.core.identity_pools import IdentityPool, StreamConfiguration
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId, StoredRecord
 from millpond.service.context import system_now_ms
 from millpond.sinks.embedded import EmbeddedSink
+from millpond.sources.links import fetch_payload
 from millpond.stores.base import Store
 from millpond.stores.sqlite import SqliteStore
 from millpond.testing.deadlines import seconds
@@ -296,11 +296,11 @@ def test_links_are_fetched_by_http_alone(server, tmp_path):
     path = tmp_path / "file"
     path.write_text("secret")
 
-    assert _fetch(f"{server.endpoint}/healthz") == b"ok\n"
-    assert _fetch(f"{server.endpoint}/stream-payloads/{'0' * 32}") is None
-    assert _fetch(f"file://{path}") is None
-    assert _fetch("http://127.0.0.1:1/") is None
-    assert _fetch("http://[") is None
+    assert fetch_payload(f"{server.endpoint}/healthz") == b"ok\n"
+    assert fetch_payload(f"{server.endpoint}/stream-payloads/{'0' * 32}") is None
+    assert fetch_payload(f"file://{path}") is None
+    assert fetch_payload("http://127.0.0.1:1/") is None
+    assert fetch_payload("http://[") is None
 
 
 def test_only_the_first_differences_are_listed(folder, verify, run):

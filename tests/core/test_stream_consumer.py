@@ -195,7 +195,7 @@ def test_a_link_is_named():
     assert event.records_url == "http://here/x"
     assert event.kinesis_sync_records is None
     records = decode_records(streaming.records_of(pool.events[0]))
-    assert records == [ReadRecord("a", 1, "1")]
+    assert records == [ReadRecord("a", 1, "1", 7, 7)]
     assert take(event, records, known=KnownDataset(), sync_counts={}) is not None
 
 

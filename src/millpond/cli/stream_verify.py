@@ -11,13 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import http.client
 import re
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +41,7 @@ from millpond.settings import Settings
 from millpond.sinks import make_reader
 from millpond.sinks.base import EMBEDDED, SinkReader, sink_url
 from millpond.sinks.embedded_payloads import PAYLOAD_PATH
+from millpond.sources.links import fetch_payload
 from millpond.stores.base import RecordRange, Store
 from millpond.stores.sqlite.stream_state import Arrived, LiveDataset, StreamState
 
@@ -56,8 +54,6 @@ SHOWN_MAX: Final = 20
 LOOKS_MAX: Final = 5  # at what differs
 LOOKED_AT_MAX: Final = 1000  # datasets; when more differ, it is no passing matter
 PAUSE_S: Final = 0.2
-LINK_TIMEOUT_S: Final = 30.0
-PAYLOAD_BYTES_MAX: Final = 256 * 1024 * 1024
 
 _OWN_LINK: Final = re.compile(re.escape(PAYLOAD_PATH) + r"([0-9a-f]{32})$")
 
@@ -242,7 +238,7 @@ class _Check:
         if own is not None:
             data = await self._store.find_stream_payload(own[1], now_ms=system_now_ms())
         if data is None:
-            data = await asyncio.to_thread(_fetch, url)
+            data = await asyncio.to_thread(fetch_payload, url)
         records = None if data is None else decode_records(data)
         if records is None:  # a newer record may say it all; or the check will tell
             self.counts.lost_links += 1
@@ -292,21 +288,6 @@ def _whole(state: DatasetState | None) -> RecordRange | None:
     if state is None or not state.exists:
         return None
     return RecordRange(after=0, up_to=state.sync_count)
-
-
-def _fetch(url: str) -> bytes | None:
-    """Fetch records from behind a link; None when they are not there any more."""
-    if not url.startswith(("http://", "https://")):
-        return None
-    try:
-        with urllib.request.urlopen(url, timeout=LINK_TIMEOUT_S) as answer:
-            data: bytes = answer.read(PAYLOAD_BYTES_MAX + 1)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return None
-    except (OSError, ValueError, http.client.HTTPException):
-        return None
-    return data if len(data) <= PAYLOAD_BYTES_MAX else None
 
 
 def _report(

@@ -4,13 +4,16 @@ The reader of a Kinesis stream: all shards, in order for each partition key.
 A shard that was split or merged ends, and its children go on with its partition keys.
 So a child is read when its parents have been read to their end; parents that retention
 has taken away count as read.
+
+A reader can tell how far it is, and another one go on from there. A place that the
+stream does not know any more is the beginning of its shard: better twice than never.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -23,6 +26,7 @@ from millpond.sinks.kinesis_api import SCHEME, KinesisApi, StreamAddress
 PAUSE_S: Final = 0.25  # AWS: a shard may be read five times per second
 THROTTLED_PAUSE_S: Final = 1.0  # AWS: GetRecords, what to do when it is throttled
 THROTTLED_S_MAX: Final = 60.0
+READ: Final = "read"  # the place behind a shard that has ended
 
 
 @dataclass
@@ -37,6 +41,8 @@ class _Shard:
     sequence_number: str = ""  # of the last record read; empty: none yet
     is_done: bool = False
     is_behind: bool = True  # there may be more to read at once
+    behind_ms: int = 0  # how old what is not read may be
+    is_resumed: bool = False  # the sequence number comes from another reader
 
 
 class KinesisReader:
@@ -47,11 +53,32 @@ class KinesisReader:
         self._from_end = from_end
         self._api: KinesisApi | None = None
         self._shards: dict[str, _Shard] = {}
+        self._places: Mapping[str, str] = {}
+        self.lost_places = 0
+        """Of shards in which what follows the place of another reader is gone."""
         self._turns: deque[str] = deque()  # shard ids; the first is read next
 
     def __repr__(self) -> str:
         state = "closed" if self._api is None else "open"
         return f"<KinesisReader {SCHEME}://{self._address.name}, {state}>"
+
+    def resume(self, places: Mapping[str, str]) -> None:
+        """Go on, once it is opened, where another reader of the stream was."""
+        self._places = dict(places)
+
+    @property
+    def places(self) -> dict[str, str]:
+        """How far it is, by shard: behind this sequence number, or `READ`."""
+        return {
+            each.shard_id: READ if each.is_done else each.sequence_number
+            for each in self._shards.values()
+            if each.is_done or each.sequence_number
+        }
+
+    @property
+    def behind_ms(self) -> int:
+        """How old the oldest record may be that was not read; 0: none is known of."""
+        return max((each.behind_ms for each in self._shards.values()), default=0)
 
     async def open(self) -> None:
         if self._api is not None:
@@ -146,7 +173,9 @@ class KinesisReader:
         if records:
             shard.sequence_number = records[-1]["SequenceNumber"]
         shard.iterator = answer.get("NextShardIterator")
-        shard.is_behind = bool(records or answer.get("MillisBehindLatest"))
+        shard.behind_ms = answer.get("MillisBehindLatest") or 0
+        shard.is_behind = bool(records or shard.behind_ms)
+        shard.is_resumed = False
         if shard.iterator is None:
             await self._list(api)
             shard.is_done = True
@@ -175,6 +204,11 @@ class KinesisReader:
                 **start,
             )
         except AwsError as error:
+            if error.code == "InvalidArgument" and shard.is_resumed:
+                # A stream of that name was made anew, or has forgotten the place.
+                shard.sequence_number, shard.is_resumed = "", False
+                self.lost_places += 1
+                return await self._find_iterator(api, shard)
             if error.code != "ResourceNotFound":
                 raise
             # Retention takes closed shards away; only a stream that is gone is amiss.
@@ -216,5 +250,10 @@ class KinesisReader:
         )
         is_closed = "EndingSequenceNumber" in listed["SequenceNumberRange"]
         shard.is_done = latest and is_closed
+        place = self._places.get(shard.shard_id, "")
+        if place == READ:
+            shard.is_done = True
+        elif place:
+            shard.sequence_number, shard.is_resumed = place, True
         self._shards[shard.shard_id] = shard
         self._turns.append(shard.shard_id)

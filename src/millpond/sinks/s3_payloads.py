@@ -17,7 +17,7 @@ import re
 from typing import Any, Final
 
 from millpond import limits
-from millpond.aws import Clients, Place
+from millpond.aws import Place, clients_of_bucket
 from millpond.errors import AwsError, SettingsError, SinkError, SinkUnavailableError
 from millpond.sinks.aws_urls import read_aws_url
 
@@ -48,7 +48,13 @@ class S3Payloads:
             )
         self._bucket = hosts[0]
         self._prefix = path.strip("/")
-        self._clients = _clients(self._bucket, endpoint_url)
+        self._clients = clients_of_bucket(
+            self._bucket,
+            endpoint_url,
+            session_name=SESSION_NAME,
+            role_refresh_s=ROLE_REFRESH_S,
+            attempts=ATTEMPTS,
+        )
 
     def __repr__(self) -> str:
         return f"<S3Payloads {SCHEME}://{self._bucket}/{self._prefix}>"
@@ -82,29 +88,6 @@ class S3Payloads:
 
     async def aclose(self) -> None:
         await self._clients.aclose()
-
-
-def _clients(bucket: str, endpoint_url: str | None) -> Clients:
-    # The name of a bucket is a part of the host's in AWS, whose certificates do not fit
-    # a name with dots; elsewhere it rarely is. "auto" would make links to the host of
-    # us-east-1, which redirects while a bucket is new.
-    style = "path" if endpoint_url or "." in bucket else "virtual"
-    return Clients(
-        "s3",
-        session_name=SESSION_NAME,
-        endpoint_url=endpoint_url,
-        role_refresh_s=ROLE_REFRESH_S,
-        attempts=ATTEMPTS,
-        config={
-            "signature_version": "s3v4",
-            "s3": {
-                "addressing_style": style,
-                "us_east_1_regional_endpoint": "regional",
-            },
-            # Not everything that speaks S3 knows the checksums that botocore adds.
-            "request_checksum_calculation": "when_required",
-        },
-    )
 
 
 def _check_region(client: Any, place: Place) -> None:

@@ -146,11 +146,14 @@ def _settle_datasets(
             states[name] = decision.state
         elif decision.verdict is Verdict.ASIDE:
             asides.append(_aside(arrival, name, decision, row.sync_count))
-        # What is put aside and not remembered is to be looked at again.
+        # What is put aside and not remembered is to be looked at again, and so is what
+        # lacks something.
+        mark = _remembered(taken.get(name), decision, row.sync_count)
         again = decision.verdict is Verdict.ASIDE and decision.taken is None
+        settled = each.settled and not again and mark.whole_to == mark.there_count
         taken[name] = _replace(
-            _remembered(taken.get(name), decision, row.sync_count),
-            seen_date_ms=row.last_modified_date_ms if each.settled and not again else 0,
+            mark,
+            seen_date_ms=row.last_modified_date_ms if settled else 0,
             seen_records=row.num_records,
             seen_bytes=row.data_storage,
         )
