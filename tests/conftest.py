@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from millpond.testing.citus import CitusMissingError, TestCitus
 from millpond.testing.deadlines import seconds
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
 from processes import Programs
@@ -76,3 +77,49 @@ def new_database(
     yield create
     for url in created:
         postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def citus() -> Iterator[TestCitus]:
+    """A Citus cluster, of which each process of the test run has its own databases."""
+    try:
+        with TestCitus.start() as running:
+            yield running
+    except CitusMissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def spread_template(citus: TestCitus) -> str:
+    """The name of a database with our schema that is spread, to copy."""
+    from millpond.stores.postgres import PostgresStore, distribution
+
+    async def migrate(url: str) -> None:
+        store = PostgresStore(url)
+        await store.open()
+        connection = await store.database.connect("distribute")
+        # Some on each worker are enough, and what makes a database slow to copy.
+        await connection.execute("SET citus.shard_count = 8")
+        await distribution.distribute(connection)
+        await connection.close()
+        await store.aclose()
+
+    url = citus.create_database()
+    asyncio.run(migrate(url))
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def new_spread_database(
+    citus: TestCitus, spread_template: str
+) -> Iterator[Callable[[], str]]:
+    """Create databases that are spread over a cluster; they go with the test."""
+    created: list[str] = []
+
+    def create() -> str:
+        created.append(citus.create_database(spread_template))
+        return created[-1]
+
+    yield create
+    for url in created:
+        citus.drop_database(url)

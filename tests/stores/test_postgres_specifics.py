@@ -21,7 +21,13 @@ from millpond.errors import (
 )
 from millpond.stores.base import RecordRange
 from millpond.stores.copying import Kind
-from millpond.stores.postgres import PostgresStore, database, migrations, queries
+from millpond.stores.postgres import (
+    PostgresStore,
+    database,
+    faults,
+    migrations,
+    queries,
+)
 from millpond.stores.postgres.distribution import (
     DISTRIBUTED_TABLES,
     LOCAL_TABLES,
@@ -136,6 +142,37 @@ def test_driver_errors_are_translated(url: str, breaker: Breaker, method: str) -
         await break_each_statement(store, call, breaker, plan, WORTH_A_REPEAT)
 
     play(url, scene)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.InternalServerError(
+            "failure on connection marked as essential: 10.0.0.5:5432"
+        ),
+        asyncpg.InternalServerError("postmaster was shut down, exiting"),
+        asyncpg.InternalServerError("failed to prepare transaction 'x' on host y:1"),
+        asyncpg.InternalServerError("server closed the connection unexpectedly"),
+        asyncpg.ConnectionFailureError(
+            "connection to the remote node u@10.0.0.5:5432 failed with the following "
+            "error: Connection refused"
+        ),
+        asyncpg.UndefinedTableError('relation "public.records_102138" does not exist'),
+    ],
+    ids=lambda error: str(error)[:24],
+)
+def test_what_a_cluster_says_of_a_lost_worker_is_worth_a_repeat(
+    error: asyncpg.PostgresError,
+) -> None:
+    """Mostly it has the SQLSTATE of a fault inside, which is not."""
+    translated = faults.translate(error, "op")
+
+    assert isinstance(translated, StoreUnavailableError)
+    assert "worker" in str(translated)
+    assert not faults.translate(asyncpg.InternalServerError("?"), "op").retryable
+    assert not faults.translate(
+        asyncpg.UndefinedTableError('relation "records" does not exist'), "op"
+    ).retryable
 
 
 def test_a_lost_race_is_run_again(url: str, breaker: Breaker) -> None:
@@ -270,17 +307,25 @@ def test_the_schema_is_what_all_migrations_make(
     assert len(_schema(postgres, url)) > 100
 
 
-def test_every_query_fits_the_schema(url: str) -> None:
-    """All statements of queries/*.sql can be prepared on the migrated schema."""
+def test_every_query_fits_the_schema(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    All statements of queries/*.sql can be prepared on the migrated schema, and none has
+    the driver look a type up, which takes a second on a cluster.
+    """
+
+    async def look_up(_: Any, type_ids: Any, *__: Any) -> Any:
+        raise AssertionError(f"types are looked up: {type_ids}")
+
+    monkeypatch.setattr(asyncpg.Connection, "_introspect_types", look_up)
 
     async def run() -> None:
-        connection = await asyncpg.connect(url)
+        connection = await database.Database(url).connect("prepare")
         for file in QUERY_FILES:
             for name, sql in Queries(file).by_name.items():
                 if not sql.startswith("LOCK"):  # which nobody can prepare
                     try:
                         await connection.prepare(sql)
-                    except asyncpg.PostgresError as error:
+                    except (asyncpg.PostgresError, AssertionError) as error:
                         pytest.fail(f"{name}: {error}")
         await connection.close()
 

@@ -73,6 +73,7 @@ async def _migrate_database(url: str, *, distribute: bool) -> dict[str, Any]:
 
     connection = await Database(url).connect("migrate")
     try:
+        await distribution.refuse_worker(connection)
         with map_driver_errors("migrate"):
             applied = await migrations.apply(connection)
         done: dict[str, Any] = {

@@ -149,10 +149,12 @@ async def is_there(settings: Settings) -> bool:
             ) from error
     load_postgres()
     from millpond.stores.postgres.database import Database
+    from millpond.stores.postgres.distribution import refuse_worker
     from millpond.stores.postgres.faults import map_driver_errors
 
     connection = await Database(settings.store).connect("open")
     try:
+        await refuse_worker(connection)
         with map_driver_errors("open"):
             found = await connection.fetchval(
                 "SELECT to_regclass('millpond_schema') IS NOT NULL"

@@ -33,8 +33,8 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from millpond.errors import StoreError
-from millpond.stores.postgres import migrations
-from millpond.stores.postgres.distribution import HAS_CITUS
+from millpond.stores.postgres import array_types, migrations
+from millpond.stores.postgres.distribution import HAS_CITUS, refuse_worker
 from millpond.stores.postgres.faults import (
     DRIVER_ERRORS,
     map_driver_errors,
@@ -52,16 +52,22 @@ ROWS_AT_ONCE: Final = 16  # of which each may have a MiB
 RUNS_MAX: Final = 20  # of a job that loses races
 UNIQUE_RUNS_MAX: Final = 3  # what is there twice after so many, is there for good
 _STARTUP: Final = {"application_name": "millpond"}  # what any pooler takes, too
-_IDLE: Final = f"idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT_S:.0f}s'"
+_SETTINGS: Final = (
+    # Nobody waits for ever for a node that was frozen in a transaction.
+    f"idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT_S:.0f}s'",
+    # Of Citus; to others it means nothing. With each worker one connection for each of
+    # ours: more would hardly be faster, and there would be sixteen times as many.
+    "citus.max_adaptive_executor_pool_size = 1",
+)
 # Whatever the database's own default is: snapshots are taken behind the locks.
 BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 MOMENT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-_PREPARE: Final = (
-    # Not at the start-up: PgBouncer refuses parameters that it does not know.
-    "SET default_transaction_isolation = 'read committed'; "
-    # Nobody waits for ever for a node that was frozen in a transaction.
-    f"SET {_IDLE}"
+# Not at the start-up: PgBouncer refuses parameters that it does not know.
+_PREPARE: Final = "; ".join(
+    f"SET {each}"
+    for each in ("default_transaction_isolation = 'read committed'", *_SETTINGS)
 )
+_PREPARE_TRANSACTION: Final = "; ".join(f"SET LOCAL {each}" for each in _SETTINGS)
 _STATEMENTS_KEPT: Final = 100  # prepared ones, of a connection
 _LOST_RACES: Final = (
     asyncpg.SerializationError,
@@ -129,7 +135,7 @@ class Session:
     async def transaction(self, begin: str = BEGIN) -> AsyncIterator[None]:
         """Begin, and commit in the end; whatever is raised inside rolls back."""
         if self._pooled:
-            begin = f"{begin}; SET LOCAL {_IDLE}"
+            begin = f"{begin}; {_PREPARE_TRANSACTION}"
         with map_driver_errors(self._op):
             await self._connection.execute(begin)
         try:
@@ -158,7 +164,9 @@ class _Connection(asyncpg.Connection):
 async def _connect(*args: Any, **options: Any) -> Any:
     """Make a connection of the pool."""
     with map_start_errors("connect"):
-        return await asyncpg.connect(*args, **options)
+        connection = await asyncpg.connect(*args, **options)
+    array_types.tell(connection)
+    return connection
 
 
 async def _prepare(connection: Any) -> None:
@@ -199,6 +207,8 @@ class Database:
         async with self._opening:
             if self._accepting:
                 return
+            if self.pooled:  # that leads another way than the one to migrate by
+                await self._look_behind_pooler()
             await self._migrate()
             with map_driver_errors("open"):
                 self._pool = await asyncpg.create_pool(
@@ -232,11 +242,27 @@ class Database:
         connection = await self.connect("open")
         try:
             with map_driver_errors("open"):
+                await refuse_worker(connection)
                 await migrations.apply(connection)
                 self.is_spread = bool(await connection.fetchval(HAS_CITUS))
         finally:
             with contextlib.suppress(*DRIVER_ERRORS):
                 await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+    async def _look_behind_pooler(self) -> None:
+        connection = await _connect(
+            self.url,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=STATEMENT_TIMEOUT_S,
+            server_settings=_STARTUP,
+            statement_cache_size=0,
+        )
+        try:
+            with map_driver_errors("open"):
+                async with connection.transaction():
+                    await refuse_worker(connection)
+        finally:
+            connection.terminate()
 
     async def connect(self, op: str) -> Any:
         """Make a connection that is not one of the pool, past any pooler."""
@@ -247,6 +273,7 @@ class Database:
                 command_timeout=STATEMENT_TIMEOUT_S,
                 server_settings=_STARTUP,
             )
+        array_types.tell(connection)
         await self.guard(op, _prepare(connection))
         return connection
 

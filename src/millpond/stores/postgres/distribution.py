@@ -51,11 +51,43 @@ DISTRIBUTED_TABLES: Final[dict[str, tuple[str, str]]] = {
 LOCAL_TABLES: Final = ("millpond_schema", "copy_mark", "copy_positions")
 
 HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
-_IS_SPREAD: Final = "SELECT 1 FROM pg_dist_partition WHERE logicalrelid = $1::regclass"
-_REFER: Final = "SELECT create_reference_table($1::regclass)"
-_DISTRIBUTE: Final = (
-    "SELECT create_distributed_table($1::regclass, $2, colocate_with := $3)"
+# Of the coordinator the group is 0, of each worker another one.
+_IS_WORKER: Final = "SELECT groupid <> 0 FROM pg_dist_local_group"
+_COORDINATOR: Final = """SELECT nodename || ':' || nodeport FROM pg_dist_node
+WHERE groupid = 0 AND noderole = 'primary'"""
+_LOCK: Final = 0x4D4C504402  # "MLPD", and 2: to distribute
+_IS_SPREAD: Final = (
+    "SELECT 1 FROM pg_dist_partition WHERE logicalrelid = $1::text::regclass"
 )
+_REFER: Final = "SELECT create_reference_table($1::text::regclass)"
+_DISTRIBUTE: Final = (
+    "SELECT create_distributed_table($1::text::regclass, $2, colocate_with := $3)"
+)
+
+
+async def refuse_worker(connection: Any) -> None:
+    """
+    Refuse a URL that leads to one of the workers of a cluster.
+
+    A transaction there sees what the coordinator has, but takes its locks, draws its
+    numbers and listens where nobody else does.
+
+    Args:
+        connection: one of asyncpg.
+    Raises:
+        StoreError: this is a worker.
+    """
+    with map_driver_errors("open"):
+        if await connection.fetchval(HAS_CITUS) is None:
+            return
+        if await connection.fetchval(_IS_WORKER):
+            known = await connection.fetchval(_COORDINATOR)
+            raise StoreError(
+                "The URL in 'store' leads to a worker of a Citus cluster.",
+                op="open",
+                hint="Point it, and 'listen_store', at the coordinator"
+                + (f", which the workers know as {known}." if known else "."),
+            )
 
 
 async def distribute(connection: Any) -> list[str]:
@@ -67,8 +99,9 @@ async def distribute(connection: Any) -> list[str]:
     Returns:
         The names of the tables.
     Raises:
-        StoreError: Citus is not there.
+        StoreError: Citus is not there, or this is a worker.
     """
+    await refuse_worker(connection)
     with map_driver_errors("distribute"):
         if await connection.fetchval(HAS_CITUS) is None:
             raise StoreError(
@@ -76,6 +109,8 @@ async def distribute(connection: Any) -> list[str]:
                 "Install Citus on all its servers and run CREATE EXTENSION citus here. "
                 "Without it everything runs on this one server, as before."
             )
+        # Who comes second finds the work done. The lock goes with the connection.
+        await connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
         done = []
         # Reference tables first: the others are joined with them.
         for table in REFERENCE_TABLES:

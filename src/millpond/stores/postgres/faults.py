@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
@@ -85,6 +86,29 @@ _WORDS: Final[dict[str, _Words]] = {
     "57P05": _Words("The database ended a connection that was idle.", "", True),
     "58": _Words("The database cannot read or write its files.", "", True),
 }
+
+# What Citus says of its own connections to the workers, with no SQLSTATE but that of
+# any fault inside; and what libpq says there of one that broke.
+# Source: ereport() without errcode() in src/backend/distributed of Citus 13.2.
+_OF_WORKERS: Final = re.compile(
+    "failure on connection marked as essential"
+    "|postmaster was shut down"
+    "|failed to prepare transaction"
+    "|cannot recover from multiple connection failures"
+    "|unable to recover from inconsistent state"
+    "|cannot connect to .* to fetch intermediate results"
+    "|failed to read result .* from node"
+    "|(server closed|lost synchronization|no connection to|could not receive data"
+    "|could not send data|connection not open|connection has been closed)"
+)
+_WORKER_LOST: Final = _Words(
+    "A worker of the cluster cannot be reached.",
+    "Check that it runs. What is on the other workers goes on.",
+    True,
+)
+# A statement that was on its way to a part of a table while it was moved.
+_SHARD: Final = re.compile(r'relation "[^"]*_\d+" does not exist')
+_SHARD_MOVED: Final = _Words("A part of a table is on another worker now.", "", True)
 
 
 # By SQLSTATE, of a connection that does not come about: there is none to be lost.
@@ -182,13 +206,26 @@ def _translate_state(
     error: asyncpg.PostgresError, op: str, words_of: Mapping[str, _Words]
 ) -> StoreError:
     state = error.sqlstate or ""
-    words = words_of.get(state) or words_of.get(state[:2])
     # Without the detail, which may hold data.
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    words = (
+        _words_of_cluster(state, said) or words_of.get(state) or words_of.get(state[:2])
+    )
     if words is None:
         return StoreError(f"The database failed: {said}", op=op)
     kind = StoreUnavailableError if words.retryable else StoreError
     return kind(f"{words.message} ({said})", op=op, hint=words.hint)
+
+
+def _words_of_cluster(state: str, said: str) -> _Words | None:
+    """Tell what Citus means where the SQLSTATE does not tell."""
+    if state == "XX000" and _OF_WORKERS.search(said):
+        return _WORKER_LOST
+    if state.startswith("08") and "to the remote node" in said:
+        return _WORKER_LOST
+    if state == "42P01" and _SHARD.search(said):
+        return _SHARD_MOVED
+    return None
 
 
 def _reason(error: OSError) -> str:

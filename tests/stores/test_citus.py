@@ -1,0 +1,186 @@
+"""The PostgreSQL store on a real Citus cluster: a coordinator and its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from millpond.errors import StoreError
+from millpond.stores.postgres import PostgresStore, database
+from millpond.stores.postgres.distribution import (
+    DISTRIBUTED_TABLES,
+    REFERENCE_TABLES,
+    distribute,
+)
+from millpond.testing.citus import TestCitus
+from millpond.testing.store_contract import StoreContract
+from millpond.testing.store_contract.bench import PREFS, a_pool, put, read_all
+
+
+class TestSpreadStore(StoreContract):
+    """The store keeps its contract where its tables are spread over servers."""
+
+    @pytest.fixture(autouse=True)
+    def _databases(self, new_spread_database: Callable[[], str]) -> None:
+        self._new_database = new_spread_database
+        self._urls: dict[Path, str] = {}
+
+    def new_store(self, place: Path) -> PostgresStore:
+        if place not in self._urls:
+            self._urls[place] = self._new_database()
+        return PostgresStore(self._urls[place])
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(url)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+# --- Distribution ---------------------------------------------------------------------
+
+
+def test_distributing_is_done_once(citus: TestCitus) -> None:
+    """Each table lies where it should; two who do it at once come to the same."""
+    url = citus.create_database()
+
+    async def one() -> list[str]:
+        connection = await asyncpg.connect(url)
+        try:
+            return await distribute(connection)
+        finally:
+            await connection.close()
+
+    async def run() -> list[list[str]]:
+        async with opened(url):
+            pass
+        return [*await asyncio.gather(one(), one()), await one()]
+
+    *first, last = asyncio.run(run())
+
+    kinds = dict(
+        citus.execute(
+            "SELECT table_name::text, citus_table_type FROM citus_tables", url=url
+        )
+    )
+    assert [] in first
+    assert {*REFERENCE_TABLES, *DISTRIBUTED_TABLES} <= {*first[0], *first[1]}
+    assert last == []
+    for table in REFERENCE_TABLES:
+        assert kinds[table] == "reference"
+    for table in DISTRIBUTED_TABLES:
+        assert kinds[table] == "distributed"
+    beside = citus.execute(
+        "SELECT count(DISTINCT colocation_id) FROM citus_tables WHERE table_name::text "
+        "IN ('identity_heads', 'datasets', 'records', 'outbox', 'pushes')",
+        url=url,
+    )
+    assert [tuple(row) for row in beside] == [(1,)]
+
+
+def test_a_worker_is_refused(
+    citus: TestCitus, new_spread_database: Callable[[], str]
+) -> None:
+    """Its locks, numbers and messages are others than those of the coordinator."""
+    url = new_spread_database()
+
+    async def opening(worker: str) -> None:
+        with pytest.raises(StoreError) as caught:
+            await PostgresStore(worker).open()
+        assert "a worker of a Citus cluster" in str(caught.value)
+        assert f"the workers know as {citus.coordinator}" in str(caught.value)
+        connection = await asyncpg.connect(worker)
+        with pytest.raises(StoreError, match="a worker of a Citus cluster"):
+            await distribute(connection)
+        await connection.close()
+
+    for worker in citus.workers_of(url):
+        asyncio.run(opening(worker))
+
+
+# --- Round trips ----------------------------------------------------------------------
+
+
+class Heard:
+    """What a coordinator said that it asked its workers."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def hear(self, _: Any, fields: dict[str, str], __: Any) -> None:
+        if fields["M"].startswith("issuing "):
+            self.asked.append(fields["M"])
+
+    async def count(self, doing: Awaitable[Any]) -> int:
+        self.asked.clear()
+        await doing
+        return len(self.asked)
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
+    """Hear what the coordinator says on all connections of a store."""
+    heard = Heard()
+    # A listener of the driver would be one too many when a connection goes back.
+    monkeypatch.setattr(
+        database._Connection,
+        "_process_log_message",
+        lambda *said: heard.hear(*said),
+    )
+    monkeypatch.setattr(
+        database,
+        "_PREPARE",
+        f"{database._PREPARE}; SET client_min_messages = notice; "
+        "SET citus.log_remote_commands = on",
+    )
+    return heard
+
+
+def test_round_trips_do_not_grow_with_the_records(
+    heard: Heard, new_spread_database: Callable[[], str], citus: TestCitus
+) -> None:
+    """An update asks its worker as often for a record as for many; a listing once."""
+    url = new_spread_database()
+
+    def records(count: int, value: str) -> dict[str, str]:
+        return {f"key {n}": value for n in range(count)}
+
+    async def run() -> None:
+        async with opened(url) as store:
+            await store.create_identity_pool(a_pool(), pools_max=9)
+
+            async def update(count: int, number: int) -> int:
+                return await heard.count(
+                    put(
+                        store,
+                        PREFS,
+                        records(count, str(number)),
+                        session=bytes([number] * 16),
+                        event=b"x",
+                    )
+                )
+
+            await update(1, 1)
+            asked = [await update(n, i) for i, n in enumerate((1, 2, 30, 600), 2)]
+            assert len(set(asked)) == 1, heard.asked
+            # To look; to begin; head, dataset, records, session, outbox; to commit.
+            assert 0 < asked[0] <= 8, heard.asked
+
+            assert 0 < await heard.count(read_all(store, PREFS)) <= 2, heard.asked
+
+    asyncio.run(run())
+    rows = citus.execute("SELECT outbox_id FROM outbox ORDER BY created_ms", url=url)
+    ids = [outbox_id for (outbox_id,) in rows]
+    # Drawn by the coordinator: those of workers begin far above.
+    assert ids == sorted(ids)
+    assert ids[-1] < 2**40
