@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -17,13 +18,17 @@ from acceptance.command_line import AWS, CommandLine
 from acceptance.raw_http import RawClient
 from acceptance.sync_client import Dataset, create_pool, new_identity
 from acceptance.users import UserCredentials, get_credentials
+from millpond.testing.citus import VARIABLE as CITUS
 from millpond.testing.postgres import TestPostgres
 from millpond.testing.server import RunningServer
 
+# On a cluster only where there is one: as many skips as tests would tell nothing.
+_KINDS = ["embedded", "postgres", *(["citus"] if os.environ.get(CITUS) else [])]
 
-@pytest.fixture(scope="session", params=["embedded", "postgres"])
+
+@pytest.fixture(scope="session", params=_KINDS)
 def store_kind(request: pytest.FixtureRequest) -> str:
-    """Which store the servers have; every test runs on both."""
+    """Which store the servers have; every test runs on all."""
     kind: str = request.param
     return kind
 
@@ -36,8 +41,11 @@ def store_settings(
     if store_kind == "embedded":
         yield lambda data: {}
         return
-    postgres: TestPostgres = request.getfixturevalue("postgres")
-    template: str = request.getfixturevalue("migrated_template")
+    spread = store_kind == "citus"
+    postgres: TestPostgres = request.getfixturevalue("citus" if spread else "postgres")
+    template: str = request.getfixturevalue(
+        "spread_template" if spread else "migrated_template"
+    )
     urls: dict[Path, str] = {}
 
     def find(data: Path) -> dict[str, str]:
