@@ -157,6 +157,12 @@ class Metrics:
             "Removed records that are kept so that devices learn of it. Counted as "
             "millpond_identities is.",
         )
+        self.tombstones_dropped = counter(
+            "tombstones_expired_total",
+            "Removed records that are kept no longer, by the reason: age, or number "
+            "(there were too many in the dataset).",
+            ("reason",),
+        )
         self.outbox_entries = gauge(
             "outbox_entries", "Changes that wait for their stream."
         )

@@ -30,10 +30,13 @@ def test_a_dataset_that_never_was(known: int) -> None:
 
 @pytest.mark.parametrize(("known", "deleted"), [(0, False), (1, True), (99, True)])
 def test_a_dataset_that_is_gone(known: int, deleted: bool) -> None:
-    """It is at 0, and deleted for whoever knew it; Android needs false at 0."""
+    """
+    It is deleted for whoever knew it; Android needs false at 0. The counter it left is
+    told, so that a client that creates it again goes on from there.
+    """
     gone = dataset(6, exists=False, horizon=6)
 
-    assert sync.listing(gone, known) == Listing(False, deleted, 0, 0, 0)
+    assert sync.listing(gone, known) == Listing(False, deleted, 6, 0, 0)
 
 
 @pytest.mark.parametrize("known", [0, 1, 4, 5])
@@ -80,3 +83,38 @@ def test_a_negative_count_is_refused(state: DatasetState | None) -> None:
     for self_heal in (False, True):
         with pytest.raises(InvalidParameterException, match="-1"):
             sync.listing(state, -1, self_heal=self_heal)
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "now", "up_to", "good"),
+    [
+        (3, 0, 0, 8, True),  # nothing expired
+        (3, 2, 5, 8, False),  # a later page had it
+        (3, 2, 8, 8, False),
+        (3, 2, 3, 8, True),  # the caller has seen it
+        (5, 4, 5, 8, True),
+        (3, 2, 9, 8, True),  # the next listing, from 8, tells to start over
+        (0, 2, 5, 8, True),  # the caller starts anyway
+        (3, 5, 5, 8, True),  # as it was at the first page
+    ],
+)
+def test_a_page_is_refused_that_could_not_be_right(
+    after: int, before: int, now: int, up_to: int, good: bool
+) -> None:
+    """When tombstones expire between two pages, nobody is left without them."""
+    first = Listing(True, False, up_to, after, up_to)
+    state = dataset(9, horizon=now)
+
+    if good:
+        sync.check_page(first, before, state)
+    else:
+        with pytest.raises(InvalidParameterException, match="List again without it"):
+            sync.check_page(first, before, state)
+
+
+@pytest.mark.parametrize(("known", "deleted"), [(0, True), (5, True), (6, False)])
+def test_who_is_known_to_know_enough_is_not_told(known: int, deleted: bool) -> None:
+    """A client that asks from a lower count after a conflict keeps what it has."""
+    answer = sync.listing(dataset(8, horizon=6), 2, known=known)
+
+    assert (answer.deleted, answer.after) == (deleted, 0 if deleted else 2)

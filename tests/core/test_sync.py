@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from millpond.contract.cognito_sync import RecordPatch
@@ -76,7 +78,10 @@ def stored(
 
 
 def apply(
-    before: StoredDataset, *patches: RecordPatch, limits: SyncLimits = LIMITS
+    before: StoredDataset,
+    *patches: RecordPatch,
+    limits: SyncLimits = LIMITS,
+    known: int = 0,
 ) -> Changes:
     sync.check_patches(patches, limits=limits)
     return sync.apply_patches(
@@ -86,6 +91,7 @@ def apply(
         now_ms=NOW_MS,
         modified_by="device",
         limits=limits,
+        known=known,
     )
 
 
@@ -212,13 +218,102 @@ def test_remove_ignores_the_value(value: str | None) -> None:
     assert (state_of(changes).num_records, state_of(changes).data_storage) == (0, 0)
 
 
-def test_removing_what_never_was_leaves_a_tombstone() -> None:
-    """It takes a count like any other patch, and the dataset exists."""
+def test_removing_what_never_was_leaves_nothing() -> None:
+    """It takes a count like any other patch, and the dataset exists; no tombstone."""
     changes = apply(stored(), remove("k"))
 
-    assert list(changes.records) == [StoredRecord("k", None, 1, NOW_MS, "device", None)]
+    assert list(changes.records) == []
+    assert changes.outcome == Outcome(1, NOW_MS, "device")
     assert state_of(changes).exists
     assert state_of(changes).num_records == 0
+
+
+@pytest.mark.parametrize("patch", [replace, remove])
+@pytest.mark.parametrize(
+    ("sent", "right"), [(0, True), (1, True), (4, True), (5, False)]
+)
+def test_counts_that_left_no_record_may_be_named(
+    sent: int, right: bool, patch: object
+) -> None:
+    """A client names the count that it was answered; a later one is nobody's."""
+    before = stored(msgspec.structs.replace(dataset(9, horizon=2), forgotten=4))
+    sending = patch("k", at=sent)  # type: ignore[operator]
+    changing = functools.partial(apply, before, sending, known=9)
+
+    if right:
+        assert state_of(changing()).sync_count == 10
+    else:
+        with pytest.raises(ResourceConflictException, match="k is: 0 not: 5"):
+            changing()
+
+
+def test_who_has_not_seen_what_expired_may_name_none() -> None:
+    """Others may have removed the key since its listing, and nothing tells of it."""
+    before = stored(msgspec.structs.replace(dataset(9, horizon=8), forgotten=8))
+    with pytest.raises(ResourceConflictException, match="k is: 0 not: 3"):
+        apply(before, replace("k", at=3), known=7)
+
+    assert state_of(apply(before, replace("k", at=3), known=8)).sync_count == 10
+    assert state_of(apply(before, replace("k"), known=7)).sync_count == 10
+
+
+def test_the_count_of_a_deleted_dataset_may_be_named() -> None:
+    """A listing shows it, and tests of the iOS client create records with it."""
+    before = stored(dataset(6, exists=False, horizon=6))
+
+    assert state_of(apply(before, replace("k", at=6))).sync_count == 7
+    with pytest.raises(ResourceConflictException, match="k is: 0 not: 5"):
+        apply(before, replace("k", at=5), known=6)
+
+
+def test_what_is_forgotten_raises_the_horizon() -> None:
+    """Never lowers it; and the counts up to it may be named."""
+    state = sync.forget(dataset(9, horizon=3), 7)
+
+    assert (state.horizon, state.forgotten, state.sync_count) == (7, 7, 9)
+    assert sync.forget(state, 5) == state
+
+
+def test_a_new_incarnation_has_forgotten_nothing() -> None:
+    """No count of a dead incarnation may be named."""
+    state = msgspec.structs.replace(dataset(9), forgotten=9)
+    left = sync.gone(state, now_ms=NOW_MS)
+
+    assert left.forgotten == 0
+    assert state_of(apply(stored(left), replace("k"))).forgotten == 0
+
+
+@pytest.mark.parametrize(
+    ("there", "patches", "too_many"),
+    [
+        (3, [remove("a", at=1)], True),
+        (2, [remove("a", at=1)], False),
+        (3, [remove("gone", at=2), remove("never")], False),
+        (3, [remove("a", at=1), replace("gone", at=2, value="1")], False),
+    ],
+)
+def test_tombstones_are_limited(
+    there: int, patches: list[RecordPatch], too_many: bool
+) -> None:
+    """The store is told when there will be too many; it need not count otherwise."""
+    before = stored(dataset(5), record("a", "1", 1), record("gone", None, 2))
+    before.num_tombstones = there
+    few = sync.SyncLimits(tombstones_per_dataset=3)
+
+    assert apply(before, *patches, limits=few).too_many_tombstones is too_many
+    before.num_tombstones = None
+    assert not apply(before, *patches, limits=few).too_many_tombstones
+
+
+def test_patches_are_limited() -> None:
+    """Their number is refused before any of them is looked at."""
+    patches = [replace(f"k{number}") for number in range(4)]
+    sync.check_patches(patches, limits=sync.SyncLimits(record_patches=4))
+
+    with pytest.raises(
+        LimitExceededException, match="RecordPatches has 4 patches; the limit is 3"
+    ):
+        sync.check_patches(patches, limits=sync.SyncLimits(record_patches=3))
 
 
 # --- What is wrong whatever is stored -------------------------------------------------

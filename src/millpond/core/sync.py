@@ -17,10 +17,21 @@ the dataset's horizon. The next incarnation goes on above it, so a count below t
 horizon says that the client holds data of a dead incarnation, and it is told to drop
 it.
 
+Tombstones do not stay for ever (`forget`). The count of the newest one that was dropped
+becomes the horizon as well: a client below it may hold a record of which nobody can
+tell it any more that it was removed, so it is told to start over, too. A client at the
+horizon or above has seen all that was dropped, and notices nothing.
+
+What left no tombstone is gone for the rules, but not for clients: the one that removed
+a key keeps the count that it was answered, and names it when it adds the key again.
+Hence `forgotten`: up to that count, a patch of a key that is not there may name a count
+of which nothing is left. Nobody else can have touched such a key unnoticed, as long as
+the client has listed at the horizon or above; that its session says (`known`).
+
 Rules of this module: it decides on what it is given (`StoredDataset`) and returns what
 is to be written (`Changes`). It may run twice for one request, and it does no I/O.
 
-Source: rulings 1 to 10 and 12; the client sources behind them.
+Source: rulings 1 to 10, 12 and 21 to 23; the client sources behind them.
 """
 
 from __future__ import annotations
@@ -52,7 +63,8 @@ class DatasetState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     sync_count: int  # the counter; it never falls
     exists: bool
-    horizon: int = 0  # counts below it belong to a dead incarnation; 0: none died
+    horizon: int = 0  # who knows a lower count starts over; 0: nothing was dropped
+    forgotten: int = 0  # up to it there were counts of which no record is left
     creation_date_ms: int
     last_modified_date_ms: int
     last_modified_by: str
@@ -111,6 +123,7 @@ class StoredDataset(msgspec.Struct, gc=False):
     streaming: bool  # whether the pool has an enabled stream
     sync_trigger: str | None = None  # what the pool has called for updates by users
     subscribed: bool = False  # whether devices want to be told of changes
+    num_tombstones: int | None = None  # of the dataset; None: nobody asked
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):
@@ -129,6 +142,7 @@ class Changes(msgspec.Struct, gc=False):
     event: bytes | None = None  # a stream record for the outbox
     notice: Notice | None = None  # pushes for devices
     outcome: Outcome | None = None  # what to answer; None where nothing was stamped
+    too_many_tombstones: bool = False  # the oldest are to be dropped now
 
 
 class Patch(Protocol):
@@ -154,6 +168,8 @@ class SyncLimits(msgspec.Struct, frozen=True, kw_only=True):
     dataset_bytes: int = limits.DATASET_BYTES_MAX
     record_key_chars: int = limits.RECORD_KEY_CHARS_MAX
     record_value_chars: int = limits.RECORD_VALUE_CHARS_MAX
+    record_patches: int = limits.RECORD_PATCHES_MAX
+    tombstones_per_dataset: int = limits.TOMBSTONES_PER_DATASET_MAX
 
 
 class Listing(msgspec.Struct, frozen=True, gc=False):
@@ -178,7 +194,14 @@ def check_patches(patches: Sequence[Patch], *, limits: SyncLimits) -> None:
     Raises:
         InvalidParameterException: a key stands twice, is blank or too long; a value is
             missing from a `replace` or too long.
+        LimitExceededException: there are too many.
     """
+    if len(patches) > limits.record_patches:
+        # Ours: the API has no such limit. Clients push all they have in one update.
+        raise LimitExceededException(
+            f"RecordPatches has {len(patches)} patches; the limit is "
+            f"{limits.record_patches}."
+        )
     seen: set[str] = set()
     for patch in patches:
         if patch.key in seen:
@@ -219,6 +242,7 @@ def apply_patches(
     now_ms: int,
     modified_by: str,
     limits: SyncLimits,
+    known: int = 0,
 ) -> Changes:
     """
     Apply checked patches to a dataset, all of them or none.
@@ -226,9 +250,10 @@ def apply_patches(
     Args:
         patches: at least one, each key once.
         modified_by: who is named as the one who changed the records.
+        known: the sync count of the dataset that the sender has listed.
     Returns:
         The new row of the dataset, the records to write in the order of the patches,
-        and the outcome.
+        and the outcome. Removing what is not there writes no record.
     Raises:
         ResourceConflictException: a record is not at the count its patch names.
         LimitExceededException: the dataset or the identity would hold too much.
@@ -237,10 +262,17 @@ def apply_patches(
     sync_count = (stored.dataset.sync_count if stored.dataset else 0) + 1
     num_records = before.num_records if before else 0
     data_storage = before.data_storage if before else 0
+    forgotten = before.forgotten if before else 0
+    nameable = _nameable_counts(stored.dataset, known)
+    tombstones = 0  # more than before
     records: list[StoredRecord] = []
     for patch in patches:
         old = stored.records.get(patch.key)
-        _check_sync_count(patch, old)
+        _check_sync_count(patch, old, nameable)
+        if old is None and patch.op != "replace":
+            # Nobody can miss what never was, so there is nothing to tell of.
+            forgotten = sync_count
+            continue
         new = StoredRecord(
             patch.key,
             patch.value if patch.op == "replace" else None,
@@ -253,11 +285,13 @@ def apply_patches(
         num_records += (new.value is not None) - (
             old is not None and old.value is not None
         )
+        tombstones += (new.value is None) - (old is not None and old.value is None)
         data_storage += new.size_bytes - (old.size_bytes if old else 0)
     dataset = DatasetState(
         sync_count=sync_count,
         exists=True,
         horizon=stored.dataset.horizon if stored.dataset else 0,
+        forgotten=forgotten,
         creation_date_ms=before.creation_date_ms if before else now_ms,
         last_modified_date_ms=now_ms,
         last_modified_by=modified_by,
@@ -277,12 +311,47 @@ def apply_patches(
         dataset=dataset,
         records=records,
         outcome=Outcome(sync_count, now_ms, modified_by),
+        too_many_tombstones=_too_many_tombstones(stored, tombstones, limits),
     )
 
 
-def _check_sync_count(patch: Patch, old: StoredRecord | None) -> None:
+def _nameable_counts(dataset: DatasetState | None, known: int) -> range:
+    """Give the counts, beside 0, that a patch of what is not there may name."""
+    if dataset is None:
+        return range(0)
+    if not dataset.exists:
+        # Ruling 5: it is the one that a listing of the deleted dataset shows.
+        return range(dataset.sync_count, dataset.sync_count + 1)
+    if known < dataset.horizon:
+        return range(0)  # others may have removed it, and nothing tells of that
+    return range(1, dataset.forgotten + 1)
+
+
+def _too_many_tombstones(stored: StoredDataset, more: int, limits: SyncLimits) -> bool:
+    before = stored.num_tombstones
+    return before is not None and before + more > limits.tombstones_per_dataset
+
+
+def forget(dataset: DatasetState, newest: int) -> DatasetState:
+    """
+    Give the row of a dataset of which tombstones were dropped.
+
+    Args:
+        newest: the highest sync count among them; those of other counts below it may
+            have been left.
+    """
+    return msgspec.structs.replace(
+        dataset,
+        horizon=max(dataset.horizon, newest),
+        forgotten=max(dataset.forgotten, newest),
+    )
+
+
+def _check_sync_count(patch: Patch, old: StoredRecord | None, nameable: range) -> None:
     current = old.sync_count if old else 0
     if patch.sync_count == current:
+        return
+    if old is None and patch.sync_count in nameable:
         return
     if old is not None and old.value is None and patch.sync_count == 0:
         # Ours, ruling 2: a device that never saw the tombstone adds the key anew.
@@ -366,13 +435,19 @@ def gone(stored: DatasetState, *, now_ms: int) -> DatasetState:
 
 
 def listing(
-    dataset: DatasetState | None, last_sync_count: int, *, self_heal: bool = False
+    dataset: DatasetState | None,
+    last_sync_count: int,
+    *,
+    self_heal: bool = False,
+    known: int = 0,
 ) -> Listing:
     """
     Say what a caller at `last_sync_count` is shown of a dataset.
 
     Args:
         self_heal: treat a count above the dataset's as 0 instead of refusing it.
+        known: what the caller is known to have listed before, though it asks from a
+            lower count now (`core.relisting`); 0: nothing is known.
     Raises:
         InvalidParameterException: the count is negative, or above the dataset's.
     """
@@ -383,8 +458,11 @@ def listing(
         )
     if dataset is None or not dataset.exists:
         gone = dataset is not None and last_sync_count > 0
+        # Ruling 5: the counter of a deleted one. A client that pushes next gets one
+        # more than that, and goes on from there; from 0 it would not.
+        count = dataset.sync_count if dataset is not None else 0
         return Listing(
-            exists=False, deleted=gone, dataset_sync_count=0, after=0, up_to=0
+            exists=False, deleted=gone, dataset_sync_count=count, after=0, up_to=0
         )
     if last_sync_count > dataset.sync_count:
         if not self_heal:
@@ -393,7 +471,7 @@ def listing(
             )
         last_sync_count = 0
     # A caller below the horizon drops what it has, so it is sent everything.
-    deleted = 0 < last_sync_count < dataset.horizon
+    deleted = 0 < last_sync_count < dataset.horizon and known < dataset.horizon
     return Listing(
         exists=True,
         deleted=deleted,
@@ -401,6 +479,29 @@ def listing(
         after=0 if deleted else last_sync_count,
         up_to=dataset.sync_count,
     )
+
+
+def check_page(listing: Listing, horizon: int, dataset: DatasetState | None) -> None:
+    """
+    Refuse a further page of a listing that cannot be right any more.
+
+    Between two pages tombstones may be dropped that the later one had. Its reader would
+    then be at a count from which nothing tells of them. Where the new horizon is above
+    that count, the next listing tells it to start over, and the page does no harm.
+
+    Args:
+        horizon: of the dataset at the first page.
+        dataset: as it is now.
+    Raises:
+        InvalidParameterException: the caller has to list again, from the first page.
+    """
+    if dataset is None or listing.after == 0:
+        return
+    if max(horizon, listing.after) < dataset.horizon <= listing.up_to:
+        raise InvalidParameterException(
+            "NextToken is not valid any more: records that it would list were removed "
+            "long ago and have expired. List again without it."
+        )
 
 
 def to_ms(epoch_s: float | None) -> int | None:

@@ -313,6 +313,7 @@ def apply(
     now_ms: int,
     modified_by: str,
     limits: SyncLimits,
+    known: int = 0,
 ) -> Changes:
     """
     Apply what a hook made of the patches; `core.sync.apply_patches` for what it raises.
@@ -329,36 +330,38 @@ def apply(
             now_ms=now_ms,
             modified_by=modified_by,
             limits=limits,
+            known=known,
         )
     assert changes.outcome is not None
     changes.outcome = msgspec.structs.replace(
         changes.outcome,
-        amended=tuple(_differing(stored, patches, changes.records, changes.outcome)),
+        amended=tuple(_differing(stored, patches, verdict, changes)),
     )
     return changes
 
 
 def _differing(
-    stored: StoredDataset,
-    patches: Sequence[Patch],
-    records: Sequence[StoredRecord],
-    outcome: Outcome,
+    stored: StoredDataset, patches: Sequence[Patch], verdict: Verdict, changes: Changes
 ) -> Iterator[StoredRecord]:
     """List what is other than the patches say, those refused as they are stored."""
-    written = {record.key: record for record in records}
+    outcome = changes.outcome
+    assert outcome is not None
+
+    def nothing(key: str, sync_count: int) -> StoredRecord:
+        date_ms, by = outcome.last_modified_date_ms, outcome.last_modified_by
+        return StoredRecord(key, None, sync_count, date_ms, by, None)
+
+    written = {record.key: record for record in changes.records}
+    applied = {patch.key for patch in verdict.patches}
     for patch in patches:
         record = written.pop(patch.key, None)
-        if record is None:
+        if record is None and patch.key in applied:
+            # Removed without having been there, which leaves no record.
+            if patch.op == "replace":
+                yield nothing(patch.key, outcome.sync_count)
+        elif record is None:
             # A client must find every key that it sent, or it sends it for ever.
-            nothing = StoredRecord(
-                patch.key,
-                None,
-                0,
-                outcome.last_modified_date_ms,
-                outcome.last_modified_by,
-                None,
-            )
-            yield stored.records.get(patch.key, nothing)
+            yield stored.records.get(patch.key, nothing(patch.key, 0))
         elif record.value != (patch.value if patch.op == "replace" else None):
             yield record
     yield from written.values()

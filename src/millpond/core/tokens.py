@@ -9,6 +9,9 @@ A sync session id begins with the time it expires, most significant byte first. 
 therefore sort by expiry: the marks of spent sessions are appended to the end of their
 table, and the expired ones are a range at its beginning.
 
+A token also says what its holder knows: the sync count of the dataset in the listing
+that it came with (`core.sync`, on what was forgotten).
+
 Source: ruling 11; shape and size are ours.
 """
 
@@ -32,6 +35,7 @@ _EXPIRY_BYTES: Final = 6  # epoch milliseconds until the year 10889
 _RANDOM_BYTES: Final = 10
 _SESSION_BYTES: Final = _EXPIRY_BYTES + _RANDOM_BYTES
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_COUNT_BYTES: Final = 8
 
 T = TypeVar("T")
 
@@ -41,6 +45,8 @@ class SyncSession(msgspec.Struct, frozen=True, gc=False):
 
     session_id: bytes  # 16 bytes; sorts by expiry
     token: str
+    known: int = 0
+    """The sync count that was listed; 0 in a token that does not say it."""
 
     @property
     def expires_ms(self) -> int:
@@ -62,12 +68,20 @@ class SyncSessions:
         self._lifetime_ms = lifetime_ms
         self._random_bytes = random_bytes
 
-    def issue(self, dataset_id: DatasetId, *, now_ms: int) -> SyncSession:
-        """Begin a session for a dataset, which need not exist."""
+    def issue(
+        self, dataset_id: DatasetId, *, now_ms: int, known: int = 0
+    ) -> SyncSession:
+        """
+        Begin a session for a dataset, which need not exist.
+
+        Args:
+            known: the sync count of the dataset that its holder is told.
+        """
         expires = (now_ms + self._lifetime_ms).to_bytes(_EXPIRY_BYTES)
         session_id = expires + self._random_bytes(_RANDOM_BYTES)
-        token = _encode(session_id + self._mac(session_id, dataset_id))
-        return SyncSession(session_id, token)
+        body = session_id + known.to_bytes(_COUNT_BYTES)
+        token = _encode(body + self._mac(body, dataset_id))
+        return SyncSession(session_id, token, known)
 
     def read(self, token: str, dataset_id: DatasetId, *, now_ms: int) -> SyncSession:
         """
@@ -77,26 +91,31 @@ class SyncSessions:
             InvalidParameterException: malformed, of another dataset, or expired.
         """
         raw = _decode(token, chars_max=limits.SYNC_SESSION_TOKEN_CHARS_MAX)
-        session_id, mac = raw[:_SESSION_BYTES], raw[_SESSION_BYTES:]
-        if len(session_id) != _SESSION_BYTES or not hmac.compare_digest(
-            mac, self._mac(session_id, dataset_id)
-        ):
+        # Older versions issued tokens without a count; they live on for a while.
+        body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        if len(body) not in (
+            _SESSION_BYTES,
+            _SESSION_BYTES + _COUNT_BYTES,
+        ) or not hmac.compare_digest(mac, self._mac(body, dataset_id)):
             # AWS: this text, for a token of other inputs.
             raise InvalidParameterException(
                 "SyncSessionToken not valid for these inputs"
             )
-        session = SyncSession(session_id, token)
+        known = int.from_bytes(body[_SESSION_BYTES:])
+        session = SyncSession(body[:_SESSION_BYTES], token, known)
         if session.expires_ms <= now_ms:
             raise InvalidParameterException("SyncSessionToken has expired")
         return session
 
-    def _mac(self, session_id: bytes, dataset_id: DatasetId) -> bytes:
+    def _mac(self, body: bytes, dataset_id: DatasetId) -> bytes:
         # NUL cannot occur in any of the names, so the joined text is unambiguous.
         names = (
             f"{dataset_id.identity_pool_id}\0{dataset_id.identity_id}"
             f"\0{dataset_id.dataset_name}"
         )
-        return _mac(self._keyed, session_id + names.encode())
+        # One form must not pass for the other: no expiry begins with this byte.
+        form = b"" if len(body) == _SESSION_BYTES else b"\xff"
+        return _mac(self._keyed, form + body + names.encode())
 
 
 def sessions_expired_by(now_ms: int) -> bytes:

@@ -126,6 +126,11 @@ def make_context(settings: Settings, store: Store) -> Context:
             dataset_bytes=settings.dataset_bytes_max,
             record_key_chars=settings.record_key_chars_max,
             record_value_chars=settings.record_value_chars_max,
+            # A client may have to replace every record by one of another key.
+            record_patches=max(
+                settings.record_patches_max, 2 * settings.records_per_dataset_max
+            ),
+            tombstones_per_dataset=settings.tombstones_per_dataset_max,
         ),
         changes=Changes(
             listeners_max=settings.live_listeners_max,
@@ -242,6 +247,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             housekeeping.save_sync_sessions(context),
             connections.watch(settings),
             housekeeping.purge(context),
+            housekeeping.expire_tombstones(context),
             housekeeping.take_census(context, metrics),
             OutboxRelay(context, sinks, metrics).run(),
             PushSender(context, push, metrics).run(),

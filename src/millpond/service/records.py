@@ -31,8 +31,8 @@ from millpond.core.sync import (
 )
 from millpond.core.sync_trigger import Verdict
 from millpond.core.tokens import SyncSession
-from millpond.errors import InvalidParameterException
-from millpond.service import sync_triggers
+from millpond.errors import InvalidParameterException, ResourceConflictException
+from millpond.service import relisting, sync_triggers, tombstones
 from millpond.service.context import Caller, Context
 from millpond.service.paging import page_size
 from millpond.service.refusals import pool_not_found
@@ -49,6 +49,7 @@ class _Place(msgspec.Struct, array_like=True, gc=False):
     sync_count: int
     key: str
     session_token: str
+    horizon: int = 0
 
 
 async def list_records(
@@ -66,6 +67,7 @@ async def list_records(
     now_ms = context.now_ms()
     names = (*msgspec.structs.astuple(dataset_id), "ListRecords")
     place: _Place | None = None
+    session: SyncSession | None = None
     if request.next_token is not None:
         place = context.pages.read(request.next_token, _Place, *names)
         session = context.sessions.read(place.session_token, dataset_id, now_ms=now_ms)
@@ -73,15 +75,19 @@ async def list_records(
         session = await _resume_session(
             context, request.sync_session_token, dataset_id, now_ms
         )
-    else:
-        session = context.sessions.issue(dataset_id, now_ms=now_ms)
     limit = page_size(request.max_results, most=limits.PAGE_RECORDS_MAX)
     # One more than asked for tells whether there is another page.
     fetched = None if limit is None else limit + 1
     listings: list[Listing] = []
 
+    known = 0
+
     def select(dataset: DatasetState | None) -> RecordRange | None:
-        listing = place.listing if place else _listing(context, request, dataset)
+        if place:
+            listing = place.listing
+            sync.check_page(listing, place.horizon, dataset)
+        else:
+            listing = _listing(context, request, dataset, known)
         listings.append(listing)
         if not listing.exists:
             return None
@@ -99,27 +105,51 @@ async def list_records(
         limit=fetched,
     )
     page = await context.store.read_records(dataset_id, select, expected=expected)
+    if (
+        page is not None
+        and place is None
+        and listings[-1].exists
+        and (listings[-1].deleted)
+    ):
+        known = await relisting.find_known(
+            context, dataset_id, request.last_sync_count or 0
+        )
+        if known:
+            page = await context.store.read_records(dataset_id, select)
     if page is None:
         raise pool_not_found(request.identity_pool_id)
+    if session is None:
+        known = listings[-1].dataset_sync_count
+        session = context.sessions.issue(dataset_id, now_ms=now_ms, known=known)
     if request.next_token is None and request.sync_session_token is None:
         context.sync_sessions.add(request.identity_pool_id)
     next_token = None
     if limit is not None and len(page.records) > limit:
         del page.records[limit:]
         last = page.records[-1]
+        horizon = 0
+        if place is not None:
+            horizon = place.horizon
+        elif page.dataset is not None:
+            horizon = page.dataset.horizon
         next_token = context.pages.seal(
-            _Place(listings[-1], last.sync_count, last.key, session.token), *names
+            _Place(listings[-1], last.sync_count, last.key, session.token, horizon),
+            *names,
         )
     return _list_response(page, listings[-1], session, next_token)
 
 
 def _listing(
-    context: Context, request: ListRecordsRequest, dataset: DatasetState | None
+    context: Context,
+    request: ListRecordsRequest,
+    dataset: DatasetState | None,
+    known: int,
 ) -> Listing:
     return sync.listing(
         dataset,
         request.last_sync_count or 0,
         self_heal=context.settings.self_heal_sync_counts,
+        known=known,
     )
 
 
@@ -177,15 +207,22 @@ async def update_records(
         dataset_id=dataset_id,
         patches=patches,
         session_id=session.session_id,
+        known=session.known,
         request_sha256=hashlib.sha256(body).digest(),
         device_id=request.device_id,
         modified_by=request.device_id or caller.name,
         # AWS: not for developer credentials (developer guide, Cognito Events).
         by_trigger=caller.session is not None and bool(patches),
     )
-    changes = await _update(context, update)
+    try:
+        changes = await _update(context, update)
+    except ResourceConflictException:
+        await relisting.remember(context, update)
+        raise
     if changes is None:
         raise pool_not_found(request.identity_pool_id)
+    if changes.too_many_tombstones:
+        await tombstones.drop_oldest(context, dataset_id)
     if changes.event is not None:
         context.outbox_changed.send()
     if changes.notice is not None:
@@ -245,7 +282,14 @@ async def _write(
         keys=update.keys if verdict is None else update.keys_with(verdict),
         session_id=update.session_id,
         decide=decide,
+        count_tombstones=_removes(update, verdict),
     )
+
+
+def _removes(update: Update, verdict: Verdict | None) -> bool:
+    """Whether there may be more tombstones afterwards."""
+    patches = update.patches if verdict is None else verdict.patches
+    return any(patch.op == "remove" for patch in patches)
 
 
 def _apply(
@@ -266,6 +310,7 @@ def _apply(
         now_ms=now_ms,
         modified_by=update.modified_by,
         limits=context.limits,
+        known=update.known,
     )
 
 

@@ -59,6 +59,7 @@ class Update(NamedTuple):
     request_sha256: bytes
     device_id: str | None
     modified_by: str
+    known: int  # the sync count that its sender has listed
     by_trigger: bool  # whether it has to go through the trigger of the pool
 
     @property
@@ -137,6 +138,7 @@ def apply(
         now_ms=now_ms,
         modified_by=update.modified_by,
         limits=context.limits,
+        known=update.known,
     )
 
 
@@ -172,6 +174,7 @@ async def _rehearse(context: Context, update: Update, page: RecordPage) -> None:
         now_ms=context.now_ms(),
         modified_by=update.modified_by,
         limits=context.limits,
+        known=update.known,
     )
 
 

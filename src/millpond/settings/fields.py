@@ -172,6 +172,25 @@ class Settings:
         least=1,
         most=limits.RECORD_VALUE_CHARS_MAX,
     )
+    record_patches_max: int = setting(
+        limits.RECORD_PATCHES_MAX,
+        "Patches of one UpdateRecords: clients send all they have in one, removed "
+        "records too. Never less than twice records_per_dataset_max.",
+        least=1,
+    )
+    tombstones_per_dataset_max: int = setting(
+        limits.TOMBSTONES_PER_DATASET_MAX,
+        "Removed records of one dataset that are kept so that devices learn of it; "
+        "beyond that the oldest expire at once. See tombstone_lifetime_s.",
+        least=1,
+    )
+    tombstone_lifetime_s: int = setting(
+        limits.TOMBSTONE_LIFETIME_S,
+        "How long a removed record is kept so that devices learn of it. A device that "
+        "was away for longer is told that the dataset was deleted, and gets all of it.",
+        least=1,
+        most=100 * 365 * 86_400,
+    )
     identity_pools_max: int = setting(limits.POOLS_MAX, "Identity pools.", least=1)
     streams: dict[str, str] = setting(
         {},

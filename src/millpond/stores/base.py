@@ -408,10 +408,42 @@ class DatasetStore(Protocol):
         keys: Sequence[str],
         session_id: bytes | None,
         decide: Callable[[StoredDataset], Changes],
+        count_tombstones: bool = False,
     ) -> Changes | None:
         """
         Load the dataset, the named records and the mark of the session; write what
         `decide` returns, the outbox row included; return that. None: no such pool.
+
+        Args:
+            count_tombstones: tell `decide` how many the dataset has.
+        """
+        ...
+
+    async def list_expired_tombstones(
+        self, *, modified_before_ms: int, limit: int
+    ) -> list[DatasetId]:
+        """
+        List datasets with tombstones that were written before a time, each once, those
+        with the oldest ones first; at most so many, and all of at least one.
+        """
+        ...
+
+    async def drop_tombstones(
+        self,
+        dataset_id: DatasetId,
+        *,
+        modified_before_ms: int,
+        keep: int,
+        limit: int,
+        forget: Callable[[DatasetState, int], DatasetState],
+    ) -> int:
+        """
+        Drop tombstones of a dataset that were written before a time, but for the newest
+        `keep` of these; return how many, at most `limit`.
+
+        Args:
+            forget: gives the row of the dataset from what it is and the highest sync
+                count among the dropped ones, which come first.
         """
         ...
 

@@ -128,6 +128,7 @@ class DatasetRow(Row, frozen=True, gc=False, array_like=True):
     num_records: int
     data_storage: int
     root_dataset_name: str | None
+    forgotten: int = 0
 
 
 class RecordRow(Row, frozen=True, gc=False, array_like=True):

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from prometheus_client import Gauge
 
 from millpond.metrics import Metrics
+from millpond.service import tombstones
 from millpond.service.context import Context
 from millpond.service.live import end_deleted
 from millpond.stores.base import CensusPlace, Counted, SharedFiles
@@ -21,7 +22,8 @@ SESSIONS_PAUSE_S: Final = 1.0
 PURGE_PAUSE_S: Final = 10.0
 PURGE_ROWS_MAX: Final = 1000  # per transaction, so that writers hardly wait
 PURGE_REST_S: Final = 0.05  # between two transactions
-
+EXPIRY_SHARE: Final = 0.1  # of their lifetime tombstones may be late, but ...
+EXPIRY_PAUSE_S_MAX: Final = 600.0  # ... no later than that
 
 CENSUS_ROWS_MAX: Final = 10_000  # a piece; some milliseconds
 CENSUS_PAUSE_S: Final = 5.0  # between two counts of a small store
@@ -92,6 +94,20 @@ async def purge(context: Context) -> None:
         return dropped > 0
 
     await run_steps("purge", step, pause_s=PURGE_PAUSE_S)
+
+
+async def expire_tombstones(context: Context) -> None:
+    """Drop tombstones that have expired, until cancelled."""
+
+    async def step() -> bool:
+        dropped = await tombstones.expire(context)
+        if dropped:
+            await asyncio.sleep(PURGE_REST_S)
+        return dropped > 0
+
+    lifetime_s = context.settings.tombstone_lifetime_s
+    pause_s = min(EXPIRY_PAUSE_S_MAX, EXPIRY_SHARE * lifetime_s)
+    await run_steps("tombstone expiry", step, pause_s=pause_s)
 
 
 class CountStep(Protocol):

@@ -60,8 +60,10 @@ class Datasets:
         keys: Sequence[str],
         session_id: bytes | None,
         decide: Callable[[StoredDataset], Changes],
+        count_tombstones: bool = False,
     ) -> Changes | None:
-        look = (*msgspec.structs.astuple(dataset_id), digests_of(keys), session_id)
+        names = msgspec.structs.astuple(dataset_id)
+        look = (*names, digests_of(keys), session_id, count_tombstones)
 
         async def try_once(db: Session) -> tuple[bool, Changes | None]:
             row = await db.row(SQL.load_dataset, *look)
@@ -86,6 +88,42 @@ class Datasets:
             if saved:
                 return changes
             return await self.database.write_accepted("update_dataset", holding)
+
+    async def list_expired_tombstones(
+        self, *, modified_before_ms: int, limit: int
+    ) -> list[DatasetId]:
+        async with self.database.session("list_expired_tombstones") as db:
+            rows = await db.rows(SQL.list_expired_tombstones, modified_before_ms, limit)
+        # Many are of one dataset, which a list of some rows may be full of.
+        return [*dict.fromkeys(DatasetId(*row) for row in rows)]
+
+    async def drop_tombstones(
+        self,
+        dataset_id: DatasetId,
+        *,
+        modified_before_ms: int,
+        keep: int,
+        limit: int,
+        forget: Callable[[DatasetState, int], DatasetState],
+    ) -> int:
+        names = msgspec.structs.astuple(dataset_id)
+
+        async def job(db: Session) -> int:
+            # Whoever decided on the horizon as it was decides again.
+            await identity_pools.hold(db, dataset_id.identity_pool_id)
+            await heads.hold(db, dataset_id.identity_pool_id, [dataset_id.identity_id])
+            row = await db.row(SQL.find_any_dataset, *names)
+            bounds = (modified_before_ms, limit, keep)
+            old = await db.rows(SQL.list_old_tombstones, *names, *bounds)
+            if row is None or not old:
+                return 0
+            state = forget(to_state(row), old[0]["sync_count"])
+            digests = [each["key_digest"] for each in old]
+            await db.run(SQL.drop_tombstones, *names, digests)
+            await db.run(SQL.put_horizon, *names, state.horizon, state.forgotten)
+            return len(old)
+
+        return await self.database.write("drop_tombstones", job)
 
     async def read_records(
         self,
@@ -170,6 +208,7 @@ def _to_stored(row: Any) -> StoredDataset:
         row["streaming"],
         row["sync_trigger"],
         row["subscribed"],
+        row["num_tombstones"],
     )
 
 
@@ -234,6 +273,7 @@ def _numbers_of(state: DatasetState) -> list[int]:
         state.last_modified_date_ms,
         state.num_records,
         state.data_storage,
+        state.forgotten,
     ]
 
 

@@ -19,6 +19,7 @@ def to_state(row: Any) -> DatasetState:
         num_records=row["num_records"],
         data_storage=row["data_storage"],
         root_dataset_name=row["root_dataset_name"],
+        forgotten=row["forgotten"],
     )
 
 
@@ -34,4 +35,5 @@ def state_columns(state: DatasetState) -> tuple[Any, ...]:
         state.num_records,
         state.data_storage,
         state.root_dataset_name,
+        state.forgotten,
     )

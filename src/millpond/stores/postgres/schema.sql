@@ -160,6 +160,7 @@ CREATE TABLE datasets (
     num_records bigint NOT NULL,
     data_storage bigint NOT NULL,
     root_dataset_name text COLLATE "C", -- of what a merge moved beside one of that name
+    forgotten bigint NOT NULL DEFAULT 0, -- up to it, counts of which nothing is left
     PRIMARY KEY (identity_id, identity_pool_id, dataset_name)
 );
 
@@ -183,6 +184,14 @@ CREATE TABLE records (
 
 CREATE INDEX records_by_sync_count
 ON records (identity_id, identity_pool_id, dataset_name, sync_count);
+
+-- Tombstones are counted by dataset, and expire by date.
+CREATE INDEX tombstones
+ON records (identity_id, identity_pool_id, dataset_name, sync_count)
+WHERE value IS NULL;
+
+CREATE INDEX tombstones_by_date ON records (last_modified_date_ms)
+WHERE value IS NULL;
 
 -- The id begins with the expiry, so the expired ones are a range at the beginning.
 CREATE TABLE spent_sessions (
@@ -581,7 +590,8 @@ CREATE FUNCTION save_dataset_2(
     seed bigint, -- the first version of a head
     known_streaming boolean,
     known_trigger text,
-    state bigint[], -- NULL: not written. count, live, horizon, dates, records, bytes
+    -- NULL: not written. Count, live, horizon, dates, records, bytes, forgotten.
+    state bigint[],
     modified_by text,
     root text,
     grown bigint, -- bytes
@@ -636,17 +646,18 @@ BEGIN
         INSERT INTO datasets AS d (
             identity_id, identity_pool_id, dataset_name, sync_count, live, horizon,
             creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
-            data_storage, root_dataset_name
+            data_storage, root_dataset_name, forgotten
         ) VALUES (
             identity, pool, dataset, state[1], state[2] = 1, state[3], state[4],
-            state[5], modified_by, state[6], state[7], root
+            state[5], modified_by, state[6], state[7], root, state[8]
         ) ON CONFLICT (identity_id, identity_pool_id, dataset_name) DO UPDATE
         SET sync_count = excluded.sync_count, live = excluded.live,
             horizon = excluded.horizon, creation_date_ms = excluded.creation_date_ms,
             last_modified_date_ms = excluded.last_modified_date_ms,
             last_modified_by = excluded.last_modified_by,
             num_records = excluded.num_records, data_storage = excluded.data_storage,
-            root_dataset_name = excluded.root_dataset_name;
+            root_dataset_name = excluded.root_dataset_name,
+            forgotten = excluded.forgotten;
     END IF;
     IF clear THEN
         DELETE FROM records AS r WHERE r.identity_id = identity

@@ -62,6 +62,7 @@ class Datasets:
         keys: Sequence[str],
         session_id: bytes | None,
         decide: Callable[[StoredDataset], Changes],
+        count_tombstones: bool = False,
     ) -> Changes | None:
         def job(db: Writer) -> Changes | None:
             found = _find_dataset(db, dataset_id)
@@ -76,10 +77,48 @@ class Datasets:
                 pool.streaming,
                 pool.sync_trigger,
                 pool.subscribed,
+                _count_tombstones(db, number) if count_tombstones else None,
             )
             changes = decide(stored)
             _save(db, dataset_id, number, state, changes)
             return changes
+
+        return await self.database.write(job)
+
+    async def list_expired_tombstones(
+        self, *, modified_before_ms: int, limit: int
+    ) -> list[DatasetId]:
+        def job(db: Reader) -> list[DatasetId]:
+            # Many are of one dataset, which a list of some rows may be full of.
+            numbers = dict(
+                db.execute(SQL.list_expired_tombstones, (modified_before_ms, limit))
+            )
+            rows = db.execute(SQL.find_names, (_encode([*numbers]).decode(),))
+            return [DatasetId(*row) for row in rows]
+
+        return await self.database.read_slowly("list_expired_tombstones", job)
+
+    async def drop_tombstones(
+        self,
+        dataset_id: DatasetId,
+        *,
+        modified_before_ms: int,
+        keep: int,
+        limit: int,
+        forget: Callable[[DatasetState, int], DatasetState],
+    ) -> int:
+        def job(db: Writer) -> int:
+            names = msgspec.structs.astuple(dataset_id)
+            for number, *columns in db.execute(SQL.find_any_dataset, names).fetchall():
+                bounds = (number, modified_before_ms, limit, keep)
+                rows = db.execute(SQL.list_old_tombstones, bounds).fetchall()
+                if rows:
+                    state = forget(to_state(columns), rows[0][0])
+                    keys = [(number, key) for _, key in rows]
+                    db.executemany(SQL.drop_tombstone, keys)
+                    save_dataset(db, dataset_id, number, state)
+                return len(rows)
+            return 0
 
         return await self.database.write(job)
 
@@ -172,11 +211,14 @@ def _find_dataset(
 
 
 def to_state(columns: Sequence[Any]) -> DatasetState:
-    count, live, horizon, created, modified, by, records, size, root = columns
+    (count, live, horizon, created, modified, by, records, size, root, forgotten) = (
+        columns
+    )
     return DatasetState(
         sync_count=count,
         exists=bool(live),
         horizon=horizon,
+        forgotten=forgotten,
         creation_date_ms=created,
         last_modified_date_ms=modified,
         last_modified_by=by,
@@ -258,6 +300,11 @@ def _count_live(
     ((count,),) = cursor.execute(
         SQL.count_live_datasets, (dataset_id.identity_pool_id, dataset_id.identity_id)
     ).fetchall()
+    return int(count)
+
+
+def _count_tombstones(cursor: Reader, number: int | None) -> int:
+    ((count,),) = cursor.execute(SQL.count_tombstones, (number,)).fetchall()
     return int(count)
 
 
@@ -346,6 +393,7 @@ def save_dataset(
         state.num_records,
         state.data_storage,
         state.root_dataset_name,
+        state.forgotten,
     )
     if number is not None:
         db.execute(SQL.update_dataset, (number, *columns))

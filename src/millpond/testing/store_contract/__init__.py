@@ -36,6 +36,7 @@ from millpond.testing.store_contract.reading import ReadingContract
 from millpond.testing.store_contract.stream_consumers import StreamConsumerContract
 from millpond.testing.store_contract.streams import StreamContract
 from millpond.testing.store_contract.token_keys import TokenKeyContract
+from millpond.testing.store_contract.tombstones import TombstoneContract
 
 __all__ = ["StoreBench", "StoreContract"]
 
@@ -50,6 +51,7 @@ class StoreContract(
     MergedDatasetContract,
     IdentityDeletionContract,
     DatasetContract,
+    TombstoneContract,
     ReadingContract,
     ConcurrencyContract,
     DeviceContract,

@@ -121,6 +121,7 @@ def deciding_to_put(
                 sync_count=count,
                 exists=True,
                 horizon=before.horizon if before is not None else 0,
+                forgotten=before.forgotten if before is not None else 0,
                 creation_date_ms=alive.creation_date_ms if alive else now_ms,
                 last_modified_date_ms=now_ms,
                 last_modified_by=by,

@@ -40,7 +40,8 @@ CREATE FUNCTION save_dataset_2(
     seed bigint, -- the first version of a head
     known_streaming boolean,
     known_trigger text,
-    state bigint[], -- NULL: not written. count, live, horizon, dates, records, bytes
+    -- NULL: not written. Count, live, horizon, dates, records, bytes, forgotten.
+    state bigint[],
     modified_by text,
     root text,
     grown bigint, -- bytes
@@ -95,17 +96,18 @@ BEGIN
         INSERT INTO datasets AS d (
             identity_id, identity_pool_id, dataset_name, sync_count, live, horizon,
             creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
-            data_storage, root_dataset_name
+            data_storage, root_dataset_name, forgotten
         ) VALUES (
             identity, pool, dataset, state[1], state[2] = 1, state[3], state[4],
-            state[5], modified_by, state[6], state[7], root
+            state[5], modified_by, state[6], state[7], root, state[8]
         ) ON CONFLICT (identity_id, identity_pool_id, dataset_name) DO UPDATE
         SET sync_count = excluded.sync_count, live = excluded.live,
             horizon = excluded.horizon, creation_date_ms = excluded.creation_date_ms,
             last_modified_date_ms = excluded.last_modified_date_ms,
             last_modified_by = excluded.last_modified_by,
             num_records = excluded.num_records, data_storage = excluded.data_storage,
-            root_dataset_name = excluded.root_dataset_name;
+            root_dataset_name = excluded.root_dataset_name,
+            forgotten = excluded.forgotten;
     END IF;
     IF clear THEN
         DELETE FROM records AS r WHERE r.identity_id = identity

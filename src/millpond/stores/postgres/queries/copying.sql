@@ -113,7 +113,7 @@ SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING
 SELECT identity_id, dataset.identity_pool_id, dataset_name, identity_id,
     dataset.identity_pool_id, dataset_name, sync_count, live, horizon,
     creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
-    data_storage, root_dataset_name
+    data_storage, root_dataset_name, forgotten
 FROM datasets AS dataset
 JOIN identity_pools AS pool
     ON pool.identity_pool_id = dataset.identity_pool_id AND NOT pool.deleted
@@ -124,11 +124,12 @@ ORDER BY identity_id, dataset.identity_pool_id, dataset_name LIMIT $4;
 INSERT INTO datasets (
     identity_id, identity_pool_id, dataset_name, sync_count, live, horizon,
     creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
-    data_storage, root_dataset_name
+    data_storage, root_dataset_name, forgotten
 )
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::bigint[],
-    $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[]
+    $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[],
+    $13::bigint[]
 ) ON CONFLICT DO NOTHING;
 
 -- name: import_heads

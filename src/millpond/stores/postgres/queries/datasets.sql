@@ -19,12 +19,17 @@ SELECT pool.streaming, pool.sync_trigger, head.version,
         WHERE r.identity_id = $2 AND r.identity_pool_id = $1 AND r.dataset_name = $3
             AND r.key_digest = ANY ($4::bytea[])
     ) AS found_records,
+    CASE WHEN $6::boolean THEN (
+        SELECT count(*) FROM records AS t
+        WHERE t.identity_id = $2 AND t.identity_pool_id = $1 AND t.dataset_name = $3
+            AND t.value IS NULL
+    ) END AS num_tombstones,
     spent.session_id, spent.request_sha256, spent.sync_count AS spent_count,
     spent.last_modified_date_ms AS spent_date_ms,
     spent.last_modified_by AS spent_by, spent.amended,
     dataset.sync_count, dataset.live, dataset.horizon, dataset.creation_date_ms,
     dataset.last_modified_date_ms, dataset.last_modified_by, dataset.num_records,
-    dataset.data_storage, dataset.root_dataset_name
+    dataset.data_storage, dataset.root_dataset_name, dataset.forgotten
 FROM identity_pools AS pool
 LEFT JOIN identity_heads AS head
     ON head.identity_id = $2 AND head.identity_pool_id = pool.identity_pool_id
@@ -67,7 +72,7 @@ SELECT
     ) AS found_records,
     dataset.sync_count, dataset.live, dataset.horizon, dataset.creation_date_ms,
     dataset.last_modified_date_ms, dataset.last_modified_by, dataset.num_records,
-    dataset.data_storage, dataset.root_dataset_name
+    dataset.data_storage, dataset.root_dataset_name, dataset.forgotten
 FROM identity_pools AS pool
 LEFT JOIN datasets AS dataset
     ON dataset.identity_id = $2 AND dataset.identity_pool_id = pool.identity_pool_id
@@ -83,7 +88,8 @@ FROM spent_sessions WHERE identity_id = $1 AND session_id = $2;
 -- One row without a dataset when there is none: then the pool exists at least.
 SELECT dataset.dataset_name, dataset.sync_count, dataset.live, dataset.horizon,
     dataset.creation_date_ms, dataset.last_modified_date_ms, dataset.last_modified_by,
-    dataset.num_records, dataset.data_storage, dataset.root_dataset_name
+    dataset.num_records, dataset.data_storage, dataset.root_dataset_name,
+    dataset.forgotten
 FROM identity_pools AS pool
 LEFT JOIN datasets AS dataset
     ON dataset.identity_id = $2 AND dataset.identity_pool_id = pool.identity_pool_id
@@ -107,3 +113,30 @@ WHERE session_id < $1 ORDER BY session_id LIMIT $2;
 -- name: purge_spent_sessions
 DELETE FROM spent_sessions
 WHERE identity_id = ANY ($1::text[]) AND session_id = ANY ($2::bytea[]);
+
+-- name: list_expired_tombstones
+SELECT identity_pool_id, identity_id, dataset_name FROM records
+WHERE value IS NULL AND last_modified_date_ms < $1
+ORDER BY last_modified_date_ms LIMIT $2;
+
+-- name: find_any_dataset
+-- Of a deleted pool, too.
+SELECT sync_count, live, horizon, creation_date_ms, last_modified_date_ms,
+    last_modified_by, num_records, data_storage, root_dataset_name, forgotten
+FROM datasets
+WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3;
+
+-- name: list_old_tombstones
+SELECT sync_count, key_digest FROM records
+WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3
+    AND value IS NULL AND last_modified_date_ms < $4
+ORDER BY sync_count DESC, record_key DESC LIMIT $5 OFFSET $6;
+
+-- name: drop_tombstones
+DELETE FROM records
+WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3
+    AND key_digest = ANY ($4::bytea[]);
+
+-- name: put_horizon
+UPDATE datasets SET horizon = $4, forgotten = $5
+WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3;

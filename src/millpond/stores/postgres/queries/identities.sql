@@ -89,7 +89,7 @@ DELETE FROM identities WHERE identity_id = $1 AND identity_pool_id = $2;
 -- Gone ones too: their counters go on.
 SELECT dataset_name, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
-    root_dataset_name
+    root_dataset_name, forgotten
 FROM datasets WHERE identity_id = $2 AND identity_pool_id = $1
 ORDER BY dataset_name;
 
@@ -108,14 +108,14 @@ WHERE identity_id = $2 AND identity_pool_id = $1 AND dataset_name = $3 AND NOT l
 INSERT INTO datasets (
     identity_pool_id, identity_id, dataset_name, sync_count, live, horizon,
     creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
-    data_storage, root_dataset_name
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+    data_storage, root_dataset_name, forgotten
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: leave_dataset
 UPDATE datasets
 SET sync_count = $4, live = $5, horizon = $6, creation_date_ms = $7,
     last_modified_date_ms = $8, last_modified_by = $9, num_records = $10,
-    data_storage = $11, root_dataset_name = $12
+    data_storage = $11, root_dataset_name = $12, forgotten = $13
 WHERE identity_pool_id = $1 AND identity_id = $2 AND dataset_name = $3;
 
 -- name: copy_records

@@ -87,7 +87,7 @@ VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING;
 -- name: export_datasets
 SELECT dataset_number, identity_id, dataset.identity_pool_id, dataset_name, sync_count,
     live, horizon, creation_date_ms, last_modified_date_ms, last_modified_by,
-    num_records, data_storage, root_dataset_name
+    num_records, data_storage, root_dataset_name, forgotten
 FROM datasets AS dataset CROSS JOIN identity_pools AS pool
 WHERE dataset_number > ? AND pool.identity_pool_id = dataset.identity_pool_id
     AND deleted = 0
@@ -97,8 +97,8 @@ ORDER BY dataset_number LIMIT ?;
 INSERT INTO datasets (
     identity_id, identity_pool_id, dataset_name, sync_count, live, horizon,
     creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
-    data_storage, root_dataset_name
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+    data_storage, root_dataset_name, forgotten
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: export_records
 SELECT record.dataset_number, record_key, identity_id, dataset.identity_pool_id,

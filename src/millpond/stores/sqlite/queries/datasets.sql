@@ -7,7 +7,7 @@ SELECT streaming, sync_trigger,
     ),
     dataset_number, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
-    root_dataset_name
+    root_dataset_name, forgotten
 FROM identity_pools AS pool LEFT JOIN datasets AS dataset
     ON dataset.identity_pool_id = pool.identity_pool_id
     AND dataset.identity_id = ?2 AND dataset.dataset_name = ?3
@@ -22,15 +22,15 @@ WHERE identity_pool_id = ? AND identity_id = ? AND live = 1
 INSERT INTO datasets (
     identity_pool_id, identity_id, dataset_name, sync_count, live, horizon,
     creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
-    data_storage, root_dataset_name
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    data_storage, root_dataset_name, forgotten
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 RETURNING dataset_number;
 
 -- name: update_dataset
 UPDATE datasets
 SET sync_count = ?2, live = ?3, horizon = ?4, creation_date_ms = ?5,
     last_modified_date_ms = ?6, last_modified_by = ?7, num_records = ?8,
-    data_storage = ?9, root_dataset_name = ?10
+    data_storage = ?9, root_dataset_name = ?10, forgotten = ?11
 WHERE dataset_number = ?1;
 
 -- name: find_record
@@ -43,7 +43,7 @@ FROM records WHERE dataset_number = ? AND record_key = ?;
 -- run, and on a busy server that costs more than the step.
 SELECT streaming, dataset_number, dataset.sync_count, live, horizon, creation_date_ms,
     dataset.last_modified_date_ms, dataset.last_modified_by, num_records, data_storage,
-    root_dataset_name,
+    root_dataset_name, forgotten,
     (
         SELECT nullif(json_group_array(dataset_name), '[]')
         FROM (
@@ -130,7 +130,7 @@ DELETE FROM spent_sessions WHERE session_id IN (
 -- name: list_datasets
 SELECT dataset_name, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
-    root_dataset_name
+    root_dataset_name, forgotten
 FROM datasets
 WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name > ? AND live >= ?
 ORDER BY dataset_name LIMIT ?;
@@ -146,3 +146,31 @@ UPDATE records SET sync_count = ?2 WHERE dataset_number = ?1;
 -- name: put_outbox
 INSERT INTO outbox (identity_pool_id, identity_id, data, created_ms)
 VALUES (?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+
+-- name: count_tombstones
+SELECT count(*) FROM records WHERE dataset_number = ? AND value IS NULL;
+
+-- name: list_expired_tombstones
+SELECT dataset_number, last_modified_date_ms FROM records
+WHERE value IS NULL AND last_modified_date_ms < ?
+ORDER BY last_modified_date_ms LIMIT ?;
+
+-- name: find_names
+SELECT identity_pool_id, identity_id, dataset_name
+FROM json_each(?) AS number CROSS JOIN datasets ON dataset_number = number.value;
+
+-- name: find_any_dataset
+-- Of a deleted pool, too.
+SELECT dataset_number, sync_count, live, horizon, creation_date_ms,
+    last_modified_date_ms, last_modified_by, num_records, data_storage,
+    root_dataset_name, forgotten
+FROM datasets
+WHERE identity_pool_id = ? AND identity_id = ? AND dataset_name = ?;
+
+-- name: list_old_tombstones
+SELECT sync_count, record_key FROM records
+WHERE dataset_number = ? AND value IS NULL AND last_modified_date_ms < ?
+ORDER BY sync_count DESC, record_key DESC LIMIT ? OFFSET ?;
+
+-- name: drop_tombstone
+DELETE FROM records WHERE dataset_number = ? AND record_key = ?;

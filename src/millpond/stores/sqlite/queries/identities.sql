@@ -91,7 +91,7 @@ DELETE FROM identities WHERE identity_id = ?;
 -- Gone ones too: their counters go on.
 SELECT dataset_number, dataset_name, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
-    root_dataset_name
+    root_dataset_name, forgotten
 FROM datasets WHERE identity_pool_id = ? AND identity_id = ?
 ORDER BY dataset_name;
 

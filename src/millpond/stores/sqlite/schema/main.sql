@@ -81,6 +81,7 @@ CREATE TABLE datasets (
     num_records INTEGER NOT NULL,
     data_storage INTEGER NOT NULL,
     root_dataset_name TEXT, -- of what a merge moved beside a dataset of that name
+    forgotten INTEGER NOT NULL DEFAULT 0, -- up to it, counts of which nothing is left
     UNIQUE (identity_pool_id, identity_id, dataset_name)
 ) STRICT;
 
@@ -101,6 +102,12 @@ CREATE TABLE records (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX records_by_sync_count ON records (dataset_number, sync_count);
+
+-- Tombstones are counted by dataset, and expire by date.
+CREATE INDEX tombstones ON records (dataset_number, sync_count) WHERE value IS NULL;
+
+CREATE INDEX tombstones_by_date ON records (last_modified_date_ms)
+WHERE value IS NULL;
 
 -- The id begins with the expiry, so the expired ones are a range at the beginning.
 CREATE TABLE spent_sessions (
