@@ -480,9 +480,16 @@ class Protocol(RuleBasedStateMachine):
             with pytest.raises(ResourceNotFoundException):
                 self.server.delete_dataset(where)
 
-    @rule(where=places, keep=st.integers(0, 1))
-    def expire(self, where: Where, keep: int) -> None:
-        """Tombstones expire, all or the older ones."""
+    @rule(where=places, keep=st.integers(0, 1), again=st.booleans())
+    def remove_and_expire(self, where: Where, keep: int, again: bool) -> None:
+        """A record is removed; tombstones expire, all or the older ones."""
+        records = self.model.datasets[where].records
+        for key in [key for key, (value, _) in records.items() if value is not None]:
+            drawn = [("remove", key, None, "right")]
+            if again:  # and it is added again, by the count that it had
+                drawn += [("replace", "b" if key != "b" else "a", "v", "right")]
+            self.update(where, drawn)
+            break
         assert self.server.expire(where, keep=keep) == self.model.expire(where, keep)
 
     @rule(
@@ -847,10 +854,26 @@ class Devices(RuleBasedStateMachine):
         """Remove a record offline, or what never was one."""
         self.devices[which].put(key, None)
 
-    @rule(keep=st.integers(0, 1))
-    def expire(self, keep: int) -> None:
-        """Tombstones expire; who has not heard of them has to start over."""
+    @rule(which=device_numbers, keep=st.integers(0, 1))
+    def remove_and_expire(self, which: int, keep: int) -> None:
+        """
+        A device removes what it has, and tombstones expire; who has not heard of them
+        has to start over.
+        """
+        device = self.devices[which]
+        for key in [*device.values()][:1]:
+            device.put(key, None)
+            device.synchronize()
         self.server.expire(WHERE, keep=keep)
+
+    @rule(which=device_numbers, key=st.sampled_from("abc"))
+    def add_again(self, which: int, key: str) -> None:
+        """A record is removed that may never have been there, and added again."""
+        device = self.devices[which]
+        device.put(key, None)
+        device.synchronize()
+        device.put(key, f"{next(self.values)}")
+        device.synchronize()
 
     @rule(which=device_numbers)
     def synchronize(self, which: int) -> None:
