@@ -485,8 +485,8 @@ class Protocol(RuleBasedStateMachine):
         """A record is removed; tombstones expire, all or the older ones."""
         records = self.model.datasets[where].records
         for key in [key for key, (value, _) in records.items() if value is not None]:
-            drawn = [("remove", key, None, "right")]
-            if again:  # and it is added again, by the count that it had
+            drawn: list[Any] = [("remove", key, None, "right")]
+            if again:  # and another one is added
                 drawn += [("replace", "b" if key != "b" else "a", "v", "right")]
             self.update(where, drawn)
             break

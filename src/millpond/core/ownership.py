@@ -304,7 +304,9 @@ def _take(standing: Standing, there: DatasetState, heard: Taken) -> Decision:
     state = msgspec.structs.replace(there, sync_count=there.sync_count + lift)
     if not _is_another(standing, there):
         horizon = max(here.horizon, there.horizon + lift if there.horizon else 0)
-        state = msgspec.structs.replace(state, horizon=horizon)
+        state = msgspec.structs.replace(
+            state, horizon=horizon, forgotten=here.forgotten
+        )
         if not whole:  # an update does not say when it all began
             state = msgspec.structs.replace(
                 state,

@@ -237,6 +237,7 @@ def state_of(row: DatasetRow) -> DatasetState:
         num_records=row.num_records,
         data_storage=row.data_storage,
         root_dataset_name=row.root_dataset_name,
+        forgotten=row.forgotten,
     )
 
 
@@ -257,6 +258,7 @@ def row_of(
         num_records=state.num_records,
         data_storage=state.data_storage,
         root_dataset_name=state.root_dataset_name,
+        forgotten=state.forgotten,
     )
 
 

@@ -104,8 +104,9 @@ class TombstoneContract(StoreBench):
         async def scene(store: Store) -> None:
             await put_and_remove(store)
             await drop(store)
-            (found,) = await store.list_datasets(POOL, ALICE, after=None, limit=9) or ()
-            assert found.state.forgotten == 104
+            found = await store.list_datasets(POOL, ALICE, after=None, limit=9)
+            assert found is not None
+            assert [each.state.forgotten for each in found] == [104]
 
             def decide(stored: StoredDataset) -> Changes:
                 assert stored.dataset is not None

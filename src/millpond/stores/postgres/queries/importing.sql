@@ -82,7 +82,7 @@ FROM imported_identities WHERE identity_pool_id = $1;
 -- name: list_all_datasets
 SELECT identity_id, dataset_name, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
-    root_dataset_name
+    root_dataset_name, forgotten
 FROM datasets WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1
 ORDER BY identity_id, dataset_name;
 
@@ -105,11 +105,12 @@ SELECT login_digest, identity_id FROM logins WHERE login_digest = ANY ($1::bytea
 INSERT INTO datasets (
     identity_id, identity_pool_id, dataset_name, sync_count, live, horizon,
     creation_date_ms, last_modified_date_ms, last_modified_by, num_records,
-    data_storage, root_dataset_name
+    data_storage, root_dataset_name, forgotten
 )
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::bigint[],
-    $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[]
+    $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[],
+    $13::bigint[]
 )
 ON CONFLICT (identity_id, identity_pool_id, dataset_name) DO UPDATE
 SET sync_count = excluded.sync_count, live = excluded.live,
@@ -117,7 +118,7 @@ SET sync_count = excluded.sync_count, live = excluded.live,
     last_modified_date_ms = excluded.last_modified_date_ms,
     last_modified_by = excluded.last_modified_by,
     num_records = excluded.num_records, data_storage = excluded.data_storage,
-    root_dataset_name = excluded.root_dataset_name;
+    root_dataset_name = excluded.root_dataset_name, forgotten = excluded.forgotten;
 
 -- name: put_newer_records
 INSERT INTO records AS record (

@@ -71,7 +71,7 @@ FROM imported_identities WHERE identity_pool_id = ?;
 -- name: list_datasets_to_settle
 SELECT dataset_name, dataset_number, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
-    root_dataset_name
+    root_dataset_name, forgotten
 FROM datasets WHERE identity_pool_id = ? AND identity_id = ? ORDER BY dataset_name;
 
 -- name: list_all_records
