@@ -69,6 +69,13 @@ class Dataset:
             *(replace(k, v, counts.get(k, 0)) for k, v in values.items())
         )
 
+    def churn(self, number: int) -> None:
+        """Add so many records and remove them: as many tombstones, with one count."""
+        keys = [f"{uuid.uuid4()}" for _ in range(number)]
+        self.update(*(replace(key, "v") for key in keys))
+        count = self.list()["DatasetSyncCount"]
+        self.update(*(remove(key, count) for key in keys))
+
     def delete(self) -> Any:
         """Delete the dataset."""
         return self.client.delete_dataset(**self.ids)["Dataset"]

@@ -21,6 +21,8 @@ from clients.devices import Device, Runtime
 from clients.node import NodeProcess, install_packages, require_node
 from millpond.testing.server import RunningServer
 
+TOMBSTONES_MAX = 1050  # of a dataset; one of the tests removes 1,000 records
+
 
 @pytest.fixture(scope="session")
 def pages() -> Iterator[list[Page]]:
@@ -35,11 +37,14 @@ def pages() -> Iterator[list[Page]]:
 def server(
     tmp_path_factory: pytest.TempPathFactory, pages: list[Page]
 ) -> Iterator[RunningServer]:
-    """A server that two of the pages may call."""
+    """A server that two of the pages may call, and where tombstones expire soon."""
     origins = [page.origin for page in pages[:2]]
     with RunningServer(
         tmp_path_factory.mktemp("server") / "data",
-        settings={"cors_origins": json.dumps(origins)},
+        settings={
+            "cors_origins": json.dumps(origins),
+            "tombstones_per_dataset_max": str(TOMBSTONES_MAX),
+        },
     ) as running:
         yield running
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pytest
 
+from acceptance.sync_client import Dataset
 from acceptance.users import Backend, User
 from clients.devices import Conflict, Device
 
@@ -328,6 +329,59 @@ class TestDatasets:
             {"name": "a.b:c-d", "storage": 8, "records": 1},
             {"name": "saves_1", "storage": 5, "records": 2},
         ]
+
+
+@IN_NODE
+class TestExpiry:
+    """Tombstones expire on the server."""
+
+    @pytest.fixture
+    def expire(self, sync, pool):
+        """Let all tombstones of now expire, while these devices keep in step."""
+
+        def run(*in_step: Device, identity_id: str) -> None:
+            for _ in range(2):
+                Dataset(sync, pool, identity_id).churn(600)  # it keeps 1,050
+                for each in in_step:
+                    assert each.synchronize_well().deleted == []
+
+        return run
+
+    def test_away_for_too_long(self, pair, expire):
+        """A device that has missed a removal is told of it, and starts over."""
+        one, other = pair
+        one.put({"a": "1", "b": "1"})
+        one.synchronize_well()
+        other.synchronize_well()
+        one.remove("a")
+        one.synchronize_well()
+        expire(one, identity_id=one.identity_id)
+
+        done = other.synchronize()
+        other.purge()
+        again = other.synchronize_well()
+        other.put({"b": "2"})
+        other.synchronize_well()
+        one.synchronize_well()
+
+        assert (done.deleted, set(done.sent), again.deleted) == (["prefs"], {LIST}, [])
+        live = [{k: v for k, v in each.values().items() if v} for each in pair]
+        assert live == [{"b": "2"}, {"b": "2"}]
+
+    def test_put_again(self, pair, expire, stored, pool):
+        """A key is added again by the count of its removal, which has expired."""
+        one, _ = pair
+        one.put({"a": "1"})
+        one.synchronize_well()
+        one.remove("a")
+        one.remove("never")
+        one.synchronize_well()
+        expire(one, identity_id=one.identity_id)
+        one.put({"a": "again", "never": "now"})
+
+        assert one.synchronize_well().sent == [LIST, UPDATE]
+        found = stored(pool, one)
+        assert (found["a"][0], found["never"][0]) == ("again", "now")
 
 
 class TestContents:

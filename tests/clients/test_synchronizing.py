@@ -249,6 +249,129 @@ class TestEverySdk:
         assert sorted(one.pulled) == sorted([*old, *new])
 
 
+def expire(stored, *in_step):
+    """Let all tombstones of now expire, while these devices keep in step."""
+    for _ in range(2):
+        stored.churn(600)  # of which the server keeps 1,050
+        for each in in_step:
+            each.synchronize()
+
+
+class TestExpiry:
+    """Tombstones expire on the server, and no device keeps what others removed."""
+
+    def test_away_for_too_long(self, pair, stored):
+        """A device that has missed a removal is told to start over, once."""
+        one, other = pair
+        one.put("a", "1")
+        one.put("b", "1")
+        one.synchronize()
+        other.synchronize()
+        told = other.told_deleted
+        one.put("a", None)
+        one.synchronize()
+        expire(stored, one)
+        other.wipes_deleted = True  # what an app decides on iOS
+
+        other.synchronize()
+        other.synchronize()
+
+        assert other.told_deleted == told + 1
+        assert other.values() == one.values() == {"b": "1"}
+        assert stored.list(other.last_sync_count)["Records"] == []
+
+    def test_in_step(self, pair, stored):
+        """A device that has heard of all removals notices nothing of their expiry."""
+        one, other = pair
+        one.put("a", "1")
+        one.put("b", "1")
+        one.synchronize()
+        other.synchronize()
+        one.put("a", None)
+        one.synchronize()
+        told = other.told_deleted
+
+        expire(stored, other)
+        other.put("b", "2")
+        other.synchronize()
+
+        assert other.told_deleted == told
+        assert (other.values(), stored.values()["b"]) == ({"b": "2"}, "2")
+
+    def test_somebody_is_quicker(self, pair, stored):
+        """A conflict, upon which it lists from an old count, costs it nothing."""
+        one, _ = pair
+        stored.put(a="1", b="1", c="1")
+        one.synchronize()
+        expire(stored, one)
+        one.put("a", "mine")
+        one.put("c", "mine")
+        one.resolve_with_local = True
+
+        def quicker():
+            one.before_push = lambda: None
+            stored.put(a="2")
+
+        one.before_push = quicker
+        one.synchronize()
+
+        assert one.told_deleted == 0
+        assert one.values() == {"a": "mine", "b": "1", "c": "mine"}
+        assert {k: stored.values()[k] for k in "abc"} == one.values()
+
+    def test_put_again(self, pair, stored):
+        """A key is added again by the count of its removal, which has expired."""
+        one, _ = pair
+        stored.put(a="1", b="1")
+        one.synchronize()
+        one.put("a", None)
+        one.synchronize()
+        expire(stored, one)
+        one.put("a", "again")
+
+        passes = one.synchronize()
+
+        assert (passes, one.told_deleted) == (1, 0)
+        assert stored.values()["a"] == "again"
+
+    def test_remove_what_never_was(self, pair, stored):
+        """It leaves nothing on the server; the key is added by the count it told."""
+        one, other = pair
+        stored.put(b="1")
+        one.synchronize()
+        one.put("a", None)
+        one.put("c", None)
+
+        one.synchronize()
+        left = stored.counts()
+        one.put("a", "1")
+        passes = one.synchronize()
+        one.put("c", None)
+        one.synchronize()
+        other.synchronize()
+
+        assert (left, passes) == ({"b": 1}, 1)
+        assert one.values() == other.values() == {"a": "1", "b": "1"}
+
+    def test_create_after_a_deletion(self, pair, stored):
+        """It goes on from the count of its first push, so it hears of the next one."""
+        one, _ = pair
+        one.put("a", "1")
+        one.synchronize()
+        stored.delete()
+        one.wipes_deleted = True
+        one.synchronize()
+        one.wipes_deleted = False  # iOS takes a new dataset for a deleted one
+        one.put("b", "2")
+        one.synchronize()
+
+        assert one.last_sync_count == stored.list()["DatasetSyncCount"] == 3
+        one.wipes_deleted = True
+        stored.delete()
+        one.synchronize()
+        assert one.values() == {}
+
+
 class TestAndroidAndDotNet:
     """What is common to Android, .NET and Unity."""
 
