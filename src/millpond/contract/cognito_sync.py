@@ -291,7 +291,7 @@ RecordPatchList = Annotated[
     Meta(
         title="RecordPatchList",
         description="The changes to make, all of them or none. A key may stand in it "
-        "once.",
+        "once. At most record_patches_max, a setting: 8192 unless it says otherwise.",
     ),
 ]
 DatasetList = Annotated[list[Dataset], Meta(title="DatasetList")]

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import random
 import time
@@ -48,6 +49,7 @@ from millpond.server.request_log import RequestLog
 from millpond.server.subscriptions import HEADERS as SUBSCRIPTION
 from millpond.server.subscriptions import SubscriptionStreams
 from millpond.server.welcome import is_for_people
+from millpond.service import heavy
 from millpond.service.context import ANYONE, Caller, Context
 from millpond.service.credentials import Credentials
 from millpond.service.kinesis.subscriptions import Subscription
@@ -63,7 +65,7 @@ from millpond.wire.query import (
     read_form,
 )
 from millpond.wire.routing import Route, Router
-from millpond.wire.sigv4 import SignedRequest, Verifier, normal_path
+from millpond.wire.sigv4 import SignedRequest, Verifier, body_sha256, normal_path
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -348,6 +350,7 @@ class Gateway:
                 body_bytes_max = min(body_bytes_max, UNSIGNED_BODY_BYTES_MAX)
             request.body = await _read_body(request, receive, body_bytes_max)
             body = request.body
+        is_large = len(body) > heavy.BYTES_MAX
         # Some SDKs sign what need not be signed; such a signature is not looked at.
         if operation.callers is not Callers.ANYONE:
             signed = SignedRequest(
@@ -357,6 +360,8 @@ class Gateway:
                 request.raw_headers,
                 body,
             )
+            if is_large:
+                signed.body_sha256 = await heavy.run(body_sha256, body)
             request.caller = await self._verify(signed, api.name)
             self._rates.check_caller(operation, request.caller, now_s)
         codec = codecs.choose(request.headers, api)
@@ -364,13 +369,15 @@ class Gateway:
             assert found.form is not None
             decoded = route.decoder.decode(found.form)
         else:
-            decoded = route.decoder.decode(
+            decode = functools.partial(
+                route.decoder.decode,
                 body,
                 found.labels,
                 request.raw_query,
                 request.headers,
                 binary=codec is codecs.CBOR,
             )
+            decoded = await heavy.run(decode) if is_large else decode()
         request.decoded = decoded
         function = self._functions[id(operation)]
         response = await function(self._context, request.caller, decoded)
@@ -381,6 +388,8 @@ class Gateway:
         if isinstance(route, QueryRoute):
             encoded = encode_response(api, operation, response, request.id)
             return 200, [CONTENT_TYPE], encoded
+        if response is not None and heavy.is_heavy(response):
+            return 200, [codec.content_type], await heavy.run(codec.encode, response)
         encoded = codec.empty if response is None else codec.encode(response)
         return 200, [codec.content_type], encoded
 

@@ -28,11 +28,12 @@ from millpond.core.sync import (
     SpentSession,
     StoredDataset,
     StoredRecord,
+    SyncLimits,
 )
 from millpond.core.sync_trigger import Verdict
 from millpond.core.tokens import SyncSession
 from millpond.errors import InvalidParameterException, ResourceConflictException
-from millpond.service import relisting, sync_triggers, tombstones
+from millpond.service import heavy, relisting, sync_triggers, tombstones
 from millpond.service.context import Caller, Context
 from millpond.service.paging import page_size
 from millpond.service.refusals import pool_not_found
@@ -136,7 +137,9 @@ async def list_records(
             _Place(listings[-1], last.sync_count, last.key, session.token, horizon),
             *names,
         )
-    return _list_response(page, listings[-1], session, next_token)
+    if len(page.records) <= heavy.ITEMS_MAX:
+        return _list_response(page, listings[-1], session, next_token)
+    return await heavy.run(_list_response, page, listings[-1], session, next_token)
 
 
 def _listing(
@@ -199,16 +202,17 @@ async def update_records(
         request.sync_session_token, dataset_id, now_ms=context.now_ms()
     )
     patches = request.record_patches or []
-    sync.check_patches(patches, limits=context.limits)
-    # Ruling 12: tells a repeated request, whose answer was lost, from another one that
-    # comes with the same session.
-    body = _encode((request.device_id, patches))
+    is_large = len(patches) > heavy.ITEMS_MAX
+    if is_large:
+        request_sha256 = await heavy.run(_check_and_hash, request, context.limits)
+    else:
+        request_sha256 = _check_and_hash(request, context.limits)
     update = Update(
         dataset_id=dataset_id,
         patches=patches,
         session_id=session.session_id,
         known=session.known,
-        request_sha256=hashlib.sha256(body).digest(),
+        request_sha256=request_sha256,
         device_id=request.device_id,
         modified_by=request.device_id or caller.name,
         # AWS: not for developer credentials (developer guide, Cognito Events).
@@ -229,7 +233,23 @@ async def update_records(
         context.pushes_changed.send()
     context.changes.publish(dataset_id, changes.dataset)
     assert changes.outcome is not None
-    return UpdateRecordsResponse(records=_updated_records(patches, changes.outcome))
+    if is_large:
+        records = await heavy.run(_updated_records, patches, changes.outcome)
+    else:
+        records = _updated_records(patches, changes.outcome)
+    return UpdateRecordsResponse(records=records)
+
+
+def _check_and_hash(request: UpdateRecordsRequest, limits: SyncLimits) -> bytes:
+    """
+    Refuse patches that are wrong in themselves; give a hash of what is asked for.
+
+    Ruling 12: it tells a repeated request, whose answer was lost, from another one that
+    comes with the same session.
+    """
+    patches = request.record_patches or []
+    sync.check_patches(patches, limits=limits)
+    return hashlib.sha256(_encode((request.device_id, patches))).digest()
 
 
 async def _update(context: Context, update: Update) -> Changes | None:

@@ -53,6 +53,7 @@ class RequestDecoder:
         self._labels: dict[str, Member] = {}
         self._parameters: dict[str, Member] = {}
         self._headers: dict[bytes, Member] = {}
+        self._lists_max: dict[str, int] = {}
         self._has_body = False
         for member in members(operation.request):
             match member.location:
@@ -64,6 +65,9 @@ class RequestDecoder:
                     self._headers[name.lower().encode()] = member
                 case None:
                     self._has_body = True
+                    items_max = getattr(member.type, "max_length", None)
+                    if items_max is not None:
+                        self._lists_max[member.name] = items_max
 
     def decode(
         self,
@@ -91,6 +95,11 @@ class RequestDecoder:
         if self._has_body and body:
             read = self._read_cbor if binary else _read_json
             given, has_nul = read(body)
+        for name, items_max in self._lists_max.items():
+            items = given.get(name)
+            if isinstance(items, list) and len(items) > items_max:
+                # One too many are as good as a hundred thousand, and soon refused.
+                given[name] = items[: items_max + 1]
         # What the body says about members that travel elsewhere does not count.
         for parameter in self._parameters.values():
             given.pop(parameter.name, None)

@@ -127,6 +127,7 @@ class SignedRequest:
         raw_path: the request target up to the '?', exactly as received.
         raw_query: what follows the '?', exactly as received.
         headers: names in lower case, in the order received (the form of ASGI).
+        body_sha256: of the body, in hex, when somebody has worked it out already.
     """
 
     method: str
@@ -134,6 +135,7 @@ class SignedRequest:
     raw_query: bytes
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes
+    body_sha256: bytes = b""
 
 
 class HasSecret(Protocol):
@@ -602,7 +604,7 @@ def _check_payload_hash(
     request: SignedRequest, headers: Mapping[bytes, bytes]
 ) -> bytes:
     """The hash of the body as the client signed it."""
-    computed = _body_hash(request.body)
+    computed = _body_hash(request)
     claimed = headers.get(b"x-amz-content-sha256", computed)
     # AWS: Unity 1.0.5 signs a GET without a body with the hash of '{}'
     # (aws-sdk-unity#44).
@@ -736,8 +738,13 @@ def _join_headers(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, byte
     return {name: b",".join(several) for name, several in values.items()}
 
 
-def _body_hash(body: bytes) -> bytes:
+def body_sha256(body: bytes) -> bytes:
+    """Hash a body, in hex."""
     return sha256(body).hexdigest().encode() if body else _EMPTY_SHA256
+
+
+def _body_hash(request: SignedRequest) -> bytes:
+    return request.body_sha256 or body_sha256(request.body)
 
 
 def _string_to_sign(scope: str, date: str, canonical: bytes) -> str:
@@ -797,7 +804,7 @@ def sign(
     headers = _join_headers([*request.headers, *added])
     names = sorted(headers)
     query = _canonical_query(request.raw_query)
-    body_hash = _body_hash(request.body)
+    body_hash = _body_hash(request)
     signed_headers = b";".join(names)
     canonical = _canonical_request(
         request, query, headers, names, body_hash, signed_headers
@@ -838,7 +845,7 @@ def presign(
     pairs = [request.raw_query] if request.raw_query else []
     pairs += [f"{name}={quote(params[name], safe='')}".encode() for name in params]
     query = b"&".join(pairs)
-    body_hash = _body_hash(request.body)
+    body_hash = _body_hash(request)
     canonical = _canonical_request(
         request, _canonical_query(query), headers, names, body_hash, b";".join(names)
     )

@@ -10,6 +10,7 @@ between the two.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
@@ -42,6 +43,9 @@ from millpond.stores.postgres.rows import to_state
 SQL: Final = Queries("datasets.sql")
 LOOKS_MAX: Final = 20  # at a dataset that changes faster than it is read
 DIGEST_BYTES: Final = 16
+# What is worked on on the event loop, a millisecond or two; the rest goes to a thread.
+QUICK_RECORDS: Final = 200
+QUICK_CHARS: Final = 131_072
 
 _encode = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -63,13 +67,20 @@ class Datasets:
         count_tombstones: bool = False,
     ) -> Changes | None:
         names = msgspec.structs.astuple(dataset_id)
-        look = (*names, digests_of(keys), session_id, count_tombstones)
+        if len(keys) <= QUICK_RECORDS:
+            digests = digests_of(keys)
+        else:
+            digests = await asyncio.to_thread(digests_of, keys)
+        look = (*names, digests, session_id, count_tombstones)
 
         async def try_once(db: Session) -> tuple[bool, Changes | None]:
             row = await db.row(SQL.load_dataset, *look)
             if row is None:
                 return True, None
-            changes = decide(_to_stored(row))
+            if len(keys) <= QUICK_RECORDS:
+                changes = decide(_to_stored(row))
+            else:
+                changes = await asyncio.to_thread(lambda: decide(_to_stored(row)))
             return await _save(db, dataset_id, row, changes), changes
 
         async def holding(db: Session) -> Changes | None:
@@ -142,7 +153,9 @@ class Datasets:
                 state = None if row["sync_count"] is None else to_state(row)
                 chosen = select(state)
                 if state is None or chosen is None or _covers(guess, chosen, state):
-                    return _to_page(row, state, chosen)
+                    if len(row["found_records"] or "") <= QUICK_CHARS:
+                        return _to_page(row, state, chosen)
+                    return await asyncio.to_thread(_to_page, row, state, chosen)
                 guess = chosen
                 if chosen.up_to >= state.sync_count:
                     # It may be written to before the next look; then all is wanted.
@@ -232,6 +245,10 @@ async def _save(db: Session, dataset_id: DatasetId, row: Any, changes: Changes) 
         return True
     after = changes.dataset
     grown = after.data_storage - (row["data_storage"] or 0) if after else 0
+    if len(changes.records) <= QUICK_RECORDS:
+        columns = _record_columns(changes.records)
+    else:
+        columns = await asyncio.to_thread(_record_columns, changes.records)
     saved = await db.value(
         SQL.save_dataset,
         *msgspec.structs.astuple(dataset_id),
@@ -244,7 +261,7 @@ async def _save(db: Session, dataset_id: DatasetId, row: Any, changes: Changes) 
         None if after is None else after.root_dataset_name,
         grown,
         changes.clear_records,
-        *_record_columns(changes.records),
+        *columns,
         *_spent_columns(changes.spent),
         changes.event,
         changes.notice is not None,

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from millpond import limits
 from millpond.core.sync import (
     Changes,
     DatasetId,
@@ -36,6 +37,10 @@ _FIND_RECORD: Final = SQL.find_record
 _FIND_RECORDS: Final = SQL.find_records
 _LOOK_AT_RECORDS: Final = SQL.look_at_records
 _PUT_RECORD: Final = SQL.put_record
+
+# What is read on the event loop: some 2 ms of it. The rest is read on a thread.
+_QUICK_RECORDS: Final = 200
+_QUICK_BYTES: Final = 131_072  # of values
 
 _encode = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -144,10 +149,17 @@ class Datasets:
                 return None
             _, number, state = found
             chosen = select(state)
-            merged = _list_merged(cursor, dataset_id)
-            if number is None or chosen is None:
-                return RecordPage(state, [], merged)
-            return RecordPage(state, _list_records(cursor, number, chosen), merged)
+            if state is None or chosen is None or _is_small(state, chosen):
+                return _read_page(cursor, dataset_id, number, state, chosen)
+
+        def job(cursor: Reader) -> RecordPage | None:
+            found = _find_dataset(cursor, dataset_id)
+            if found is None:
+                return None
+            _, number, state = found
+            return _read_page(cursor, dataset_id, number, state, select(state))
+
+        return await self.database.read_slowly("read_records", job)
 
     async def find_spent_session(
         self, dataset_id: DatasetId, session_id: bytes
@@ -228,13 +240,37 @@ def to_state(columns: Sequence[Any]) -> DatasetState:
     )
 
 
+def _is_small(state: DatasetState, chosen: RecordRange) -> bool:
+    """Whether what is chosen may be read on the event loop, whatever it is."""
+    few = chosen.limit is not None and chosen.limit <= _QUICK_RECORDS
+    return few and state.data_storage <= _QUICK_BYTES
+
+
+def _read_page(
+    cursor: Reader,
+    dataset_id: DatasetId,
+    number: int | None,
+    state: DatasetState | None,
+    chosen: RecordRange | None,
+) -> RecordPage:
+    merged = _list_merged(cursor, dataset_id)
+    if number is None or chosen is None:
+        return RecordPage(state, [], merged)
+    return RecordPage(state, _list_records(cursor, number, chosen), merged)
+
+
 def _look_bounds(dataset_id: DatasetId, expected: RecordRange) -> tuple[Any, ...]:
     return (
         dataset_id.identity_pool_id,
         dataset_id.identity_id,
         dataset_id.dataset_name,
         expected.after,
-        -1 if expected.limit is None else expected.limit,
+        # One more tells that there are too many for a look.
+        min(
+            _QUICK_RECORDS + 1,
+            limits.LONG_MAX if expected.limit is None else expected.limit,
+        ),
+        _QUICK_BYTES,
     )
 
 
@@ -257,9 +293,13 @@ def _expected_page(
         chosen.position is not None
         or (chosen.after, chosen.limit) != (expected.after, expected.limit)
         or chosen.up_to < state.sync_count
+        or encoded is None
     ):
         return None
-    return RecordPage(state, _decode_records(encoded), merged)
+    records = _decode_records(encoded)
+    if len(records) > _QUICK_RECORDS:
+        return None
+    return RecordPage(state, records, merged)
 
 
 def _find_records(

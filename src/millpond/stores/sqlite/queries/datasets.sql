@@ -40,7 +40,8 @@ FROM records WHERE dataset_number = ? AND record_key = ?;
 
 -- name: look_at_records
 -- A listing in one statement with one row: each step of a statement lets other threads
--- run, and on a busy server that costs more than the step.
+-- run, and on a busy server that costs more than the step. No records (NULL) when their
+-- values have more than ?6 bytes, which are counted without reading them.
 SELECT streaming, dataset_number, dataset.sync_count, live, horizon, creation_date_ms,
     dataset.last_modified_date_ms, dataset.last_modified_by, num_records, data_storage,
     root_dataset_name, forgotten,
@@ -53,7 +54,14 @@ SELECT streaming, dataset_number, dataset.sync_count, live, horizon, creation_da
             ORDER BY dataset_name
         )
     ),
-    (
+    CASE WHEN data_storage <= ?6 OR (
+        SELECT total(octet_length(value)) FROM (
+            SELECT value FROM records
+            WHERE records.dataset_number = dataset.dataset_number
+                AND records.sync_count > ?4
+            ORDER BY records.sync_count, record_key LIMIT ?5
+        )
+    ) <= ?6 THEN (
         SELECT CAST(json_group_array(json_array(
             record_key, value, sync_count, last_modified_date_ms, last_modified_by,
             device_last_modified_date_ms
@@ -64,7 +72,7 @@ SELECT streaming, dataset_number, dataset.sync_count, live, horizon, creation_da
                 AND records.sync_count > ?4
             ORDER BY records.sync_count, record_key LIMIT ?5
         )
-    )
+    ) END
 FROM identity_pools AS pool LEFT JOIN datasets AS dataset
     ON dataset.identity_pool_id = pool.identity_pool_id
     AND dataset.identity_id = ?2 AND dataset.dataset_name = ?3
