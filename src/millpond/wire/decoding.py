@@ -95,11 +95,11 @@ class RequestDecoder:
         if self._has_body and body:
             read = self._read_cbor if binary else _read_json
             given, has_nul = read(body)
-        for name, items_max in self._lists_max.items():
-            items = given.get(name)
+        for listed, items_max in self._lists_max.items():
+            items = given.get(listed)
             if isinstance(items, list) and len(items) > items_max:
                 # One too many are as good as a hundred thousand, and soon refused.
-                given[name] = items[: items_max + 1]
+                given[listed] = items[: items_max + 1]
         # What the body says about members that travel elsewhere does not count.
         for parameter in self._parameters.values():
             given.pop(parameter.name, None)

@@ -292,7 +292,7 @@ class Verifier(Generic[C]):
         )
         if credentials is None:
             return None
-        payload_hash = _body_hash(request.body)
+        payload_hash = _body_hash(request)
         if headers.get(b"x-amz-content-sha256", payload_hash) != payload_hash:
             return None
         canonical = _canonical_request(

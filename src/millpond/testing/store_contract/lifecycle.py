@@ -93,6 +93,16 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "update_dataset": lambda s: s.update_dataset(
         PREFS, keys=["k"], session_id=b"s" * 16, decide=lambda stored: Changes()
     ),
+    "list_expired_tombstones": lambda s: s.list_expired_tombstones(
+        modified_before_ms=NOW_MS, limit=9
+    ),
+    "drop_tombstones": lambda s: s.drop_tombstones(
+        PREFS,
+        modified_before_ms=NOW_MS,
+        keep=0,
+        limit=9,
+        forget=lambda dataset, newest: dataset,
+    ),
     "read_records": lambda s: s.read_records(PREFS, lambda dataset: None),
     "find_spent_session": lambda s: s.find_spent_session(PREFS, b"s" * 16),
     "list_datasets": lambda s: s.list_datasets(POOL, ALICE, after=None, limit=None),
