@@ -87,6 +87,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "bulk-publish": Command(
         DATA, "bulk_publish", "Publish everything to the stream, and see how it goes."
     ),
+    "import": Command(
+        MOVE, "importing", "Move a pool in from AWS, with its counts and all its data."
+    ),
     "store": Command(
         MOVE, "store", "Make a store, copy all to another one, or back it up."
     ),

@@ -61,6 +61,13 @@ _CONNECTION: Final[dict[str, Value]] = {
     f"--{option.name}": TEXT if option.takes_value else FLAG
     for option in CONNECTION_OPTIONS
 }
+_SOURCE: Final[dict[str, Value]] = {
+    "--profile": TEXT,
+    "--region": TEXT,
+    "--endpoint-url": TEXT,
+    "--parallel": TEXT,
+    "--patience": TEXT,
+}
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "serve": Command(_SERVER),
@@ -168,6 +175,14 @@ COMMANDS: Final[Mapping[str, Command]] = {
                     "--wait": TEXT,
                 }
             ),
+        }
+    ),
+    "import": Command(
+        words={
+            "plan": Command({**_SOURCE, **_STORE}),
+            "copy": Command({**_SOURCE, **_STORE}),
+            "verify": Command({**_SOURCE, "--sample": TEXT, **_STORE}),
+            "status": Command(_STORE),
         }
     ),
     "store": Command(
