@@ -54,7 +54,7 @@ RECORD_BYTES: Final = 600  # of memory that a record takes beside its texts
 _NOT_FOUND: Final = "ResourceNotFoundException"
 # What a merge puts beside a dataset: `<name>.<merged identity id>`, perhaps a number.
 _MERGED: Final = re.compile(r"(.+)\.([\w-]+:[0-9a-f-]{36})(?:\.\d+)?")
-_IDENTITY_ID: Final = re.compile(r"[\w-]+:[0-9a-f-]{1,55}")
+_IDENTITY_ID: Final = re.compile(r"[a-z0-9-]+:[0-9a-f-]{1,55}")
 
 
 class ApiSource:

@@ -11,7 +11,7 @@ from millpond.sources.api import PARALLEL, ApiSource
 from millpond.sources.api_calls import PATIENCE_S, ApiCalls, Keys
 
 _SERVICES: Final = ("cognito-identity", "cognito-sync")
-_POOL_ID: Final = re.compile(r"[\w-]+:[0-9a-f-]{1,55}")
+_POOL_ID: Final = re.compile(r"[a-z0-9-]+:[0-9a-f-]{1,55}")
 
 
 class _SessionCredentials:
