@@ -231,6 +231,44 @@ class Metrics:
             "live_cut_offs_total",
             "Listeners that were cut off because they did not read.",
         )
+        of_import = ("identity_pool_id",)
+        self.import_identities = gauge(
+            "import_identities",
+            "Identities that the pass of an import has read, by identity pool.",
+            of_import,
+        )
+        self.import_remaining = gauge(
+            "import_remaining_identities",
+            "Identities that the pass has still to read, as far as it is known; 0 when "
+            "it is over.",
+            of_import,
+        )
+        self.import_rate = gauge(
+            "import_requests_per_second",
+            "Calls a second that the source of an import answered of late.",
+            of_import,
+        )
+        self.import_throttled = gauge(
+            "import_throttled_requests",
+            "Calls that the source put off in this pass.",
+            of_import,
+        )
+        self.import_aside = gauge(
+            "import_aside",
+            "What this pass has not taken: changed here as well, or unfit.",
+            of_import,
+        )
+        self.import_lag = gauge(
+            "import_lag_seconds",
+            "How old what is here of a source may be: what its follower says, or else "
+            "the time since the last complete pass began; NaN before there was one.",
+            of_import,
+        )
+        self.imports: Final = (
+            *(self.import_identities, self.import_remaining, self.import_rate),
+            *(self.import_throttled, self.import_aside, self.import_lag),
+        )
+        """The figures of imports, for each pool that moves in."""
         self.of_the_store: Final = (
             *(self.outbox_entries, self.outbox_lag, self.outbox_parked_entries),
             *(self.pushes_waiting, self.identity_pools, self.store_bytes),

@@ -82,6 +82,11 @@ class Device:
             **params,
         )
 
+    def move(self, server: RunningServer) -> None:
+        """Be pointed at another server, as a new version of the app is; keep data."""
+        self._server = server
+        self._identify("move", endpoint=server.endpoint, region=server.region)
+
     def login(self, user: User) -> None:
         """Sign in, as whoever the device was until now."""
         self._identify("login", logins=user.logins)

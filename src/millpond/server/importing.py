@@ -191,6 +191,7 @@ class _Copy:
                 step="copy",
                 began_ms=self._now_ms(),
                 expected=self._state.listed or None,
+                complete_ms=self._state.complete_ms,
                 follower=self._state.follower,
             )
             self._before = (0, 0)
@@ -201,7 +202,11 @@ class _Copy:
                 await self._retry_unread()
                 await self._go_to("disabled")
             await self._settle_disabled()
-            self._state = _replace(self._state, ended_ms=self._now_ms())
+            self._state = _replace(
+                self._state,
+                ended_ms=self._now_ms(),
+                complete_ms=self._state.began_ms,
+            )
             await self._go_to("")
         except BaseException:
             with contextlib.suppress(Exception):

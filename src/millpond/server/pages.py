@@ -7,8 +7,8 @@ These are not on the path of a sync, so a framework serves them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, cast
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -29,6 +29,7 @@ from millpond.service.patience import within
 from millpond.service.token_keys import ALGORITHM
 from millpond.sinks.embedded_payloads import PAYLOAD_PATH
 from millpond.stores.base import OutboxUsage, Store
+from millpond.stores.importing import ImportState, ImportStore
 
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 JWKS_PATH: Final = "/.well-known/jwks_uri"  # AWS: so the real service has it
@@ -111,7 +112,9 @@ def make_pages(
 async def read_store(context: Context, metrics: Metrics) -> None:
     """Read the figures that are cheap to read; what is not is counted by a worker."""
     try:
-        outbox, pushes, pools, size = await within(STORE_S_MAX, _figures(context.store))
+        outbox, pushes, pools, size, imports = await within(
+            STORE_S_MAX, _figures(context.store)
+        )
     except (StoreError, TimeoutError):
         # What the process itself tells is worth the more.
         metrics.store_up.set(0)
@@ -126,12 +129,40 @@ async def read_store(context: Context, metrics: Metrics) -> None:
     metrics.pushes_waiting.set(pushes)
     metrics.identity_pools.set(pools)
     metrics.store_bytes.set(size)
+    show_imports(metrics, imports, context.now_ms())
 
 
-async def _figures(store: Store) -> tuple[OutboxUsage, int, int, int]:
+def show_imports(metrics: Metrics, imports: Sequence[ImportState], now_ms: int) -> None:
+    """Set the figures of the imports there are, and of no others."""
+    for each in metrics.imports:
+        each.clear()
+    for state in imports:
+        pool = state.identity_pool_id
+        metrics.import_identities.labels(pool).set(state.listed)
+        metrics.import_rate.labels(pool).set(state.rate if state.step else 0)
+        metrics.import_throttled.labels(pool).set(state.throttled)
+        metrics.import_aside.labels(pool).set(state.aside)
+        remaining = 0.0
+        if state.step == "copy":
+            remaining = float("nan")
+            if state.expected is not None:
+                remaining = max(state.expected - state.listed, 0)
+        metrics.import_remaining.labels(pool).set(remaining)
+        lag_s = state.follower.get("lag_seconds")
+        if lag_s is None:
+            began_ms = state.complete_ms
+            lag_s = (now_ms - began_ms) / 1000 if began_ms else float("nan")
+        metrics.import_lag.labels(pool).set(lag_s)
+
+
+async def _figures(
+    store: Store,
+) -> tuple[OutboxUsage, int, int, int, Sequence[ImportState]]:
+    importing = cast("ImportStore", store)
     return (
         await store.measure_outbox(None),
         await store.count_pushes(),
         await store.count_identity_pools(),
         await store.measure_bytes(),
+        await importing.list_imports(),
     )

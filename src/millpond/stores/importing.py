@@ -125,6 +125,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         aside: what was kept aside in it.
         updated_ms: when this was written.
         expected: identities, as far as it is known.
+        complete_ms: when the last pass began that is over; 0: there was none.
     """
 
     identity_pool_id: str
@@ -144,6 +145,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     aside: int = 0
     updated_ms: int = 0
     expected: int | None = None
+    complete_ms: int = 0
     follower: dict[str, float] = {}
     """What a follower says of itself, by name: lag, changes and so on."""
 

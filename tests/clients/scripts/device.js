@@ -40,6 +40,22 @@ function makeDevice(AWS, DataStore) {
       return identity();
     },
 
+    // The app is started anew with another endpoint; what is stored stays.
+    async move({ endpoint, region }) {
+      const { IdentityPoolId } = AWS.config.credentials.params;
+      const IdentityId = AWS.config.credentials.identityId;
+      AWS.config.update({ region, cognitosync: { endpoint } });
+      AWS.config.credentials = new AWS.CognitoIdentityCredentials(
+        { IdentityPoolId, IdentityId },
+        { region, endpoint },
+      );
+      await AWS.config.credentials.getPromise();
+      const { local } = manager;
+      manager = new AWS.CognitoSyncManager({ DataStore });
+      manager.local = local;
+      return identity();
+    },
+
     // As apps do it: the same provider, with logins from now on.
     async login({ logins }) {
       AWS.config.credentials.params.Logins = logins;
