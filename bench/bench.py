@@ -24,6 +24,7 @@ import consumers
 import live
 import load
 import machine
+import moving
 import peers
 import postgres
 import publish
@@ -47,6 +48,7 @@ PARTS: Final = (
     "sinks",
     "live",
     "postgres",
+    "moving",
     "cli",
 )
 IDENTITIES: Final = 1000
@@ -134,6 +136,10 @@ def _measure(
     if "postgres" in options.only:
         _say("PostgreSQL")
         postgres.measure(results, folder, cores, identities=IDENTITIES, rounds=rounds)
+    if "moving" in options.only:
+        _say("moving in")
+        records = 50_000 if options.quick else 500_000
+        moving.measure(results, folder, cores, records=records, rounds=3)
 
 
 def _measure_service(

@@ -134,9 +134,13 @@ class Writers:
             self.error = error
 
 
-def kill_after(process: subprocess.Popen[str], enough: Callable[[], bool]) -> None:
-    """Kill a program when it has done enough, or let it end before that."""
-    wait_until(lambda: enough() or process.poll() is not None, timeout_s=TIMEOUT_S)
+def kill_after(process: subprocess.Popen[str], proxy: TryingProxy, calls: int) -> None:
+    """Kill a program when so many calls were seen, or let it end before that."""
+
+    def enough() -> bool:
+        return proxy.seen >= calls or process.poll() is not None
+
+    wait_until(enough, timeout_s=TIMEOUT_S)
     process.send_signal(signal.SIGKILL)
     process.wait()
 
@@ -195,7 +199,7 @@ def test_a_pool_moves_through_trouble(move: Move, source: RunningServer) -> None
             for _ in range(KILLS):
                 copying = move.start("copy", POOL, endpoint=proxy.endpoint)
                 enough = proxy.seen + drawn.randrange(20, 20 + IDENTITIES)
-                kill_after(copying, lambda enough=enough: proxy.seen >= enough)
+                kill_after(copying, proxy, enough)
             move.run("copy", POOL, endpoint=proxy.endpoint)
             wait_until(lambda: writers.writes > 50, timeout_s=60)
         assert {"cut", "500", "half", "html"} <= proxy.troubles
