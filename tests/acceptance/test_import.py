@@ -284,6 +284,7 @@ def test_merged_identities_come_disabled(move: Move, source: RunningServer) -> N
         assert {e.identity_id: e.merged_into for e in found}[ids[1]] == ids[0]
 
 
+@pytest.mark.timeout(3 * TIMEOUT_S)
 def test_what_cannot_be_done_is_one_clear_line(
     move: Move, source: RunningServer
 ) -> None:

@@ -52,6 +52,9 @@ class Kind(enum.StrEnum):
     PARKED_OUTBOX = "parked_outbox"
     BULK_PUBLISH_RUNS = "bulk_publish_runs"
     BULK_PUBLISH_SLICES = "bulk_publish_slices"
+    IMPORTS = "imports"
+    IMPORT_POSITIONS = "import_positions"
+    IMPORTED_IDENTITIES = "imported_identities"
     STREAMS = "streams"
     STREAM_CONSUMERS = "stream_consumers"
     STREAM_RECORDS = "stream_records"
@@ -236,6 +239,34 @@ class BulkPublishSliceRow(Row, frozen=True, gc=False, array_like=True):
     data_bytes: int
 
 
+class ImportRow(Row, frozen=True, gc=False, array_like=True):
+    """How the import of a pool stands."""
+
+    identity_pool_id: str
+    state: bytes  # JSON of stores.importing.ImportState
+
+
+class ImportPositionRow(Row, frozen=True, gc=False, array_like=True):
+    """Up to where a source was read."""
+
+    identity_pool_id: str
+    position_name: str
+    position: bytes
+
+
+class ImportedIdentityRow(Row, frozen=True, gc=False, array_like=True):
+    """What came of an identity."""
+
+    identity_id: str
+    identity_pool_id: str
+    pass_number: int
+    enabled_pass: int
+    merged_into: str | None
+    datasets: int
+    aside: int
+    mark: bytes  # JSON of stores.importing.ImportedIdentity
+
+
 class StreamRow(Row, frozen=True, gc=False, array_like=True):
     """An embedded stream."""
 
@@ -291,6 +322,9 @@ ROWS: Final[dict[Kind, type[Row]]] = {
     Kind.PARKED_OUTBOX: ParkedOutboxRow,
     Kind.BULK_PUBLISH_RUNS: BulkPublishRunRow,
     Kind.BULK_PUBLISH_SLICES: BulkPublishSliceRow,
+    Kind.IMPORTS: ImportRow,
+    Kind.IMPORT_POSITIONS: ImportPositionRow,
+    Kind.IMPORTED_IDENTITIES: ImportedIdentityRow,
     Kind.STREAMS: StreamRow,
     Kind.STREAM_CONSUMERS: StreamConsumerRow,
     Kind.STREAM_RECORDS: StreamRecordRow,

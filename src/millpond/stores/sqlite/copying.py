@@ -77,6 +77,9 @@ _EXPORTS: Final = {
     Kind.BULK_PUBLISH_SLICES: _Export(
         SQL.export_bulk_publish_slices, ("", -1), _boolean(5)
     ),
+    Kind.IMPORTS: _Export(SQL.export_imports, ("",)),
+    Kind.IMPORT_POSITIONS: _Export(SQL.export_import_positions, ("", "")),
+    Kind.IMPORTED_IDENTITIES: _Export(SQL.export_imported_identities, ("", "")),
     Kind.STREAMS: _Export(_STREAMS_SQL.export_streams, (-1,)),
     Kind.STREAM_CONSUMERS: _Export(_STREAMS_SQL.export_stream_consumers, (-1, "")),
     Kind.STREAM_RECORDS: _Export(_STREAMS_SQL.export_stream_records, (-1, 0, 0)),
@@ -95,6 +98,9 @@ _IMPORTS: Final = {
     Kind.PARKED_OUTBOX: SQL.import_parked_outbox,
     Kind.BULK_PUBLISH_RUNS: SQL.import_bulk_publish_runs,
     Kind.BULK_PUBLISH_SLICES: SQL.import_bulk_publish_slices,
+    Kind.IMPORTS: SQL.import_imports,
+    Kind.IMPORT_POSITIONS: SQL.import_import_positions,
+    Kind.IMPORTED_IDENTITIES: SQL.import_imported_identities,
     Kind.STREAMS: _STREAMS_SQL.import_streams,
     Kind.STREAM_CONSUMERS: _STREAMS_SQL.import_stream_consumers,
     Kind.STREAM_PAYLOADS: _STREAMS_SQL.import_stream_payloads,

@@ -27,6 +27,9 @@ from millpond.stores.copying import (
     CopyMark,
     CopyStore,
     Counters,
+    ImportedIdentityRow,
+    ImportPositionRow,
+    ImportRow,
     Kind,
     ParkedOutboxRow,
     Row,
@@ -124,6 +127,14 @@ async def _fill_datasets(store: CopyStore) -> None:
         carol, keys=["k"], session_id=SESSION, decide=_deciding_to_amend
     )
     await store.import_(Kind.PARKED_OUTBOX, [PARKED], position=b"")
+    await store.import_(Kind.IMPORTS, [ImportRow(POOL, b'{"x":1}')], position=b"")
+    place = ImportPositionRow(POOL, "api", b"\x00\xff")
+    await store.import_(Kind.IMPORT_POSITIONS, [place], position=b"")
+    came = [
+        ImportedIdentityRow(ALICE, POOL, 2, 1, None, 3, 0, b"{}"),
+        ImportedIdentityRow(BOB, POOL, 0, 0, ALICE, 0, 1, b"{}"),
+    ]
+    await store.import_(Kind.IMPORTED_IDENTITIES, came, position=b"")
 
 
 def _deciding_to_amend(stored: StoredDataset) -> Changes:

@@ -348,3 +348,46 @@ FROM stream_payloads WHERE payload_id > $1 ORDER BY payload_id LIMIT $2;
 -- name: import_stream_payloads
 INSERT INTO stream_payloads (payload_id, expires_ms, data)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[]) ON CONFLICT DO NOTHING;
+
+-- name: export_imports
+SELECT import.identity_pool_id, import.identity_pool_id, state
+FROM imports AS import
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = import.identity_pool_id AND NOT pool.deleted
+WHERE import.identity_pool_id > $1 ORDER BY import.identity_pool_id LIMIT $2;
+
+-- name: import_imports
+INSERT INTO imports (identity_pool_id, state)
+SELECT * FROM unnest($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING;
+
+-- name: export_import_positions
+SELECT place.identity_pool_id, position_name, place.identity_pool_id, position_name,
+    position
+FROM import_positions AS place
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = place.identity_pool_id AND NOT pool.deleted
+WHERE (place.identity_pool_id, position_name) > ($1, $2)
+ORDER BY place.identity_pool_id, position_name LIMIT $3;
+
+-- name: import_import_positions
+INSERT INTO import_positions (identity_pool_id, position_name, position)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) ON CONFLICT DO NOTHING;
+
+-- name: export_imported_identities
+SELECT identity_id, imported.identity_pool_id, identity_id, imported.identity_pool_id,
+    pass_number, enabled_pass, merged_into, datasets, aside, mark
+FROM imported_identities AS imported
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = imported.identity_pool_id AND NOT pool.deleted
+WHERE (identity_id, imported.identity_pool_id) > ($1, $2)
+ORDER BY identity_id, imported.identity_pool_id LIMIT $3;
+
+-- name: import_imported_identities
+INSERT INTO imported_identities (
+    identity_id, identity_pool_id, pass_number, enabled_pass, merged_into, datasets,
+    aside, mark
+)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::integer[], $4::integer[], $5::text[], $6::bigint[],
+    $7::bigint[], $8::bytea[]
+) ON CONFLICT DO NOTHING;

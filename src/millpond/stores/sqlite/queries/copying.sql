@@ -218,3 +218,39 @@ INSERT INTO bulk_publish_slices (
     identity_pool_id, slice_number, run_id, first_identity_id, end_identity_id, open,
     fence, position_identity_id, position_dataset_name, datasets, records, data_bytes
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- name: export_imports
+SELECT import.identity_pool_id, import.identity_pool_id, state
+FROM imports AS import CROSS JOIN identity_pools AS pool
+WHERE import.identity_pool_id > ? AND pool.identity_pool_id = import.identity_pool_id
+    AND deleted = 0
+ORDER BY import.identity_pool_id LIMIT ?;
+
+-- name: import_imports
+INSERT INTO imports (identity_pool_id, state) VALUES (?, ?) ON CONFLICT DO NOTHING;
+
+-- name: export_import_positions
+SELECT place.identity_pool_id, position_name, place.identity_pool_id, position_name,
+    position
+FROM import_positions AS place CROSS JOIN identity_pools AS pool
+WHERE (place.identity_pool_id, position_name) > (?, ?)
+    AND pool.identity_pool_id = place.identity_pool_id AND deleted = 0
+ORDER BY place.identity_pool_id, position_name LIMIT ?;
+
+-- name: import_import_positions
+INSERT INTO import_positions (identity_pool_id, position_name, position)
+VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- name: export_imported_identities
+SELECT imported.identity_pool_id, identity_id, identity_id, imported.identity_pool_id,
+    pass_number, enabled_pass, merged_into, datasets, aside, mark
+FROM imported_identities AS imported CROSS JOIN identity_pools AS pool
+WHERE (imported.identity_pool_id, identity_id) > (?, ?)
+    AND pool.identity_pool_id = imported.identity_pool_id AND deleted = 0
+ORDER BY imported.identity_pool_id, identity_id LIMIT ?;
+
+-- name: import_imported_identities
+INSERT INTO imported_identities (
+    identity_id, identity_pool_id, pass_number, enabled_pass, merged_into, datasets,
+    aside, mark
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
