@@ -35,6 +35,7 @@ def copy(
     return target, run
 
 
+@pytest.mark.timeout(360)
 @pytest.mark.parametrize("devices", ["node"], indirect=True)
 def test_devices_go_on_after_a_move(
     devices: tuple[Device, Device],
