@@ -13,9 +13,15 @@ SELF   := --no-deps --no-build-isolation --editable .
 UV     := $(VENV)-uv/bin/uv
 UV_PIN := uv==0.13.9
 TESTS  ?= tests
+PYTEST := $(BIN)/python -m pytest -n 2
+# The inner loop: rules, formats and the commands' words, and the embedded store itself.
+FAST_TESTS := tests/core tests/wire tests/contract tests/service tests/stores/test_sqlite.py \
+  tests/test_architecture.py tests/test_errors.py tests/test_settings.py
+# Programs are started by the hundred: each of them reads what the first one compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-oldest test-newest lint types format check bench \
+.PHONY: help install demo serve test test-all test-oldest test-newest lint types format check check-all bench \
         bench-peers docs lock lock-upgrade clean
 
 help: ## list the targets
@@ -50,8 +56,11 @@ demo: $(RUNS) ## publish a pool in bulk, from nothing to SUCCEEDED, in a tempora
 serve: $(READY) ## run the server on ./millpond-data
 	@$(BIN)/millpond serve --data ./millpond-data
 
-test: $(READY) ## run the whole test suite
-	$(BIN)/python -m pytest -n 2
+test: $(READY) ## run every test where it shows something (FAST=1: a part, in a minute; TESTS=...)
+	$(PYTEST) $(if $(FAST),$(FAST_TESTS),$(TESTS))
+
+test-all: $(READY) ## run every test on every store, as what lands must pass
+	$(PYTEST) --all-stores $(TESTS)
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .
@@ -65,6 +74,8 @@ format: $(READY) ## put the code in shape
 	$(BIN)/ruff format .
 
 check: lint types test ## what must pass before a commit
+
+check-all: lint types test-all ## what must pass before a change lands; .ci/run does it
 
 bench: $(READY) ## measure, in ratios within one run
 	$(BIN)/python bench/bench.py

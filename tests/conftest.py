@@ -20,6 +20,28 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make test-all` ask for what shows something new but seldom."""
+    parser.addoption(
+        "--all-stores",
+        action="store_true",
+        help="run tests on every store, also where one shows all that there is to see",
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out what another test shows as well, unless all stores are asked for."""
+    if config.getoption("all_stores"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("shown_elsewhere")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [
+        item for item in items if not item.get_closest_marker("shown_elsewhere")
+    ]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
     """Stretch the time limit of a test by how slow the machine is when it starts."""

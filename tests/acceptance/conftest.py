@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -15,20 +14,29 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from acceptance.command_line import AWS, CommandLine
+from acceptance.kinds import KINDS, kinds_of
 from acceptance.raw_http import RawClient
 from acceptance.sync_client import Dataset, create_pool, new_identity
 from acceptance.users import UserCredentials, get_credentials
-from millpond.testing.citus import VARIABLE as CITUS
 from millpond.testing.postgres import TestPostgres
 from millpond.testing.server import RunningServer
 
-# On a cluster only where there is one: as many skips as tests would tell nothing.
-_KINDS = ["embedded", "postgres", *(["citus"] if os.environ.get(CITUS) else [])]
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on the stores that show something new, or on all that there are."""
+    of_its_own = (
+        mark.args[0] == "store_kind"
+        for mark in metafunc.definition.iter_markers("parametrize")
+    )
+    if "store_kind" in metafunc.fixturenames and not any(of_its_own):
+        everywhere = metafunc.config.getoption("all_stores")
+        kinds = KINDS if everywhere else kinds_of(metafunc.definition)
+        metafunc.parametrize("store_kind", kinds, indirect=True, scope="session")
 
 
-@pytest.fixture(scope="session", params=_KINDS)
+@pytest.fixture(scope="session")
 def store_kind(request: pytest.FixtureRequest) -> str:
-    """Which store the servers have; every test runs on all."""
+    """Which store the servers have; see `kinds.py`."""
     kind: str = request.param
     return kind
 

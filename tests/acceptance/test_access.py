@@ -15,6 +15,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 import published
+from acceptance.kinds import embedded_does
 from acceptance.raw_http import Answer, RawClient, Request, Scope
 from acceptance.sync_client import Dataset, new_identity, refused
 from acceptance.users import Backend, UserCredentials, client_of, get_credentials
@@ -28,6 +29,8 @@ from millpond.contract import (
 from millpond.core.session_tokens import SessionTokens, UserSession
 from millpond.server import secret_key
 from millpond.testing.server import RunningServer
+
+pytestmark = embedded_does("who may call is decided before a store is asked")
 
 DEVELOPER, USER, EITHER, ANYONE = "developer", "user", "either", "anyone"
 SIGNATURE_ERRORS = (

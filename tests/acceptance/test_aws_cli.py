@@ -7,9 +7,12 @@ import re
 
 import pytest
 
+from acceptance.kinds import embedded_does
 from acceptance.streams import read_stream
 from acceptance.sync_client import Dataset, new_identity
 from millpond.testing.server import wait_until
+
+pytestmark = embedded_does("what a client sends; the answers are those of test_sync")
 
 MEMBERS_OF_A_DATASET = [
     "IdentityId",

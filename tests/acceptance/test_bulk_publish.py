@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from acceptance.kinds import postgres_does
 from acceptance.seeding import Seed, fill, identities
 from acceptance.streams import read_stream
 from acceptance.sync_client import (
@@ -546,6 +547,7 @@ def prepared(start_server):
     return server, pool
 
 
+@postgres_does("changes in the middle are in the contract of stores")
 class TestDisturbances:
     """What happens to a run when the world changes under it."""
 

@@ -8,11 +8,14 @@ import uuid
 import pytest
 
 from acceptance.consumer_library import Worker, create_table
+from acceptance.kinds import embedded_does
 from acceptance.streams import read_stream
 from acceptance.sync_client import Dataset, new_identity
 from millpond.testing.deadlines import Deadline
 from millpond.testing.server import wait_until
 from sinks.moto_server import Moto
+
+pytestmark = embedded_does("how consumers read; test_kinesis runs on both")
 
 SHARDS = 3
 

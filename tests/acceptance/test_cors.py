@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from acceptance.kinds import embedded_does
 from acceptance.raw_http import Answer, RawClient, Request
 from millpond.testing.server import RunningServer
+
+pytestmark = embedded_does("headers, which no store sees")
 
 APP = "https://app.example"
 LOCAL = "http://localhost:8080"

@@ -20,12 +20,15 @@ from urllib.request import urlopen
 
 import pytest
 
+from acceptance.kinds import embedded_does
 from acceptance.live_reader import live_path, metric
 from acceptance.raw_http import RawClient, Request
 from acceptance.raw_http2 import Http2Connection, StreamResetError
 from acceptance.sync_client import Dataset, new_identity
 from certificates import make_certificate
 from millpond.testing.server import RunningServer, wait_until
+
+pytestmark = embedded_does("how bytes come and go, which no store sees")
 
 DRAIN_S = 20
 TARGET = ("x-amz-target", "Kinesis_20131202.ListStreams")

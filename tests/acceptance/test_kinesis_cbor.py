@@ -15,9 +15,12 @@ from typing import Any
 import cbor2
 import pytest
 
+from acceptance.kinds import embedded_does
 from acceptance.raw_http import Answer, RawClient, Request
 from acceptance.streams import read_shard
 from millpond.testing.server import RunningServer
+
+pytestmark = embedded_does("another form of test_kinesis, which runs on both")
 
 CBOR = "application/x-amz-cbor-1.1"
 SHARD = "shardId-000000000000"

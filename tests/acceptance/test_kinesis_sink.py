@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from acceptance.kinds import postgres_does
 from acceptance.seeding import Seed, fill, identities
 from acceptance.sync_client import Dataset, create_pool, new_identity
 from millpond.testing.server import RunningServer, wait_until
@@ -22,6 +23,8 @@ from sinks.faulty_kinesis import (
     Refuse,
     Trouble,
 )
+
+pytestmark = postgres_does("how a Kinesis answers; what waits is in the contract")
 
 Start = Callable[..., RunningServer]
 AS_CALLER = ("env", *(f"{name}={value}" for name, value in CREDENTIALS.items()))

@@ -19,6 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from acceptance.kinds import embedded_does
 from acceptance.live_reader import (
     LiveReader,
     connect,
@@ -400,6 +401,7 @@ class TestReconnecting:
         assert latest == dict.fromkeys(names, 40)
 
 
+@embedded_does("who may listen is decided before a store is asked")
 class TestWhoMay:
     """Listening is reading: who may list an identity's records may listen to it."""
 
@@ -477,6 +479,7 @@ def issue(app: App, lifetime_s: float) -> UserCredentials:
     )
 
 
+@embedded_does("what EventSource sends, which no store sees")
 class TestBrowsers:
     """What EventSource needs; it sends a URL and nothing else."""
 
@@ -540,6 +543,7 @@ class TestBrowsers:
         assert "last-event-id" in answer.headers["access-control-allow-headers"]
 
 
+@embedded_does("connections, which no store sees")
 class TestLimits:
     """Listeners are bounded, and none of them harms the others."""
 

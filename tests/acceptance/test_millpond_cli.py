@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from acceptance.kinds import embedded_does
 from acceptance.sync_client import Dataset, new_identity, replace
 from millpond.testing.server import wait_until
+
+pytestmark = embedded_does("two command lines at one server, whichever it has")
 
 POOL_OPTION = "--identity-pool-id"
 

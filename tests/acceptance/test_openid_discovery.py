@@ -13,8 +13,11 @@ from urllib.request import Request, urlopen
 import jwt
 import pytest
 
+from acceptance.kinds import embedded_does
 from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
+
+pytestmark = embedded_does("keys of tokens are in the contract of stores")
 
 DISCOVERY = "/.well-known/openid-configuration"
 ISSUER = "https://cognito-identity.amazonaws.com"

@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import pytest
 from botocore.exceptions import BotoCoreError, SSLError
 
-from acceptance.kinds import embedded_only
+from acceptance.kinds import embedded_does, embedded_only
 from acceptance.raw_http import RawClient, Request, Scope, read_answer
 from acceptance.streams import read_stream
 from acceptance.sync_client import (
@@ -86,6 +86,7 @@ def dataset_on(server, pool=None):
         yield Dataset(client, pool or create_pool(server), new_identity())
 
 
+@embedded_does("pages for operators, which no store sees")
 class TestPages:
     """What operators look at."""
 
@@ -122,6 +123,7 @@ class TestPages:
         assert all(line.startswith("millpond_") for line in counted)
 
 
+@embedded_does("connections, which no store sees")
 class TestStopping:
     """SIGTERM: nothing new is begun, and what was begun is finished."""
 
@@ -272,6 +274,7 @@ class TestCrash:
                 client.describe_identity_pool_usage(IdentityPoolId=other_pool)
 
 
+@embedded_does("files, ports and settings, which no database has")
 class TestStarting:
     """What keeps a server from starting is told in one line."""
 
@@ -392,6 +395,7 @@ class TestStarting:
         assert_one_line(result, str(tmp_path / "file" / "data"))
 
 
+@embedded_does("how bytes come and go, which no store sees")
 def test_tls(start_server, tmp_path):
     """With a certificate the server speaks HTTPS, and clients that trust it get in."""
     chain, key_file = make_certificate(tmp_path)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from acceptance.kinds import embedded_does
 from acceptance.seeding import Seed, fill, identities
 from acceptance.sync_client import Dataset, create_pool, new_identity
 from acceptance.test_survival import (
@@ -30,7 +31,10 @@ from millpond.testing.server import RunningServer, wait_until
 from sinks import nats_servers
 from sinks.nats_servers import NatsServer
 
-pytestmark = pytest.mark.skipif(bool(nats_servers.WHY_NOT), reason=nats_servers.WHY_NOT)
+pytestmark = [
+    pytest.mark.skipif(bool(nats_servers.WHY_NOT), reason=nats_servers.WHY_NOT),
+    embedded_does("how a JetStream answers, which no store sees"),
+]
 
 DATASETS: Final = 40
 

@@ -11,6 +11,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
 
+from acceptance.kinds import embedded_does
 from acceptance.raw_http import (
     RawClient,
     Request,
@@ -19,6 +20,8 @@ from acceptance.raw_http import (
     sign,
 )
 from acceptance.sync_client import replace
+
+pytestmark = embedded_does("what is not signed well reaches no store")
 
 POOLS = Request(target=b"/identitypools")
 HASH_OF_EMPTY_OBJECT = hashlib.sha256(b"{}").hexdigest()

@@ -11,11 +11,14 @@ from urllib.error import HTTPError
 
 import pytest
 
+from acceptance.kinds import embedded_does
 from acceptance.streams import read_stream
 from acceptance.sync_client import Dataset, create_pool, new_identity
 from millpond.testing.server import RunningServer, wait_until
 from sinks.faulty_kinesis import CREDENTIALS, FaultyKinesis
 from sinks.moto_server import Moto
+
+pytestmark = embedded_does("where payloads are kept, which no store sees")
 
 Start = Callable[..., RunningServer]
 # Each of these characters takes two bytes as a value, and six in JSON.

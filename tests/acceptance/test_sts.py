@@ -16,12 +16,15 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from acceptance.kinds import embedded_does
 from acceptance.raw_http import Request, presigned
 from acceptance.sync_client import Dataset, refused
 from acceptance.users import Backend, get_credentials
 from millpond.server import app, stores
 from millpond.settings import Settings
 from millpond.testing.server import RunningServer
+
+pytestmark = embedded_does("keys and sessions are made without a store")
 
 ROLE = "arn:aws:iam::000000000000:role/path/of/AppUsers"
 UNSIGNED_CONFIG = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1})

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import pytest
 
-from acceptance.kinds import embedded_only
+from acceptance.kinds import embedded_does, embedded_only, postgres_does
 from acceptance.seeding import Seed, fill, identities
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from millpond.testing.deadlines import seconds
@@ -198,6 +198,7 @@ class _Writer:
 @pytest.mark.skipif(
     not hasattr(resource, "prlimit"), reason="prlimit is a call of Linux"
 )
+@embedded_does("the disk of the server, which a database does not fill")
 def test_the_disk_is_full_in_the_middle_of_a_run(start_server):
     """The run fails and says so; with room again, the next one delivers everything."""
     server = start_server(settings={**SLOWLY, "bulk_publish_retries_max": "1"})
@@ -269,6 +270,7 @@ def test_the_leader_of_a_jetstream_is_killed(start_server, tmp_path):
     asyncio.run(play())
 
 
+@embedded_does("files of a sink, which no store sees")
 def test_a_run_into_files_survives_a_kill(start_server, tmp_path):
     """After kill -9 the files hold whole lines, and all that the pool holds."""
     folder = tmp_path / "files"
@@ -308,6 +310,7 @@ def _fill_stopped(
     return pool, people
 
 
+@postgres_does("deletions are in the contract of stores")
 def test_deleted_datasets_stay_deleted(start_server):
     """Datasets that go, change hands and come back during a run are as in the pool."""
     server = start_server(settings=SLOWLY)
@@ -333,6 +336,7 @@ def test_deleted_datasets_stay_deleted(start_server):
     assert_clean(server, pool)
 
 
+@postgres_does("merges are in the contract of stores")
 def test_a_merge_onto_a_deleted_dataset_is_seen(start_server):
     """Devices and consumers that know of the deletion get what a merge puts there."""
     server = start_server()

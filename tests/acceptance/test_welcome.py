@@ -9,6 +9,10 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from acceptance.kinds import embedded_does
+
+pytestmark = embedded_does("pages for people, which no store sees")
+
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 

@@ -47,6 +47,10 @@ def through(pooler: str, direct: str) -> str:
 
 
 @NEEDS_PGBOUNCER
+@pytest.mark.shown_elsewhere(
+    "the statements are those of test_postgres.py; what handing connections on may "
+    "break, acceptance/test_pgbouncer.py shows with whole servers"
+)
 class TestTransactionMode(StoreContract):
     """The store keeps its contract where every transaction has another connection."""
 
