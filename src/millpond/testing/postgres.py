@@ -19,7 +19,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -31,6 +30,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from millpond.testing.deadlines import Deadline, seconds
+from millpond.testing.ports import free_port
 
 VARIABLE: Final = "MILLPOND_TEST_POSTGRES"
 START_TIMEOUT_S: Final = 60.0
@@ -186,7 +186,7 @@ class _Process:
     ) -> None:
         self.programs = programs
         self._folder = folder
-        self._port = _free_port()
+        self._port = free_port()
         self._user = user
         self._settings = settings
         self._command_prefix = list(command_prefix)
@@ -308,12 +308,6 @@ def _plain_user() -> int | None:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name).pw_uid
     raise _missing("PostgreSQL does not run as root, and there is no user 'nobody'")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _missing(why: str) -> PostgresMissingError:

@@ -273,8 +273,12 @@ class Database:
                 command_timeout=STATEMENT_TIMEOUT_S,
                 server_settings=_STARTUP,
             )
-        array_types.tell(connection)
-        await self.guard(op, _prepare(connection))
+        try:
+            array_types.tell(connection)
+            await self.guard(op, _prepare(connection))
+        except BaseException:  # cancelled as well: nobody has it to close it
+            connection.terminate()
+            raise
         return connection
 
     async def check_connections(self) -> None:
