@@ -2,33 +2,74 @@
 
 from __future__ import annotations
 
-from millpond.hooks.http import HttpHook
-from millpond.hooks.lambda_api import LambdaHook
+import asyncio
+from typing import TYPE_CHECKING
+
 from millpond.settings import Settings
+
+if TYPE_CHECKING:
+    from millpond.hooks.http import HttpHook
+    from millpond.hooks.lambda_api import LambdaHook
 
 
 class Hooks:
-    """Every hook there can be, told apart by their targets; it is a `Hook`."""
+    """
+    Every hook there can be, told apart by their targets; it is a `Hook`.
+
+    What calls them is loaded with the first call, beside the event loop: the libraries
+    take a third of a server's start and 20 MB, and most servers have no hook.
+    """
 
     def __init__(self, settings: Settings, *, secret: bytes) -> None:
         """
         Args:
             secret: signs what is sent to URLs.
         """
-        self._http = HttpHook(secret, private_networks=settings.hook_private_networks)
-        self._lambda = LambdaHook(settings.lambda_endpoint)
+        self._settings = settings
+        self._secret = secret
+        self._http: HttpHook | None = None
+        self._lambda: LambdaHook | None = None
 
     async def call(self, target: str, event: bytes) -> bytes:
         """Call a hook; see `Hook`."""
-        hook = self._lambda if target.startswith("arn:") else self._http
-        return await hook.call(target, event)
+        if target.startswith("arn:"):
+            return await (await self._functions()).call(target, event)
+        return await (await self._urls()).call(target, event)
 
     async def check(self, target: str) -> None:
         """Tell of a hook that can never be called; see `Hook`."""
         if not target.startswith("arn:"):
-            await self._http.check(target)
+            await (await self._urls()).check(target)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
-        await self._lambda.aclose()
+        for each in (self._http, self._lambda):
+            if each is not None:
+                await each.aclose()
+
+    async def _urls(self) -> HttpHook:
+        if self._http is None:
+            load = await asyncio.to_thread(_load_http)
+            # Another call may have come first while this one waited.
+            self._http = self._http or load(
+                self._secret, private_networks=self._settings.hook_private_networks
+            )
+        return self._http
+
+    async def _functions(self) -> LambdaHook:
+        if self._lambda is None:
+            load = await asyncio.to_thread(_load_lambda)
+            self._lambda = self._lambda or load(self._settings.lambda_endpoint)
+        return self._lambda
+
+
+def _load_http() -> type[HttpHook]:
+    from millpond.hooks.http import HttpHook
+
+    return HttpHook
+
+
+def _load_lambda() -> type[LambdaHook]:
+    from millpond.hooks.lambda_api import LambdaHook
+
+    return LambdaHook
