@@ -20,7 +20,7 @@ from acceptance.users import client_of, get_credentials
 from hooks.hook_server import Answer, HookServer, Received
 from millpond.cli.main import main
 from millpond.testing.deadlines import Deadline, seconds
-from millpond.testing.server import RunningServer
+from millpond.testing.server import RunningServer, wait_until
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:check"
 UNKNOWN_POOL = "us-east-1:00000000-0000-0000-0000-000000000000"
@@ -572,7 +572,10 @@ def test_an_error_does_not_tell_users_where_the_hook_is(
 
     assert "503" not in message
     assert "127.0.0.1" not in message
-    assert any('"sync_trigger.failed"' in line and "503" in line for line in server.log)
+    failed = '"sync_trigger.failed"'
+    wait_until(
+        lambda: [line for line in [*server.log] if failed in line and "503" in line]
+    )
 
 
 @pytest.fixture
@@ -604,7 +607,7 @@ def test_private_networks_are_closed_unless_a_setting_opens_them(
         assert_fails(user, 400, "InvalidLambdaFunctionOutputException")
 
     assert hook.requests == []
-    (line,) = [json.loads(e) for e in server.log if '"sync_trigger.failed"' in e]
+    (line,) = server.wait_for_events("sync_trigger.failed")
     assert "hook_private_networks" in line["hint"]
     assert "127.0.0.1" in line["error"]
 

@@ -314,7 +314,7 @@ class TestSyncTrigger:
         check = doctor("--identity-pool-id", pool)["sync trigger"]
         assert check["Status"] == "fail"
         assert "cannot be reached" in check["Text"]
-        (line,) = [json.loads(e) for e in server.log if '"sync_trigger.failed"' in e]
+        (line,) = server.wait_for_events("sync_trigger.failed")
         assert line["identity_pool_id"] == pool
         assert line["hint"]
         metrics = urlopen(f"{server.endpoint}/metrics").read().decode()

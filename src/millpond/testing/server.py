@@ -176,6 +176,17 @@ class RunningServer:
         }
         return boto3.client(service, **{**defaults, **options})
 
+    def wait_for_events(self, event: str) -> list[dict[str, Any]]:
+        """Give the log's lines of an event, once there is one: they come a bit late."""
+        found: list[dict[str, Any]] = wait_until(
+            lambda: [
+                json.loads(line)
+                for line in [*self.log]
+                if line.startswith("{") and json.loads(line).get("event") == event
+            ]
+        )
+        return found
+
     def _read_start(self, process: subprocess.Popen[str]) -> None:
         """Read until the server says that it has started."""
         assert process.stdout is not None
