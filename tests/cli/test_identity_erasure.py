@@ -187,7 +187,7 @@ def test_an_identity_is_deleted_with_all_that_is_its(identity, place):
 
     async def clear(store: Store) -> None:
         for each in await store.list_outbox(POOL, limit=9, bytes_max=999):
-            await store.delete_outbox(POOL, [each.outbox_id])
+            await store.delete_outbox(POOL, [each])
 
     place.run(clear)
 

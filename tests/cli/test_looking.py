@@ -409,7 +409,7 @@ def test_what_waits_is_listed_over_all_pools(listed, look, place):
 
     async def park_one(store: Any) -> None:
         entry, _ = await store.list_outbox(POOL, limit=9, bytes_max=99)
-        await store.park_outbox(POOL, {entry.outbox_id: "no"}, now_ms=NOW_MS)
+        await store.park_outbox(POOL, [(entry, "no")], now_ms=NOW_MS)
 
     place.run(park_one)
 

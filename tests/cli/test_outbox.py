@@ -25,7 +25,7 @@ async def _fill(folder: Path) -> None:
         dataset_id = DatasetId(POOL, ALICE, name)
         await put(store, dataset_id, {"k": "v"}, event=b"a secret value")
     entries = await store.list_outbox(POOL, limit=9, bytes_max=999)
-    reasons = {each.outbox_id: "It is too odd." for each in entries[:2]}
+    reasons = [(each, "It is too odd.") for each in entries[:2]]
     await store.park_outbox(POOL, reasons, now_ms=NOW_MS)
     await store.aclose()
 

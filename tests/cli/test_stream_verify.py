@@ -54,7 +54,7 @@ async def relay(store: Store) -> None:
     await sink.open()
     while entries := await store.list_outbox(POOL, limit=100, bytes_max=2**20):
         await sink.put([StreamRecord(e.identity_id, e.data) for e in entries])
-        await store.delete_outbox(POOL, [each.outbox_id for each in entries])
+        await store.delete_outbox(POOL, entries)
 
 
 async def put_events(store: Store, *events: bytes) -> None:
@@ -217,7 +217,7 @@ def test_what_the_stream_has_not_told_is_found(folder, verify, run):
 
     async def lose_the_outbox(store: Store) -> None:
         entries = await store.list_outbox(POOL, limit=100, bytes_max=2**20)
-        await store.delete_outbox(POOL, [each.outbox_id for each in entries])
+        await store.delete_outbox(POOL, entries)
 
     away = folder.with_name("away")
     away.mkdir()

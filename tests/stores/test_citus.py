@@ -15,6 +15,8 @@ from millpond.errors import StoreError
 from millpond.stores.postgres import PostgresStore, database
 from millpond.stores.postgres.distribution import (
     DISTRIBUTED_TABLES,
+    LOCAL_TABLES,
+    MANAGED_LOCAL_TABLES,
     REFERENCE_TABLES,
     distribute,
 )
@@ -62,8 +64,10 @@ def test_distributing_is_done_once(citus: TestCitus) -> None:
             await connection.close()
 
     async def run() -> list[list[str]]:
-        async with opened(url):
-            pass
+        async with opened(url) as store:
+            await store.create_stream("older", shard_count=1, now_ms=1)
+        # What an older version had spread comes back, with its rows.
+        citus.execute("SELECT create_reference_table('streams')", url=url)
         return [*await asyncio.gather(one(), one()), await one()]
 
     *first, last = asyncio.run(run())
@@ -80,6 +84,11 @@ def test_distributing_is_done_once(citus: TestCitus) -> None:
         assert kinds[table] == "reference"
     for table in DISTRIBUTED_TABLES:
         assert kinds[table] == "distributed"
+    for table in MANAGED_LOCAL_TABLES:
+        assert kinds[table] == "local"
+    assert not {*LOCAL_TABLES} & {*kinds}
+    names = citus.execute("SELECT stream_name FROM streams", url=url)
+    assert [tuple(row) for row in names] == [("older",)]
     beside = citus.execute(
         "SELECT count(DISTINCT colocation_id) FROM citus_tables WHERE table_name::text "
         "IN ('identity_heads', 'datasets', 'records', 'outbox', 'pushes')",

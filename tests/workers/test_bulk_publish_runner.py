@@ -4,9 +4,11 @@ import asyncio
 import dataclasses
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 
+from millpond.core.bulk_publish import LeasedSlice, cut_slices
 from millpond.core.targets import Property, Target, Words
 from millpond.errors import (
     LeaseLostError,
@@ -264,8 +266,9 @@ def test_a_store_that_fails_for_a_while_delays_the_run(
                 return await original(*args, **named)
 
             monkeypatch.setattr(store, method, flaky)
+        monkeypatch.setattr(bulk_publish_runner, "POSTPONED_MS", 0)
         runner = runner_of(world)
-        for _ in range(3):
+        for _ in range(2):
             with pytest.raises(StoreUnavailableError):
                 await runner.step()
 
@@ -273,6 +276,44 @@ def test_a_store_that_fails_for_a_while_delays_the_run(
             pass
 
         assert set(arrived(world)) == names
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_a_slice_out_of_reach_lets_others_go_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its data comes once it can be read; meanwhile all that others have arrives."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        clock = Clock(world)
+        await world.start_bulk_publish()
+        away = {0}
+        store = type(world.context.store)
+        scan = store.scan_datasets
+
+        async def scan_some(store: Any, leased: LeasedSlice, **bounds: Any) -> Any:
+            if leased.slice.number in away:
+                raise StoreUnavailableError("A server is away.")
+            return await scan(store, leased, **bounds)
+
+        monkeypatch.setattr(store, "scan_datasets", scan_some)
+        await publish(world)
+
+        count = world.context.settings.bulk_publish_slices
+        end = cut_slices("us-east-1", count)[0].end
+        assert end is not None
+        missing = names - set(arrived(world))
+        assert missing == {name for name in names if name[0] < end}
+        assert (await world.details()).bulk_publish_status == "IN_PROGRESS"
+
+        away.clear()
+        clock.step(bulk_publish_runner.POSTPONED_MS)
+        await publish(world)
+
+        assert sorted(arrived(world)) == sorted(names)
         assert (await world.details()).bulk_publish_status == "SUCCEEDED"
 
     run(test)

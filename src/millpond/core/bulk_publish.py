@@ -8,7 +8,9 @@ identity space: half-open ranges of identity ids, compared as text, the first op
 and the last open above, so that no identity can fall between them, whatever its id. A
 slice is leased by one worker at a time, scanned in (identity id, dataset name) order
 and checkpointed after every batch that the stream has acknowledged. A run is over when
-all its slices are done.
+all its slices are done. A store that is spread over servers parts identities by a hash
+of theirs; there a slice is one shard, or a range of ids within it, so that each page of
+it comes from one server, and while one is away the slices of the others go on.
 
 States are data. What is not in `TRANSITIONS` cannot happen:
 
@@ -24,6 +26,7 @@ Source: rulings 16 to 18; GetBulkPublishDetails of the API.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -79,12 +82,23 @@ class BulkPublishRun(msgspec.Struct, frozen=True, kw_only=True):
     stream_mark: Mark | None = None  # before its first record; None: not known yet
 
 
+class HashRange(msgspec.Struct, frozen=True, gc=False):
+    """Identities by the hash with which a store parts them; both ends belong to it."""
+
+    lowest: int
+    highest: int
+
+
 class Slice(msgspec.Struct, frozen=True, gc=False):
-    """A half-open range of identity ids: first <= id < end; None is unbounded."""
+    """
+    A half-open range of identity ids: first <= id < end; None is unbounded. With
+    `hashes`, those of a shard alone; a store that is spread reads it from one server.
+    """
 
     number: int
     first: str | None
     end: str | None
+    hashes: HashRange | None = None
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
@@ -259,4 +273,19 @@ def cut_slices(region: str, count: int) -> list[Slice]:
     return [
         Slice(n, first, end)
         for n, (first, end) in enumerate(zip(firsts, ends, strict=True))
+    ]
+
+
+def cut_shards(region: str, count: int, shards: Sequence[HashRange]) -> list[Slice]:
+    """
+    Cut what is parted by hashes already: at least one slice for each shard, and about
+    `count` in all when that is more.
+
+    Args:
+        shards: all that there are, one or more.
+    """
+    ranges = cut_slices(region, max(1, min(count // len(shards), 256)))
+    parts = [(hashes, each) for each in ranges for hashes in shards]
+    return [
+        Slice(n, each.first, each.end, hashes) for n, (hashes, each) in enumerate(parts)
     ]

@@ -241,8 +241,8 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     workers = [
         asyncio.create_task(each)
         for each in (
-            housekeeping.watch_keys("key watch", keys),
-            housekeeping.watch_keys("token key watch", context.token_keys),
+            housekeeping.watch_keys(context, "key watch", keys),
+            housekeeping.watch_keys(context, "token key watch", context.token_keys),
             housekeeping.watch_deletions(context),
             housekeeping.save_sync_sessions(context),
             connections.watch(settings),

@@ -2,7 +2,8 @@
 What servers on one store tell each other, and what they do with it.
 
 A change of a dataset goes to the listeners of the other servers; a signal wakes their
-workers, of which another one may be the one to act. A subscription to a shard ends
+workers, of which another one may be the one to act. Commands are no servers; what they
+write to keys and pools, the store tells by itself. A subscription to a shard ends
 those of the same consumer elsewhere. Whoever may have missed a message
 ends its listeners, which then come back and ask, and wakes its workers.
 """
@@ -16,7 +17,7 @@ import msgspec
 from millpond.core.sync import DatasetId, DatasetState
 from millpond.service.context import Context, Signal
 from millpond.service.subscriptions import Begun, Place
-from millpond.stores.base import Neighbours, Store
+from millpond.stores.base import LOOK_AGAIN, Neighbours, Store
 
 
 class _Changed(msgspec.Struct, frozen=True, tag="changed"):
@@ -61,7 +62,14 @@ async def join(context: Context) -> None:
         _encode(_Subscribed(place, begun))
     )
 
+    def wake() -> None:
+        for signal in (*signals.values(), context.keys_changed):
+            signal.hear()
+
     def hear(message: bytes) -> None:
+        if message == LOOK_AGAIN:
+            wake()
+            return
         try:
             heard = _decode(message)
         except msgspec.DecodeError:
@@ -78,8 +86,7 @@ async def join(context: Context) -> None:
 
     def missed() -> None:
         changes.end_all()
-        for signal in signals.values():
-            signal.hear()
+        wake()
 
     await store.join(hear, missed)
 

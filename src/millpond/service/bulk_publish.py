@@ -33,7 +33,7 @@ async def bulk_publish(
             pause_s=context.settings.bulk_publish_pause_s,
         )
 
-    slices = rules.cut_slices(
+    slices = await context.store.cut_bulk_publish(
         context.settings.region, context.settings.bulk_publish_slices
     )
     run = await context.store.start_bulk_publish(

@@ -91,6 +91,7 @@ class Context:
     outbox_changed: Signal = field(default_factory=Signal)
     pushes_changed: Signal = field(default_factory=Signal)
     bulk_publish_started: Signal = field(default_factory=Signal)
+    keys_changed: Signal = field(default_factory=Signal)
 
 
 @dataclass(frozen=True, slots=True)

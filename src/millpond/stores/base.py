@@ -28,6 +28,7 @@ import msgspec
 from millpond.core.bulk_publish import (
     BulkPublishRun,
     Counts,
+    HashRange,
     LeasedSlice,
     Position,
     Slice,
@@ -578,7 +579,7 @@ class OutboxStore(Protocol):
         ...
 
     async def delete_outbox(
-        self, identity_pool_id: str, outbox_ids: Sequence[int]
+        self, identity_pool_id: str, entries: Sequence[OutboxEntry]
     ) -> None:
         """Delete entries that the stream has acknowledged."""
         ...
@@ -595,14 +596,25 @@ class OutboxStore(Protocol):
         """
         ...
 
-    async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
-        """Find which entries of a pool wait; None when none does."""
+    async def find_outbox_range(
+        self, identity_pool_id: str, hashes: HashRange | None = None
+    ) -> OutboxRange | None:
+        """
+        Find which entries of a pool wait; None when none does.
+
+        Args:
+            hashes: of the identities whose entries count, as slices have it.
+        """
         ...
 
     async def park_outbox(
-        self, identity_pool_id: str, reasons: Mapping[int, str], *, now_ms: int
+        self,
+        identity_pool_id: str,
+        refused: Sequence[tuple[OutboxEntry, str]],
+        *,
+        now_ms: int,
     ) -> None:
-        """Put entries aside, by id and with the reason, so that others can go on."""
+        """Put entries aside, each with the reason, so that others can go on."""
         ...
 
     async def list_parked_outbox(
@@ -626,6 +638,10 @@ class OutboxStore(Protocol):
 
 class BulkPublishStore(Protocol):
     """Runs, their slices, and the data they publish."""
+
+    async def cut_bulk_publish(self, region: str, count: int) -> Sequence[Slice]:
+        """Cut a run into about `count` slices, the way the data lies."""
+        ...
 
     async def start_bulk_publish(
         self,
@@ -707,6 +723,24 @@ class BulkPublishStore(Protocol):
     ) -> BulkPublishRun:
         """
         Mark a slice done; `finish` the run when it was the last one.
+
+        Raises:
+            LeaseLostError: as `checkpoint_slice` does.
+        """
+        ...
+
+    async def close_slice(self, leased: LeasedSlice) -> bool:
+        """
+        Mark a slice done, unless it is the last one; say whether it was marked.
+
+        Raises:
+            LeaseLostError: as `checkpoint_slice` does.
+        """
+        ...
+
+    async def postpone_slice(self, leased: LeasedSlice, *, until_ms: int) -> None:
+        """
+        Give a slice back, for whoever comes after a time.
 
         Raises:
             LeaseLostError: as `checkpoint_slice` does.
@@ -902,6 +936,11 @@ class StreamConsumerStore(Protocol):
     async def delete_stream_consumer(self, stream_id: int, consumer_name: str) -> bool:
         """Forget a consumer. False: there was none."""
         ...
+
+
+LOOK_AGAIN: Final = b"!look"
+"""What such a store tells servers by itself, when anybody has written what is rarely
+changed: keys, the description of a pool, entries that wait again."""
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ import msgspec
 from millpond.core.bulk_publish import (
     BulkPublishRun,
     Counts,
+    HashRange,
     LeasedSlice,
     Position,
     Slice,
@@ -36,7 +37,9 @@ def slice_key(leased: LeasedSlice) -> tuple[str, int, str, int]:
     )
 
 
-def to_leased(row: Any, run: BulkPublishRun, *, slices: int) -> LeasedSlice:
+def to_leased(
+    row: Any, run: BulkPublishRun, *, slices: int, hashes: HashRange | None = None
+) -> LeasedSlice:
     """
     Make a slice that was just leased.
 
@@ -51,7 +54,7 @@ def to_leased(row: Any, run: BulkPublishRun, *, slices: int) -> LeasedSlice:
         stream_switches=run.stream_switches,
         stream_mark=run.stream_mark,
         start_time_ms=run.start_time_ms or 0,
-        slice=Slice(number, first, end),
+        slice=Slice(number, first, end, hashes),
         slices=slices,
         fence=fence,
         position=None if identity is None else Position(identity, dataset),

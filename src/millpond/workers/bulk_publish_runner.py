@@ -16,7 +16,11 @@ What the stream refuses is tried again with growing pauses; when the retries are
 or the stream is gone, the run ends FAILED and says why, where and how far it got. So it
 does when the pool's streaming is switched off or goes to another stream in the middle:
 what is written meanwhile comes by the outbox, and would come no more. For the same
-reason a slice is done only when what waited in the outbox at its end has arrived.
+reason a slice is done only when what waited in the outbox at its end has arrived. A
+slice of a shard waits for that shard, and the last one of a run for all of them.
+
+A slice whose part of the store is out of reach is put back for a moment, and the runner
+goes on with another one.
 
 Where the stream stands is noted before the first record of a run. It is looked at again
 in between and at the end of the last slices: a run succeeds only when the stream still
@@ -26,6 +30,7 @@ is what it was, and has dropped nothing that came since (`core.targets`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
@@ -34,7 +39,13 @@ import structlog
 
 from millpond.core import bulk_publish as rules
 from millpond.core import streaming, targets
-from millpond.core.bulk_publish import BulkPublishRun, Counts, LeasedSlice, Position
+from millpond.core.bulk_publish import (
+    BulkPublishRun,
+    Counts,
+    HashRange,
+    LeasedSlice,
+    Position,
+)
 from millpond.core.bulk_publish_progress import SliceState
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId
@@ -51,12 +62,13 @@ from millpond.service.context import Context
 from millpond.sinks import Destination, SinkRegistry
 from millpond.stores.base import DatasetSnapshot
 from millpond.workers.delivery import Delivery
-from millpond.workers.loop import Backoff, heed_cancellation, run_steps
+from millpond.workers.loop import Backoff, heed_cancellation, pause_s_max, run_steps
 
 _log = structlog.get_logger()
 
 PAUSE_S: Final = 2.0  # a run that starts here wakes us; this is for lost leases
 LEASE_MS: Final = 60_000
+POSTPONED_MS: Final = 2_000  # until a slice is tried again that could not be read
 OUTBOX_PAUSE_S: Final = 0.05  # between two looks at what waits
 CHECKPOINT_LOOKS: Final = 200  # so often a lease is held on to meanwhile
 LOOK_S: Final = 30.0  # after so long it is seen whether the stream has dropped anything
@@ -92,6 +104,7 @@ class BulkPublishRunner:
                 self._worker,
                 self.step,
                 pause_s=PAUSE_S,
+                pause_s_max=pause_s_max(self._context, PAUSE_S),
                 wake=self._context.bulk_publish_started,
             )
         finally:
@@ -113,13 +126,28 @@ class BulkPublishRunner:
             _log.warning("bulk_publish.lease_lost", **_names(leased))
         except (SinkError, SettingsError) as error:
             await self._fail(leased, str(error))
-        except StoreUnavailableError:
-            self._must_release = True  # the next step takes it up where it was
-            raise
+        except StoreUnavailableError as error:
+            await self._postpone(leased, error)
         except Exception as error:
             _log.error("bulk_publish.error", exc_info=error, **_names(leased))
             await self._fail(leased, "An internal error occurred; the log says more.")
         return True
+
+    async def _postpone(
+        self, leased: LeasedSlice, error: StoreUnavailableError
+    ) -> None:
+        """
+        Let a slice wait whose data is out of reach; what others have may not be.
+
+        Raises:
+            StoreUnavailableError: all of the store is out of reach.
+        """
+        self._must_release = True  # the next step takes it up where it was
+        until_ms = self._context.now_ms() + POSTPONED_MS
+        with contextlib.suppress(LeaseLostError):
+            await self._context.store.postpone_slice(leased, until_ms=until_ms)
+        self._must_release = False
+        _log.warning("bulk_publish.waits", error=str(error), **_names(leased))
 
     async def _publish(self, leased: LeasedSlice) -> None:
         position, counts = leased.position, leased.counts
@@ -148,8 +176,15 @@ class BulkPublishRunner:
             await self._checkpoint(leased, position, counts)
             if self._is_time_to_look(leased):
                 await self._confirm(leased, destination, mark, position, counts)
-        await self._wait_for_outbox(leased, position, counts)
+        hashes = leased.slice.hashes
+        await self._wait_for_outbox(leased, position, counts, hashes)
         if self._is_time_to_look(leased) or await self._may_be_last(leased):
+            await self._confirm(leased, destination, mark, position, counts)
+        if hashes is not None:
+            if await self._context.store.close_slice(leased):
+                return
+            # The last of all waits for what a merge has moved from shard to shard.
+            await self._wait_for_outbox(leased, position, counts, None)
             await self._confirm(leased, destination, mark, position, counts)
         run = await self._context.store.finish_slice(
             leased, lambda run: rules.finish(run, now_ms=self._context.now_ms())
@@ -246,16 +281,21 @@ class BulkPublishRunner:
         return self._delivery.destination(stream)
 
     async def _wait_for_outbox(
-        self, leased: LeasedSlice, position: Position | None, counts: Counts
+        self,
+        leased: LeasedSlice,
+        position: Position | None,
+        counts: Counts,
+        hashes: HashRange | None,
     ) -> None:
         """
-        Wait until the changes that wait now have arrived.
+        Wait until the changes that wait now have arrived: those of identities of these
+        hashes, or all.
 
         A merge may have moved a dataset behind the scan of another slice; then it
         reaches the stream by the outbox alone.
         """
         find = self._context.store.find_outbox_range
-        waiting = await find(leased.identity_pool_id)
+        waiting = await find(leased.identity_pool_id, hashes)
         last = waiting.last if waiting else 0
         looks = 0
         while waiting is not None and waiting.first <= last:
@@ -265,7 +305,7 @@ class BulkPublishRunner:
             if await self._destination(leased) is None:
                 return
             await asyncio.sleep(OUTBOX_PAUSE_S)
-            waiting = await find(leased.identity_pool_id)
+            waiting = await find(leased.identity_pool_id, hashes)
 
     async def _put(
         self,

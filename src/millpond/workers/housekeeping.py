@@ -13,13 +13,15 @@ from millpond.metrics import Metrics
 from millpond.service import tombstones
 from millpond.service.context import Context
 from millpond.service.live import end_deleted
-from millpond.stores.base import CensusPlace, Counted, SharedFiles
-from millpond.workers.loop import run_steps
+from millpond.stores.base import CensusPlace, Counted, Neighbours, SharedFiles
+from millpond.workers.loop import pause_s_max, run_steps
 
 KEYS_PAUSE_S: Final = 0.4  # a deleted key ends within a second
+KEYS_TOLD_PAUSE_S: Final = 10.0  # where we are told, in case that is lost
 DELETIONS_PAUSE_S: Final = 0.4
 SESSIONS_PAUSE_S: Final = 1.0
 PURGE_PAUSE_S: Final = 10.0
+PURGE_PAUSE_S_MAX: Final = 30.0
 PURGE_ROWS_MAX: Final = 1000  # per transaction, so that writers hardly wait
 PURGE_REST_S: Final = 0.05  # between two transactions
 EXPIRY_SHARE: Final = 0.1  # of their lifetime tombstones may be late, but ...
@@ -27,6 +29,7 @@ EXPIRY_PAUSE_S_MAX: Final = 600.0  # ... no later than that
 
 CENSUS_ROWS_MAX: Final = 10_000  # a piece; some milliseconds
 CENSUS_PAUSE_S: Final = 5.0  # between two counts of a small store
+CENSUS_PAUSE_S_MAX: Final = 60.0  # of one that is asked over a network
 CENSUS_SHARE: Final = 0.005  # of the time; a large store is counted slowly
 
 
@@ -36,14 +39,20 @@ class Ring(Protocol):
     async def refresh(self) -> None: ...
 
 
-async def watch_keys(name: str, keys: Ring) -> None:
+async def watch_keys(context: Context, name: str, keys: Ring) -> None:
     """Keep keys up to date until cancelled."""
+    told = isinstance(context.store, Neighbours)
 
     async def step() -> bool:
         await keys.refresh()
         return False
 
-    await run_steps(name, step, pause_s=KEYS_PAUSE_S)
+    await run_steps(
+        name,
+        step,
+        pause_s=KEYS_TOLD_PAUSE_S if told else KEYS_PAUSE_S,
+        wake=context.keys_changed,
+    )
 
 
 async def watch_deletions(context: Context) -> None:
@@ -93,7 +102,12 @@ async def purge(context: Context) -> None:
             await asyncio.sleep(PURGE_REST_S)
         return dropped > 0
 
-    await run_steps("purge", step, pause_s=PURGE_PAUSE_S)
+    await run_steps(
+        "purge",
+        step,
+        pause_s=PURGE_PAUSE_S,
+        pause_s_max=pause_s_max(context, PURGE_PAUSE_S, PURGE_PAUSE_S_MAX),
+    )
 
 
 async def expire_tombstones(context: Context) -> None:
@@ -125,7 +139,12 @@ async def take_census(context: Context, metrics: Metrics) -> None:
         await _count(store.count_tombstones, metrics.tombstones)
         return False
 
-    await run_steps("census", step, pause_s=CENSUS_PAUSE_S)
+    await run_steps(
+        "census",
+        step,
+        pause_s=CENSUS_PAUSE_S,
+        pause_s_max=pause_s_max(context, CENSUS_PAUSE_S, CENSUS_PAUSE_S_MAX),
+    )
 
 
 async def _count(piece: CountStep, gauge: Gauge) -> None:

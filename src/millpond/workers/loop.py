@@ -14,7 +14,8 @@ from typing import Final
 
 import structlog
 
-from millpond.service.context import Signal
+from millpond.service.context import Context, Signal
+from millpond.stores.base import Neighbours
 
 _log = structlog.get_logger()
 
@@ -26,6 +27,8 @@ async def run_steps(
     step: Callable[[], Awaitable[bool]],
     *,
     pause_s: float,
+    pause_s_max: float | None = None,
+    hurry: Callable[[], bool] = lambda: False,
     wake: Signal | None = None,
     rest_s: float = 0.0,
 ) -> None:
@@ -35,11 +38,15 @@ async def run_steps(
     Args:
         step: returns whether there may be more to do at once.
         pause_s: how long to wait after a step that found nothing to do.
+        pause_s_max: to which the wait grows, by half each time, while there is nothing
+            to do and nobody wakes; None: it does not grow.
+        hurry: whether something is about to be due, so that the wait must not grow.
         wake: ends the wait early.
         rest_s: how long to wait after a step in any case, so that many signals in a
             row do not make as many steps.
     """
     woken = asyncio.Event()
+    pace_s = pause_s
     if wake is not None:
         wake.listen(woken.set)
     while True:
@@ -49,16 +56,22 @@ async def run_steps(
         except Exception as error:
             _log.error("worker.failed", worker=name, error=str(error), exc_info=error)
             more = False
+            pace_s = pause_s
             await asyncio.sleep(FAILED_PAUSE_S)
         heed_cancellation()
         if more:
+            pace_s = pause_s
             continue
         if rest_s:
             await asyncio.sleep(rest_s)
         with contextlib.suppress(TimeoutError):
             # Not wait_for: in Python 3.11 it may swallow the cancellation.
-            async with asyncio.timeout(pause_s):
+            async with asyncio.timeout(pace_s):
                 await woken.wait()
+        if woken.is_set() or hurry():
+            pace_s = pause_s
+        else:
+            pace_s = max(pause_s, min(1.5 * pace_s, pause_s_max or pause_s))
 
 
 def heed_cancellation() -> None:
@@ -71,6 +84,17 @@ def heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+def pause_s_max(context: Context, pause_s: float, longest_s: float = 10.0) -> float:
+    """
+    Say to what the wait of a worker may grow.
+
+    Servers that share a store tell each other what they wrote, and so do commands; to
+    ask it all the time would cost a database that many share. Beside an embedded store
+    nobody tells what a command has written.
+    """
+    return longest_s if isinstance(context.store, Neighbours) else pause_s
 
 
 class Backoff:

@@ -41,7 +41,7 @@ from millpond.sinks import Destination, SinkRegistry
 from millpond.sinks.base import FailedRecord
 from millpond.stores.base import OutboxEntry
 from millpond.workers.delivery import BYTES_MAX, Delivery
-from millpond.workers.loop import Backoff, heed_cancellation, run_steps
+from millpond.workers.loop import Backoff, heed_cancellation, pause_s_max, run_steps
 
 _log = structlog.get_logger()
 
@@ -75,6 +75,8 @@ class OutboxRelay:
                 "outbox relay",
                 self.step,
                 pause_s=PAUSE_S,
+                pause_s_max=pause_s_max(self._context, PAUSE_S),
+                hurry=lambda: bool(self._troubles or self._lanes),
                 wake=self._context.outbox_changed,
                 rest_s=GATHER_S,
             )
@@ -146,7 +148,7 @@ class OutboxRelay:
         """Put entries into their stream; return the first that has to be sent again."""
         result = await self._delivery.put(destination, [_record(e) for e in entries])
         failed = {each.index for each in result.failed}
-        sent = [e.outbox_id for i, e in enumerate(entries) if i not in failed]
+        sent = [entry for index, entry in enumerate(entries) if index not in failed]
         await self._context.store.delete_outbox(pool_id, sent)
         refused = {e.index: e.reason for e in result.failed if not e.retryable}
         if refused:
@@ -164,7 +166,7 @@ class OutboxRelay:
         """Put aside what the stream refuses for good."""
         await self._context.store.park_outbox(
             pool_id,
-            {entries[index].outbox_id: reason for index, reason in reasons.items()},
+            [(entries[index], reason) for index, reason in reasons.items()],
             now_ms=self._context.now_ms(),
         )
         self._metrics.outbox_parked.inc(len(reasons))

@@ -17,6 +17,7 @@ given up is disabled and left alone until it registers again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -33,7 +34,7 @@ from millpond.errors import EndpointGoneError, StoreError
 from millpond.metrics import Metrics
 from millpond.push.base import PushService
 from millpond.service.context import Context
-from millpond.workers.loop import Backoff, run_steps
+from millpond.workers.loop import Backoff, pause_s_max, run_steps
 
 _log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class PushSender:
         self._context = context
         self._service = service
         self._metrics = metrics
+        self._retrying_until_s = 0.0  # by the monotonic clock
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -59,6 +61,8 @@ class PushSender:
             "push sender",
             self.step,
             pause_s=PAUSE_S,
+            pause_s_max=pause_s_max(self._context, PAUSE_S),
+            hurry=lambda: time.monotonic() < self._retrying_until_s,
             wake=self._context.pushes_changed,
         )
 
@@ -143,6 +147,8 @@ class PushSender:
     ) -> None:
         for push in waiting:
             delay_s = _BACKOFF.delay_s(push.failures + 1)
+            until_s = time.monotonic() + delay_s + PAUSE_S
+            self._retrying_until_s = max(self._retrying_until_s, until_s)
             due_ms = self._context.now_ms() + round(delay_s * 1000)
             await self._context.store.defer_push(push, due_ms=due_ms)
         self._metrics.pushes.labels("failed").inc(len(waiting))

@@ -30,6 +30,7 @@ from millpond.stores.postgres.keys import Keys
 from millpond.stores.postgres.leases import RENEWAL_S, Leases
 from millpond.stores.postgres.nodes import Nodes
 from millpond.stores.postgres.outbox import Outbox
+from millpond.stores.postgres.shards import Shards
 from millpond.stores.postgres.stream_consumers import StreamConsumers
 from millpond.stores.postgres.streams import Streams
 
@@ -63,6 +64,7 @@ class PostgresStore(
         self.node = uuid.uuid4().hex
         """What this node is called among those of the database, until it closes."""
         self.database = Database(url, direct_url=listen_url)
+        self.shards = Shards(self.database)
         self.leases = Leases(self.database, self.node)
         self.nodes = Nodes(self.database, self.leases, self.node)
         self._renewing: asyncio.Task[None] | None = None
@@ -109,6 +111,7 @@ class PostgresStore(
     async def purge(self, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:
         return await purge.purge(
             self.database,
+            self.shards,
             now_ms=now_ms,
             stream_retention_ms=stream_retention_ms,
             limit=limit,
@@ -118,7 +121,6 @@ class PostgresStore(
         while True:
             await asyncio.sleep(RENEWAL_S)
             try:
-                await self.leases.renew()
                 await self.nodes.look()
             except StoreError as error:
                 _log.warning("store.leases_not_renewed", error=str(error))

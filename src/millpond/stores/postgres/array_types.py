@@ -16,6 +16,7 @@ from typing import Any, Final
 _NUMBERS: Final = {
     "bool": (1000, 16),
     "bytea": (1001, 17),
+    "int4": (1007, 23),
     "int8": (1016, 20),
     "text": (1009, 25),
 }

@@ -8,9 +8,12 @@ from typing import Any, Final
 from millpond.core.bulk_publish import (
     BulkPublishRun,
     Counts,
+    HashRange,
     LeasedSlice,
     Position,
     Slice,
+    cut_shards,
+    cut_slices,
 )
 from millpond.core.bulk_publish_progress import (
     SlicedRun,
@@ -21,6 +24,7 @@ from millpond.stores.base import BulkPublishProgress, DatasetSnapshot
 from millpond.stores.postgres import identity_pools
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.postgres.shards import Question, Shards
 from millpond.stores.runs import (
     encode_run,
     read_run,
@@ -33,12 +37,33 @@ SQL: Final = Queries("bulk_publish.sql")
 CANDIDATES_MAX: Final = 8  # slices to try for, when others try at the same moment
 CLOCK_SKEW_MS_MAX: Final = 60_000  # between two nodes
 TRIES_MAX: Final = 50
+_DATASETS: Final = Question(
+    "scan_datasets",
+    SQL.scan_datasets,
+    ("datasets", "records"),
+    "identity_id text, dataset_name text, sync_count bigint, "
+    "last_modified_date_ms bigint, num_records bigint, records_json bytea",
+)
+_POOL_DATASETS: Final = Question(
+    "count_pool_datasets", SQL.count_pool_datasets, ("datasets",), "count bigint"
+)
 
 
 class BulkPublishes:
     """The `BulkPublishStore` part of the port."""
 
     database: Database
+    shards: Shards
+
+    async def cut_bulk_publish(self, region: str, count: int) -> Sequence[Slice]:
+        if not self.database.is_spread:
+            with self.database.accepted("cut_bulk_publish"):
+                return cut_slices(region, count)
+        shards = [
+            HashRange(each.lowest, each.highest)
+            for each in await self.shards.find_all()
+        ]
+        return cut_shards(region, count, shards)
 
     async def start_bulk_publish(
         self,
@@ -55,11 +80,10 @@ class BulkPublishes:
             last = await _find_run_to_change(db, identity_pool_id)
             run = await _put_run(db, decide(pool, last))
             await db.run(SQL.drop_slices, identity_pool_id)
-            rows = [
-                (identity_pool_id, each.number, run.run_id, each.first, each.end)
-                for each in slices
-            ]
-            await db.run_many(SQL.create_slice, rows)
+            ids = (identity_pool_id, run.run_id)
+            await db.run_many(
+                SQL.create_slice, [(*ids, *_row(each)) for each in slices]
+            )
             return run
 
         return await self.database.write("start_bulk_publish", job)
@@ -78,7 +102,8 @@ class BulkPublishes:
             slices, still_open, *counts = await db.row(
                 SQL.count_slices, identity_pool_id
             )
-            datasets = await db.value(SQL.count_pool_datasets, identity_pool_id)
+        parts = await self.shards.look(_POOL_DATASETS, identity_pool_id)
+        datasets = sum(count for (count,) in parts)
         return BulkPublishProgress(
             Counts(*counts), slices, slices - still_open, datasets
         )
@@ -156,9 +181,26 @@ class BulkPublishes:
         async def job(db: Session) -> BulkPublishRun:
             run = await _close_slice(db, leased)
             row = await db.row(SQL.count_slices, leased.identity_pool_id)
-            return run if row[1] else await _put_run(db, finish(run))
+            return run if row["open"] else await _put_run(db, finish(run))
 
         return await self.database.write("finish_slice", job)
+
+    async def close_slice(self, leased: LeasedSlice) -> bool:
+        async def job(db: Session) -> bool:
+            await _find_run_to_change(db, leased.identity_pool_id)
+            row = await db.row(SQL.count_slices, leased.identity_pool_id)
+            if row["open"] < 2:
+                return False
+            await _close_slice(db, leased)
+            return True
+
+        return await self.database.write("close_slice", job)
+
+    async def postpone_slice(self, leased: LeasedSlice, *, until_ms: int) -> None:
+        async with self.database.session("postpone_slice") as db:
+            kept = await db.run(SQL.postpone_slice, *slice_key(leased), until_ms)
+        if not kept:
+            raise _lost(leased)
 
     async def fail_bulk_publish(
         self,
@@ -191,19 +233,25 @@ class BulkPublishes:
             behind.dataset_name,
             leased.slice.end,
             limit,
+            bytes_max,
         )
+        rows = await self.shards.look_at(leased.slice.hashes, _DATASETS, *bounds)
+        # Of one server they are in order; a slice that is not of a shard has several.
+        rows.sort(key=lambda row: (row["identity_id"], row["dataset_name"]))
         found: list[DatasetSnapshot] = []
         size = 0
-
-        def full(row: Any) -> bool:
-            nonlocal size
+        for row in rows[:limit]:
             found.append(DatasetSnapshot(*row))
             size += len(found[-1].records_json)
-            return size >= bytes_max
-
-        async with self.database.moment("scan_datasets") as db:
-            await db.rows_until(SQL.scan_datasets, *bounds, full=full)
+            if size >= bytes_max:
+                break
         return found
+
+
+def _row(slice: Slice) -> tuple[int | str | None, ...]:
+    hashes = slice.hashes
+    bounds = (None, None) if hashes is None else (hashes.lowest, hashes.highest)
+    return (slice.number, slice.first, slice.end, *bounds)
 
 
 async def _find_run_to_change(db: Session, identity_pool_id: str) -> BulkPublishRun:
@@ -231,6 +279,9 @@ def _lost(leased: LeasedSlice) -> LeaseLostError:
 
 
 async def _leased(db: Session, row: Any) -> LeasedSlice:
+    *row, lowest, highest = row
     pool = row[0]
     run = read_run(pool, await db.value(SQL.find_run, pool))
-    return to_leased(row, run, slices=await db.value(SQL.count_slices, pool))
+    slices = await db.value(SQL.count_slices, pool)
+    hashes = None if lowest is None else HashRange(lowest, highest)
+    return to_leased(row, run, slices=slices, hashes=hashes)

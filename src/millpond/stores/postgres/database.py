@@ -34,7 +34,7 @@ import asyncpg
 
 from millpond.errors import StoreError
 from millpond.stores.postgres import array_types, migrations
-from millpond.stores.postgres.distribution import HAS_CITUS, refuse_worker
+from millpond.stores.postgres.distribution import is_spread, refuse_worker
 from millpond.stores.postgres.faults import (
     DRIVER_ERRORS,
     map_driver_errors,
@@ -186,7 +186,7 @@ class Database:
         self.pooled = bool(direct_url)
         self._direct_url = direct_url or url
         self.is_spread = False
-        """Whether the database is a Citus cluster; known once it is open."""
+        """Whether the tables are spread by Citus; known once it is open."""
         self._pool: Any = None
         self._accepting = False
         self._under_way = 0
@@ -244,7 +244,7 @@ class Database:
             with map_driver_errors("open"):
                 await refuse_worker(connection)
                 await migrations.apply(connection)
-                self.is_spread = bool(await connection.fetchval(HAS_CITUS))
+                self.is_spread = await is_spread(connection)
         finally:
             with contextlib.suppress(*DRIVER_ERRORS):
                 await connection.close(timeout=CONNECT_TIMEOUT_S)

@@ -20,15 +20,25 @@ from millpond.stores.base import RegisteredDevice
 from millpond.stores.postgres import heads, identity_pools, leases
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.postgres.shards import Question, Shards, pick
 
 SQL: Final = Queries("devices.sql")
 PUSHES: Final = "pushes"  # the lease of the node that sends them
+_PUSHES_DUE: Final = Question(
+    "list_pushes",
+    SQL.list_pushes,
+    ("pushes", "devices", "identity_pools"),
+    "dataset_name text, sync_count bigint, failures bigint, device_id text, "
+    "identity_pool_id text, identity_id text, platform text, token text, "
+    "registration_date_ms bigint, endpoint_arn text, disabled boolean, due_ms bigint",
+)
 
 
 class Devices:
     """The `DeviceStore` part of the port."""
 
     database: Database
+    shards: Shards
     leases: leases.Leases
 
     async def put_device(self, device: Device, *, devices_max: int) -> str | None:
@@ -122,8 +132,8 @@ class Devices:
         return await self.database.write("delete_subscription", job)
 
     async def list_pushes(self, *, now_ms: int, limit: int) -> list[Push]:
-        async with self.database.session("list_pushes") as db:
-            rows = await db.rows(SQL.list_pushes, now_ms, limit)
+        due = await self.shards.look(_PUSHES_DUE, now_ms, limit)
+        rows = pick(due, "due_ms", limit)
         # One node at a time sends them, or each would be sent by all.
         if not rows or not await self.leases.hold([PUSHES]):
             return []

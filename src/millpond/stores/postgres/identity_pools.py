@@ -16,6 +16,7 @@ import msgspec
 
 from millpond.core.identity_pools import IdentityPool
 from millpond.stores.base import IdentityPoolUsage
+from millpond.stores.postgres import nodes
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
 
@@ -87,6 +88,7 @@ class IdentityPools:
                 return None
             changed = change(pool)
             await db.run(SQL.update_identity_pool, *columns_of(changed))
+            await nodes.tell_to_look_again(db)
             return changed
 
         return await self.database.write("update_identity_pool", job)
@@ -94,6 +96,7 @@ class IdentityPools:
     async def delete_identity_pool(self, identity_pool_id: str) -> bool:
         async def job(db: Session) -> bool:
             await db.run(SQL.hold_pool_to_change, identity_pool_id)
+            await db.run(SQL.close_slices_of_pool, identity_pool_id)
             return await db.run(SQL.delete_identity_pool, identity_pool_id) > 0
 
         return await self.database.write("delete_identity_pool", job)
@@ -141,14 +144,6 @@ async def _with_uncounted(db: Session, rows: Sequence[Any]) -> list[IdentityPool
     return usages
 
 
-async def list_uncounted(db: Session, *, limit: int) -> Mapping[str, list[str]]:
-    """Find identities whose usage was not counted yet: their ids by pool."""
-    by_pool: dict[str, list[str]] = {}
-    for pool, identity_id in await db.rows(SQL.list_uncounted_usage, limit):
-        by_pool.setdefault(pool, []).append(identity_id)
-    return by_pool
-
-
 async def count_usage(db: Session, pool: str, identity_ids: Sequence[str]) -> None:
     """Add to the usage of a pool what waits with some of its identities."""
     ids = sorted(identity_ids)
@@ -158,6 +153,7 @@ async def count_usage(db: Session, pool: str, identity_ids: Sequence[str]) -> No
     found = [row["identity_id"] for row in rows]
     size = sum(row["uncounted_bytes"] for row in rows)
     date = max(row["uncounted_date_ms"] for row in rows)
+    # What is elsewhere last: Citus prepares a commit there once it knows of another.
+    await db.run(SQL.count_usage, pool, size, date)
     await db.run(SQL.clear_uncounted_usage, pool, found)
     await db.run(SQL.drop_gone_heads, pool, found)
-    await db.run(SQL.count_usage, pool, size, date)

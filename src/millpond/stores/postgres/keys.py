@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from millpond.stores.base import DeveloperKey, TokenKey
-from millpond.stores.postgres.database import Database
+from millpond.stores.postgres import nodes
+from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
 
 SQL: Final = Queries("keys.sql")
@@ -17,14 +18,14 @@ class Keys:
     database: Database
 
     async def put_developer_key(self, key: DeveloperKey) -> None:
-        async with self.database.session("put_developer_key") as db:
-            await db.run(
-                SQL.put_developer_key,
-                key.access_key_id,
-                key.name,
-                key.sealed_secret,
-                key.creation_date_ms,
-            )
+        await self._write(
+            "put_developer_key",
+            SQL.put_developer_key,
+            key.access_key_id,
+            key.name,
+            key.sealed_secret,
+            key.creation_date_ms,
+        )
 
     async def list_developer_keys(self) -> list[DeveloperKey]:
         async with self.database.session("list_developer_keys") as db:
@@ -32,18 +33,18 @@ class Keys:
         return [DeveloperKey(**row) for row in rows]
 
     async def delete_developer_key(self, access_key_id: str) -> bool:
-        async with self.database.session("delete_developer_key") as db:
-            return await db.run(SQL.delete_developer_key, access_key_id) > 0
+        sql = SQL.delete_developer_key
+        return await self._write("delete_developer_key", sql, access_key_id) > 0
 
     async def put_token_key(self, key: TokenKey) -> bool:
-        async with self.database.session("put_token_key") as db:
-            put = await db.run(
-                SQL.put_token_key,
-                key.key_id,
-                key.sealed_private_key,
-                key.creation_date_ms,
-                key.retire_date_ms,
-            )
+        put = await self._write(
+            "put_token_key",
+            SQL.put_token_key,
+            key.key_id,
+            key.sealed_private_key,
+            key.creation_date_ms,
+            key.retire_date_ms,
+        )
         return put > 0
 
     async def list_token_keys(self) -> list[TokenKey]:
@@ -52,5 +53,15 @@ class Keys:
         return [TokenKey(**row) for row in rows]
 
     async def retire_token_key(self, key_id: str, *, retire_date_ms: int) -> bool:
-        async with self.database.session("retire_token_key") as db:
-            return await db.run(SQL.retire_token_key, retire_date_ms, key_id) > 0
+        row = (retire_date_ms, key_id)
+        return await self._write("retire_token_key", SQL.retire_token_key, *row) > 0
+
+    async def _write(self, op: str, sql: str, *args: Any) -> int:
+        """Change keys, and let the servers know at once."""
+
+        async def job(db: Session) -> int:
+            changed = await db.run(sql, *args)
+            await nodes.tell_to_look_again(db)
+            return changed
+
+        return await self.database.write(op, job)

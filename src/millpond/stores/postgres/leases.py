@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from millpond.stores.postgres.database import Database
 from millpond.stores.postgres.queries import Queries
@@ -23,6 +23,13 @@ _SURE_S: Final = LEASE_S - 2 * RENEWAL_S  # so long after a renewal it is certai
 NODE_PREFIX: Final = "node:"
 _LEASE: Final = datetime.timedelta(seconds=LEASE_S)
 _STALE: Final = datetime.timedelta(hours=1)
+
+
+class Neighbourhood(NamedTuple):
+    """The nodes of a database: those that live, and those whose lease ran out."""
+
+    alive: Collection[str]
+    dead: Collection[str]
 
 
 class Leases:
@@ -46,15 +53,17 @@ class Leases:
             ours |= taken
         return ours
 
-    async def renew(self) -> None:
-        """Hold longer what is held."""
+    async def renew(self) -> Neighbourhood:
+        """Hold longer what is held, if anything; tell which nodes there are then."""
         if not self._held:
-            return
+            return Neighbourhood((), ())
         now_s = time.monotonic()
         async with self._database.session("renew_leases") as db:
-            rows = await db.rows(SQL.renew_leases, self._node, _LEASE)
-            await db.run(SQL.drop_stale_leases, _STALE)
-        renewed = {name for (name,) in rows}
+            rows = await db.rows(SQL.renew_leases, self._node, _LEASE, _STALE)
+        by_kind: dict[str, set[str]] = {"renewed": set(), "node": set(), "dead": set()}
+        for kind, name in rows:
+            by_kind[kind].add(name)
+        renewed = by_kind["renewed"]
         wanted = [*self._held]
         for name in wanted:
             self._held[name] = now_s + _SURE_S if name in renewed else 0.0
@@ -65,6 +74,7 @@ class Leases:
             for name in lost:
                 if name not in ours and not name.startswith(NODE_PREFIX):
                     self._held.pop(name, None)
+        return Neighbourhood(by_kind["node"], by_kind["dead"])
 
     async def release(self) -> None:
         """Give everything back, so that another node need not wait."""

@@ -37,6 +37,11 @@ _BYE: Final = b"!bye"
 _MISSED: Final = b"!missed"
 
 
+async def tell_to_look_again(db: Session) -> None:
+    """Let all nodes look again once this transaction commits; for what is rare."""
+    await db.run(SQL.look_again)
+
+
 class Nodes:
     """This node among the others."""
 
@@ -114,17 +119,16 @@ class Nodes:
         self._woken.set()
 
     async def look(self) -> None:
-        """Look which nodes there are, and clear up behind those that died."""
+        """Renew the leases, see which nodes there are, clear up behind the dead."""
+        found = await self._leases.renew()
         if self._hear is None:
             return
-        async with self._database.session("list_nodes") as db:
-            found = {holder for (holder,) in await db.rows(SQL.list_nodes)}
-            dead = await db.rows(SQL.list_dead_nodes)
-        if self._known - found:
+        if self._known - {*found.alive}:
             self._missed()  # what it did last may not have been told
-        self._known = found - {self._node}
-        for (holder,) in dead:
-            await self._clear_up(holder)
+        self._known = {*found.alive} - {self._node}
+        for holder in found.dead:
+            if holder != self._node:
+                await self._clear_up(holder)
 
     async def _clear_up(self, holder: str) -> None:
         async def job(db: Session) -> bool:

@@ -16,8 +16,9 @@ since; consumers remove repeats.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
+from millpond.core.bulk_publish import HashRange
 from millpond.stores.base import (
     OutboxEntry,
     OutboxRange,
@@ -25,25 +26,43 @@ from millpond.stores.base import (
     ParkedEntry,
     PoolOutboxUsage,
 )
+from millpond.stores.postgres import nodes
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.leases import Leases
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.postgres.shards import Question, Shards, pick
 
 SQL: Final = Queries("outbox.sql")
 _LEASE: Final = "outbox:"
+_POOLS: Final = Question(
+    "list_outbox_pools",
+    SQL.list_outbox_pools,
+    ("outbox", "identity_pools"),
+    "identity_pool_id text",
+)
+_ENTRIES: Final = Question(
+    "list_outbox",
+    SQL.list_outbox,
+    ("outbox",),
+    "outbox_id bigint, identity_id text, data bytea, created_ms bigint",
+)
+_RANGE: Final = Question(
+    "find_outbox_range",
+    SQL.find_outbox_range,
+    ("outbox",),
+    "first_id bigint, last_id bigint",
+)
 
 
 class Outbox:
     """The `OutboxStore` part of the port."""
 
     database: Database
+    shards: Shards
     leases: Leases
 
     async def list_outbox_pools(self) -> list[str]:
-        spread = self.database.is_spread
-        sql = SQL.list_outbox_pools_spread if spread else SQL.list_outbox_pools
-        async with self.database.session("list_outbox_pools") as db:
-            pools = [pool for (pool,) in await db.rows(sql)]
+        pools = sorted({pool for (pool,) in await self.shards.look(_POOLS)})
         if not pools:
             return []
         held = await self.leases.hold([_LEASE + pool for pool in pools])
@@ -55,28 +74,27 @@ class Outbox:
         lease = _LEASE + identity_pool_id
         if lease not in await self.leases.hold([lease]):
             return []
+        bounds = (identity_pool_id, limit, bytes_max)
         found: list[OutboxEntry] = []
         size = 0
-
-        def full(row: Any) -> bool:
-            nonlocal size
+        # An identity is on one server, whose entries come in order and without a gap.
+        for row in pick(await self.shards.look(_ENTRIES, *bounds), "outbox_id", limit):
             entry = OutboxEntry(*row)
             size += len(entry.data)
             if found and size > bytes_max:
-                return True
+                break
             found.append(entry)
-            return False
-
-        async with self.database.moment("list_outbox") as db:
-            bounds = (identity_pool_id, limit)
-            await db.rows_until(SQL.list_outbox, *bounds, full=full)
         return found
 
     async def delete_outbox(
-        self, identity_pool_id: str, outbox_ids: Sequence[int]
+        self, identity_pool_id: str, entries: Sequence[OutboxEntry]
     ) -> None:
-        async with self.database.session("delete_outbox") as db:
-            await db.run(SQL.delete_outbox, identity_pool_id, list(outbox_ids))
+        named = by_identity(entries)
+        # Server by server: one that is away must not keep what is on another.
+        for ids in await self.shards.group(named):
+            numbers = [number for each in ids for number in named[each]]
+            async with self.database.session("delete_outbox") as db:
+                await db.run(SQL.delete_outbox, identity_pool_id, ids, numbers)
 
     async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
         async with self.database.session("measure_outbox") as db:
@@ -93,19 +111,28 @@ class Outbox:
             rows = await db.rows(SQL.list_outbox_usage, after or "", limit)
         return [PoolOutboxUsage(pool, OutboxUsage(*rest)) for pool, *rest in rows]
 
-    async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
-        async with self.database.session("find_outbox_range") as db:
-            first, last = await db.row(SQL.find_outbox_range, identity_pool_id)
-        return None if first is None else OutboxRange(first, last)
+    async def find_outbox_range(
+        self, identity_pool_id: str, hashes: HashRange | None = None
+    ) -> OutboxRange | None:
+        rows = await self.shards.look_at(hashes, _RANGE, identity_pool_id)
+        found = [(first, last) for first, last in rows if first is not None]
+        if not found:
+            return None
+        firsts, lasts = zip(*found, strict=True)
+        return OutboxRange(min(firsts), max(lasts))
 
     async def park_outbox(
-        self, identity_pool_id: str, reasons: Mapping[int, str], *, now_ms: int
+        self,
+        identity_pool_id: str,
+        refused: Sequence[tuple[OutboxEntry, str]],
+        *,
+        now_ms: int,
     ) -> None:
         async def job(db: Session) -> None:
-            for outbox_id, reason in reasons.items():
-                row = (identity_pool_id, outbox_id, now_ms, reason)
-                await db.run(SQL.park_outbox, *row)
-            await db.run(SQL.delete_outbox, identity_pool_id, list(reasons))
+            for entry, reason in refused:
+                row = (identity_pool_id, entry.identity_id, entry.outbox_id)
+                await db.run(SQL.park_outbox, *row, now_ms, reason)
+                await db.run(SQL.delete_outbox, row[0], [row[1]], [row[2]])
 
         await self.database.write("park_outbox", job)
 
@@ -128,6 +155,7 @@ class Outbox:
 
         async def job(db: Session) -> int:
             await db.run(SQL.return_parked_outbox, *named)
+            await nodes.tell_to_look_again(db)
             return await db.run(SQL.delete_parked_outbox, *named)
 
         return await self.database.write("return_parked_outbox", job)
@@ -139,3 +167,11 @@ class Outbox:
             return await db.run(
                 SQL.delete_parked_outbox, identity_pool_id, list(outbox_ids)
             )
+
+
+def by_identity(entries: Sequence[OutboxEntry]) -> Mapping[str, Sequence[int]]:
+    """Give the ids of entries by their identities."""
+    found: dict[str, list[int]] = {}
+    for each in entries:
+        found.setdefault(each.identity_id, []).append(each.outbox_id)
+    return found

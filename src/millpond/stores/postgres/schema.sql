@@ -4,8 +4,8 @@
 -- code point (COLLATE "C"), as Python compares it and the embedded store does.
 --
 -- Tables that grow begin their primary key with the identity, by which they are
--- distributed; the others are small and the same on every node. `distribution.py` has
--- the list. No foreign keys, no triggers: a sharded PostgreSQL takes few of them.
+-- distributed; identity pools are the same on every server, and the others on one alone.
+-- `distribution.py` has the list. No foreign keys, no triggers: a sharded PostgreSQL takes few of them.
 
 -- --- Small tables --------------------------------------------------------------------
 
@@ -62,6 +62,8 @@ CREATE TABLE bulk_publish_slices (
     datasets bigint NOT NULL DEFAULT 0,
     records bigint NOT NULL DEFAULT 0,
     data_bytes bigint NOT NULL DEFAULT 0,
+    lowest_hash bigint, -- of the identities of a shard; NULL: of all
+    highest_hash bigint,
     PRIMARY KEY (identity_pool_id, slice_number)
 );
 

@@ -206,7 +206,7 @@ def _stream(row: Any) -> Stream:
 
 
 async def purge_records(
-    db: Session, *, now_ms: int, retention_ms: int, limit: int
+    database: Database, *, now_ms: int, retention_ms: int, limit: int
 ) -> int:
     """
     Drop stream records beyond retention, the oldest first; return how many.
@@ -214,43 +214,55 @@ async def purge_records(
     Args:
         retention_ms: of streams that have no retention of their own.
     """
+    before_ms: dict[str, int] = {}
+    async with database.session("purge") as db:
+        for stream in await db.rows(SQL.list_streams_by_retention):
+            stream_id, shard_count, hours = stream
+            kept_ms = retention_ms if hours is None else hours * HOUR_MS
+            keys = (shard_key(stream_id, shard) for shard in range(shard_count))
+            before_ms |= dict.fromkeys(keys, now_ms - kept_ms)
+    return await _purge_shards(database, before_ms, limit)
+
+
+async def _purge_shards(
+    database: Database, before_ms: Mapping[str, int], limit: int
+) -> int:
+    """Drop the oldest records of shards, those from before a time."""
+    if not before_ms:
+        return 0
+    bounds = ([*before_ms], [*before_ms.values()], limit)
     dropped = 0
-    for stream in await db.rows(SQL.list_streams_by_retention):
-        stream_id, shard_count, hours = stream
-        kept_ms = retention_ms if hours is None else hours * HOUR_MS
-        for shard in range(shard_count):
-            key = shard_key(stream_id, shard)
-            dropped += await _purge_shard(db, key, now_ms - kept_ms, limit)
+    async with database.session("purge") as db:
+        for key, last in await db.rows(SQL.find_old_stream_records, *bounds):
+            dropped += await db.run(SQL.purge_stream_records, key, last)
     return dropped
 
 
-async def _purge_shard(db: Session, key: str, before_ms: int, limit: int) -> int:
-    last = await db.value(SQL.find_old_stream_records, key, before_ms, limit)
-    return 0 if last is None else await db.run(SQL.purge_stream_records, key, last)
-
-
-async def purge_payloads(db: Session, *, now_ms: int, limit: int) -> int:
+async def purge_payloads(database: Database, *, now_ms: int, limit: int) -> int:
     """Drop expired payloads; return how many."""
-    rows = await db.rows(SQL.list_expired_payloads, now_ms, limit)
-    ids = [payload_id for (payload_id,) in rows]
-    return await db.run(SQL.purge_stream_payloads, ids) if ids else 0
+    async with database.session("purge") as db:
+        rows = await db.rows(SQL.list_expired_payloads, now_ms, limit)
+        ids = [payload_id for (payload_id,) in rows]
+        return await db.run(SQL.purge_stream_payloads, ids) if ids else 0
 
 
-async def purge_deleted(db: Session, *, limit: int) -> int:
+async def purge_deleted(database: Database, *, limit: int) -> int:
     """Drop data of a deleted stream; return how many rows."""
-    row = await db.row(SQL.find_deleted_stream)
+    async with database.session("purge") as db:
+        row = await db.row(SQL.find_deleted_stream)
     if row is None:
         return 0
     stream_id, shard_count = row
-    dropped = 0
-    for shard in range(shard_count):
-        dropped += await _purge_shard(
-            db, shard_key(stream_id, shard), FOR_EVER_MS, limit
-        )
-    if dropped == 0:
-        for shard in range(shard_count):
-            await db.run(SQL.drop_shard, shard_key(stream_id, shard))
+    keys = [shard_key(stream_id, shard) for shard in range(shard_count)]
+    dropped = await _purge_shards(database, dict.fromkeys(keys, FOR_EVER_MS), limit)
+    if dropped:
+        return dropped
+
+    async def job(db: Session) -> int:
+        for key in keys:
+            await db.run(SQL.drop_shard, key)
         await db.run(SQL.drop_stream_consumers, stream_id)
         await db.run(SQL.drop_stream, stream_id)
-        dropped = 1
-    return dropped
+        return 1
+
+    return await database.write("purge", job)

@@ -11,6 +11,7 @@ from millpond.core.bulk_publish import (
     LeasedSlice,
     Position,
     Slice,
+    cut_slices,
 )
 from millpond.core.bulk_publish_progress import (
     SlicedRun,
@@ -38,6 +39,10 @@ class BulkPublishes:
     """The `BulkPublishStore` part of the port."""
 
     database: Database
+
+    async def cut_bulk_publish(self, region: str, count: int) -> Sequence[Slice]:
+        with self.database.reading("cut_bulk_publish"):
+            return cut_slices(region, count)
 
     async def start_bulk_publish(
         self,
@@ -153,12 +158,27 @@ class BulkPublishes:
     ) -> BulkPublishRun:
         def job(db: Writer) -> BulkPublishRun:
             run = _close_slice(db, leased)
-            ((_, still_open, *_),) = db.execute(
-                SQL.count_slices, (leased.identity_pool_id,)
-            ).fetchall()
-            return run if still_open else _put_run(db, finish(run))
+            return run if _count_open(db, leased) else _put_run(db, finish(run))
 
         return await self.database.write(job)
+
+    async def close_slice(self, leased: LeasedSlice) -> bool:
+        def job(db: Writer) -> bool:
+            if _count_open(db, leased) < 2:
+                return False
+            _close_slice(db, leased)
+            return True
+
+        return await self.database.write(job)
+
+    async def postpone_slice(self, leased: LeasedSlice, *, until_ms: int) -> None:
+        key = slice_key(leased)
+
+        def job(db: Writer) -> None:
+            if not db.execute(SQL.postpone_slice, (*key, until_ms)).fetchall():
+                raise _lost(leased)
+
+        await self.database.write(job)
 
     async def fail_bulk_publish(
         self,
@@ -223,6 +243,13 @@ def _close_slice(db: Writer, leased: LeasedSlice) -> BulkPublishRun:
     if not db.execute(SQL.close_slice, slice_key(leased)).fetchall():
         raise _lost(leased)
     return _find_run(db, leased.identity_pool_id)
+
+
+def _count_open(db: Reader, leased: LeasedSlice) -> int:
+    """Count the slices of a run that are not done."""
+    rows = db.execute(SQL.count_slices, (leased.identity_pool_id,))
+    ((_, still_open, *_),) = rows.fetchall()
+    return int(still_open)
 
 
 def _lost(leased: LeasedSlice) -> LeaseLostError:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from millpond.core.bulk_publish import HashRange
 from millpond.stores.base import (
     OutboxEntry,
     OutboxRange,
@@ -42,9 +43,10 @@ class Outbox:
         return found
 
     async def delete_outbox(
-        self, identity_pool_id: str, outbox_ids: Sequence[int]
+        self, identity_pool_id: str, entries: Sequence[OutboxEntry]
     ) -> None:
-        rows = [(identity_pool_id, *each) for each in _runs(outbox_ids)]
+        runs = _runs([each.outbox_id for each in entries])
+        rows = [(identity_pool_id, *each) for each in runs]
         await self.database.write(lambda db: db.executemany(SQL.delete_outbox, rows))
 
     async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
@@ -70,17 +72,24 @@ class Outbox:
 
         return await self.database.read_slowly("list_outbox_usage", job)
 
-    async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
+    async def find_outbox_range(
+        self, identity_pool_id: str, hashes: HashRange | None = None
+    ) -> OutboxRange | None:
         with self.database.reading("find_outbox_range") as cursor:
             rows = cursor.execute(SQL.find_outbox_range, (identity_pool_id,))
             ((first, last),) = rows.fetchall()
         return None if first is None else OutboxRange(first, last)
 
     async def park_outbox(
-        self, identity_pool_id: str, reasons: Mapping[int, str], *, now_ms: int
+        self,
+        identity_pool_id: str,
+        refused: Sequence[tuple[OutboxEntry, str]],
+        *,
+        now_ms: int,
     ) -> None:
         def job(db: Writer) -> None:
-            for outbox_id, reason in reasons.items():
+            for entry, reason in refused:
+                outbox_id = entry.outbox_id
                 row = (identity_pool_id, outbox_id, now_ms, reason)
                 db.execute(SQL.park_outbox, row)
                 db.execute(SQL.delete_outbox, (identity_pool_id, outbox_id, outbox_id))

@@ -14,7 +14,7 @@ from millpond.core.push import Push
 from millpond.core.sync import Changes, DatasetId
 from millpond.errors import StoreError
 from millpond.stores import base
-from millpond.stores.base import NewStreamRecord, Store
+from millpond.stores.base import NewStreamRecord, OutboxEntry, Store
 from millpond.testing.deadlines import seconds
 from millpond.testing.store_contract.bench import (
     ALICE,
@@ -52,6 +52,7 @@ _LEASED: Final = LeasedSlice(
     counts=Counts(),
 )
 
+_ENTRY: Final = OutboxEntry(1, ALICE, b"", NOW_MS)
 _PUSH: Final = Push(device=a_device(), dataset_name="prefs", sync_count=1)
 
 EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
@@ -124,11 +125,11 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "count_pushes": lambda s: s.count_pushes(),
     "list_outbox_pools": lambda s: s.list_outbox_pools(),
     "list_outbox": lambda s: s.list_outbox(POOL, limit=9, bytes_max=9),
-    "delete_outbox": lambda s: s.delete_outbox(POOL, [1]),
+    "delete_outbox": lambda s: s.delete_outbox(POOL, [_ENTRY]),
     "measure_outbox": lambda s: s.measure_outbox(None),
     "list_outbox_usage": lambda s: s.list_outbox_usage(after=None, limit=9),
     "find_outbox_range": lambda s: s.find_outbox_range(POOL),
-    "park_outbox": lambda s: s.park_outbox(POOL, {1: "refused"}, now_ms=NOW_MS),
+    "park_outbox": lambda s: s.park_outbox(POOL, [(_ENTRY, "refused")], now_ms=NOW_MS),
     "list_parked_outbox": lambda s: s.list_parked_outbox(POOL, after=0, limit=9),
     "return_parked_outbox": lambda s: s.return_parked_outbox(POOL, [1]),
     "delete_parked_outbox": lambda s: s.delete_parked_outbox(POOL, [1]),
@@ -137,6 +138,9 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     ),
     "find_bulk_publish": lambda s: s.find_bulk_publish(POOL),
     "find_bulk_publish_progress": lambda s: s.find_bulk_publish_progress(POOL),
+    "cut_bulk_publish": lambda s: s.cut_bulk_publish("us-east-1", 2),
+    "close_slice": lambda s: s.close_slice(_LEASED),
+    "postpone_slice": lambda s: s.postpone_slice(_LEASED, until_ms=NOW_MS),
     "find_sliced_run": lambda s: s.find_sliced_run(POOL, now_ms=NOW_MS),
     "lease_slice": lambda s: s.lease_slice("one", now_ms=NOW_MS, lease_ms=1),
     "checkpoint_slice": lambda s: s.checkpoint_slice(

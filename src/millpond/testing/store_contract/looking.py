@@ -247,7 +247,7 @@ class LookingContract(StoreBench):
                 await put(store, DatasetId(pool, ALICE, "d"), {"k": "v"}, event=b"x")
             # One that streams no more, with a parked entry alone.
             (entry,) = await store.list_outbox(OTHER_POOL, limit=9, bytes_max=99)
-            reasons = {entry.outbox_id: "no"}
+            reasons = [(entry, "no")]
             await store.park_outbox(OTHER_POOL, reasons, now_ms=NOW_MS)
             await store.update_identity_pool(
                 OTHER_POOL, lambda p: a_pool(OTHER_POOL, streaming=False)

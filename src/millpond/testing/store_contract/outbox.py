@@ -85,7 +85,7 @@ class OutboxContract(StoreBench):
             for number in range(5):
                 await put(store, PREFS, {"k": "v"}, event=str(number).encode())
             entries = await store.list_outbox(POOL, limit=10, bytes_max=100)
-            gone = [entries[0].outbox_id, entries[3].outbox_id]
+            gone = [entries[0], entries[3]]
             await store.delete_outbox(POOL, gone)
             await store.delete_outbox(POOL, gone)
             await store.delete_outbox(POOL, [])
@@ -104,7 +104,7 @@ class OutboxContract(StoreBench):
             for _ in range(3):
                 await put(store, PREFS, {"k": "v"}, event=b"x")
                 (entry,) = await store.list_outbox(POOL, limit=10, bytes_max=100)
-                await store.delete_outbox(POOL, [entry.outbox_id])
+                await store.delete_outbox(POOL, [entry])
 
                 assert entry.outbox_id > last
                 last = entry.outbox_id
@@ -167,16 +167,14 @@ class OutboxContract(StoreBench):
             for data in (b"one", b"two", b"three"):
                 await put(store, PREFS, {"k": "v"}, event=data)
             await put(store, DatasetId(OTHER_POOL, ALICE, "d"), {"k": "v"}, event=b"x")
-            one, two, three = (
-                each.outbox_id
-                for each in await store.list_outbox(POOL, limit=9, bytes_max=99)
-            )
+            entries = await store.list_outbox(POOL, limit=9, bytes_max=99)
+            one, two, three = (each.outbox_id for each in entries)
             assert await store.find_outbox_range(POOL) == (one, three)
-            await store.delete_outbox(POOL, [one])
+            await store.delete_outbox(POOL, entries[:1])
             assert await store.find_outbox_range(POOL) == (two, three)
-            await store.park_outbox(POOL, {three: "no"}, now_ms=NOW_MS)
+            await store.park_outbox(POOL, [(entries[2], "no")], now_ms=NOW_MS)
             assert await store.find_outbox_range(POOL) == (two, two)
-            await store.delete_outbox(POOL, [two])
+            await store.delete_outbox(POOL, entries[1:2])
             assert await store.find_outbox_range(POOL) is None
 
         self.play(tmp_path, scene)
@@ -188,11 +186,11 @@ class OutboxContract(StoreBench):
             for data in (b"one", b"two", b"three"):
                 await put(store, PREFS, {"k": "v"}, event=data)
             one, two, three = await store.list_outbox(POOL, limit=9, bytes_max=99)
-            reasons = {one.outbox_id: "too odd", two.outbox_id: "too even"}
+            reasons = [(one, "too odd"), (two, "too even")]
             await store.park_outbox(POOL, reasons, now_ms=NOW_MS)
             await store.park_outbox(POOL, reasons, now_ms=NOW_MS + 1)  # gone: no error
             await store.park_outbox(
-                OTHER_POOL, {three.outbox_id: "of another pool"}, now_ms=NOW_MS
+                OTHER_POOL, [(three, "of another pool")], now_ms=NOW_MS
             )
 
             assert [three] == await store.list_outbox(POOL, limit=9, bytes_max=99)
@@ -220,7 +218,8 @@ class OutboxContract(StoreBench):
                 await put(store, PREFS, {"k": "v"}, event=data)
             entries = await store.list_outbox(POOL, limit=9, bytes_max=99)
             one, two, three = (each.outbox_id for each in entries)
-            await store.park_outbox(POOL, {one: "no", two: "no"}, now_ms=NOW_MS)
+            reasons = [(each, "no") for each in entries[:2]]
+            await store.park_outbox(POOL, reasons, now_ms=NOW_MS)
 
             assert await store.return_parked_outbox(OTHER_POOL, [one]) == 0
             assert await store.delete_parked_outbox(OTHER_POOL, [one]) == 0

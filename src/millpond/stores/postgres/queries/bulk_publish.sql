@@ -21,8 +21,9 @@ DELETE FROM bulk_publish_slices WHERE identity_pool_id = $1;
 
 -- name: create_slice
 INSERT INTO bulk_publish_slices (
-    identity_pool_id, slice_number, run_id, first_identity_id, end_identity_id, open
-) VALUES ($1, $2, $3, $4, $5, true);
+    identity_pool_id, run_id, slice_number, first_identity_id, end_identity_id,
+    lowest_hash, highest_hash, open
+) VALUES ($1, $2, $3, $4, $5, $6, $7, true);
 
 -- name: list_free_slices
 SELECT slice.identity_pool_id, slice.slice_number, slice.run_id, slice.fence
@@ -39,10 +40,11 @@ SET worker = $5, lease_until_ms = $6, fence = fence + 1
 WHERE identity_pool_id = $1 AND slice_number = $2 AND run_id = $3 AND fence = $4
     AND open
 RETURNING identity_pool_id, slice_number, run_id, first_identity_id, end_identity_id,
-    fence, position_identity_id, position_dataset_name, datasets, records, data_bytes;
+    fence, position_identity_id, position_dataset_name, datasets, records, data_bytes,
+    lowest_hash, highest_hash;
 
 -- name: count_slices
-SELECT count(*), count(*) FILTER (WHERE open), coalesce(sum(datasets), 0)::bigint,
+SELECT count(*), count(*) FILTER (WHERE open) AS open, coalesce(sum(datasets), 0)::bigint,
     coalesce(sum(records), 0)::bigint, coalesce(sum(data_bytes), 0)::bigint
 FROM bulk_publish_slices WHERE identity_pool_id = $1;
 
@@ -58,25 +60,22 @@ UPDATE bulk_publish_slices
 SET position_identity_id = $5, position_dataset_name = $6, datasets = $7,
     records = $8, data_bytes = $9, lease_until_ms = $10
 WHERE identity_pool_id = $1 AND slice_number = $2 AND run_id = $3 AND fence = $4
-    AND open AND EXISTS (
-        SELECT 1 FROM identity_pools AS pool
-        WHERE pool.identity_pool_id = $1 AND NOT pool.deleted
-    );
+    AND open;
+
+-- name: postpone_slice
+UPDATE bulk_publish_slices SET worker = '', lease_until_ms = $5
+WHERE identity_pool_id = $1 AND slice_number = $2 AND run_id = $3 AND fence = $4
+    AND open;
 
 -- name: hold_slice
-SELECT 1 FROM bulk_publish_slices AS slice
-JOIN identity_pools AS pool
-    ON pool.identity_pool_id = slice.identity_pool_id AND NOT pool.deleted
-WHERE slice.identity_pool_id = $1 AND slice.slice_number = $2 AND slice.run_id = $3
-    AND slice.fence = $4 AND slice.open;
+SELECT 1 FROM bulk_publish_slices
+WHERE identity_pool_id = $1 AND slice_number = $2 AND run_id = $3 AND fence = $4
+    AND open;
 
 -- name: close_slice
 UPDATE bulk_publish_slices SET open = false
 WHERE identity_pool_id = $1 AND slice_number = $2 AND run_id = $3 AND fence = $4
-    AND open AND EXISTS (
-        SELECT 1 FROM identity_pools AS pool
-        WHERE pool.identity_pool_id = $1 AND NOT pool.deleted
-    );
+    AND open;
 
 -- name: close_slices
 UPDATE bulk_publish_slices SET open = false
@@ -106,8 +105,14 @@ SELECT dataset.identity_id, dataset.dataset_name, dataset.sync_count,
             AND r.identity_pool_id = dataset.identity_pool_id
             AND r.dataset_name = dataset.dataset_name AND r.value IS NOT NULL
     ), '') || ']', 'UTF8')
-FROM datasets AS dataset
-WHERE dataset.identity_pool_id = $1
-    AND (dataset.identity_id, dataset.dataset_name) > ($2, $3)
-    AND ($4::text IS NULL OR dataset.identity_id < $4) AND dataset.live
-ORDER BY dataset.identity_id, dataset.dataset_name LIMIT $5;
+FROM (
+    SELECT *, sum(about) OVER (ORDER BY identity_id, dataset_name) - about AS before
+    FROM (
+        -- What their events have at least, so that not all of them are ever read.
+        SELECT *, data_storage + 100 * num_records AS about FROM datasets
+        WHERE identity_pool_id = $1 AND (identity_id, dataset_name) > ($2, $3)
+            AND ($4::text IS NULL OR identity_id < $4) AND live
+        ORDER BY identity_id, dataset_name LIMIT $5
+    ) AS page
+) AS dataset
+WHERE before < $6 ORDER BY identity_id, dataset_name;

@@ -131,7 +131,7 @@ ON CONFLICT DO NOTHING;
 -- name: list_pushes
 SELECT push.dataset_name, push.sync_count, push.failures, device.device_id,
     device.identity_pool_id, device.identity_id, device.platform, device.token,
-    device.registration_date_ms, device.endpoint_arn, device.disabled
+    device.registration_date_ms, device.endpoint_arn, device.disabled, push.due_ms
 FROM pushes AS push
 JOIN devices AS device
     ON device.identity_id = push.identity_id AND device.device_id = push.device_id

@@ -34,6 +34,11 @@ WHERE identity_pool_id = $1;
 -- name: delete_identity_pool
 UPDATE identity_pools SET deleted = true WHERE identity_pool_id = $1 AND NOT deleted;
 
+-- name: close_slices_of_pool
+-- Their workers lose them. None of their own writes looks whether the pool is there: a
+-- write that did would ask all servers of a cluster.
+UPDATE bulk_publish_slices SET open = false WHERE identity_pool_id = $1;
+
 -- name: list_identity_pool_usage
 SELECT counted.identity_pool_id, counted.sync_sessions_count, counted.data_storage,
     counted.last_modified_date_ms

@@ -10,14 +10,21 @@ WHERE held.holder = excluded.holder OR held.expires <= excluded.held_from
 RETURNING held.lease_name;
 
 -- name: renew_leases
-UPDATE leases SET expires = now() + $2::interval
-WHERE holder = $1 AND expires > now()
-RETURNING lease_name;
+-- One statement for all that is to be looked after every few seconds. Leases that ran
+-- out long ago are dropped; those of nodes tell that they died, and are dropped when
+-- that was seen to.
+WITH renewed AS (
+    UPDATE leases SET expires = now() + $2::interval
+    WHERE holder = $1 AND expires > now()
+    RETURNING lease_name
+), stale AS (
+    DELETE FROM leases
+    WHERE expires < now() - $3::interval AND lease_name NOT LIKE 'node:%'
+)
+SELECT 'renewed' AS kind, lease_name AS name FROM renewed
+UNION ALL
+SELECT CASE WHEN expires > now() THEN 'node' ELSE 'dead' END, holder
+FROM leases WHERE lease_name LIKE 'node:%';
 
 -- name: release_leases
 DELETE FROM leases WHERE holder = $1;
-
--- name: drop_stale_leases
--- Those of nodes tell that they died, and are dropped when that was seen to.
-DELETE FROM leases
-WHERE expires < now() - $1::interval AND lease_name NOT LIKE 'node:%';

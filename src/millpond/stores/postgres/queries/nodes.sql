@@ -1,14 +1,12 @@
 -- name: notify
 SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload;
 
--- name: list_nodes
-SELECT holder FROM leases WHERE lease_name LIKE 'node:%' AND expires > now();
+-- name: look_again
+-- To all, the one that writes included; what is rare may notify in its own transaction.
+SELECT pg_notify('millpond', '-' || chr(10) || '!look');
 
 -- name: has_node
 SELECT EXISTS (SELECT 1 FROM leases WHERE lease_name = 'node:' || $1::text);
-
--- name: list_dead_nodes
-SELECT holder FROM leases WHERE lease_name LIKE 'node:%' AND expires <= now();
 
 -- name: drop_dead_node
 DELETE FROM leases WHERE lease_name = 'node:' || $1::text AND expires <= now();

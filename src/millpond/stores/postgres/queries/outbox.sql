@@ -6,19 +6,24 @@ WHERE streaming AND NOT deleted AND EXISTS (
 )
 ORDER BY identity_pool_id;
 
--- name: list_outbox_pools_spread
--- The same for Citus, which takes no subquery that depends on a reference table.
-SELECT identity_pool_id FROM identity_pools
-WHERE streaming AND NOT deleted
-    AND identity_pool_id IN (SELECT DISTINCT identity_pool_id FROM outbox)
-ORDER BY identity_pool_id;
-
 -- name: list_outbox
-SELECT outbox_id, identity_id, data, created_ms FROM outbox
-WHERE identity_pool_id = $1 ORDER BY outbox_id LIMIT $2;
+-- The oldest, as many as there is room for, and one in any case. Sizes are read without
+-- reading what has them.
+SELECT outbox_id, identity_id, data, created_ms FROM (
+    SELECT outbox_id, identity_id, data, created_ms, row_number() OVER older AS n,
+        sum(octet_length(data)) OVER older AS size
+    FROM (
+        SELECT outbox_id, identity_id, data, created_ms FROM outbox
+        WHERE identity_pool_id = $1 ORDER BY outbox_id LIMIT $2
+    ) AS oldest
+    WINDOW older AS (ORDER BY outbox_id)
+) AS sized
+WHERE n = 1 OR size <= $3 ORDER BY outbox_id;
 
 -- name: delete_outbox
-DELETE FROM outbox WHERE identity_pool_id = $1 AND outbox_id = ANY ($2::bigint[]);
+DELETE FROM outbox
+WHERE identity_id = ANY ($2::text[]) AND outbox_id = ANY ($3::bigint[])
+    AND identity_pool_id = $1;
 
 -- name: measure_outbox
 SELECT (SELECT count(*) FROM outbox) AS entries,
@@ -58,8 +63,8 @@ SELECT min(outbox_id), max(outbox_id) FROM outbox WHERE identity_pool_id = $1;
 INSERT INTO parked_outbox (
     outbox_id, identity_pool_id, identity_id, data, created_ms, parked_ms, reason
 )
-SELECT outbox_id, identity_pool_id, identity_id, data, created_ms, $3, $4
-FROM outbox WHERE outbox_id = $2 AND identity_pool_id = $1;
+SELECT outbox_id, identity_pool_id, identity_id, data, created_ms, $4, $5
+FROM outbox WHERE identity_id = $2 AND outbox_id = $3 AND identity_pool_id = $1;
 
 -- name: list_parked_outbox
 SELECT outbox_id, identity_id, data, created_ms, parked_ms, reason

@@ -9,7 +9,7 @@ LIMIT $2;
 SELECT login_digest FROM logins WHERE identity_pool_id = $1 LIMIT $2;
 
 -- name: find_outbox_to_purge
-SELECT outbox_id FROM outbox WHERE identity_pool_id = $1 LIMIT $2;
+SELECT identity_id, outbox_id FROM outbox WHERE identity_pool_id = $1 LIMIT $2;
 
 -- name: list_devices_to_purge
 SELECT device_id FROM devices

@@ -80,11 +80,15 @@ WHERE stream_name IS NOT NULL ORDER BY stream_id;
 DELETE FROM stream_records WHERE shard_key = $1 AND sequence_number <= $2;
 
 -- name: find_old_stream_records
-SELECT max(sequence_number) FROM (
-    SELECT sequence_number FROM stream_records
-    WHERE shard_key = $1 AND arrival_ms < $2
-    ORDER BY arrival_ms, sequence_number LIMIT $3
-) AS oldest;
+-- Of each shard, up to which number its records are old; of $3 at most.
+SELECT shard_key, last FROM unnest($1::text[], $2::bigint[]) AS asked (key, before_ms)
+CROSS JOIN LATERAL (
+    SELECT shard_key, max(sequence_number) AS last FROM (
+        SELECT shard_key, sequence_number FROM stream_records
+        WHERE shard_key = asked.key AND arrival_ms < asked.before_ms
+        ORDER BY arrival_ms, sequence_number LIMIT $3
+    ) AS oldest GROUP BY shard_key
+) AS old;
 
 -- name: find_deleted_stream
 SELECT stream_id, shard_count FROM streams WHERE stream_name IS NULL LIMIT 1;

@@ -52,6 +52,12 @@ WHERE identity_pool_id = ?1 AND slice_number = ?2 AND run_id = ?3 AND fence = ?4
     )
 RETURNING 1;
 
+-- name: postpone_slice
+UPDATE bulk_publish_slices SET worker = '', lease_until_ms = ?5
+WHERE identity_pool_id = ?1 AND slice_number = ?2 AND run_id = ?3 AND fence = ?4
+    AND open = 1
+RETURNING 1;
+
 -- name: hold_slice
 SELECT 1 FROM bulk_publish_slices JOIN identity_pools USING (identity_pool_id)
 WHERE identity_pool_id = ?1 AND slice_number = ?2 AND run_id = ?3 AND fence = ?4

@@ -1,0 +1,190 @@
+"""A worker of a real Citus cluster is away: what the others have goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from cli.relay import Relay
+from millpond.core.bulk_publish import LeasedSlice
+from millpond.core.sync import DatasetId
+from millpond.errors import StoreUnavailableError
+from millpond.stores.postgres import PostgresStore
+from millpond.testing.citus import TestCitus
+from millpond.testing.deadlines import Deadline
+from millpond.testing.store_contract.bench import NOW_MS, POOL, a_pool, put
+from millpond.testing.store_contract.bulk_publish import (
+    LEASE_MS,
+    finishing,
+    scan_all,
+    starting,
+)
+from millpond.testing.store_contract.devices import (
+    a_device,
+    change,
+    join,
+    register,
+    subscribe,
+    waiting,
+)
+
+IDENTITIES: Final = [f"us-east-1:{n:02x}" for n in range(0, 256, 16)]
+BACK_S: Final = 20.0
+_WORKERS: Final = """
+    SELECT nodeid, nodename, nodeport FROM pg_dist_node WHERE groupid > 0
+    ORDER BY nodeid
+"""
+_SYNCED: Final = "SELECT bool_and(metadatasynced) FROM pg_dist_node"
+_ON_NODE: Final = """
+    SELECT id FROM unnest(ARRAY[{ids}]) AS id
+    JOIN pg_dist_placement ON shardid =
+        get_shard_id_for_distribution_column('identity_heads', id)
+    JOIN pg_dist_node USING (groupid) WHERE nodeid = {node}
+"""
+
+
+class Cluster(NamedTuple):
+    """A database that is spread, and a worker that is reached by way of a relay."""
+
+    url: str
+    line: Relay
+    behind: frozenset[str]
+    """Those of `IDENTITIES` that are on that worker."""
+
+    def play(self, scene: Callable[[PostgresStore], Coroutine[Any, Any, None]]) -> None:
+        """Run a scene on a store that is open."""
+
+        async def run() -> None:
+            store = PostgresStore(self.url)
+            await store.open()
+            await store.create_identity_pool(a_pool(), pools_max=9)
+            try:
+                await scene(store)
+            finally:
+                await store.aclose()
+
+        asyncio.run(run())
+
+
+@pytest.fixture
+def cluster(
+    citus: TestCitus, new_spread_database: Callable[[], str]
+) -> Iterator[Cluster]:
+    """A database whose last worker can be cut off, for all nodes at once."""
+    url = new_spread_database()
+    node, host, port = citus.execute(_WORKERS, url=url)[-1]
+    user = urlsplit(url).netloc.rpartition("@")[0]
+    with Relay(f"postgresql://{user}@{host}:{port}/") as line:
+        move = f"SELECT citus_update_node({node}, '127.0.0.1', {line.port})"
+        citus.execute(move, url=url)
+        deadline = Deadline(BACK_S)  # until all nodes know
+        while citus.execute(_SYNCED, url=url) != [(True,)]:
+            assert not deadline.passed()
+            time.sleep(0.1)
+        ids = ", ".join(f"'{each}'" for each in IDENTITIES)
+        rows = citus.execute(_ON_NODE.format(ids=ids, node=node), url=url)
+        behind = frozenset(identity for (identity,) in rows)
+        assert 0 < len(behind) < len(IDENTITIES)
+        yield Cluster(url, line, behind)
+
+
+async def outbox_of(store: PostgresStore) -> set[str]:
+    """Say which identities have entries that can be sent now."""
+    found = await store.list_outbox(POOL, limit=100, bytes_max=2**20)
+    return {each.identity_id for each in found}
+
+
+async def until(wanted: set[str], ask: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    """Wait until an answer is as it should be."""
+    deadline = Deadline(BACK_S)
+    while (found := await ask()) != wanted:
+        assert not deadline.passed(), found
+        await asyncio.sleep(0.1)
+
+
+def test_what_waits_on_other_workers_is_sent(cluster: Cluster) -> None:
+    """Entries and pushes of the dead worker stay, and come when it is back."""
+
+    async def scene(store: PostgresStore) -> None:
+        for identity in IDENTITIES:
+            prefs = DatasetId(POOL, identity, "prefs")
+            await join(store, identity)
+            device = a_device(f"of {identity}", identity_id=identity, token=identity)
+            await put(store, prefs, {"k": "v"}, event=b"e")
+            await register(store, device)
+            await subscribe(store, device.device_id, to=prefs)
+            await change(store, prefs)
+        lively = {*IDENTITIES} - cluster.behind
+        cluster.line.cut(frozen=False)
+
+        assert await store.list_outbox_pools() == [POOL]
+        assert await outbox_of(store) == lively
+        sent = await store.list_outbox(POOL, limit=100, bytes_max=2**20)
+        await store.delete_outbox(POOL, sent)
+        assert await store.list_outbox(POOL, limit=9, bytes_max=99) == []
+        pushes = await waiting(store)
+        assert {each.device.identity_id for each in pushes} == lively
+        await store.delete_pushes(pushes)
+        assert await waiting(store) == []
+        assert await store.leases.hold(["something"])
+        await store.nodes.look()
+        await store.purge(now_ms=NOW_MS, stream_retention_ms=10**9, limit=100)
+
+        cluster.line.mend()
+
+        async def pushed() -> set[str]:
+            return {each.device.identity_id for each in await waiting(store)}
+
+        await until({*cluster.behind}, lambda: outbox_of(store))
+        await until({*cluster.behind}, pushed)
+
+    cluster.play(scene)
+
+
+def test_slices_of_other_workers_are_published(cluster: Cluster) -> None:
+    """Each slice is on one worker; those of the dead one wait for it."""
+
+    async def scene(store: PostgresStore) -> None:
+        for identity in IDENTITIES:
+            await put(store, DatasetId(POOL, identity, "d"), {"k": "v"})
+        slices = await store.cut_bulk_publish("us-east-1", 16)
+        await store.start_bulk_publish(POOL, starting(), slices)
+        cluster.line.cut(frozen=False)
+        found: set[str] = set()
+        left: list[LeasedSlice] = []
+        while leased := await store.lease_slice("w", now_ms=NOW_MS, lease_ms=LEASE_MS):
+            try:
+                scanned = await scan_all(store, leased, limit=2)
+                waits = await store.find_outbox_range(POOL, leased.slice.hashes)
+            except StoreUnavailableError:
+                left.append(leased)
+                continue
+            assert waits is None
+            assert await store.close_slice(leased)
+            found |= {each.identity_id for each in scanned}
+
+        assert found == {*IDENTITIES} - cluster.behind
+        assert left
+
+        cluster.line.mend()
+
+        async def rest() -> set[str]:
+            try:
+                pages = [await scan_all(store, each) for each in left]
+            except StoreUnavailableError:
+                return set()
+            return {each.identity_id for page in pages for each in page}
+
+        await until({*cluster.behind}, rest)
+        for each in left[:-1]:
+            assert await store.close_slice(each)
+        assert not await store.close_slice(left[-1])
+        run = await store.finish_slice(left[-1], finishing)
+        assert run.status == "SUCCEEDED"
+
+    cluster.play(scene)
