@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,21 @@ def test_merged_identities_come_disabled(move: Move, source: RunningServer) -> N
             IdentityPoolId=POOL, IdentityId=ids[0], DatasetName="prefs"
         )
         assert listed["MergedDatasetNames"] == [f"prefs.{ids[1]}"]
+        # What was deleted there before is not here; who knows it is told of that.
+        for known, deleted in ((0, False), (3, True)):
+            listed = target.client("cognito-sync").list_records(
+                IdentityPoolId=POOL,
+                IdentityId=ids[4],
+                DatasetName="unknown",
+                LastSyncCount=known,
+            )
+            assert not listed["DatasetExists"]
+            assert listed["DatasetDeletedAfterRequestedSyncCount"] is deleted
+        with urllib.request.urlopen(f"{target.endpoint}/metrics") as answer:
+            metrics = answer.read().decode()
+        labels = f'{{identity_pool_id="{POOL}"}}'
+        assert f"millpond_import_identities{labels} {IDENTITIES}.0" in metrics
+        assert f"millpond_import_remaining_identities{labels} 0.0" in metrics
         enabled: list[str] = []
         words: dict[str, Any] = {}
         while not enabled or words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,7 @@ def test_devices_go_on_after_a_move(
     devices: tuple[Device, Device],
     pool: str,
     copy: tuple[Path, Callable[[], None]],
+    sync: Any,
 ) -> None:
     """
     No conflict, no error, nothing sent again; one that was offline during the move has
@@ -54,6 +56,10 @@ def test_devices_go_on_after_a_move(
         one.put({"colour": f"blue {turn}", "gone": "x", "size": "7"})
         one.synchronize_well()
     offline.synchronize_well()
+    one.put({"a": "1"}, "old")
+    one.synchronize_well("old")
+    names = {"IdentityPoolId": pool, "IdentityId": one.identity_id}
+    sync.delete_dataset(**names, DatasetName="old")
     one.remove("gone")
     one.synchronize_well()
     run()
@@ -68,6 +74,12 @@ def test_devices_go_on_after_a_move(
         assert (done.sent, done.conflicts, done.deleted) == ([LIST], [], [])
         one.put({"size": "8"})
         assert one.synchronize_well().conflicts == []
+
+        # Of what was deleted before nothing came; it is told of all the same.
+        assert one.synchronize("old").deleted == ["old"]
+        one.purge("old")
+        one.put({"a": "2"}, "old")
+        one.synchronize_well("old")
 
         offline.move(moved)
         done = offline.synchronize_well()

@@ -207,7 +207,7 @@ def what_stays_behind(described: SourcePool | None) -> list[tuple[str, str]]:
         ),
         (
             "datasets that were deleted: only their absence can be read",
-            "a device that knows one finds it never created, and keeps what it has",
+            "nothing: a device that knows one is told that it was deleted",
         ),
         (
             "into which identity a disabled one was merged, unless the name of a "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
@@ -39,6 +40,7 @@ from millpond.service.paging import page_size
 from millpond.service.refusals import pool_not_found
 from millpond.service.sync_triggers import Update, VerdictMissingError
 from millpond.stores.base import RecordPage, RecordRange
+from millpond.stores.importing import ImportStore
 
 _encode = msgspec.json.Encoder().encode
 
@@ -122,6 +124,8 @@ async def list_records(
     if session is None:
         known = listings[-1].dataset_sync_count
         session = context.sessions.issue(dataset_id, now_ms=now_ms, known=known)
+    if page.dataset is None and (request.last_sync_count or 0) > 0:
+        listings.append(await _listing_of_elsewhere(context, request, listings[-1]))
     if request.next_token is None and request.sync_session_token is None:
         context.sync_sessions.add(request.identity_pool_id)
     next_token = None
@@ -154,6 +158,22 @@ def _listing(
         self_heal=context.settings.self_heal_sync_counts,
         known=known,
     )
+
+
+async def _listing_of_elsewhere(
+    context: Context, request: ListRecordsRequest, listing: Listing
+) -> Listing:
+    """
+    Say what a caller is shown who knows a dataset that was never here.
+
+    In a pool that moved in, it knows it from there, where it was deleted before the
+    move; nothing else tells the JavaScript client, which otherwise goes on sending
+    what nobody can take.
+    """
+    store = cast("ImportStore", context.store)
+    if await store.find_import(request.identity_pool_id) is None:
+        return listing
+    return msgspec.structs.replace(listing, deleted=True)
 
 
 async def _resume_session(
