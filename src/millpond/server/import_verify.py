@@ -204,11 +204,20 @@ def _why_different(there: ArrivingDataset, here: ArrivingDataset) -> str:
         )
     theirs = {each.record_key: each for each in there.records}
     mine = {each.record_key: each for each in here.records}
-    for key in sorted({*theirs, *mine}):
+    expired = {
+        key
+        for key, each in theirs.items()
+        if each.value is None
+        and key not in mine
+        and each.sync_count <= here.row.horizon
+    }
+    for key in sorted({*theirs, *mine} - expired):
         if theirs.get(key) != mine.get(key):
             return f"record '{key[:64]}' is not the same"
     for member in there.row.__struct_fields__:
         one, other = getattr(there.row, member), getattr(here.row, member)
+        if member == "horizon" and expired:
+            continue  # removed records expire here, and the horizon tells of that
         if one != other:
             return f"{member} is {one} there and {other} here"
     return ""
