@@ -6,9 +6,7 @@ first page is read and put over it, until nothing has changed meanwhile.
 
 Its horizon cannot be asked for. A caller below it is told that the dataset was deleted
 after the count it knows; so the horizon is the first count at which one is not told,
-and it is found by halving. Most datasets were never deleted, which one question tells;
-none is needed when a record has the count 1, for an incarnation that was created anew
-goes on above the one before.
+and it is found by halving. For most datasets one question tells that there is none.
 """
 
 from __future__ import annotations
@@ -65,7 +63,7 @@ async def fetch(list_: List, what: str) -> Fetched | None:
                 count,
                 records,
                 list(first.merged_dataset_names or ()),
-                await _find_horizon(list_, count, records),
+                await _find_horizon(list_, count),
                 date_s,
             )
         known = first.dataset_sync_count
@@ -113,12 +111,12 @@ def _check(records: dict[str, Record], count: int, what: str) -> None:
         )
 
 
-async def _find_horizon(list_: List, count: int, records: dict[str, Record]) -> int:
-    oldest = min((each.sync_count for each in records.values()), default=count)
-    low, high = 1, min(oldest, count)
+async def _find_horizon(list_: List, count: int) -> int:
+    # Not from the records: a horizon may also tell that removed ones were forgotten.
+    low, high = 1, count
     if high <= low or not await _was_deleted_after(list_, low):
         return 0
-    # Told at `low`, and not at `high`, where there is a record of this incarnation.
+    # Told at `low`, and never at the count of the dataset itself.
     while high - low > 1:
         middle = (low + high) // 2
         if await _was_deleted_after(list_, middle):
