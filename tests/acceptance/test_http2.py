@@ -497,15 +497,13 @@ class TestShutdown:
 
     def test_idle(self, start, connect):
         """A connection without a request under way is not waited for."""
-        server = start(drain_s=DRAIN_S)
+        server = start(drain_s=3600)  # whoever waited for it would not stop in time
         http2 = connect(server)
         assert http2.operation("ListStreams").status == 200
 
-        began = time.monotonic()
         os.kill(server.pid, signal.SIGTERM)
         http2.read_until(lambda: False)
         assert server.stop() == 0
-        assert time.monotonic() - began < DRAIN_S / 2
 
 
 class TestIdle:

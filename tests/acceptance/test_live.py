@@ -47,7 +47,7 @@ from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 from millpond.testing.store_contract.bench import put
 
-DRAIN_S = 20  # the default
+DRAIN_S = 3600  # whoever waited for it would not stop in time
 LISTENER_KIB_MAX = 40  # 2,000 of them, and the server, within 150 MiB
 ORIGIN = "https://app.example"
 
@@ -597,27 +597,21 @@ class TestLimits:
 
     def test_shutdown(self, start_app):
         """A server that stops does not wait for listeners, and ends them in order."""
-        drain_s = math.ceil(seconds(DRAIN_S))
-        app = start_app(drain_s=drain_s)
+        app = start_app(drain_s=DRAIN_S)
         with app.listen() as reader:
-            began = time.monotonic()
             assert app.server.stop() == 0
-            assert time.monotonic() - began < drain_s / 2
             with pytest.raises(EOFError):
                 reader.read()
 
     def test_shutdown_with_one_who_never_reads(self, start_app):
         """It is not waited for either."""
-        drain_s = math.ceil(seconds(DRAIN_S))
-        app = start_app(drain_s=drain_s, live_send_timeout_s=600)
+        app = start_app(drain_s=DRAIN_S, live_send_timeout_s=600)
         app.server.stop()
         make_datasets(app, 1500)
         app.server.start()
         app = App(app.server, app.pool, app.identity)
         with stuck_reader(app):
-            began = time.monotonic()
             assert app.server.stop() == 0
-            assert time.monotonic() - began < drain_s / 2
 
     def test_memory(self, start_app):
         """A listener who is told nothing costs little memory."""
