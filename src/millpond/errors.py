@@ -83,8 +83,13 @@ class ServiceException(Exception):
 
     http_status = 400
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: str = "", *, retry_after_s: int | None = None) -> None:
+        """
+        Args:
+            retry_after_s: when it may go better; None where nobody can say.
+        """
         super().__init__(message or self.__class__.__doc__ or "")
+        self.retry_after_s = retry_after_s
 
     @property
     def code(self) -> str:
@@ -271,8 +276,7 @@ class TooManyRequestsException(ServiceException):
         Args:
             retry_after_s: when the caller may try again, in whole seconds.
         """
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+        super().__init__(message, retry_after_s=retry_after_s)
 
 
 class UnknownOperationException(ServiceException):

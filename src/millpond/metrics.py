@@ -269,6 +269,29 @@ class Metrics:
             *(self.import_throttled, self.import_aside, self.import_lag),
         )
         """The figures of imports, for each pool that moves in."""
+        self.refused = counter(
+            "refused_total",
+            "What was refused or cut off because a bound was reached, by reason: "
+            "body_stuck (a body that did not come, or gave way to others), body_room "
+            "(no room for a body), answer_stuck (an answer that nobody took), "
+            "answer_room (no room for an answer), requests (too many over HTTP/2).",
+            ("reason",),
+        )
+        self.request_bodies_bytes = gauge(
+            "request_bodies_bytes",
+            "Bytes held of request bodies that come in several pieces.",
+        )
+        self.answers_bytes = gauge(
+            "answers_bytes", "Bytes held of large answers that wait for their readers."
+        )
+        self.connections = gauge("connections", "Connections of clients, as last seen.")
+        self.connections_ended = counter(
+            "connections_ended_total",
+            "Connections that were ended from here, by reason: silent (no request "
+            "came), idle (none came any more), stuck (an answer that nobody took), "
+            "full (gave way to others), peer (one peer had too many).",
+            ("reason",),
+        )
         self.of_the_store: Final = (
             *(self.outbox_entries, self.outbox_lag, self.outbox_parked_entries),
             *(self.pushes_waiting, self.identity_pools, self.store_bytes),

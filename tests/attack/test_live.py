@@ -9,8 +9,12 @@ from pathlib import Path
 from millpond.contract.live import GetLiveUpdatesRequest
 from millpond.core.identity_pools import IdentityPool
 from millpond.metrics import Metrics
-from millpond.server.http2 import UnderWay
+from millpond.server.answer_streams import AnswerStreams
+from millpond.server.answers import Answers
+from millpond.server.connections import Connections
 from millpond.server.live import LiveStreams
+from millpond.server.peers import TrustedProxies
+from millpond.server.under_way import UnderWay
 from millpond.service.changes import Changes
 from millpond.service.context import Caller
 from millpond.service.live import get_live_updates
@@ -80,14 +84,21 @@ async def everything(folder: Path) -> None:
     )
     changes = Changes(listeners_max=LISTENERS, listeners_per_identity_max=LISTENERS)
     context = make_context(store, Settings(), lambda: 1, changes=changes)
-    streams = LiveStreams(Settings(), changes, Metrics(), UnderWay())
+    settings, under_way, metrics = Settings(), UnderWay(), Metrics()
+    connections = Connections(settings, under_way, metrics, TrustedProxies([]))
+    answers = Answers(settings, metrics, connections)
+    streams = LiveStreams(
+        settings, changes, metrics, AnswerStreams(under_way, connections, answers)
+    )
     readers = [Reader() for _ in range(LISTENERS)]
 
     async def listen(number: int, reader: Reader) -> None:
         request = GetLiveUpdatesRequest(POOL, MALLORY, "1")
         updates = await get_live_updates(context, DEVELOPER, request)
-        client = ("127.0.0.1", number)
-        await streams.stream(updates, [], client, reader.receive, reader.send)
+        client = ("127.0.0.1", str(number))
+        await streams.stream(
+            updates, [], client, "127.0.0.1", reader.receive, reader.send
+        )
 
     done = asyncio.Event()
     measuring = asyncio.create_task(longest_step(done))

@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from millpond.server import connections
-from millpond.server.http2 import Client, UnderWay, take_one
+from millpond.server.answers import PART_BYTES, WHOLE_BYTES_MAX, Answers
+from millpond.server.budgets import OverBudgetError
+from millpond.server.connections import Connections
+from millpond.server.under_way import Client, UnderWay, take_one
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -28,8 +30,12 @@ CLOSING_S: Final = 1.0  # how long a connection may take no bytes when the serve
 class AnswerStreams:
     """Sends the parts of answers to their readers."""
 
-    def __init__(self, under_way: UnderWay) -> None:
+    def __init__(
+        self, under_way: UnderWay, connections: Connections, answers: Answers
+    ) -> None:
         self._under_way = under_way
+        self._connections = connections
+        self._budget = answers.budget
         self._clients: Counter[Client] = Counter()  # with how many answers each
 
     def close(self) -> None:
@@ -43,7 +49,7 @@ class AnswerStreams:
     def _abort(self, clients: set[Client]) -> None:
         """Cut off connections, each once it carries nothing but such answers."""
         ready = {each for each in clients if self._under_way.only_streams(each)}
-        connections.abort(ready)
+        self._connections.abort(ready)
         if clients - ready:
             self._abort_later(clients - ready)
 
@@ -55,6 +61,7 @@ class AnswerStreams:
         timeout_s: Callable[[], float],
         end: Callable[[], None],
         client: Client,
+        peer: str,
         receive: Receive,
         send: Send,
     ) -> None:
@@ -65,6 +72,7 @@ class AnswerStreams:
             timeout_s: how long the connection may take no bytes, asked at each part.
             end: called when the reader goes away, so that the parts come to an end.
             client: address and port of the other end of the connection.
+            peer: that what waits is counted for.
         Raises:
             TimeoutError: the connection took no bytes for too long; it was cut off.
         """
@@ -76,19 +84,37 @@ class AnswerStreams:
                 {"type": "http.response.start", "status": 200, "headers": headers}
             )
             async for part in parts:
-                async with asyncio.timeout(timeout_s()):
-                    await send(
-                        {"type": "http.response.body", "body": part, "more_body": True}
-                    )
+                await self._send_part(part, timeout_s(), peer, send)
             await send({"type": "http.response.body", "body": b""})
         except (TimeoutError, asyncio.CancelledError):
-            if self._under_way.only_one_stream(client):
-                connections.abort({client})
+            self._connections.end_stuck(client)
             raise
         finally:
             for count in (self._clients, self._under_way.streams):
                 take_one(count, client)
             watching.cancel()
+
+    async def _send_part(
+        self, part: bytes, timeout_s: float, peer: str, send: Send
+    ) -> None:
+        """Send a part; a large one may have to give way while it waits."""
+        async with asyncio.timeout(timeout_s) as limit:
+            if len(part) <= WHOLE_BYTES_MAX:
+                await send(_message(part))
+                return
+            with self._budget.open(peer, limit) as transfer:
+                try:
+                    await transfer.take_now(len(part))
+                except OverBudgetError:
+                    raise TimeoutError from None
+                for first in range(0, len(part), PART_BYTES):
+                    some = part[first : first + PART_BYTES]
+                    await send(_message(some))
+                    transfer.move(len(some))
+
+
+def _message(part: bytes) -> Message:
+    return {"type": "http.response.body", "body": part, "more_body": True}
 
 
 async def _watch(end: Callable[[], None], receive: Receive) -> None:

@@ -24,7 +24,7 @@ from typing import Final
 
 import structlog
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP2Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
 from millpond import __version__
@@ -33,19 +33,22 @@ from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import SettingsError
 from millpond.hooks import Hooks
-from millpond.limits import SUBSCRIPTIONS_MAX
 from millpond.login_providers.keys import ProviderKeys
 from millpond.push.sns import SnsPush
 from millpond.server import connections, neighbours, secret_key
+from millpond.server.answer_streams import AnswerStreams
+from millpond.server.answers import Answers
+from millpond.server.connections import Connections
 from millpond.server.gateway import Gateway
-from millpond.server.http2 import UnderWay
 from millpond.server.live import LiveStreams
 from millpond.server.pages import PATHS, make_pages
+from millpond.server.peers import TrustedProxies
 from millpond.server.rates import RateLimits
 from millpond.server.sealers import hook_secret as hook_secret
 from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
 from millpond.server.subscriptions import SubscriptionStreams
+from millpond.server.under_way import UnderWay
 from millpond.service.changes import Changes
 from millpond.service.context import Context, SinkOpener, system_now_ms
 from millpond.service.credentials import CredentialFinder
@@ -75,10 +78,15 @@ BACKLOG: Final = 2048
 HTTP2: Final = HTTP2Settings(
     max_concurrent_streams=128,  # of one connection; further ones wait at the client
     max_headers_size=65_536,  # the longest token, path and query take half of it
+    max_send_buffer_size=16_384,  # of one stream
     keep_alive_interval=20_000,  # ms; a dead connection is found and closed
     keep_alive_timeout=20,  # s
 )
-REQUESTS_MAX: Final = 4096  # under way at a time; further ones wait in the socket
+HTTP1: Final = HTTP1Settings(
+    # Of a head, of what is read at once and of what waits to be written: a connection
+    # costs no more than this, whatever it is sent.
+    max_buffer_size=73_728,
+)
 FIRST_KEY_NAME: Final = "first"
 WORKERS_S_MAX: Final = 20.0  # to end; a disk or a driver may hold one up
 
@@ -214,8 +222,22 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         keys, context.session_tokens, account_id=settings.account_id
     )
     under_way = UnderWay()
-    live = LiveStreams(settings, context.changes, metrics, under_way)
-    subscriptions = SubscriptionStreams(context.subscriptions, metrics, under_way)
+    trusted = TrustedProxies.of(settings)
+    connections.allow_many()
+    sockets = Connections(settings, under_way, metrics, trusted)
+    answers = Answers(settings, metrics, sockets)
+    live = LiveStreams(
+        settings,
+        context.changes,
+        metrics,
+        AnswerStreams(under_way, sockets, answers),
+    )
+    subscriptions = SubscriptionStreams(
+        context.subscriptions,
+        metrics,
+        AnswerStreams(under_way, sockets, answers),
+        send_timeout_s=settings.answer_send_timeout_s,
+    )
     gateway = Gateway(
         context,
         Verifier(
@@ -224,10 +246,12 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             window_s=settings.signature_window_s,
             explain=settings.explain_signatures,
         ),
-        metrics.requests,
+        metrics,
         live,
         subscriptions,
+        answers,
         under_way,
+        trusted,
         RateLimits(settings, metrics, count_servers=_server_counter(context.store)),
         look_for_keys=keys.look_again,
         beside=make_pages(context, metrics, is_draining=stopping.is_set),
@@ -245,7 +269,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             housekeeping.watch_keys(context, "token key watch", context.token_keys),
             housekeeping.watch_deletions(context),
             housekeeping.save_sync_sessions(context),
-            connections.watch(settings),
+            sockets.watch(),
             housekeeping.purge(context),
             housekeeping.expire_tombstones(context),
             housekeeping.take_census(context, metrics),
@@ -303,15 +327,15 @@ async def _listen(
     Args:
         end_streams: ends what would be under way for as long as it is let.
     """
-    connections.allow_many()
     server = Server(
         gateway,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGINL,
         backlog=BACKLOG,
-        backpressure=REQUESTS_MAX + settings.live_listeners_max + SUBSCRIPTIONS_MAX,
+        backpressure=connections.connections_max(settings),
         http=HTTPModes.auto,  # 1.1 and 2, over TCP by its first bytes, over TLS by ALPN
+        http1_settings=HTTP1,
         http2_settings=HTTP2,
         websockets=False,
         log_enabled=False,

@@ -1,12 +1,12 @@
 """
 The way of a request: an ASGI application with nothing between the socket and the rules.
 
-    route -> limit of the peer -> read the body, bounded -> verify the signature
-          -> limit of the caller -> decode and validate -> may they -> service function
-          -> encode
+    route -> limit of the peer -> check the head -> read the body, bounded
+          -> verify the signature -> limit of the caller -> decode and validate
+          -> may they -> service function -> encode
 
-An answer is encoded and sent whole; only live updates (`server.live`) and subscriptions
-to shards (`server.subscriptions`) are streams.
+An answer is encoded whole and sent by `server.answers`; only live updates
+(`server.live`) and subscriptions to shards (`server.subscriptions`) are streams.
 The form of a request says which protocol it speaks: a path, an X-Amz-Target, or, for
 AWS Query, a form whose Action stands in the body and is read before the route is known.
 Every error leaves through one door (`wire.errors`), with a request id.
@@ -14,7 +14,6 @@ Every error leaves through one door (`wire.errors`), with a request id.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import itertools
@@ -28,19 +27,18 @@ import structlog
 from millpond.contract.shapes import Callers
 from millpond.errors import (
     InvalidSignatureException,
-    RequestEntityTooLargeException,
-    RequestTimeoutException,
-    SerializationException,
-    TooManyRequestsException,
+    ServiceException,
+    ServiceUnavailableException,
     UnknownOperationException,
     UnrecognizedClientException,
 )
 from millpond.limits import UNSIGNED_BODY_BYTES_MAX
-from millpond.metrics import RequestMetrics
-from millpond.server import http2
+from millpond.metrics import Metrics
+from millpond.server import bodies, http2
+from millpond.server.answers import Answers
 from millpond.server.bindings import APIS, ServiceFunction, Streamed, bind
+from millpond.server.bodies import Body
 from millpond.server.cors import Cors
-from millpond.server.http2 import UnderWay
 from millpond.server.live import HEADERS as EVENT_STREAM
 from millpond.server.live import LiveStreams
 from millpond.server.peers import TrustedProxies, peer_of
@@ -48,6 +46,7 @@ from millpond.server.rates import RateLimits
 from millpond.server.request_log import RequestLog
 from millpond.server.subscriptions import HEADERS as SUBSCRIPTION
 from millpond.server.subscriptions import SubscriptionStreams
+from millpond.server.under_way import Client, UnderWay, take_one
 from millpond.server.welcome import is_for_people
 from millpond.service import heavy
 from millpond.service.context import ANYONE, Caller, Context
@@ -75,9 +74,6 @@ Headers = list[tuple[bytes, bytes]]
 
 _log = structlog.get_logger()
 
-DISCARDED_BYTES_MAX: Final = 64 * 1_048_576
-DISCARDED_S_MAX: Final = 10.0
-BODY_S_MAX: Final = 60.0  # a phone on a bad network is slow; an attacker has no end
 _FORM: Final = b"application/x-www-form-urlencoded"
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
 _TARGET_CHARS_MAX: Final = 256  # of a target that is repeated in a message
@@ -89,6 +85,7 @@ class _Request:
     __slots__ = (
         "body",
         "caller",
+        "client",
         "decoded",
         "headers",
         "id",
@@ -97,9 +94,11 @@ class _Request:
         "raw_headers",
         "raw_path",
         "raw_query",
+        "scope",
+        "trusted",
     )
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, receive: Receive, trusted: TrustedProxies) -> None:
         self.id = _new_request_id()
         self.raw_path: bytes = scope["raw_path"]
         self.raw_query: bytes = scope["query_string"]
@@ -107,13 +106,20 @@ class _Request:
         self.headers = dict(self.raw_headers)
         self.method: str = scope["method"]
         self.is_http2 = scope["http_version"] == http2.VERSION
-        self.body: bytes | None = None  # not read yet
+        self.body = Body(self.headers, receive, is_http2=self.is_http2)
+        self.client: Client = scope["client"]
+        self.scope = scope
+        self.trusted = trusted
         self.caller: Caller = ANYONE  # until the signature is verified
         self.decoded: Any = None
         if self.method == "POST" and b"x-http-method-override" in self.headers:
             # Unity sends a POST and signs the method that it means.
             override = self.headers[b"x-http-method-override"]
             self.method = override.decode("latin-1")
+
+    def peer(self) -> str:
+        """Tell whom bounds count it for; asked where one is near, not of every one."""
+        return peer_of(self.scope, self.trusted)
 
     @property
     def is_of_people(self) -> bool:
@@ -149,6 +155,7 @@ class _Found(NamedTuple):
     route: Route | QueryRoute
     labels: dict[str, str] | None = None
     form: dict[str, str] | None = None
+    body: bytes | None = None  # where it had to be read to know the operation
 
 
 class Gateway:
@@ -158,10 +165,12 @@ class Gateway:
         self,
         context: Context,
         verifier: Verifier[Credentials],
-        metrics: RequestMetrics,
+        metrics: Metrics,
         live: LiveStreams,
         subscriptions: SubscriptionStreams,
+        answers: Answers,
         under_way: UnderWay,
+        trusted: TrustedProxies,
         rates: RateLimits,
         *,
         look_for_keys: Callable[[], Awaitable[None]],
@@ -175,12 +184,14 @@ class Gateway:
         self._context = context
         self._verifier = verifier
         self._look_for_keys = look_for_keys
-        self._metrics = metrics
+        self._metrics = metrics.requests
+        self._refused = metrics.refused
         self._live = live
         self._subscriptions = subscriptions
+        self._answers = answers
         self._under_way = under_way
+        self._trusted = trusted
         self._rates = rates
-        self._trusted_proxies = TrustedProxies.of(context.settings)
         self._beside = beside
         self._beside_paths = tuple(beside_paths)
         apis = [api for api, _ in APIS]
@@ -193,73 +204,136 @@ class Gateway:
             for operation in api.operations
         }
         self._body_bytes_max = context.settings.request_body_bytes_max
+        self._bodies = bodies.make_budget(context.settings, metrics)
+        self._multiplexed_requests_max = context.settings.multiplexed_requests_max
         self._request_log = RequestLog.of(context.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        if scope["http_version"] != http2.VERSION:
-            await self._serve(scope, receive, send)
-            return
-        client = http2.client_of(scope)
-        self._under_way.requests[client] += 1
+        client: Client = scope["client"]
+        self._under_way.begin(client)
+        try:
+            if scope["http_version"] == http2.VERSION:
+                await self._serve_http2(scope, receive, send)
+            else:
+                await self._serve(scope, receive, send)
+        finally:
+            self._under_way.end(client)
+
+    async def _serve_http2(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of which there may be very many on a connection."""
+        peer = peer_of(scope, self._trusted)
+        under_way = self._under_way
+        is_one_too_many = under_way.http2_total >= self._multiplexed_requests_max or (
+            under_way.http2[peer] >= self._multiplexed_requests_max // 2
+            and not self._trusted.trusts(peer)
+        )
+        under_way.http2_total += 1
+        under_way.http2[peer] += 1
         try:
             if scope["method"] == "HEAD":
                 send = http2.without_body(send)
-            await self._serve(scope, receive, send)
+            await self._serve(scope, receive, send, is_one_too_many=is_one_too_many)
         finally:
-            http2.take_one(self._under_way.requests, client)
+            under_way.http2_total -= 1
+            take_one(under_way.http2, peer)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        is_one_too_many: bool = False,
+    ) -> None:
+        request = _Request(scope, receive, self._trusted)
         if scope["path"].startswith(self._beside_paths):
-            await self._beside(scope, receive, send)
+            await self._serve_beside(request, receive, send)
             return
         started = time.perf_counter()
-        request = _Request(scope)
         found: _Found | None = None
         body: bytes | Streamed
+        goes_on = True  # what its connection carries
         try:
             if request.method == "OPTIONS" and (
                 (allowed := self._cors.preflight(request.headers)) is not None
             ):
                 await _send(send, 204, allowed, b"")
                 return
+            if is_one_too_many:
+                self._refused.labels("requests").inc()
+                raise ServiceUnavailableException(
+                    "Too many requests are under way. Try again.", retry_after_s=1
+                )
             if request.is_form:
-                found = await self._find_by_form(request, receive)
+                found = await self._find_by_form(request)
             else:
                 found = self._find(request)
-            self._check_peer(found, scope, started)
-            status, headers, body = await self._answer(found, request, receive, started)
+            self._check_peer(found, request, started)
+            status, headers, body = await self._answer(found, request, started)
         except Exception as error:
             if request.is_of_people:
-                await self._beside(scope, receive, send)
+                await self._serve_beside(request, receive, send)
                 return
-            if request.body is None and not isinstance(error, RequestTimeoutException):
+            if not is_one_too_many:
                 # What was sent to nowhere is still in the way of the next request.
-                with contextlib.suppress(Exception):
-                    if request.is_http2:
-                        await _discard(request, receive)
-                    elif found is None:
-                        await _read_body(request, receive, self._body_bytes_max)
+                goes_on = await request.body.make_way()
             status, headers, body = self._refuse(error, found, request)
+        finally:
+            request.body.close()
+        self._complete(headers, request, goes_on=goes_on)
+        if isinstance(body, bytes):
+            try:
+                await self._answers.send(status, headers, body, request, send)
+            except ServiceException as error:  # there is no room for it
+                status, headers, body = self._refuse(error, found, request)
+                self._complete(headers, request, goes_on=goes_on)
+                await _send(send, status, headers, body)
+            self._note(found, request, status, started)
+            if not goes_on:
+                await request.body.drain()
+        else:
+            self._note(found, request, status, started)
+            assert found is not None
+            await self._stream(found, request, headers, body, receive, send)
+
+    async def _serve_beside(
+        self, request: _Request, receive: Receive, send: Send
+    ) -> None:
+        """Serve what is not of the APIs."""
+        with contextlib.suppress(ServiceException):
+            sender = self._answers.bounded(request, send)
+            await self._beside(request.scope, receive, sender)
+            return
+        await _send(send, 503, [], b"")
+
+    async def _stream(
+        self,
+        found: _Found,
+        request: _Request,
+        headers: Headers,
+        body: Streamed,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        client, peer = request.client, request.peer()
+        if isinstance(body, LiveUpdates):
+            await self._live.stream(body, headers, client, peer, receive, send)
+        else:
+            codec = codecs.choose(request.headers, found.route.api)
+            await self._subscriptions.stream(
+                body, codec, headers, client, peer, receive, send
+            )
+
+    def _complete(self, headers: Headers, request: _Request, *, goes_on: bool) -> None:
+        """Add the headers that every answer has."""
         headers.append((b"x-amzn-requestid", request.id.encode()))
         if b"origin" in request.headers:
             headers += self._cors.headers(request.headers[b"origin"])
-        if isinstance(body, bytes):
-            await _send(send, status, headers, body)
-            self._note(found, request, status, started, scope)
-        else:
-            self._note(found, request, status, started, scope)
-            assert found is not None
-            client = http2.client_of(scope)
-            if isinstance(body, LiveUpdates):
-                await self._live.stream(body, headers, client, receive, send)
-            else:
-                codec = codecs.choose(request.headers, found.route.api)
-                await self._subscriptions.stream(
-                    body, codec, headers, client, receive, send
-                )
+        if not goes_on:
+            headers.append((b"connection", b"close"))
 
     def _note(
         self,
@@ -267,7 +341,6 @@ class Gateway:
         request: _Request,
         status: int,
         started: float,
-        scope: Scope,
     ) -> None:
         """Count an answer, and log it if that is wanted."""
         seconds = time.perf_counter() - started
@@ -281,7 +354,7 @@ class Gateway:
                 seconds=seconds,
                 method=request.method,
                 raw_path=request.raw_path,
-                client=scope.get("client"),
+                client=request.client,
                 caller=request.caller,
                 decoded=request.decoded,
             )
@@ -310,13 +383,13 @@ class Gateway:
             self._refuse_ambiguous(method, raw_path)
         return _Found(*found)
 
-    async def _find_by_form(self, request: _Request, receive: Receive) -> _Found:
-        request.body = await _read_body(request, receive, FORM_BYTES_MAX)
-        form = read_form(request.body or request.raw_query)
+    async def _find_by_form(self, request: _Request) -> _Found:
+        body = await self._read(request, FORM_BYTES_MAX)
+        form = read_form(body or request.raw_query)
         route = self._query_router.by_action(
             form.get("Action", ""), form.get("Version")
         )
-        return _Found(route, form=form)
+        return _Found(route, form=form, body=body)
 
     def _refuse_ambiguous(self, method: str, raw_path: bytes) -> None:
         """
@@ -331,38 +404,37 @@ class Gateway:
                 "The path has segments '.' or '..' that make its signature ambiguous."
             )
 
-    def _check_peer(self, found: _Found, scope: Scope, now_s: float) -> None:
+    def _check_peer(self, found: _Found, request: _Request, now_s: float) -> None:
         """Hold whoever calls what is not signed to his limit, before more is read."""
         operation = found.route.operation
         if operation.callers is Callers.ANYONE:
-            peer = peer_of(scope, self._trusted_proxies)
-            self._rates.check_peer(operation, peer, now_s)
+            self._rates.check_peer(operation, request.peer(), now_s)
 
     async def _answer(
-        self, found: _Found, request: _Request, receive: Receive, now_s: float
+        self, found: _Found, request: _Request, now_s: float
     ) -> tuple[int, Headers, bytes | Streamed]:
         route = found.route
         api, operation = route.api, route.operation
-        body = request.body
-        if body is None:
-            body_bytes_max = max(self._body_bytes_max, api.request_bytes_max)
-            if operation.callers is Callers.ANYONE:
-                body_bytes_max = min(body_bytes_max, UNSIGNED_BODY_BYTES_MAX)
-            request.body = await _read_body(request, receive, body_bytes_max)
-            body = request.body
-        is_large = len(body) > heavy.BYTES_MAX
+        body = found.body
         # Some SDKs sign what need not be signed; such a signature is not looked at.
-        if operation.callers is not Callers.ANYONE:
+        if operation.callers is Callers.ANYONE:
+            if body is None:
+                body = await self._read(request, UNSIGNED_BODY_BYTES_MAX)
+            is_large = len(body) > heavy.BYTES_MAX
+        else:
             signed = SignedRequest(
-                request.method,
-                request.raw_path,
-                request.raw_query,
-                request.raw_headers,
-                body,
+                request.method, request.raw_path, request.raw_query, request.raw_headers
             )
+            if body is None and not request.body.is_over:
+                await self._check_head(signed, request, api.name)
+                body_bytes_max = max(self._body_bytes_max, api.request_bytes_max)
+                body = await self._read(request, body_bytes_max)
+            signed.body = body = body or b""
+            is_large = len(body) > heavy.BYTES_MAX
             if is_large:
                 signed.body_sha256 = await heavy.run(body_sha256, body)
             request.caller = await self._verify(signed, api.name)
+            self._under_way.known.add(request.client)
             self._rates.check_caller(operation, request.caller, now_s)
         codec = codecs.choose(request.headers, api)
         if isinstance(route, QueryRoute):
@@ -393,17 +465,46 @@ class Gateway:
         encoded = codec.empty if response is None else codec.encode(response)
         return 200, [codec.content_type], encoded
 
-    async def _verify(self, signed: SignedRequest, service: str) -> Caller:
-        """Find out who signed a request; the key may have been made a moment ago."""
+    async def _read(self, request: _Request, bytes_max: int) -> bytes:
+        """Read a body; raises as `Body.read`."""
+        body = request.body
+        if body.is_over:
+            return b""
+        return await body.read(bytes_max, self._bodies, request.peer)
+
+    async def _check_head(
+        self, signed: SignedRequest, request: _Request, service: str
+    ) -> None:
+        """Refuse what no body could make good, before anybody waits for that."""
+        is_small = request.body.is_small
+        if is_small and self._verifier.knows(request.headers):
+            return  # it is hardly wrong, and hardly worth it
         now_s = self._context.now_ms() / 1000
+        check = self._verifier.check_head
         try:
-            verified = self._verifier.verify(signed, service=service, now_s=now_s)
+            head = check(signed, service=service, now_s=now_s)
         except UnrecognizedClientException as refusal:
-            if refusal.access_key_id is None:
-                raise
-            await self._look_for_keys()
-            verified = self._verifier.verify(signed, service=service, now_s=now_s)
+            await self._look_for_key(refusal)
+            head = check(signed, service=service, now_s=now_s)
+        if not is_small:
+            self._verifier.check_claimed_hash(head)
+
+    async def _verify(self, signed: SignedRequest, service: str) -> Caller:
+        """Find out who signed a request."""
+        now_s = self._context.now_ms() / 1000
+        verify = self._verifier.verify
+        try:
+            verified = verify(signed, service=service, now_s=now_s)
+        except UnrecognizedClientException as refusal:
+            await self._look_for_key(refusal)
+            verified = verify(signed, service=service, now_s=now_s)
         return verified.credentials.caller
+
+    async def _look_for_key(self, refusal: UnrecognizedClientException) -> None:
+        """Look whether a key is there after all; it may have been made a moment ago."""
+        if refusal.access_key_id is None:
+            raise refusal
+        await self._look_for_keys()
 
     def _refuse(
         self, error: Exception, found: _Found | None, request: _Request
@@ -426,78 +527,11 @@ class Gateway:
             codec = codecs.choose(request.headers, api)
             status, headers, body = encode_error(exception, codec)
             headers.append(codec.content_type)
-        if isinstance(exception, TooManyRequestsException):
+        if exception.retry_after_s is not None:
             headers.append((b"retry-after", str(exception.retry_after_s).encode()))
-        unread = RequestEntityTooLargeException | RequestTimeoutException
-        if isinstance(exception, unread):
-            headers.append((b"connection", b"close"))  # the rest is never read
         return status, headers, body
 
 
 async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-async def _read_body(request: _Request, receive: Receive, bytes_max: int) -> bytes:
-    """
-    Read the body, but not more of it than `bytes_max`.
-
-    Raises:
-        RequestEntityTooLargeException: there is more.
-        RequestTimeoutException: it does not come.
-        SerializationException: the client went away in the middle.
-    """
-    length = request.headers.get(b"content-length")
-    has_end = length is not None or b"transfer-encoding" in request.headers
-    if not has_end and not request.is_http2:  # where a body may have neither
-        return b""
-    if length is not None and length.isdigit():
-        if length == b"0":
-            return b""
-        # Not even begun, when its sender says that it is too large.
-        _check_size(int(length[:20]), bytes_max)
-    try:
-        async with asyncio.timeout(BODY_S_MAX):
-            return await _read_parts(receive, bytes_max)
-    except TimeoutError as error:
-        raise RequestTimeoutException from error
-
-
-async def _discard(request: _Request, receive: Receive) -> None:
-    """
-    Take what is left of a body over HTTP/2, within bounds, before it is refused.
-
-    Node.js drops an answer that comes before it has sent its body, and tells nobody.
-    """
-    length = request.headers.get(b"content-length", b"0")
-    size = int(length[:20]) if length.isdigit() else 0
-    async with asyncio.timeout(DISCARDED_S_MAX):
-        left = size <= DISCARDED_BYTES_MAX
-        size = 0
-        while left:
-            message = await receive()
-            size += len(message.get("body", b""))
-            left = message.get("more_body", False) and size <= DISCARDED_BYTES_MAX
-
-
-async def _read_parts(receive: Receive, bytes_max: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise SerializationException("The request was cut off.")
-        part = message.get("body", b"")
-        size += len(part)
-        _check_size(size, bytes_max)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _check_size(size: int, bytes_max: int) -> None:
-    if size > bytes_max:
-        raise RequestEntityTooLargeException(
-            f"The request body is larger than {bytes_max} bytes."
-        )

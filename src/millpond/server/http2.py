@@ -8,50 +8,13 @@ bounds the streams of a connection, their heads and how many of them are reset.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
-Client = tuple[str, int]
-"""Address and port of the other end of a connection."""
-
 _LENGTH: Final = b"content-length"
 VERSION: Final = "2"  # as the scope of a request has it
-
-
-class UnderWay:
-    """What is under way on the connection with each client."""
-
-    def __init__(self) -> None:
-        self.requests: Counter[Client] = Counter()
-        """Over HTTP/2 alone: there may be several, and some of them streams."""
-        self.streams: Counter[Client] = Counter()
-        """Answers that are sent part by part, over either."""
-
-    def only_streams(self, client: Client) -> bool:
-        """Say whether all that a connection carries are streams."""
-        return self.requests[client] <= self.streams[client]
-
-    def only_one_stream(self, client: Client) -> bool:
-        """Say whether all that a connection carries is one stream."""
-        return self.streams[client] == 1 and self.only_streams(client)
-
-
-def take_one(count: Counter[Client], client: Client) -> None:
-    """Count one less; what is not there any more is not kept."""
-    if count[client] > 1:
-        count[client] -= 1
-    else:
-        del count[client]
-
-
-def client_of(scope: Scope) -> Client:
-    """Give the other end of the connection of a request."""
-    host, port = scope["client"]
-    return host, int(port)
 
 
 def without_body(send: Send) -> Send:

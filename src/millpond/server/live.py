@@ -21,7 +21,7 @@ from millpond.server.answer_streams import (
     Receive,
     Send,
 )
-from millpond.server.http2 import Client, UnderWay
+from millpond.server.under_way import Client
 from millpond.service.changes import Changes
 from millpond.service.live import LiveEvent, LiveUpdates
 from millpond.settings import Settings
@@ -47,13 +47,13 @@ class LiveStreams:
         settings: Settings,
         changes: Changes,
         metrics: Metrics,
-        under_way: UnderWay,
+        streams: AnswerStreams,
     ) -> None:
         self._comment_s = settings.live_comment_s
         self._send_timeout_s: float = settings.live_send_timeout_s
         self._changes = changes
         self._metrics = metrics
-        self._streams = AnswerStreams(under_way)
+        self._streams = streams
 
     def close(self) -> None:
         """End every stream; a reader that is stuck is not waited for."""
@@ -65,6 +65,7 @@ class LiveStreams:
         updates: LiveUpdates,
         headers: Headers,
         client: Client,
+        peer: str,
         receive: Receive,
         send: Send,
     ) -> None:
@@ -73,6 +74,7 @@ class LiveStreams:
 
         Args:
             client: address and port of the other end of the connection.
+            peer: whoever that is.
         """
         self._metrics.live_listeners.inc()
         try:
@@ -82,6 +84,7 @@ class LiveStreams:
                 timeout_s=lambda: self._send_timeout_s,
                 end=updates.end,
                 client=client,
+                peer=peer,
                 receive=receive,
                 send=send,
             )

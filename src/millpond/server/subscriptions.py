@@ -1,9 +1,9 @@
 """
 Subscriptions to shards on the socket: binary events, until one side ends them.
 
-A reader may take its time for an event, up to the end of its five minutes: there is
-never more than one on its way to it. One whose place is taken over while it takes none
-is cut off, as all are when the server goes.
+There is never more than one event on its way to a reader. One that takes nothing of it
+for `answer_send_timeout_s` is cut off, as is one whose place is taken over while it
+takes none, and as all are when the server goes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from millpond.server.answer_streams import (
     Receive,
     Send,
 )
-from millpond.server.http2 import Client, UnderWay
+from millpond.server.under_way import Client
 from millpond.service.kinesis.subscriptions import Subscription
 from millpond.service.subscriptions import Subscriptions
 from millpond.wire import event_frames
@@ -40,11 +40,17 @@ class SubscriptionStreams:
     """Sends the events of subscriptions to their readers."""
 
     def __init__(
-        self, subscriptions: Subscriptions, metrics: Metrics, under_way: UnderWay
+        self,
+        subscriptions: Subscriptions,
+        metrics: Metrics,
+        streams: AnswerStreams,
+        *,
+        send_timeout_s: float,
     ) -> None:
         self._subscriptions = subscriptions
         self._metrics = metrics
-        self._streams = AnswerStreams(under_way)
+        self._streams = streams
+        self._send_timeout_s = send_timeout_s
 
     def close(self) -> None:
         """End every subscription; a reader that is stuck is not waited for."""
@@ -57,6 +63,7 @@ class SubscriptionStreams:
         codec: Codec,
         headers: Headers,
         client: Client,
+        peer: str,
         receive: Receive,
         send: Send,
     ) -> None:
@@ -73,9 +80,12 @@ class SubscriptionStreams:
                     self._streams.send(
                         _parts(subscription, codec),
                         headers=headers,
-                        timeout_s=lambda: subscription.seconds_left + LEAST_S,
+                        timeout_s=lambda: min(
+                            subscription.seconds_left + LEAST_S, self._send_timeout_s
+                        ),
                         end=subscription.end,
                         client=client,
+                        peer=peer,
                         receive=receive,
                         send=send,
                     )

@@ -108,6 +108,57 @@ class Settings:
         least=1024,
         most=256 * 1024 * 1024,
     )
+    request_bodies_bytes_max: int = setting(
+        256 * 1_048_576,
+        "Bytes of all request bodies together that come in several pieces, from the "
+        "first piece to the answer; further ones wait, and are then refused.",
+        least=1_048_576,
+    )
+    request_bodies_bytes_per_peer_max: int = setting(
+        128 * 1_048_576,
+        "Bytes of those that come from one address.",
+        least=1_048_576,
+    )
+    answers_bytes_max: int = setting(
+        256 * 1_048_576,
+        "Bytes of all answers together that wait for their readers; those who do not "
+        "read give way.",
+        least=1_048_576,
+    )
+    answers_bytes_per_peer_max: int = setting(
+        128 * 1_048_576,
+        "Bytes of those that go to one address.",
+        least=1_048_576,
+    )
+    answer_send_timeout_s: int = setting(
+        30,
+        "How long a client may take nothing of an answer before it is cut off; live "
+        "updates have live_send_timeout_s.",
+        least=1,
+        most=3600,
+    )
+    connections_max: int = setting(
+        0,
+        "Connections at a time; when it gets full, those that carry nothing give way. "
+        "0: 4096 and as many as there may be listeners and subscriptions. Never more "
+        "than the system allows open files.",
+        least=0,
+        most=1_000_000,
+    )
+    connections_per_peer_max: int = setting(
+        1024,
+        "Connections of one address on which nothing was signed rightly yet; the "
+        "oldest that carry nothing are ended. Trusted proxies are not counted.",
+        least=1,
+        most=1_000_000,
+    )
+    multiplexed_requests_max: int = setting(
+        8192,
+        "Requests under way over HTTP/2, of all connections together; one address may "
+        "have half of them, unless it is a trusted proxy.",
+        least=2,
+        most=1_000_000,
+    )
     signature_window_s: int = setting(
         limits.SIGNATURE_WINDOW_S,
         "How far a request's date may be from the server's clock.",
@@ -327,6 +378,13 @@ class Settings:
         "many.",
         least=0,
         most=1_000_000,
+    )
+    connection_head_s: int = setting(
+        30,
+        "How long a new connection may take to bring its first request, with TLS and "
+        "whatever else comes before, before it is ended.",
+        least=1,
+        most=3600,
     )
     drain_s: int = setting(
         20, "How long requests under way may take at shutdown.", least=0, most=3600

@@ -21,7 +21,8 @@ verifier builds the same strings from what came over the wire, and compares:
     hash of the body
 
 The checks run in the order of the real front end: form, date, signed headers,
-algorithm, scope, access key, signature. Of two mistakes both report the same one.
+algorithm, scope, access key, signature. Of two mistakes both report the same one. All
+but the signature needs no body: `check_head` comes before anybody waits for one.
 
 Nearly all requests are signed in one way: a usual Authorization header, X-Amz-Date,
 each header once, host and query as they were sent. *The quick way* verifies those in
@@ -74,6 +75,7 @@ TERMINATOR: Final = "aws4_request"
 
 _HOST: Final = b"host"
 _AUTHORITY: Final = b":authority"
+_CONTENT_SHA256: Final = b"x-amz-content-sha256"
 _EMPTY_SHA256: Final = sha256(b"").hexdigest().encode()
 _EMPTY_OBJECT_SHA256: Final = sha256(b"{}").hexdigest().encode()
 _PATH_CHARS_PLAIN: Final = (
@@ -134,7 +136,7 @@ class SignedRequest:
     raw_path: bytes
     raw_query: bytes
     headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
+    body: bytes = b""
     body_sha256: bytes = b""
 
 
@@ -179,6 +181,26 @@ class _Usual(NamedTuple):
     names: tuple[bytes, ...]
     signed_headers: bytes  # the names, as they stand in the canonical request
     signs_target: bool
+
+
+@dataclass(slots=True)
+class SignedHead(Generic[C]):
+    """
+    A request whose head is in order, while its body is still to come.
+
+    Args:
+        headers: joined, with the authority in its place.
+        names: of the signed headers.
+        scope: what stands behind the access key id in the credential.
+        verified: who signed it, when the signature turns out to be right.
+    """
+
+    request: SignedRequest
+    claim: _Claim
+    headers: Mapping[bytes, bytes]
+    names: tuple[bytes, ...]
+    scope: str
+    verified: Verified[C]
 
 
 class Verifier(Generic[C]):
@@ -231,6 +253,24 @@ class Verifier(Generic[C]):
         self, request: SignedRequest, *, service: str, now_s: float
     ) -> Verified[C]:
         """Say the same step by step; for what is unusual, and for all that is wrong."""
+        head = self.check_head(request, service=service, now_s=now_s)
+        payload_hash = _check_payload_hash(request, head.headers)
+        self._check_signature(head, payload_hash)
+        return head.verified
+
+    def knows(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Say whether a request of the same day and key was signed rightly before."""
+        head, _, _ = headers.get(b"authorization", b"").rpartition(_SIGNATURE)
+        return head in self._known
+
+    def check_head(
+        self, request: SignedRequest, *, service: str, now_s: float
+    ) -> SignedHead[C]:
+        """
+        Check whatever comes before the body, so that nobody has to wait for that.
+
+        `request.body` is not looked at. Raises as `verify` does.
+        """
         headers = _join_headers(request.headers)
         claim = _read_claim(request.raw_query, headers)
         self._check_date(claim, int(now_s))
@@ -247,20 +287,35 @@ class Verifier(Generic[C]):
         credentials = self._find_credentials(access_key_id, claim.session_token, now_s)
         if credentials is None:
             raise UnrecognizedClientException(access_key_id=access_key_id)
-
-        secret = credentials.secret
         scope = claim.credential[len(access_key_id) + 1 :]
-        payload_hash = _check_payload_hash(request, headers)
+        verified = Verified(credentials, region)
+        return SignedHead(request, claim, headers, names, scope, verified)
+
+    def check_claimed_hash(self, head: SignedHead[C]) -> None:
+        """
+        Refuse a signature that is wrong whatever the body turns out to be.
+
+        It says the hash of a body that it covers, if it has one in its head. Raises as
+        `verify` does; of two mistakes it may report the other one.
+        """
+        claimed = head.headers.get(_CONTENT_SHA256)
+        if claimed is not None:
+            self._check_signature(head, claimed)
+
+    def _check_signature(self, head: SignedHead[C], payload_hash: bytes) -> None:
+        claim = head.claim
+        secret = head.verified.credentials.secret
         explanation = ""
-        for query, variant in _candidates(claim.query, headers):
+        signed_headers = b";".join(head.names)
+        for query, variant in _candidates(claim.query, head.headers):
             canonical = _canonical_request(
-                request, query, variant, names, payload_hash, b";".join(names)
+                head.request, query, variant, head.names, payload_hash, signed_headers
             )
-            signature = _signature(secret, scope, claim.date, canonical)
+            signature = _signature(secret, head.scope, claim.date, canonical)
             if hmac.compare_digest(signature, claim.signature):
-                return Verified(credentials, region)
+                return
             if self._explain and not explanation:
-                explanation = _explain(scope, claim.date, canonical)
+                explanation = _explain(head.scope, claim.date, canonical)
         raise InvalidSignatureException(_MISMATCH + explanation)
 
     def _verify_usual(
@@ -605,7 +660,7 @@ def _check_payload_hash(
 ) -> bytes:
     """The hash of the body as the client signed it."""
     computed = _body_hash(request)
-    claimed = headers.get(b"x-amz-content-sha256", computed)
+    claimed = headers.get(_CONTENT_SHA256, computed)
     # AWS: Unity 1.0.5 signs a GET without a body with the hash of '{}'
     # (aws-sdk-unity#44).
     unity = claimed == _EMPTY_OBJECT_SHA256 and request.method == "GET"
