@@ -122,6 +122,7 @@ WRITES_RATE_MIN: Final = RATE_OF_DEVICES * DEVICE_WRITES_RATE
 # --- HTTP and signatures ------------------------------------------------------------
 
 REQUEST_BODY_BYTES_MAX: Final = 6 * 1_048_576  # a full dataset, escaped as JSON
+ITEMS_MAX: Final = 1000  # Ours: of a list or map to which the API gives no maximum
 CBOR_ITEMS_MAX: Final = 65_536  # Ours: the largest request, 500 records, has 4,000
 CBOR_DEPTH_MAX: Final = 32  # Ours: the deepest request has 4
 SIGNATURE_WINDOW_S: Final = 300  # AWS: Cognito Sync prints "5 min."

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from millpond.contract import kinesis
+from millpond.contract import cognito_identity, kinesis
 from millpond.contract.cognito_sync import (
     ListRecordsRequest,
     ListRecordsResponse,
@@ -240,3 +240,25 @@ def test_a_list_that_is_too_long_is_refused_soon() -> None:
     reading = time.process_time() - before
 
     assert cost(large) < cost(body(501)) + 2 * reading
+
+
+@pytest.mark.parametrize("number", [1000, 1001])
+def test_lists_to_which_the_api_gives_no_maximum(number: int) -> None:
+    """A stranger may name 1,000 logins to unlink, and no more."""
+    operation = next(
+        o for o in cognito_identity.API.operations if o.name == "UnlinkIdentity"
+    )
+    decoder = RequestDecoder(cognito_identity.API, operation)
+    body = {
+        "IdentityId": NAMES["identity_id"],
+        "Logins": {"a": "b"},
+        "LoginsToRemove": ["a"] * number,
+    }
+
+    if number == 1000:
+        decoder.decode(json.dumps(body).encode())
+    else:
+        with pytest.raises(
+            ServiceException, match=r"'loginsToRemove' .* equal to 1000"
+        ):
+            decoder.decode(json.dumps(body).encode())

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -40,6 +41,9 @@ from millpond.errors import SerializationException
 from millpond.wire import cbor
 from millpond.wire.validation import first_wrong_item, lower_first, refusal
 
+_MANY: Final = (inspection.ListType, inspection.DictType)
+_LIMITED_ELSEWHERE: Final = frozenset(("RecordPatches",))  # by a setting
+
 _decode_json = msgspec.json.Decoder().decode
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -53,7 +57,7 @@ class RequestDecoder:
         self._labels: dict[str, Member] = {}
         self._parameters: dict[str, Member] = {}
         self._headers: dict[bytes, Member] = {}
-        self._lists_max: dict[str, int] = {}
+        self._lists_max: dict[str, int | None] = {}
         self._has_body = False
         for member in members(operation.request):
             match member.location:
@@ -65,9 +69,8 @@ class RequestDecoder:
                     self._headers[name.lower().encode()] = member
                 case None:
                     self._has_body = True
-                    items_max = getattr(member.type, "max_length", None)
-                    if items_max is not None:
-                        self._lists_max[member.name] = items_max
+                    if isinstance(member.type, _MANY):
+                        self._lists_max[member.name] = member.type.max_length
 
     def decode(
         self,
@@ -97,9 +100,8 @@ class RequestDecoder:
             given, has_nul = read(body)
         for listed, items_max in self._lists_max.items():
             items = given.get(listed)
-            if isinstance(items, list) and len(items) > items_max:
-                # One too many are as good as a hundred thousand, and soon refused.
-                given[listed] = items[: items_max + 1]
+            if isinstance(items, list | dict):
+                self._bound(given, listed, items, items_max)
         # What the body says about members that travel elsewhere does not count.
         for parameter in self._parameters.values():
             given.pop(parameter.name, None)
@@ -127,6 +129,28 @@ class RequestDecoder:
             return self._second_try(given, fault)
         except RecursionError as error:
             raise _too_deep() from error
+
+    def _bound(
+        self,
+        given: dict[str, Any],
+        name: str,
+        items: list[Any] | dict[str, Any],
+        items_max: int | None,
+    ) -> None:
+        """Let no list or map be looked at that is too long for its operation."""
+        if items_max is not None:
+            if len(items) > items_max:
+                # One too many are as good as a hundred thousand, and soon refused.
+                few = itertools.islice(
+                    items.items() if isinstance(items, dict) else items, items_max + 1
+                )
+                given[name] = dict(few) if isinstance(items, dict) else [*few]
+        elif len(items) > limits.ITEMS_MAX and name not in _LIMITED_ELSEWHERE:
+            raise self._api.constraint_error(
+                f"1 validation error detected: Value at '{lower_first(name)}' failed "
+                "to satisfy constraint: Member must have length less than or equal to "
+                f"{limits.ITEMS_MAX}"
+            )
 
     def _read_cbor(self, body: bytes) -> tuple[dict[str, Any], bool]:
         reader = cbor.Reader(body)
