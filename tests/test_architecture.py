@@ -76,7 +76,7 @@ MAY_KNOW_EVERYTHING = {
     "cli.dataset_tables",
     *("cli.demo", "cli.hook_secret", "cli.identity"),
     *("cli.identity_choice", "cli.identity_erasure", "cli.key"),
-    *("cli.import_progress", "cli.importing"),
+    *("cli.import_follow", "cli.import_progress", "cli.importing"),
     *("cli.migrate", "cli.outbox", "cli.pool", "cli.serve", "cli.store"),
     "cli.settings",
     *("cli.store_progress", "cli.stream", "cli.stream_reader"),

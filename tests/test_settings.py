@@ -188,6 +188,9 @@ def test_loading_shares_nothing() -> None:
         ),
         ('[login_providers.a]\nclient_ids = "x"', "'client_ids' of 'a' must be a list"),
         ("[login_providers.a]\nkeys = 5", "'keys' of 'a' must be text"),
+        ("[imports.a]\nread_trough = true", "'a' has 'read_trough'. Is 'read_through'"),
+        ("[imports.a]\nread_through = 5", "'read_through' of 'a' must be"),
+        ("[imports.a]\ntimeout_s = 0", "'timeout_s' of 'a' must be"),
     ],
 )
 def test_a_wrong_file_is_told(tmp_path: Path, text: str, says: str) -> None:
@@ -357,6 +360,9 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
             "'discovery_url' of 'a'",
         ),
         ({"login_providers": {"a": {"keys": "ftp://b"}}}, "'keys' of 'a'"),
+        ({"imports": {"US-EAST-1:A": {}}}, "in lower case"),
+        ({"imports": {"us-east-1:a": {"endpoint_url": "b"}}}, "'endpoint_url' is 'b'"),
+        ({"imports": {"us-east-1:a": {"stream": "nats://b"}}}, "kinesis://"),
         ({"cors_origins": [""]}, "cors_origins"),
         ({"cors_origins": ["https://app.example/"]}, "cors_origins"),
         ({"cors_origins": ["app.example"]}, "cors_origins"),

@@ -32,7 +32,7 @@ def test_every_operation_is_built(
 def test_an_operation_that_is_not_built_says_so() -> None:
     """It answers 501 and names itself, rather than pretend."""
     operation = cognito_sync.API.operations[0]
-    call = bind(operation, ())
+    call = bind(cognito_sync.API, operation, ())
 
     async def run() -> None:
         await call(cast(Any, None), Caller("AKIAEXAMPLE", ""), cast(Any, None))

@@ -1,5 +1,5 @@
 """
-`millpond import plan|copy|verify|status`: move a pool in from AWS, or from elsewhere.
+`millpond import plan|copy|follow|verify|status`: move a pool in from elsewhere.
 
 Progress is told on standard error, the result on standard output. Exit status:
 
@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from millpond.cli.administration import CommandError, add_store_options, run, show
+from millpond.cli.import_follow import add_parser, follow
 from millpond.cli.import_progress import make_watcher
 from millpond.cli.tables import date
 from millpond.settings import Settings
@@ -37,7 +38,13 @@ _LINES_MAX: Final = 20
 
 def main(argv: list[str]) -> int:
     """Run `millpond import`."""
-    commands = {"plan": _plan, "copy": _copy, "verify": _verify, "status": _status}
+    commands = {
+        "plan": _plan,
+        "copy": _copy,
+        "follow": follow,
+        "verify": _verify,
+        "status": _status,
+    }
     try:
         return run(make_parser(), argv, commands)
     except KeyboardInterrupt:
@@ -72,6 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
         "use on both sides. A copy that was interrupted goes on when it is called "
         "again; one that is complete then takes what has changed.",
     )
+    following = add_parser(commands)
     verify = commands.add_parser(
         "verify",
         help="compare what came with its source",
@@ -96,7 +104,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="COUNT",
         help="compare so many identities, drawn by lot [all]",
     )
-    add_store_options(plan, copy, verify, status)
+    add_store_options(plan, copy, following, verify, status)
     return parser
 
 

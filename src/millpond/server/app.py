@@ -29,7 +29,6 @@ from granian.server.embed import Server
 
 from millpond import __version__
 from millpond.core.session_tokens import SessionTokens
-from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import SettingsError
 from millpond.hooks import Hooks
@@ -40,10 +39,12 @@ from millpond.server.answer_streams import AnswerStreams
 from millpond.server.answers import Answers
 from millpond.server.connections import Connections
 from millpond.server.gateway import Gateway
+from millpond.server.importing import limits_of
 from millpond.server.live import LiveStreams
 from millpond.server.pages import PATHS, make_pages
 from millpond.server.peers import TrustedProxies
 from millpond.server.rates import RateLimits
+from millpond.server.read_through import make_read_through
 from millpond.server.sealers import hook_secret as hook_secret
 from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
@@ -128,18 +129,8 @@ def make_context(settings: Settings, store: Store) -> Context:
         open_sink=_sink_opener(settings, store),
         push=SnsPush(settings),
         payload_secret=secret_key.derive(master, "stream payloads"),
-        limits=SyncLimits(
-            datasets_per_identity=settings.datasets_per_identity_max,
-            records_per_dataset=settings.records_per_dataset_max,
-            dataset_bytes=settings.dataset_bytes_max,
-            record_key_chars=settings.record_key_chars_max,
-            record_value_chars=settings.record_value_chars_max,
-            # A client may have to replace every record by one of another key.
-            record_patches=max(
-                settings.record_patches_max, 2 * settings.records_per_dataset_max
-            ),
-            tombstones_per_dataset=settings.tombstones_per_dataset_max,
-        ),
+        limits=limits_of(settings),
+        read_through=make_read_through(settings, store),
         changes=Changes(
             listeners_max=settings.live_listeners_max,
             listeners_per_identity_max=settings.live_listeners_per_identity_max,
@@ -297,6 +288,8 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         await context.sync_sessions.save()
         await context.hooks.aclose()
         await context.payloads.aclose()
+        if context.read_through is not None:
+            await context.read_through.aclose()
         await sinks.aclose()
         await push.aclose()
 

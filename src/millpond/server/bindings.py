@@ -29,6 +29,7 @@ from millpond.service import (
     kinesis,
     live,
     principal_tags,
+    read_through,
     records,
     stream_details,
     tags,
@@ -109,16 +110,31 @@ def find(
     return None
 
 
-def bind(operation: Operation, modules: tuple[ModuleType, ...]) -> ServiceFunction:
-    """Tie an operation to its function and to who may call it."""
+def bind(
+    api: Api, operation: Operation, modules: tuple[ModuleType, ...]
+) -> ServiceFunction:
+    """Tie an operation to its function, to who may call it and who has to be here."""
     check = access.make_check(operation)
     function = find(operation, modules) or _not_built(operation)
+
+    find_wanted = read_through.make_finder(api, operation)
 
     async def call(context: Context, caller: Caller, request: Any) -> Response:
         check(caller, request)
         return await function(context, caller, request)
 
-    return call
+    if find_wanted is None:
+        return call
+
+    async def bring_and_call(
+        context: Context, caller: Caller, request: Any
+    ) -> Response:
+        check(caller, request)
+        if context.read_through is not None:
+            await context.read_through.bring(find_wanted(request))
+        return await function(context, caller, request)
+
+    return bring_and_call
 
 
 def _not_built(operation: Operation) -> ServiceFunction:

@@ -199,7 +199,7 @@ class Gateway:
         self._query_router = QueryRouter(apis)
         self._cors = Cors(context.settings.cors_origins)
         self._functions: dict[int, ServiceFunction] = {
-            id(operation): bind(operation, modules)
+            id(operation): bind(api, operation, modules)
             for api, modules in APIS
             for operation in api.operations
         }

@@ -22,6 +22,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -103,6 +104,11 @@ def limits_of(settings: Settings) -> SyncLimits:
         dataset_bytes=settings.dataset_bytes_max,
         record_key_chars=settings.record_key_chars_max,
         record_value_chars=settings.record_value_chars_max,
+        # A client may have to replace every record by one of another key.
+        record_patches=max(
+            settings.record_patches_max, 2 * settings.records_per_dataset_max
+        ),
+        tombstones_per_dataset=settings.tombstones_per_dataset_max,
     )
 
 
@@ -174,6 +180,7 @@ class _Copy:
         self._watcher = watcher
         self._now_ms = now_ms
         self._manners = Manners(settings)
+        self._decide = partial(ownership.decide, limits=limits_of(settings))
         self._before = (state.requests, state.throttled)
         self._failed: list[Aside] = []
         self._failed_count = 0
@@ -250,7 +257,7 @@ class _Copy:
         arrived = await self._store.arrive(
             self._pool,
             arrivals,
-            ownership.decide,
+            self._decide,
             pass_number=self._state.pass_number,
             now_ms=self._now_ms(),
             position=None if position is None else (POSITION, position),

@@ -18,6 +18,7 @@ from millpond.metrics import Metrics
 from millpond.push.base import PushService
 from millpond.service.changes import Changes
 from millpond.service.progress_looks import ProgressLooks
+from millpond.service.read_through import ReadThrough
 from millpond.service.subscriptions import Subscriptions
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
@@ -84,6 +85,8 @@ class Context:
     changes: Changes = field(default_factory=Changes)
     metrics: Metrics = field(default_factory=Metrics)
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    read_through: ReadThrough | None = None
+    """Brings identities of pools that are moving in; None: there are no such pools."""
     progress_looks: ProgressLooks = field(default_factory=ProgressLooks)
     triggered_pools: set[str] = field(default_factory=set)
     """Pools that are known to have a sync trigger; what counts is the store."""

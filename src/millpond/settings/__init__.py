@@ -13,12 +13,20 @@ default.
 
 from __future__ import annotations
 
-from millpond.settings.fields import PREFIX, LoginProvider, Row, Settings, table
+from millpond.settings.fields import (
+    PREFIX,
+    ImportSource,
+    LoginProvider,
+    Row,
+    Settings,
+    table,
+)
 from millpond.settings.reading import SECRETS, Problem, Reading, load, read, refuse
 
 __all__ = [
     "PREFIX",
     "SECRETS",
+    "ImportSource",
     "LoginProvider",
     "Problem",
     "Reading",

@@ -27,6 +27,7 @@ REGION_CHARS_MAX: Final = 18  # the id of an identity has 55, of which 37 are th
 # Patterns are compiled when something is looked at: most settings are at their default.
 _ORIGIN: Final = r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?"
 _REGION: Final = r"[a-z]([a-z0-9-]*[a-z0-9])?"
+_POOL_ID: Final = r"[\w-]+:[0-9a-f-]{1,55}"
 _ZONE: Final = r"([a-z]+(-[a-z]+)+-[0-9]+)[a-z]"
 
 Wrong = tuple[str, str]  # the name of the setting, and a sentence
@@ -41,6 +42,7 @@ def check(settings: Settings) -> Iterator[Wrong]:
     yield from _check_urls(settings)
     yield from _check_payload_store(settings)
     yield from _check_choices(settings)
+    yield from _check_imports(settings)
     yield from _check_rates(settings)
 
 
@@ -171,6 +173,29 @@ def _check_urls(settings: Settings) -> Iterator[Wrong]:
                     f"Setting 'login_providers', '{key}' of '{name}', is "
                     f"{describe(url)}; it must be an http or https URL with a host.",
                 )
+
+
+def _check_imports(settings: Settings) -> Iterator[Wrong]:
+    for pool_id, source in settings.imports.items():
+        entry = f"Setting 'imports', entry '{pool_id}'"
+        if not re.fullmatch(_POOL_ID, pool_id):
+            yield (
+                "imports",
+                f"{entry}: that is no id of an identity pool, REGION:UUID in lower "
+                "case.",
+            )
+        if source.endpoint_url and not is_http_url(source.endpoint_url):
+            yield (
+                "imports",
+                f"{entry}: 'endpoint_url' is {describe(source.endpoint_url)}; it must "
+                "be an http or https URL with a host.",
+            )
+        if source.stream and not source.stream.lower().startswith("kinesis://"):
+            yield (
+                "imports",
+                f"{entry}: 'stream' is {describe(source.stream)}; it must begin with "
+                "kinesis://.",
+            )
 
 
 def is_http_url(text: str) -> bool:

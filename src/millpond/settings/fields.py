@@ -37,6 +37,28 @@ class LoginProvider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discovery_url: str = ""
 
 
+class ImportSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    Where an identity pool moves in from, for the server and `millpond import follow`.
+
+    Args:
+        read_through: fetch an identity from there when somebody calls for one that is
+            not here yet.
+        timeout_s: how long a caller waits for that; then it is told to try again.
+        endpoint_url: of its APIs; empty: as the AWS CLI finds them.
+        profile: of the AWS CLI, with the credentials; empty: as it finds them.
+        stream: URL of the pool's stream, kinesis://NAME?region=...
+        files: a folder, or s3://BUCKET/prefix, with what Firehose put there.
+    """
+
+    read_through: bool = False
+    timeout_s: int = 10
+    endpoint_url: str = ""
+    profile: str = ""
+    stream: str = ""
+    files: str = ""
+
+
 def setting(
     default: Any, help: str, *, least: int | None = None, most: int | None = None
 ) -> Any:
@@ -194,6 +216,11 @@ class Settings:
         {},
         "What is known of login providers, by provider name: client_ids, keys (a file "
         "or a URL), discovery_url.",
+    )
+    imports: dict[str, ImportSource] = setting(
+        {},
+        "Where pools move in from, by pool id: read_through, timeout_s, endpoint_url, "
+        "profile, stream, files.",
     )
     cors_origins: list[str] = setting(
         [],

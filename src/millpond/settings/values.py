@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from millpond.settings.fields import LoginProvider
+import msgspec
+
+from millpond.settings.fields import ImportSource, LoginProvider
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 _NUMBER: Final = r"[+-]?[0-9]{1,18}"
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -49,7 +53,9 @@ def convert(each: dataclasses.Field[Any], value: Any, *, is_text: bool) -> Any:
         case "dict[str, str]":
             return _table_of_texts(value)
         case "dict[str, LoginProvider]":
-            return {n: _provider(n, of) for n, of in _tables(value).items()}
+            return _structs(LoginProvider, _tables(value))
+        case "dict[str, ImportSource]":
+            return _structs(ImportSource, _tables(value))
         case _:
             return _text(value)
 
@@ -83,6 +89,8 @@ def _read_json(kind: str, text: str) -> Any:
     what = "a list" if kind.startswith("list") else "a table"
     if kind.endswith("LoginProvider]"):
         example = '{"name": {"client_ids": ["a"]}}'
+    if kind.endswith("ImportSource]"):
+        example = '{"us-east-1:0123...": {"read_through": true}}'
     import json
 
     try:
@@ -163,12 +171,18 @@ def _table_of_texts(value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def _provider(name: str, value: Any) -> LoginProvider:
+def _structs(kind: type[S], tables: dict[str, Any]) -> dict[str, S]:
+    """Read a table of tables, each of which has the fields of a struct."""
+    return {name: _struct(kind, name, table) for name, table in tables.items()}
+
+
+def _struct(kind: type[S], name: str, value: Any) -> S:
     if not isinstance(value, dict):
         raise WrongValueError(
             f"it must be a table of tables, and '{name}' in it is {describe(value)}"
         )
-    known = LoginProvider.__struct_fields__
+    known = kind.__struct_fields__
+    found = {}
     for key, each in value.items():
         if key not in known:
             raise WrongValueError(
@@ -176,10 +190,19 @@ def _provider(name: str, value: Any) -> LoginProvider:
                 f"has '{key}'.{near(key, known)}"
             )
         try:
-            _texts(each) if key == "client_ids" else _text(each)
+            found[key] = _FIELDS[kind.__annotations__[key]](each)
         except WrongValueError as error:
             where = f"'{key}' of '{name}'"
             raise WrongValueError(
                 str(error).replace("it must be", f"{where} must be", 1)
             ) from None
-    return LoginProvider(**value)
+    return kind(**found)
+
+
+_FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
+    "list[str]": _texts,
+    "str": _text,
+    "bool": _truth,
+    "int": lambda value: _number(value, 1, 60),
+}
+"""Readers of the fields of such a table, by their types; numbers are seconds."""

@@ -14,7 +14,7 @@ Those of an assumed role last an hour, so they are renewed early.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from millpond import limits
 from millpond.aws import Place, clients_of_bucket
@@ -29,6 +29,28 @@ _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # AWS: bucket 
 _PREFIX: Final = re.compile(r"[a-zA-Z0-9!_.*'()/-]{0,512}")  # AWS: safe characters
 
 
+class BucketUrl(NamedTuple):
+    """What the URL of a bucket says."""
+
+    bucket: str
+    path: str
+    place: Place
+    endpoint_url: str | None  # None: that of AWS in the region
+
+
+def read_bucket_url(url: str) -> BucketUrl:
+    """
+    Read the URL of a bucket.
+
+    Raises:
+        SettingsError: it says too little or too much; the message does not repeat it.
+    """
+    (_, _, hosts, path, _), place, endpoint_url = read_aws_url(url)
+    if len(hosts) != 1 or not _BUCKET.fullmatch(hosts[0]):
+        raise SettingsError("The URL of a bucket is s3://BUCKET or s3://BUCKET/...")
+    return BucketUrl(hosts[0], path.lstrip("/"), place, endpoint_url)
+
+
 class S3Payloads:
     """A bucket as the payload store."""
 
@@ -38,15 +60,12 @@ class S3Payloads:
             SettingsError: the URL says too little or too much; the message does not
                 repeat it.
         """
-        (_, _, hosts, path, _), self._place, endpoint_url = read_aws_url(url)
-        if len(hosts) != 1 or not _BUCKET.fullmatch(hosts[0]):
-            raise SettingsError("The URL of a bucket is s3://BUCKET or s3://BUCKET/...")
+        self._bucket, path, self._place, endpoint_url = read_bucket_url(url)
         if not _PREFIX.fullmatch(path):
             raise SettingsError(
                 "The path in the URL of a bucket has at most 512 characters, of those "
                 "that are safe in the key of an object."
             )
-        self._bucket = hosts[0]
         self._prefix = path.strip("/")
         self._clients = clients_of_bucket(
             self._bucket,

@@ -152,6 +152,27 @@ class ApiSource:
             return []
         return arrivals
 
+    async def find_developer_user(self, user: str) -> str | None:
+        """
+        Find the identity of a developer's user; None: there is none.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        try:
+            answer = await self.calls.identity(
+                "LookupDeveloperIdentity",
+                IdentityPoolId=self.identity_pool_id,
+                DeveloperUserIdentifier=user,
+                MaxResults=1,
+            )
+        except ApiRefusedError as error:
+            if error.code != _NOT_FOUND:
+                raise
+            return None
+        found = read(answer.body, DeveloperUsers, "LookupDeveloperIdentity")
+        return found.identity_id
+
     async def read(self, after: bytes | None, known: Known) -> AsyncIterator[Batch]:
         """
         Give every identity behind a position.

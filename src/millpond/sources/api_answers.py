@@ -39,6 +39,7 @@ class Identities(_Shape):
 class DeveloperUsers(_Shape):
     """A page of the developer's users of an identity."""
 
+    identity_id: str | None = None
     developer_user_identifier_list: list[str] | None = None
     next_token: str | None = None
 

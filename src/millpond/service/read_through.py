@@ -1,0 +1,322 @@
+"""
+Read-through: an identity that is not here yet is fetched when somebody calls for it.
+
+Theory of operation
+-------------------
+While a pool moves in, its apps may already call here. Before an operation is done for
+an identity of such a pool, whoever does it makes sure that the identity is here, with
+all that it has at the source; then it is an identity like any other. What is known to
+be here costs a look into a set.
+
+However many calls wait for an identity, its source is asked once. Two servers may ask
+at a time; what arrives twice is taken once (`core.ownership`). A caller waits for a
+while only, but what is under way is brought to its end.
+
+A source that does not answer makes the caller try again (503) and changes nothing; it
+never looks as if there were no such identity, for clients then throw away what they
+have. What the source does not know either is remembered for a while. A stranger may
+invent ids without end: so only so many ids a second are asked for in vain, and then
+none until some time has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import structlog
+
+from millpond.contract import cognito_identity, cognito_sync
+from millpond.contract.shapes import Api, Operation
+from millpond.core.identities import Login
+from millpond.core.ownership import decide
+from millpond.core.sync import SyncLimits
+from millpond.errors import ServiceUnavailableException, SourceError
+from millpond.sources.base import PoolSource
+from millpond.stores.base import Store
+from millpond.stores.importing import ImportStore
+
+_log = structlog.get_logger()
+
+HERE_MAX: Final = 200_000  # identities that are known to be here; about 150 bytes each
+UNKNOWN_MAX: Final = 20_000
+UNKNOWN_S: Final = 60.0  # an identity may be made at the source meanwhile
+IN_VAIN_PER_S: Final = 5.0  # ids that the source does not know
+IN_VAIN_MAX: Final = 100.0  # of them at once
+FETCHES_MAX: Final = 16  # at a time
+DOWN_S: Final = 1.0  # a source that did not answer is not asked again before
+_APIS: Final = (cognito_sync.API, cognito_identity.API)
+
+
+class DeveloperUsers(Protocol):
+    """A source that knows the developer's users."""
+
+    async def find_developer_user(self, user: str) -> str | None:
+        """
+        Find the identity of a developer's user; None: there is none.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        ...
+
+
+class ImportedPool(NamedTuple):
+    """A pool that is read through, where from, and how long a caller waits."""
+
+    source: PoolSource
+    timeout_s: float
+
+
+class Wanted(NamedTuple):
+    """Who has to be here before an operation is done."""
+
+    identity_pool_id: str | None  # None: that of the identities
+    identity_ids: Sequence[str] = ()
+    users: Sequence[str] = ()  # the developer's
+
+
+class ReadThrough:
+    """Brings identities here, from the sources of their pools."""
+
+    def __init__(
+        self,
+        pools: Mapping[str, ImportedPool],
+        store: Store,
+        imports: ImportStore,
+        *,
+        limits: SyncLimits,
+        now_ms: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            pools: by id; at least one.
+            imports: the same store, as the one that data moves into.
+        """
+        self._pools = {
+            pool_id: _Pool(pool_id, imported, store, imports, limits, now_ms, clock)
+            for pool_id, imported in pools.items()
+        }
+
+    async def bring(self, wanted: Wanted) -> None:
+        """
+        Make sure that identities are here, if there are such identities at all.
+
+        Raises:
+            ServiceUnavailableException: a source does not tell in time.
+        """
+        for pool in self._pools_of(wanted):
+            for identity_id in wanted.identity_ids:
+                if identity_id not in pool.here:
+                    await pool.bring(identity_id)
+            for user in wanted.users:
+                await pool.bring_user(user)
+
+    async def aclose(self) -> None:
+        """Give up what is under way, and let go of the sources."""
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    def _pools_of(self, wanted: Wanted) -> Collection[_Pool]:
+        if wanted.identity_pool_id is None:
+            return self._pools.values()
+        pool = self._pools.get(wanted.identity_pool_id)
+        return () if pool is None else (pool,)
+
+
+class _Pool:
+    """What is known of the identities of one pool."""
+
+    def __init__(
+        self,
+        identity_pool_id: str,
+        imported: ImportedPool,
+        store: Store,
+        imports: ImportStore,
+        limits: SyncLimits,
+        now_ms: Callable[[], int],
+        clock: Callable[[], float],
+    ) -> None:
+        self.here = _Recent(HERE_MAX)
+        self._id = identity_pool_id
+        self._region = identity_pool_id.partition(":")[0]
+        self._source, self._timeout_s = imported
+        self._store = store
+        self._imports = imports
+        self._limits = limits
+        self._now_ms = now_ms
+        self._clock = clock
+        self._unknown = _Recent(UNKNOWN_MAX)
+        self._under_way: dict[Hashable, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(FETCHES_MAX)
+        self._down_until_s = 0.0
+        self._in_vain_left = IN_VAIN_MAX
+        self._in_vain_at_s = clock()
+
+    async def bring(self, identity_id: str) -> None:
+        # AWS: an identity has the region of its pool in its id.
+        if identity_id.partition(":")[0] == self._region:
+            await self._once(identity_id, lambda: self._bring(identity_id))
+
+    async def bring_user(self, user: str) -> None:
+        key = (user,)  # no identity id
+        if key not in self.here and hasattr(self._source, "find_developer_user"):
+            await self._once(key, lambda: self._bring_user(user))
+
+    async def aclose(self) -> None:
+        tasks = [*self._under_way.values()]
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._source.aclose()
+
+    async def _once(
+        self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Wait for what is under way for a key, or begin it."""
+        if self._unknown.since(key) > self._clock() - UNKNOWN_S:
+            return
+        task = self._under_way.get(key)
+        if task is None:
+            task = asyncio.create_task(begin())
+            self._under_way[key] = task
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        done, _ = await asyncio.wait([task], timeout=self._timeout_s)
+        if not done:
+            raise _not_now("It takes longer than usual to fetch the identity.")
+        try:
+            task.result()
+        except SourceError as error:
+            _log.warning(
+                "read_through.failed", identity_pool_id=self._id, error=str(error)
+            )
+            self._down_until_s = self._clock() + DOWN_S
+            raise _not_now("The identity cannot be fetched for now.") from error
+
+    async def _bring(self, identity_id: str) -> None:
+        if await self._is_here(identity_id):
+            self.here.add(identity_id, 0.0)
+            return
+        self._check_budget()
+        async with self._room:
+            arrivals = await self._source.fetch_identity(identity_id)
+        if not arrivals:
+            self._note_unknown(identity_id)
+            return
+        for each in arrivals:  # each may be as large as memory allows
+            await self._imports.arrive(
+                self._id,
+                [each],
+                lambda standing: decide(standing, limits=self._limits),
+                pass_number=1,
+                now_ms=self._now_ms(),
+            )
+        self.here.add(identity_id, 0.0)
+
+    async def _bring_user(self, user: str) -> None:
+        pool = await self._store.find_identity_pool(self._id)
+        if pool is None or pool.developer_provider_name is None:
+            return
+        login = Login(pool.developer_provider_name, user)
+        stored = await self._store.find_identities(
+            self._id, identity_ids=[], logins=[login]
+        )
+        if stored is None or stored.owner(login) is None:
+            self._check_budget()
+            source: Any = self._source
+            async with self._room:
+                identity_id = await source.find_developer_user(user)
+            if identity_id is None:
+                self._note_unknown((user,))
+                return
+            await self._bring(identity_id)
+        self.here.add((user,), 0.0)
+
+    async def _is_here(self, identity_id: str) -> bool:
+        """Say whether an identity came, was made here, or was deleted here."""
+        marks = await self._imports.find_imported(self._id, [identity_id])
+        mark = marks.get(identity_id)
+        if mark is not None:
+            return mark.is_done
+        return await self._store.find_identity(identity_id) is not None
+
+    def _check_budget(self) -> None:
+        now_s = self._clock()
+        if now_s < self._down_until_s:
+            raise _not_now("The identity cannot be fetched for now.")
+        gained = (now_s - self._in_vain_at_s) * IN_VAIN_PER_S
+        self._in_vain_left = min(self._in_vain_left + gained, IN_VAIN_MAX)
+        self._in_vain_at_s = now_s
+        if self._in_vain_left < 1:
+            raise _not_now("Too many unknown identities were asked for.")
+
+    def _note_unknown(self, key: Hashable) -> None:
+        self._in_vain_left -= 1
+        self._unknown.add(key, self._clock())
+
+
+class _Recent:
+    """What was seen of late, so many things."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._seen: OrderedDict[Hashable, float] = OrderedDict()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._seen
+
+    def add(self, key: Hashable, at_s: float) -> None:
+        self._seen[key] = at_s
+        if len(self._seen) > self._most:
+            self._seen.popitem(last=False)
+
+    def since(self, key: Hashable) -> float:
+        """Say when something was seen; long ago if it was not."""
+        return self._seen.get(key, float("-inf"))
+
+
+def _not_now(reason: str) -> ServiceUnavailableException:
+    return ServiceUnavailableException(f"{reason} Try again.")
+
+
+Finder = Callable[[Any], Wanted]
+
+
+def make_finder(api: Api, operation: Operation) -> Finder | None:
+    """Make what says who a request is about; None: it is about no identity."""
+    if api not in _APIS:
+        return None
+    members = {each for each in dir(operation.request) if not each.startswith("_")}
+    if "identity_ids_to_delete" in members:
+        # What is deleted must not come back with the copy.
+        return lambda request: Wanted(None, request.identity_ids_to_delete)
+    users = members & {
+        "developer_user_identifier",
+        "source_user_identifier",
+        "destination_user_identifier",
+    }
+    if operation.name == "GetOpenIdTokenForDeveloperIdentity":
+        return lambda request: Wanted(
+            request.identity_pool_id,
+            [request.identity_id] if request.identity_id else [],
+            list(request.logins.values()),
+        )
+    if "identity_id" not in members and not users:
+        return None
+    names_pool = "identity_pool_id" in members
+    names_identity = "identity_id" in members
+
+    def find(request: Any) -> Wanted:
+        found = getattr(request, "identity_id", None) if names_identity else None
+        named = [getattr(request, each) for each in users]
+        return Wanted(
+            request.identity_pool_id if names_pool else None,
+            [found] if found else [],
+            [each for each in named if each],
+        )
+
+    return find
