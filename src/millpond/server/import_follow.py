@@ -28,7 +28,7 @@ import msgspec
 
 from millpond.core import ownership
 from millpond.core.ownership import is_gapless
-from millpond.errors import SourceError
+from millpond.errors import SourceError, SourceRefusedError
 from millpond.server.importing import (
     Manners,
     MovingStore,
@@ -138,14 +138,14 @@ class Follower:
 
     async def _read(self, feed: Source) -> None:
         await self._begin(feed)
+        self._watcher.step(f"follow {feed.name}", total=0)
         while True:
             position = await self._store.find_import_position(self._pool, feed.kind)
-            self._watcher.step(f"follow {feed.name}", total=0)
             try:
                 async for batch in feed.read(position, nothing_known):
                     await self._take(feed, batch)
             except SourceError as error:
-                if self._once:
+                if self._once or isinstance(error, SourceRefusedError):
                     raise
                 self._watcher.tell(f"{error} It is tried again.")
                 await asyncio.sleep(RETRY_S)

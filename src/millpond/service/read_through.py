@@ -184,18 +184,26 @@ class _Pool:
         if task is None:
             task = asyncio.create_task(begin())
             self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task.add_done_callback(lambda done: self._end(key, done))
         done, _ = await asyncio.wait([task], timeout=self._timeout_s)
         if not done:
             raise _not_now("It takes longer than usual to fetch the identity.")
         try:
             task.result()
         except SourceError as error:
+            raise _not_now("The identity cannot be fetched for now.") from error
+
+    def _end(self, key: Hashable, task: asyncio.Task[None]) -> None:
+        """Note how a fetch ended; those who wanted it may all have gone."""
+        self._under_way.pop(key, None)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if isinstance(error, SourceError):
+            self._down_until_s = self._clock() + DOWN_S
             _log.warning(
                 "read_through.failed", identity_pool_id=self._id, error=str(error)
             )
-            self._down_until_s = self._clock() + DOWN_S
-            raise _not_now("The identity cannot be fetched for now.") from error
 
     async def _bring(self, identity_id: str) -> None:
         if await self._is_here(identity_id):
@@ -208,13 +216,15 @@ class _Pool:
             self._note_unknown(identity_id)
             return
         for each in arrivals:  # each may be as large as memory allows
-            await self._imports.arrive(
+            arrived = await self._imports.arrive(
                 self._id,
                 [each],
                 lambda standing: decide(standing, limits=self._limits),
                 pass_number=1,
                 now_ms=self._now_ms(),
             )
+            if arrived is None:
+                return  # the pool is not here
         self.here.add(identity_id, 0.0)
 
     async def _bring_user(self, user: str) -> None:
