@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import pytest
 
-from cli.relay import Relay
+from cluster import Cluster, on_a_line
 from millpond.core.bulk_publish import LeasedSlice
 from millpond.core.sync import DatasetId
 from millpond.errors import StoreUnavailableError
@@ -35,62 +33,32 @@ from millpond.testing.store_contract.devices import (
 
 IDENTITIES: Final = [f"us-east-1:{n:02x}" for n in range(0, 256, 16)]
 BACK_S: Final = 20.0
-_WORKERS: Final = """
-    SELECT nodeid, nodename, nodeport FROM pg_dist_node WHERE groupid > 0
-    ORDER BY nodeid
-"""
-_SYNCED: Final = "SELECT bool_and(metadatasynced) FROM pg_dist_node"
-_ON_NODE: Final = """
-    SELECT id FROM unnest(ARRAY[{ids}]) AS id
-    JOIN pg_dist_placement ON shardid =
-        get_shard_id_for_distribution_column('identity_heads', id)
-    JOIN pg_dist_node USING (groupid) WHERE nodeid = {node}
-"""
-
-
-class Cluster(NamedTuple):
-    """A database that is spread, and a worker that is reached by way of a relay."""
-
-    url: str
-    line: Relay
-    behind: frozenset[str]
-    """Those of `IDENTITIES` that are on that worker."""
-
-    def play(self, scene: Callable[[PostgresStore], Coroutine[Any, Any, None]]) -> None:
-        """Run a scene on a store that is open."""
-
-        async def run() -> None:
-            store = PostgresStore(self.url)
-            await store.open()
-            await store.create_identity_pool(a_pool(), pools_max=9)
-            try:
-                await scene(store)
-            finally:
-                await store.aclose()
-
-        asyncio.run(run())
 
 
 @pytest.fixture
 def cluster(
     citus: TestCitus, new_spread_database: Callable[[], str]
 ) -> Iterator[Cluster]:
-    """A database whose last worker can be cut off, for all nodes at once."""
-    url = new_spread_database()
-    node, host, port = citus.execute(_WORKERS, url=url)[-1]
-    user = urlsplit(url).netloc.rpartition("@")[0]
-    with Relay(f"postgresql://{user}@{host}:{port}/") as line:
-        move = f"SELECT citus_update_node({node}, '127.0.0.1', {line.port})"
-        citus.execute(move, url=url)
-        deadline = Deadline(BACK_S)  # until all nodes know
-        while citus.execute(_SYNCED, url=url) != [(True,)]:
-            assert not deadline.passed()
-            time.sleep(0.1)
-        ids = ", ".join(f"'{each}'" for each in IDENTITIES)
-        rows = citus.execute(_ON_NODE.format(ids=ids, node=node), url=url)
-        behind = frozenset(identity for (identity,) in rows)
-        assert 0 < len(behind) < len(IDENTITIES)
-        yield Cluster(url, line, behind)
+    """A database whose last worker can be cut off."""
+    with on_a_line(citus, new_spread_database(), IDENTITIES) as cluster:
+        yield cluster
+
+
+def play(
+    cluster: Cluster, scene: Callable[[PostgresStore], Coroutine[Any, Any, None]]
+) -> None:
+    """Run a scene on a store that is open."""
+
+    async def run() -> None:
+        store = PostgresStore(cluster.url)
+        await store.open()
+        await store.create_identity_pool(a_pool(), pools_max=9)
+        try:
+            await scene(store)
+        finally:
+            await store.aclose()
+
+    asyncio.run(run())
 
 
 async def outbox_of(store: PostgresStore) -> set[str]:
@@ -143,7 +111,7 @@ def test_what_waits_on_other_workers_is_sent(cluster: Cluster) -> None:
         await until({*cluster.behind}, lambda: outbox_of(store))
         await until({*cluster.behind}, pushed)
 
-    cluster.play(scene)
+    play(cluster, scene)
 
 
 def test_slices_of_other_workers_are_published(cluster: Cluster) -> None:
@@ -187,4 +155,4 @@ def test_slices_of_other_workers_are_published(cluster: Cluster) -> None:
         run = await store.finish_slice(left[-1], finishing)
         assert run.status == "SUCCEEDED"
 
-    cluster.play(scene)
+    play(cluster, scene)
