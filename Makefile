@@ -8,6 +8,13 @@ READY  := $(VENV)/.ready
 
 # What is installed is locked, to the hash: requirements/ (`make lock` writes it).
 PIP    := -m pip install --quiet --disable-pip-version-check --no-input
+# The pip that comes with Python: it installs the one that is locked, rather than first
+# itself, which takes longer than all that a demonstration needs to download. Empty where
+# it is not found; then it does.
+PIP_WHEEL = $(shell $(PYTHON) -c 'import ensurepip, pathlib, sysconfig; \
+  places = [pathlib.Path(ensurepip.__file__).parent / "_bundled", \
+            pathlib.Path(sysconfig.get_config_var("WHEEL_PKG_DIR") or "/nowhere")]; \
+  print(*[wheel for place in places for wheel in place.glob("pip-*.whl")][:1])' 2>/dev/null)
 # The folder itself, which needs nothing more: what builds it is in the locks too.
 SELF   := --no-deps --no-build-isolation --editable .
 UV     := $(VENV)-uv/bin/uv
@@ -41,9 +48,14 @@ $(RUNS): pyproject.toml requirements/runtime.txt requirements/pip.txt
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "python3 -m venv does not work here; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv $(VENV)
+	@if [ -n "$(PIP_WHEEL)" ] && [ ! -e $(BIN)/pip ]; then \
+	  $(PYTHON) -m venv --without-pip $(VENV) && \
+	  PYTHONPATH="$(PIP_WHEEL)" $(BIN)/python $(PIP) --require-hashes -r requirements/pip.txt; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python $(PIP) --require-hashes --upgrade -r requirements/pip.txt; \
+	fi
 	@echo "installing what Millpond runs on: $$(grep -c == requirements/runtime.txt) packages"
-	@$(BIN)/python $(PIP) --require-hashes --upgrade -r requirements/pip.txt
 	@$(BIN)/python $(PIP) --require-hashes --no-deps --no-compile -r requirements/runtime.txt
 	@echo "installing Millpond from this folder"
 	@$(BIN)/python $(PIP) $(SELF)
@@ -56,7 +68,7 @@ demo: $(RUNS) ## publish a pool in bulk, from nothing to SUCCEEDED, in a tempora
 serve: $(READY) ## run the server on ./millpond-data
 	@$(BIN)/millpond serve --data ./millpond-data
 
-test: $(READY) ## run every test where it shows something (FAST=1: a part, in a minute; TESTS=...)
+test: $(READY) ## run every test where it shows something (FAST=1: the quick third; TESTS=...)
 	$(PYTEST) $(if $(FAST),$(FAST_TESTS),$(TESTS))
 
 test-all: $(READY) ## run every test on every store, as what lands must pass

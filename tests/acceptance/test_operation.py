@@ -501,6 +501,7 @@ class TestKeys:
         assert "AKIANOSUCHKEY" in result.stderr
 
 
+@embedded_does("secrets are sealed before a store has them")
 class TestSecrets:
     """Secrets and data stay where they belong."""
 

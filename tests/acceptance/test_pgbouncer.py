@@ -25,7 +25,15 @@ from stores.pgbouncer import MISSING, find_program, run_pgbouncer
 pytestmark = pytest.mark.skipif(find_program() is None, reason=MISSING)
 
 
-@pytest.fixture(params=["session", "transaction"])
+@pytest.fixture(
+    params=[
+        pytest.param(
+            "session",
+            marks=pytest.mark.shown_elsewhere("test_nodes.py: one connection for each"),
+        ),
+        "transaction",
+    ]
+)
 def servers(
     request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]
 ) -> Iterator[list[RunningServer]]:

@@ -107,6 +107,7 @@ def publish(server: RunningServer, pool: str) -> None:
         sync.bulk_publish(IdentityPoolId=pool)
 
 
+@embedded_does("test_bulk_publish kills servers of every store, too")
 def test_killed_twenty_times(start_server):
     """kill -9 at random moments, again and again; then the run completes, whole."""
     seed = random.randrange(2**32)
@@ -144,6 +145,7 @@ def test_killed_twenty_times(start_server):
         assert_clean(server, pool)
 
 
+@embedded_does("test_bulk_publish kills servers of every store, too")
 def test_killed_while_apps_write(start_server):
     """Writes during a run and a kill: what was acknowledged is in pool and stream."""
     server = start_server(settings=SLOWLY)
@@ -233,6 +235,7 @@ def _stuck(server: RunningServer) -> bool:
 
 
 @pytest.mark.skipif(bool(nats_servers.WHY_NOT), reason=nats_servers.WHY_NOT)
+@embedded_does("how a JetStream answers, which no store sees")
 def test_the_leader_of_a_jetstream_is_killed(start_server, tmp_path):
     """A cluster that loses a node while a run and changes flow loses nothing."""
 
