@@ -48,7 +48,10 @@ MAY_KNOW: dict[str, set[str]] = {
     "stores.copying": GROUND | {"core", "stores.base"},
     # What comes in from elsewhere, in the rows of a copy.
     "stores.importing": GROUND | {"core", "stores.copying"},
-    "stores": GROUND | {"core", "stores.base", "stores.copying", "stores.importing"},
+    "stores.verification": GROUND | {"stores.base", "stores.copying"},
+    "stores": GROUND
+    | {"core", "stores.base", "stores.copying", "stores.importing"}
+    | {"stores.verification"},
     "sources.base": GROUND | {"core", "stores.importing"},
     "sources": GROUND
     | {"aws", "contract", "core", "settings", "wire"}
@@ -79,7 +82,7 @@ MAY_KNOW_EVERYTHING = {
     *("cli.import_follow", "cli.import_progress", "cli.importing"),
     *("cli.migrate", "cli.outbox", "cli.pool", "cli.serve", "cli.store"),
     "cli.settings",
-    *("cli.store_progress", "cli.stream", "cli.stream_reader"),
+    *("cli.store_progress", "cli.store_verify", "cli.stream", "cli.stream_reader"),
     *("cli.stream_verify", "cli.token_key"),
 }
 # Modules that the commands of the API load only with an administration command.

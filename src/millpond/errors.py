@@ -49,6 +49,7 @@ ours (store, sink, hook, settings). It never reaches the wire as itself.
     |-- AwsError                 an AWS API refuses a call, or does not answer
     |-- SettingsError            a setting cannot be read or is out of bounds
     |-- StoreError               op, hint, retryable
+    |   |-- DamagedStoreError    what is stored cannot be read
     |   |-- NoStoreError         there is no store where one was looked for
     |   |-- StoreInUseError      another server holds the embedded store
     |   |-- StoreUnavailableError  busy, full or gone for now (retryable)
@@ -354,6 +355,10 @@ class _HintedError(MillpondError):
 
 class StoreError(_HintedError):
     """The store failed in a way that a repeat does not mend."""
+
+
+class DamagedStoreError(StoreError):
+    """What is stored cannot be read: a row, or more."""
 
 
 class NoStoreError(StoreError):

@@ -70,6 +70,8 @@ SESSION_TOKEN_CHARS_MAX: Final = 12_288  # Ours: 276, or with the longest role A
 UNSIGNED_BODY_BYTES_MAX: Final = 1_048_576  # Ours: ten tokens of 50,000 characters fit
 ORIGIN_BYTES_MAX: Final = 300  # Ours: a host name has at most 253
 
+UNUSED_GUEST_LIFETIME_S_MIN: Final = 86_400  # Ours: longer than any credentials last
+
 # --- Kinesis ------------------------------------------------------------------------
 
 STREAM_RECORD_BYTES_MAX: Final = 1_048_576  # AWS: PutRecord, data and partition key

@@ -193,6 +193,22 @@ class Metrics:
             "streams_disabled_total",
             "Pools whose streaming was switched off because the stream is gone.",
         )
+        self.verified = gauge(
+            "store_verified_timestamp_seconds",
+            "When `millpond store verify` last ended, epoch seconds; 0: never.",
+        )
+        self.store_faults = gauge(
+            "store_faults",
+            "Faults that `millpond store verify` found when it last came to an end.",
+        )
+        self.expired_guests = counter(
+            "expired_guests_total",
+            "Guests that were deleted because nobody used them.",
+        )
+        self.damaged_reads = counter(
+            "damaged_reads_total",
+            "Requests that could not be answered because what is stored is damaged.",
+        )
         self.rate_refusals = counter(
             "rate_refusals_total",
             "Requests refused because their sender is over a limit, by class: new "
@@ -295,6 +311,7 @@ class Metrics:
         self.of_the_store: Final = (
             *(self.outbox_entries, self.outbox_lag, self.outbox_parked_entries),
             *(self.pushes_waiting, self.identity_pools, self.store_bytes),
+            *(self.verified, self.store_faults),
         )
         """The figures that are read from the store whenever somebody asks."""
         for each in (*self.of_the_store, self.identities, self.tombstones):

@@ -91,7 +91,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         MOVE, "importing", "Move a pool in from AWS, with its counts and all its data."
     ),
     "store": Command(
-        MOVE, "store", "Make a store, copy all to another one, or back it up."
+        MOVE, "store", "Make a store, copy all, back it up, or look it over."
     ),
     "migrate": Command(
         MOVE, "migrate", "Bring a store's schema up to date, or spread it over servers."

@@ -1,10 +1,11 @@
 """
-`millpond store create|copy|backup`: make a store, move it, and keep a copy of it.
+`millpond store create|copy|backup|verify`: make a store, move it, keep a copy of it,
+and look it over.
 
-Progress is told on standard error, the result on standard output. Exit status of both:
+Progress is told on standard error, the result on standard output. Exit status:
 
-    0    done; of a copy: both stores hold the same
-    1    refused or failed; of a copy: something is different
+    0    done; of a copy: both stores hold the same; of verify: nothing is wrong
+    1    refused or failed; of a copy: something is different; of verify: is wrong
     130  Ctrl-C; a copy goes on where it was when it is called again
 """
 
@@ -33,16 +34,23 @@ if TYPE_CHECKING:
 
 _INTERRUPTED: Final = 130
 _GO_ON: Final = "Stopped. What was copied stays; the same command goes on with it."
+_UNFINISHED: Final = "Stopped. Nothing was changed."
 _TORN: Final = "Stopped. The backup is not complete; delete what there is of it."
 
 
 def main(argv: list[str]) -> int:
     """Run `millpond store`."""
     try:
-        commands = {"copy": _copy, "create": _create, "backup": _backup}
+        commands = {
+            "copy": _copy,
+            "create": _create,
+            "backup": _backup,
+            "verify": _verify,
+        }
         return run(make_parser(), argv, commands)
     except KeyboardInterrupt:
-        print(f"\n{_GO_ON if 'copy' in argv[:1] else _TORN}", file=sys.stderr)
+        what = {"copy": _GO_ON, "verify": _UNFINISHED}.get(argv[0], _TORN)
+        print(f"\n{what}", file=sys.stderr)
         return _INTERRUPTED
 
 
@@ -50,10 +58,10 @@ def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="millpond store",
-        description="Make a store, move everything to another one, or back an embedded "
-        "store up.",
-        epilog="Exit status: 0 done, 1 refused, failed, or the stores are not the same "
-        "after a copy, 130 after Ctrl-C.",
+        description="Make a store, move everything to another one, back an embedded "
+        "store up, or look a store over.",
+        epilog="Exit status: 0 done, 1 refused, failed, the stores are not the same "
+        "after a copy, or something is wrong with one, 130 after Ctrl-C.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -107,7 +115,23 @@ def make_parser() -> argparse.ArgumentParser:
         "is sealed with it, and can sign as the server does",
     )
     add_store_options(backup)
+    verify = commands.add_parser(
+        "verify",
+        help="look a store over, also while servers use it",
+        description="Look a store over: that its files are whole, that every row can "
+        "be read, that counts fit the records, that nothing hangs on what is not there "
+        "and that sealed secrets can be opened. Nothing of it is changed, and servers "
+        "may be running on it.",
+        allow_abbrev=False,
+    )
+    add_store_options(verify)
     return parser
+
+
+async def _verify(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.cli.store_verify import verify
+
+    return await verify(settings, options)
 
 
 async def _create(settings: Settings, options: argparse.Namespace) -> int:

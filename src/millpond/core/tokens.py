@@ -146,7 +146,7 @@ class PageTokens:
         try:
             if hmac.compare_digest(mac, self._mac(body, context)):
                 return msgspec.msgpack.decode(body, type=kind)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             pass  # an older version sealed it, or a newer one
         raise InvalidParameterException("NextToken is not valid for these inputs")
 

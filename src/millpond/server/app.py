@@ -264,6 +264,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             housekeeping.purge(context),
             housekeeping.expire_tombstones(context),
             housekeeping.take_census(context, metrics),
+            housekeeping.expire_guests(context, metrics),
             OutboxRelay(context, sinks, metrics).run(),
             PushSender(context, push, metrics).run(),
             *(

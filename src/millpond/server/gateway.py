@@ -26,6 +26,7 @@ import structlog
 
 from millpond.contract.shapes import Callers
 from millpond.errors import (
+    InternalErrorException,
     InvalidSignatureException,
     ServiceException,
     ServiceUnavailableException,
@@ -51,6 +52,7 @@ from millpond.server.welcome import is_for_people
 from millpond.service import heavy
 from millpond.service.context import ANYONE, Caller, Context
 from millpond.service.credentials import Credentials
+from millpond.service.damage import is_damage
 from millpond.service.kinesis.subscriptions import Subscription
 from millpond.service.live import LiveUpdates
 from millpond.wire import codecs, query
@@ -74,6 +76,10 @@ Headers = list[tuple[bytes, bytes]]
 
 _log = structlog.get_logger()
 
+DAMAGED: Final = (
+    "What is stored for this request is damaged and cannot be read; nothing was "
+    "changed. The log of the server says more."
+)
 _FORM: Final = b"application/x-www-form-urlencoded"
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
 _TARGET_CHARS_MAX: Final = 256  # of a target that is repeated in a message
@@ -509,7 +515,11 @@ class Gateway:
     def _refuse(
         self, error: Exception, found: _Found | None, request: _Request
     ) -> tuple[int, Headers, bytes]:
-        exception = as_service_exception(error)
+        if is_damage(error):
+            self._context.damage.note()
+            exception: ServiceException = InternalErrorException(DAMAGED)
+        else:
+            exception = as_service_exception(error)
         if exception is not error:
             _log.error(
                 "request.failed",

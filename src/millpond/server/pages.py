@@ -21,14 +21,14 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from millpond.errors import StoreError
+from millpond.errors import DamagedStoreError, StoreError
 from millpond.metrics import Metrics
 from millpond.server.welcome import HEADERS, page
 from millpond.service.context import Context
 from millpond.service.patience import within
 from millpond.service.token_keys import ALGORITHM
 from millpond.sinks.embedded_payloads import PAYLOAD_PATH
-from millpond.stores.base import OutboxUsage, Store
+from millpond.stores.base import OutboxUsage, Store, Verification
 from millpond.stores.importing import ImportState, ImportStore
 
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
@@ -59,9 +59,14 @@ def make_pages(
             return PlainTextResponse("draining\n", 503)
         try:
             await within(STORE_S_MAX, context.store.ping())
+        except DamagedStoreError:
+            return PlainTextResponse("the store is damaged\n", 503)
         except (StoreError, TimeoutError):
             return PlainTextResponse("the store does not answer\n", 503)
-        return PlainTextResponse("ok\n")
+        # The others must go on being served: a node is ready that meets single rows
+        # which cannot be read. Of a store that cannot be read, `ping` tells.
+        damage = context.damage.sentence
+        return PlainTextResponse(f"ok\n{damage}\n" if damage else "ok\n")
 
     async def show_metrics(request: Request) -> Response:
         await read_store(context, metrics)
@@ -112,7 +117,7 @@ def make_pages(
 async def read_store(context: Context, metrics: Metrics) -> None:
     """Read the figures that are cheap to read; what is not is counted by a worker."""
     try:
-        outbox, pushes, pools, size, imports = await within(
+        outbox, pushes, pools, size, imports, verified = await within(
             STORE_S_MAX, _figures(context.store)
         )
     except (StoreError, TimeoutError):
@@ -129,6 +134,8 @@ async def read_store(context: Context, metrics: Metrics) -> None:
     metrics.pushes_waiting.set(pushes)
     metrics.identity_pools.set(pools)
     metrics.store_bytes.set(size)
+    metrics.verified.set(verified.ended_ms / 1000 if verified else 0)
+    metrics.store_faults.set(verified.faults if verified else 0)
     show_imports(metrics, imports, context.now_ms())
 
 
@@ -157,7 +164,7 @@ def show_imports(metrics: Metrics, imports: Sequence[ImportState], now_ms: int) 
 
 async def _figures(
     store: Store,
-) -> tuple[OutboxUsage, int, int, int, Sequence[ImportState]]:
+) -> tuple[OutboxUsage, int, int, int, Sequence[ImportState], Verification | None]:
     importing = cast("ImportStore", store)
     return (
         await store.measure_outbox(None),
@@ -165,4 +172,5 @@ async def _figures(
         await store.count_identity_pools(),
         await store.measure_bytes(),
         await importing.list_imports(),
+        await store.find_verification(),
     )

@@ -9,18 +9,23 @@ from millpond.service.developer_keys import SecretSealer
 from millpond.settings import Settings
 
 
-def make_sealer(settings: Settings) -> SecretSealer:
-    """Make what seals developer secrets."""
-    return _sealer(settings, "developer secrets")
+def make_sealer(settings: Settings, *, make: bool = True) -> SecretSealer:
+    """
+    Make what seals developer secrets.
+
+    Args:
+        make: as a server does, make the master secret when there is none.
+    """
+    return _sealer(settings, "developer secrets", make=make)
 
 
-def make_token_key_sealer(settings: Settings) -> SecretSealer:
+def make_token_key_sealer(settings: Settings, *, make: bool = True) -> SecretSealer:
     """Make what seals the keys of OpenID tokens."""
-    return _sealer(settings, "token keys")
+    return _sealer(settings, "token keys", make=make)
 
 
-def _sealer(settings: Settings, purpose: str) -> SecretSealer:
-    master = secret_key.load(settings.data, settings.secret_key)
+def _sealer(settings: Settings, purpose: str, *, make: bool) -> SecretSealer:
+    master = secret_key.load(settings.data, settings.secret_key, make=make)
     return SecretSealer(
         secret_key.derive(master, purpose), random_bytes=secrets.token_bytes
     )

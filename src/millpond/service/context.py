@@ -17,6 +17,7 @@ from millpond.login_providers.base import LoginProviderKeys
 from millpond.metrics import Metrics
 from millpond.push.base import PushService
 from millpond.service.changes import Changes
+from millpond.service.damage import Damage
 from millpond.service.progress_looks import ProgressLooks
 from millpond.service.read_through import ReadThrough
 from millpond.service.subscriptions import Subscriptions
@@ -91,10 +92,14 @@ class Context:
     triggered_pools: set[str] = field(default_factory=set)
     """Pools that are known to have a sync trigger; what counts is the store."""
     trigger_notes: TriggerNotes = field(default_factory=TriggerNotes)
+    damage: Damage = field(init=False)
     outbox_changed: Signal = field(default_factory=Signal)
     pushes_changed: Signal = field(default_factory=Signal)
     bulk_publish_started: Signal = field(default_factory=Signal)
     keys_changed: Signal = field(default_factory=Signal)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "damage", Damage(self.metrics))
 
 
 @dataclass(frozen=True, slots=True)

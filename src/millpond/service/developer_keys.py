@@ -60,12 +60,12 @@ class SecretSealer:
         Open a sealed secret.
 
         Raises:
-            SettingsError: it was sealed with another key.
+            SettingsError: it was sealed with another key, or is damaged.
         """
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
             return self._cipher.decrypt(nonce, rest, access_key_id.encode()).decode()
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # cut off, it is no seal at all
             raise SettingsError(
                 f"The secret of developer key '{access_key_id}' was sealed with "
                 "another key. Is this the secret.key (or the setting secret_key) of "

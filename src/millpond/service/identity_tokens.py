@@ -22,6 +22,7 @@ from millpond.limits import OPEN_ID_TOKEN_LIFETIME_S
 from millpond.service import logins
 from millpond.service.context import Caller, Context
 
+USE_KEPT_SHARE: Final = 10  # so many marks at most while an unused guest lives
 ROLE_SESSION_NAME: Final = "CognitoIdentityCredentials"  # AWS: aws-sdk-java#1912
 
 
@@ -52,6 +53,7 @@ async def get_credentials_for_identity(
         found=found,
         accept=role_of,
     )
+    await _note_use(context, identity)
     role_arn = role_of(identity)
     lifetime_ms = context.settings.user_credentials_lifetime_s * 1000
     expires_ms = context.now_ms() + lifetime_ms
@@ -86,6 +88,7 @@ async def get_open_id_token(
     identity = await logins.resolve(
         context, pool, request.identity_id, verified.proofs, found=found
     )
+    await _note_use(context, identity)
     token = issue_token(
         context,
         pool,
@@ -97,6 +100,18 @@ async def get_open_id_token(
     return contract.GetOpenIdTokenResponse(
         identity_id=identity.identity_id, token=token
     )
+
+
+async def _note_use(context: Context, identity: Identity) -> None:
+    """Keep that a guest is used, to about a tenth of the time after which it counts."""
+    lifetime_ms = context.settings.unused_guest_lifetime_s * 1000
+    if lifetime_ms and identity.guest:
+        now_ms = context.now_ms()
+        await context.store.note_guest_use(
+            identity.identity_id,
+            now_ms=now_ms,
+            before_ms=now_ms - lifetime_ms // USE_KEPT_SHARE,
+        )
 
 
 def issue_token(

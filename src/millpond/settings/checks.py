@@ -44,6 +44,7 @@ def check(settings: Settings) -> Iterator[Wrong]:
     yield from _check_choices(settings)
     yield from _check_imports(settings)
     yield from _check_rates(settings)
+    yield from _check_guests(settings)
 
 
 def _check_addresses(settings: Settings) -> Iterator[Wrong]:
@@ -249,6 +250,16 @@ def _check_choices(settings: Settings) -> Iterator[Wrong]:
         if value not in choices:
             listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
             yield name, _is(name, value, listed) + near(value, choices)
+
+
+def _check_guests(settings: Settings) -> Iterator[Wrong]:
+    lifetime_s = settings.unused_guest_lifetime_s
+    if 0 < lifetime_s < limits.UNUSED_GUEST_LIFETIME_S_MIN:
+        yield (
+            "unused_guest_lifetime_s",
+            f"Setting 'unused_guest_lifetime_s' is {lifetime_s}; it must be 0, for "
+            f"never, or at least {limits.UNUSED_GUEST_LIFETIME_S_MIN}.",
+        )
 
 
 def _check_rates(settings: Settings) -> Iterator[Wrong]:

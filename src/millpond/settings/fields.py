@@ -370,6 +370,14 @@ class Settings:
         least=1,
         most=86_400,
     )
+    unused_guest_lifetime_s: int = setting(
+        0,
+        "After how long without new credentials a guest is deleted who never had a "
+        "dataset, a device or a login; 0: never. Not less than "
+        f"{limits.UNUSED_GUEST_LIFETIME_S_MIN}.",
+        least=0,
+        most=10 * 365 * 86_400,
+    )
     rate_new_identities_max: int = setting(
         10,
         "Calls of GetId a second from one peer, on average over a minute; 0: any. Each "

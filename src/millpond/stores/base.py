@@ -399,6 +399,40 @@ class IdentityStore(Protocol):
         ...
 
 
+class ExpiredGuests(NamedTuple):
+    """What was deleted in a stretch of the identities, and where that ends."""
+
+    identity_ids: list[str]
+    place: str | None  # to go on behind; None: that was the last stretch
+
+
+class GuestStore(Protocol):
+    """Guests that nobody uses."""
+
+    async def note_guest_use(
+        self, identity_id: str, *, now_ms: int, before_ms: int
+    ) -> None:
+        """Keep that a guest was used, unless that was kept at `before_ms` or later."""
+        ...
+
+    async def begin_guest_expiry(self, *, now_ms: int) -> int:
+        """Say since when the use of guests is kept: an earlier call, or now."""
+        ...
+
+    async def stop_guest_expiry(self) -> None:
+        """Forget since when it is kept, because it is not any more."""
+        ...
+
+    async def expire_guests(
+        self, after: str, *, unused_since_ms: int, rows_max: int
+    ) -> ExpiredGuests:
+        """
+        Delete guests among the next so many identities: those who were made, changed
+        and used before a time, and never had a dataset, a device or a login.
+        """
+        ...
+
+
 class DatasetStore(Protocol):
     """Datasets and their records."""
 
@@ -874,6 +908,13 @@ class StreamStore(Protocol):
         ...
 
 
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last look over the store went that came to an end."""
+
+    ended_ms: int
+    faults: int
+
+
 class Census(Protocol):
     """How much there is, counted piece by piece: whatever its size, no call is long."""
 
@@ -891,6 +932,10 @@ class Census(Protocol):
 
     async def count_tombstones(self, after: CensusPlace, *, rows_max: int) -> Counted:
         """Count removed records that are kept, among the next so many rows."""
+        ...
+
+    async def find_verification(self) -> Verification | None:
+        """Find how the last look over the store went (`stores.verification`)."""
         ...
 
     async def measure_bytes(self) -> int:
@@ -992,6 +1037,7 @@ class Store(
     TokenKeyStore,
     IdentityPoolStore,
     IdentityStore,
+    GuestStore,
     DatasetStore,
     DeviceStore,
     OutboxStore,

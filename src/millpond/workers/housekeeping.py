@@ -26,6 +26,9 @@ PURGE_ROWS_MAX: Final = 1000  # per transaction, so that writers hardly wait
 PURGE_REST_S: Final = 0.05  # between two transactions
 EXPIRY_SHARE: Final = 0.1  # of their lifetime tombstones may be late, but ...
 EXPIRY_PAUSE_S_MAX: Final = 600.0  # ... no later than that
+GUESTS_PAUSE_S: Final = 3600.0  # a lifetime has a day at least
+GUEST_ROWS_MAX: Final = 1000  # identities that are looked at in one transaction
+
 
 CENSUS_ROWS_MAX: Final = 10_000  # a piece; some milliseconds
 CENSUS_PAUSE_S: Final = 5.0  # between two counts of a small store
@@ -122,6 +125,39 @@ async def expire_tombstones(context: Context) -> None:
     lifetime_s = context.settings.tombstone_lifetime_s
     pause_s = min(EXPIRY_PAUSE_S_MAX, EXPIRY_SHARE * lifetime_s)
     await run_steps("tombstone expiry", step, pause_s=pause_s)
+
+
+async def expire_guests(context: Context, metrics: Metrics) -> None:
+    """
+    Delete guests that nobody uses, if that is wanted, until cancelled.
+
+    Whether somebody is used is known only since it is kept, so the first ones go a
+    whole lifetime after the setting was switched on.
+    """
+    lifetime_ms = context.settings.unused_guest_lifetime_s * 1000
+    store = context.store
+
+    async def step() -> bool:
+        if not lifetime_ms:
+            await store.stop_guest_expiry()
+            return False
+        now_ms = context.now_ms()
+        since_ms = await store.begin_guest_expiry(now_ms=now_ms)
+        if since_ms > now_ms - lifetime_ms:
+            return False
+        place: str | None = ""
+        while place is not None:
+            expired = await store.expire_guests(
+                place, unused_since_ms=now_ms - lifetime_ms, rows_max=GUEST_ROWS_MAX
+            )
+            metrics.expired_guests.inc(len(expired.identity_ids))
+            for each in expired.identity_ids:
+                context.changes.end(each)
+            place = expired.place
+            await asyncio.sleep(PURGE_REST_S)
+        return False
+
+    await run_steps("guest expiry", step, pause_s=GUESTS_PAUSE_S)
 
 
 class CountStep(Protocol):

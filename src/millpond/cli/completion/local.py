@@ -190,6 +190,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
             "copy": Command({"--leave-old-sessions": FLAG, "--output": _OUTPUT}),
             "create": Command(_STORE),
             "backup": Command({**_STORE, "--with-secret-key": FLAG}),
+            "verify": Command(_STORE),
         }
     ),
     "migrate": Command({**_STORE, "--distribute": FLAG}),

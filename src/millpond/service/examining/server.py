@@ -17,6 +17,7 @@ from millpond.contract.examination import (
 )
 from millpond.errors import StoreError
 from millpond.service.context import Caller, Context
+from millpond.service.damage import VERIFY
 from millpond.service.examining import login_providers, streams
 from millpond.service.examining.looks import Look, fail, ok, take, warn
 from millpond.service.patience import within
@@ -76,6 +77,12 @@ async def _look_at_database(context: Context) -> Finding:
             else "Mend the disk, or put a backup back (`millpond store backup`)."
         )
         return fail("database", f"{place} does not answer: {reason}", hint or mend)
+    if context.damage.count:
+        return warn(
+            "database",
+            f"{place} answers, but {context.damage.sentence}",
+            f"Run {VERIFY}, which names them.",
+        )
     return ok("database", f"{place} answers.")
 
 

@@ -23,6 +23,7 @@ from millpond.stores.postgres.copying import Copies
 from millpond.stores.postgres.database import Database
 from millpond.stores.postgres.datasets import Datasets
 from millpond.stores.postgres.devices import Devices
+from millpond.stores.postgres.guests import Guests
 from millpond.stores.postgres.identities import Identities
 from millpond.stores.postgres.identity_pools import IdentityPools
 from millpond.stores.postgres.importing import Imports
@@ -33,6 +34,7 @@ from millpond.stores.postgres.outbox import Outbox
 from millpond.stores.postgres.shards import Shards
 from millpond.stores.postgres.stream_consumers import StreamConsumers
 from millpond.stores.postgres.streams import Streams
+from millpond.stores.postgres.verification import Verifications
 
 _log = structlog.get_logger()
 
@@ -41,6 +43,7 @@ class PostgresStore(
     Keys,
     IdentityPools,
     Identities,
+    Guests,
     Datasets,
     Devices,
     Outbox,
@@ -50,6 +53,7 @@ class PostgresStore(
     StreamConsumers,
     Copies,
     Imports,
+    Verifications,
 ):
     """The store in a PostgreSQL database."""
 

@@ -208,6 +208,11 @@ class Copies:
         await self.database.write("raise_counters", job)
 
 
+def first_position(kind: Kind) -> tuple[Any, ...]:
+    """Give what is below every position of a kind."""
+    return _EXPORTS[kind].first
+
+
 async def _read_page(
     db: Session, kind: Kind, after: bytes | None, limit: int, bytes_max: int
 ) -> Page:

@@ -58,6 +58,8 @@ LOCAL_TABLES: Final = (
     "stream_shards",
     "stream_records",
     "stream_payloads",
+    "verification",
+    "guest_expiry",
 )
 
 HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"

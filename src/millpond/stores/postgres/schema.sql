@@ -120,7 +120,8 @@ CREATE TABLE identities (
     last_modified_date_ms bigint NOT NULL,
     guest boolean NOT NULL, -- it never had a login
     merged_into text COLLATE "C", -- who took its place; with one it is disabled
-    logins bytea NOT NULL -- JSON array of provider and subject, in order
+    logins bytea NOT NULL, -- JSON array of provider and subject, in order
+    used_ms bigint -- when a guest was last given credentials; NULL: not kept then
 );
 
 CREATE INDEX identities_by_pool ON identities (identity_pool_id, identity_id);
@@ -317,6 +318,21 @@ CREATE TABLE copy_mark (
 CREATE TABLE copy_positions (
     kind text COLLATE "C" PRIMARY KEY,
     position bytea NOT NULL
+);
+
+-- --- Looking over --------------------------------------------------------------------
+
+-- How the last `millpond store verify` went.
+CREATE TABLE verification (
+    verification_number integer PRIMARY KEY, -- 1: there is one
+    ended_ms bigint NOT NULL,
+    faults bigint NOT NULL
+);
+
+-- Since when the use of guests is kept; without a row it is not.
+CREATE TABLE guest_expiry (
+    expiry_number integer PRIMARY KEY, -- 1: there is one
+    since_ms bigint NOT NULL
 );
 
 -- --- Importing -----------------------------------------------------------------------

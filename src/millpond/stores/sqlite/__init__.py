@@ -20,6 +20,7 @@ from millpond.stores.sqlite.copying import Copies
 from millpond.stores.sqlite.database import Database
 from millpond.stores.sqlite.datasets import Datasets
 from millpond.stores.sqlite.devices import Devices
+from millpond.stores.sqlite.guests import Guests
 from millpond.stores.sqlite.identities import Identities
 from millpond.stores.sqlite.identity_pools import IdentityPools
 from millpond.stores.sqlite.importing import Imports
@@ -29,6 +30,7 @@ from millpond.stores.sqlite.purge import purge_main, purge_streams
 from millpond.stores.sqlite.stream_consumers import StreamConsumers
 from millpond.stores.sqlite.streams import Streams
 from millpond.stores.sqlite.token_keys import TokenKeys
+from millpond.stores.sqlite.verification import Verifications
 
 FILE_NAME: Final = "millpond.sqlite3"
 STREAMS_FILE_NAME: Final = "streams.sqlite3"
@@ -41,6 +43,7 @@ class SqliteStore(
     TokenKeys,
     IdentityPools,
     Identities,
+    Guests,
     Datasets,
     Devices,
     Outbox,
@@ -50,6 +53,7 @@ class SqliteStore(
     StreamConsumers,
     Copies,
     Imports,
+    Verifications,
 ):
     """The embedded store, in a folder that must exist."""
 
@@ -80,9 +84,13 @@ class SqliteStore(
         await asyncio.to_thread(self.streams_database.close)
 
     async def ping(self) -> None:
-        for database in (self.database, self.streams_database):
-            with database.reading("ping") as cursor:
-                cursor.execute("SELECT 1").fetchall()
+        # Not a constant: the files are looked into, at what everybody needs.
+        for database, table in (
+            (self.database, "developer_keys"),
+            (self.database, "identity_pools"),
+            (self.streams_database, "streams"),
+        ):
+            database.look("ping", f"SELECT EXISTS (SELECT 1 FROM {table})", ())
 
     async def was_written_elsewhere(self) -> bool:
         version = await self.database.find_foreign_version()

@@ -210,6 +210,11 @@ class Copies:
         return self.streams_database if kind in STREAM_KINDS else self.database
 
 
+def first_position(kind: Kind) -> tuple[Any, ...]:
+    """Give what is below every position of a kind."""
+    return _EXPORTS[kind].first
+
+
 def _read_page(
     cursor: Reader, kind: Kind, after: bytes | None, limit: int, bytes_max: int
 ) -> Page:

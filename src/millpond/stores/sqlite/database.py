@@ -29,7 +29,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import apsw
 
-from millpond.errors import StoreError, StoreUnavailableError
+from millpond.errors import DamagedStoreError, StoreError, StoreUnavailableError
 from millpond.stores.sqlite import migrations
 
 T = TypeVar("T")
@@ -238,6 +238,8 @@ def translate(error: apsw.Error, op: str) -> StoreError:
                 op=op,
                 hint="Check the disk and the permissions of the data folder.",
             )
+        case apsw.CorruptError() | apsw.NotADBError():
+            return DamagedStoreError(f"The database is damaged: {error}", op=op)
         case _:
             return StoreError(f"The database failed: {error}", op=op)
 

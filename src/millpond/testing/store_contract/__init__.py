@@ -19,6 +19,7 @@ from millpond.testing.store_contract.concurrency import ConcurrencyContract
 from millpond.testing.store_contract.copying import CopyContract
 from millpond.testing.store_contract.datasets import DatasetContract
 from millpond.testing.store_contract.devices import DeviceContract
+from millpond.testing.store_contract.guests import GuestContract
 from millpond.testing.store_contract.identities import IdentityContract
 from millpond.testing.store_contract.identity_deletion import IdentityDeletionContract
 from millpond.testing.store_contract.identity_pools import IdentityPoolContract
@@ -46,6 +47,7 @@ class StoreContract(
     TokenKeyContract,
     IdentityPoolContract,
     IdentityContract,
+    GuestContract,
     IdentityUpdateContract,
     MergeContract,
     MergedDatasetContract,

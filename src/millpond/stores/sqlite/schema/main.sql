@@ -24,7 +24,8 @@ CREATE TABLE identities (
     creation_date_ms INTEGER NOT NULL,
     last_modified_date_ms INTEGER NOT NULL,
     guest INTEGER NOT NULL, -- it never had a login
-    merged_into TEXT -- the identity that took its place; with one it is disabled
+    merged_into TEXT, -- the identity that took its place; with one it is disabled
+    used_ms INTEGER -- when a guest was last given credentials; NULL: not kept then
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX identities_by_pool ON identities (identity_pool_id, identity_id);
@@ -247,3 +248,16 @@ CREATE TABLE imported_identities (
 
 CREATE INDEX imported_identities_aside
 ON imported_identities (identity_pool_id, identity_id) WHERE aside > 0;
+
+-- How the last `millpond store verify` went.
+CREATE TABLE verification (
+    verification_number INTEGER PRIMARY KEY, -- 1: there is one
+    ended_ms INTEGER NOT NULL,
+    faults INTEGER NOT NULL
+) STRICT;
+
+-- Since when the use of guests is kept; without a row it is not.
+CREATE TABLE guest_expiry (
+    expiry_number INTEGER PRIMARY KEY, -- 1: there is one
+    since_ms INTEGER NOT NULL
+) STRICT;

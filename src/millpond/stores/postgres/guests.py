@@ -1,0 +1,60 @@
+"""Guests that nobody uses, in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from millpond.stores.base import ExpiredGuests
+from millpond.stores.postgres import heads, identity_pools
+from millpond.stores.postgres.database import Database, Session
+from millpond.stores.postgres.queries import Queries
+from millpond.stores.verification import TEXT_END
+
+SQL: Final = Queries("guests.sql")
+
+
+class Guests:
+    """The `GuestStore` part of the port."""
+
+    database: Database
+
+    async def note_guest_use(
+        self, identity_id: str, *, now_ms: int, before_ms: int
+    ) -> None:
+        async with self.database.session("note_guest_use") as db:
+            await db.run(SQL.note_use, identity_id, now_ms, before_ms)
+
+    async def begin_guest_expiry(self, *, now_ms: int) -> int:
+        async with self.database.session("begin_guest_expiry") as db:
+            await db.run(SQL.begin, now_ms)
+            return int(await db.value(SQL.find_since))
+
+    async def stop_guest_expiry(self) -> None:
+        async with self.database.session("stop_guest_expiry") as db:
+            await db.run(SQL.stop)
+
+    async def expire_guests(
+        self, after: str, *, unused_since_ms: int, rows_max: int
+    ) -> ExpiredGuests:
+        async with self.database.session("expire_guests") as db:
+            end = await db.value(SQL.find_end, after, rows_max - 1)
+            stretch = (unused_since_ms, after, end or TEXT_END)
+            found = await db.rows(SQL.list_unused, *stretch)
+        gone = [
+            identity_id
+            for identity_id, pool in found
+            if await self._expire(pool, identity_id, unused_since_ms)
+        ]
+        return ExpiredGuests(gone, end)
+
+    async def _expire(self, pool: str, identity_id: str, unused_since_ms: int) -> bool:
+        async def job(db: Session) -> bool:
+            # As every write of an identity; then what was true is looked at again.
+            await identity_pools.hold(db, pool)
+            await heads.hold(db, pool, [identity_id])
+            gone = await db.run(SQL.delete_unused, unused_since_ms, identity_id)
+            if gone:
+                await heads.leave(db, pool, identity_id, bytes_added=0, date_ms=None)
+            return bool(gone)
+
+        return await self.database.write("expire_guests", job)
