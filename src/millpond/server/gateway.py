@@ -81,6 +81,8 @@ DAMAGED: Final = (
     "changed. The log of the server says more."
 )
 _FORM: Final = b"application/x-www-form-urlencoded"
+_TARGETS_MAX: Final = 4096  # that are remembered; an entry has some 2,000 bytes
+_TARGET_BYTES_REMEMBERED: Final = 512
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
 _TARGET_CHARS_MAX: Final = 256  # of a target that is repeated in a message
 
@@ -144,15 +146,15 @@ class _Request:
         return content_type.lower().startswith(_FORM)
 
 
-_process_id: Final = random.SystemRandom().randbytes(10).hex()
+_id_prefix: Final = "-".join(
+    random.SystemRandom().randbytes(count).hex() for count in (4, 2, 2, 2)
+)
 _request_numbers: Final = itertools.count(1)
 
 
 def _new_request_id() -> str:
     """Make an id in the form of a UUID; it need not be hard to guess."""
-    number = next(_request_numbers) & 0xFFFF_FFFF_FFFF
-    p = _process_id
-    return f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{number:012x}"
+    return f"{_id_prefix}-{next(_request_numbers) & 0xFFFF_FFFF_FFFF:012x}"
 
 
 class _Found(NamedTuple):
@@ -162,6 +164,8 @@ class _Found(NamedTuple):
     labels: dict[str, str] | None = None
     form: dict[str, str] | None = None
     body: bytes | None = None  # where it had to be read to know the operation
+    is_remembered: bool = False
+    decoded: Any = None  # where the target is all there is to decode
 
 
 class Gateway:
@@ -209,6 +213,7 @@ class Gateway:
             for api, modules in APIS
             for operation in api.operations
         }
+        self._targets: dict[tuple[str, bytes, bytes], _Found] = {}
         self._body_bytes_max = context.settings.request_body_bytes_max
         self._bodies = bodies.make_budget(context.settings, metrics)
         self._multiplexed_requests_max = context.settings.multiplexed_requests_max
@@ -382,12 +387,34 @@ class Gateway:
                     f"{'.' if route is None else ' but by POST.'}"
                 )
             return _Found(route)
+        known = self._targets.get((method, raw_path, request.raw_query))
+        if known is not None:
+            return known
         found = self._router.by_path(method, raw_path)
         if found is None:
             raise UnknownOperationException
         if b"/." in raw_path or b"//" in raw_path:
             self._refuse_ambiguous(method, raw_path)
         return _Found(*found)
+
+    def _remember(
+        self, route: Route, found: _Found, request: _Request, decoded: Any
+    ) -> None:
+        """
+        Remember where a target leads, and what it says when no body says more.
+
+        Only those of callers who are known come here: strangers take no room.
+        """
+        target = (request.method, request.raw_path, request.raw_query)
+        size = len(request.raw_path) + len(request.raw_query)
+        if found.labels is None or size > _TARGET_BYTES_REMEMBERED:
+            return
+        if len(self._targets) >= _TARGETS_MAX:
+            self._targets.clear()
+        self._targets[target] = found._replace(
+            is_remembered=True,
+            decoded=decoded if route.decoder.reads_target_alone else None,
+        )
 
     async def _find_by_form(self, request: _Request) -> _Found:
         body = await self._read(request, FORM_BYTES_MAX)
@@ -446,6 +473,8 @@ class Gateway:
         if isinstance(route, QueryRoute):
             assert found.form is not None
             decoded = route.decoder.decode(found.form)
+        elif found.decoded is not None and not body:
+            decoded = found.decoded
         else:
             decode = functools.partial(
                 route.decoder.decode,
@@ -456,6 +485,8 @@ class Gateway:
                 binary=codec is codecs.CBOR,
             )
             decoded = await heavy.run(decode) if is_large else decode()
+            if not found.is_remembered and request.caller is not ANYONE:
+                self._remember(route, found, request, decoded)
         request.decoded = decoded
         function = self._functions[id(operation)]
         response = await function(self._context, request.caller, decoded)

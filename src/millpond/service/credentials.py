@@ -39,6 +39,7 @@ class CredentialFinder:
         self._session_tokens = session_tokens
         self._account_id = account_id
         self._open = lru_cache(CACHED_MAX)(self._open_session)
+        self._of_developer = lru_cache(CACHED_MAX)(self._make_developer)
 
     def find(
         self, access_key_id: str, session_token: str | None, now_s: float
@@ -52,15 +53,14 @@ class CredentialFinder:
         """
         if session_token is None:
             secret = self._keys.find_secret(access_key_id)
-            if secret is None:
-                return None
-            return Credentials(
-                secret, Caller(access_key_id, self._account_id), LONG_MAX
-            )
+            return None if secret is None else self._of_developer(access_key_id, secret)
         found = self._open(access_key_id, session_token)
         if found.expires_ms <= now_s * 1000:
             raise ExpiredTokenException
         return found
+
+    def _make_developer(self, access_key_id: str, secret: str) -> Credentials:
+        return Credentials(secret, Caller(access_key_id, self._account_id), LONG_MAX)
 
     def _open_session(self, access_key_id: str, session_token: str) -> Credentials:
         if not access_key_id.startswith(ACCESS_KEY_PREFIX):

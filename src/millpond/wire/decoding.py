@@ -72,6 +72,11 @@ class RequestDecoder:
                     if isinstance(member.type, _MANY):
                         self._lists_max[member.name] = member.type.max_length
 
+    @property
+    def reads_target_alone(self) -> bool:
+        """Whether all members of the request travel in its path and query."""
+        return not self._has_body and not self._headers
+
     def decode(
         self,
         body: bytes,
