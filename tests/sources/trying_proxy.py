@@ -186,7 +186,7 @@ class TryingProxy:
             return True
         now_s = time.monotonic()
         self._tokens += (now_s - self._filled_s) * self.rate
-        self._tokens = min(self._tokens, max(self.rate / 10, 1.0))
+        self._tokens = min(self._tokens, max(self.rate, 1.0))  # a second of them
         self._filled_s = now_s
         if self._tokens < 1:
             return False

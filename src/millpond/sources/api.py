@@ -80,6 +80,7 @@ class ApiSource:
         self._limits = limits
         self.parallel = parallel
         self._described: SourcePool | None = None
+        self._describing = asyncio.Lock()
 
     @property
     def name(self) -> str:
@@ -97,8 +98,9 @@ class ApiSource:
         Raises:
             SourceError: there is no such pool, or it may not be described.
         """
-        self._described = await describe(self.calls, self.identity_pool_id)
-        return self._described
+        async with self._describing:
+            self._described = await describe(self.calls, self.identity_pool_id)
+            return self._described
 
     async def list_identities(
         self, token: str | None, *, enabled: bool
@@ -315,8 +317,16 @@ class ApiSource:
         }
         yield part.take(names=names, merged=merged)
 
+    async def _description(self) -> SourcePool:
+        """Give what was described before; many may ask at the same time."""
+        if self._described is None:
+            async with self._describing:
+                if self._described is None:
+                    self._described = await describe(self.calls, self.identity_pool_id)
+        return self._described
+
     async def _row(self, listed: SourceIdentity) -> IdentityRow:
-        pool = (self._described or await self.describe_pool()).pool
+        pool = (await self._description()).pool
         logins: list[tuple[str, str]] = []
         developer = pool.developer_provider_name
         if developer is not None and developer in listed.provider_names:

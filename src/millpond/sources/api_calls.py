@@ -196,7 +196,7 @@ class ApiCalls:
         if self.requests == 0:
             self._answered_s = time.monotonic()
         while True:
-            await pace.wait()
+            number = await pace.wait()
             self.requests += 1
             outcome = await self._try(service, action, target, body)
             now_s = time.monotonic()
@@ -206,7 +206,7 @@ class ApiCalls:
                 return outcome
             if outcome.put_off:
                 self.throttled += 1
-                pace.put_off()
+                pace.put_off(number)
             else:
                 attempt += 1
             silent_s = now_s - self._answered_s

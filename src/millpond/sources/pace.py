@@ -3,8 +3,9 @@ How fast a source may be asked: as fast as it answers, and no faster than it all
 
 Nothing is known of its limits at first, so nothing holds calls back. The first time it
 puts a call off, the rate at which it took calls until then becomes the pace. From there
-the pace goes up a little while all is well, and down a little when a call is put off
-again: it stays just below what is allowed, and finds that again when it changes.
+the pace goes down when calls are put off, by as much as of them were, and up while none
+is: a little at first, and more and more, so that it stays close below what is allowed
+and finds that again soon when it was too low, or when more is allowed.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ import time
 from typing import Final
 
 WINDOW_S: Final = 2.0  # in which calls that were taken are counted
-DOWN: Final = 0.95  # for a call that was put off, ...
-UP_PER_S: Final = 1.02  # ... and for each second without one
+DOWN: Final = 0.95  # at the least, when calls were put off, ...
+DOWN_MOST: Final = 0.5  # ... and at the most
+UP: Final = 0.05  # in the first second without any; twice that in the next, ...
+UP_MOST: Final = 0.5  # ... up to this
 RATE_MIN: Final = 0.2  # calls a second: even that will find out some day
+RATE_FIRST: Final = 5.0  # as little is no limit of anybody
 SETTLING_S: Final = 1.0  # calls under way do not count against a pace that is newer
 FREE_AFTER_S: Final = 300.0  # without any: it is not this that holds us back
 
@@ -30,59 +34,79 @@ class Pace:
         """Calls a second; None: as many as there are."""
         self._taken: collections.deque[float] = collections.deque()
         self._next_s = 0.0  # when the next call may go
+        self._number = 0
         self._changed_s = 0.0
         self._put_off_s = 0.0
+        self._quiet = 0  # seconds without a call that was put off
+        self._answers = 0  # since the pace was changed
+        self._refusals = 0
 
-    async def wait(self) -> None:
-        """Wait until a call may go."""
+    async def wait(self) -> int:
+        """Wait until a call may go; give which pace it goes by."""
         if self.rate is None:
-            return
+            return self._number
         now_s = time.monotonic()
-        self._rise(now_s)
+        self._settle(now_s)
         start_s = max(self._next_s, now_s)
         self._next_s = start_s + 1 / (self.rate or RATE_MIN)
         if start_s > now_s:
             await asyncio.sleep(start_s - now_s)
+        return self._number
 
     def taken(self) -> None:
         """Note that a call was answered."""
         now_s = time.monotonic()
+        self._answers += 1
         self._taken.append(now_s)
         self._forget(now_s)
 
-    def put_off(self) -> None:
-        """Note that a call was put off."""
+    def put_off(self, number: int) -> None:
+        """
+        Note that a call was put off.
+
+        Args:
+            number: the pace it went by; one of before tells nothing of this one.
+        """
         now_s = time.monotonic()
         self._put_off_s = now_s
+        if number != self._number:
+            return
+        self._refusals += 1
         self._forget(now_s)
         if self.rate is None:
             since_s = now_s - self._taken[0] if self._taken else WINDOW_S
-            measured = len(self._taken) / max(since_s, 0.1)
-            self.rate = max(measured, RATE_MIN)
-            self._changed_s = now_s
-        elif now_s - self._changed_s >= SETTLING_S:
-            # What it really took, when it is far less than what we tried.
-            measured = len(self._taken) / WINDOW_S
-            lower = self.rate * DOWN
-            if measured < self.rate / 2:
-                lower = max(measured, self.rate / 2)
-            self.rate = max(lower, RATE_MIN)
-            self._changed_s = now_s
+            rate = len(self._taken) / max(since_s, 0.1)
+            self._change(max(rate, RATE_FIRST), now_s)
+        else:
+            self._settle(now_s)
 
     def measure(self) -> float:
         """Tell how many calls a second were answered of late."""
         self._forget(time.monotonic())
         return len(self._taken) / WINDOW_S
 
-    def _rise(self, now_s: float) -> None:
+    def _settle(self, now_s: float) -> None:
+        """Change the pace by what has become of the calls that went by it."""
         assert self.rate is not None
+        if now_s - self._changed_s < SETTLING_S:
+            return
         if now_s - self._put_off_s >= FREE_AFTER_S:
             self.rate = None
-            return
-        passed_s = now_s - self._changed_s
-        if passed_s >= SETTLING_S:
-            self.rate *= UP_PER_S**passed_s
-            self._changed_s = now_s
+        elif self._refusals:
+            share = self._refusals / (self._refusals + self._answers)
+            factor = max(DOWN_MOST, min(DOWN, 1 - share))
+            self._quiet = 0
+            self._change(max(self.rate * factor, RATE_MIN), now_s)
+        elif self._answers:
+            factor = 1 + min(UP * 2**self._quiet, UP_MOST)
+            self._quiet = min(self._quiet + 1, 10)
+            self._change(self.rate * factor, now_s)
+
+    def _change(self, rate: float, now_s: float) -> None:
+        self.rate = rate
+        self._number += 1
+        self._changed_s = now_s
+        self._answers = self._refusals = 0
 
     def _forget(self, now_s: float) -> None:
         while self._taken and self._taken[0] < now_s - WINDOW_S:
