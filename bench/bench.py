@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+import citus
 import command_line
 import consumers
 import live
@@ -49,6 +50,7 @@ PARTS: Final = (
     "live",
     "postgres",
     "moving",
+    "citus",
     "cli",
 )
 IDENTITIES: Final = 1000
@@ -140,6 +142,12 @@ def _measure(
         _say("moving in")
         records = 50_000 if options.quick else 500_000
         moving.measure(results, folder, cores, records=records, rounds=3)
+    if "citus" in options.only:
+        _say("a Citus cluster")
+        records = 20_000 if options.quick else 200_000
+        citus.measure(
+            results, folder, cores, identities=200, records=records, rounds=rounds
+        )
 
 
 def _measure_service(

@@ -160,7 +160,7 @@ def measure(
     own = TestPostgres.start_own(
         settings=_SETTINGS,
         command_prefix=cores.pin_database(),
-        parent=_parent(folder),
+        parent=parent_of(folder),
     )
     try:
         with contextlib.ExitStack() as stack:
@@ -172,7 +172,7 @@ def measure(
         results.notes.append(f"PostgreSQL was not measured. {error}")
 
 
-def _parent(folder: Path) -> Path | None:
+def parent_of(folder: Path) -> Path | None:
     """Say where the database may be; its user has to get there."""
     if os.geteuid() != 0:
         return folder

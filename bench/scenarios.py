@@ -75,14 +75,15 @@ class Writes:
     requests: Path
     cores: Cores
     make: Callable[[int], tuple[bytes, list[bytes]]]
+    first: int = WRITE_REQUESTS_FIRST
     _rate: float | None = None
 
     def round(self, seconds: int) -> Round:
         """Send as many as will take about so long."""
         if self._rate is None:
-            self._rate = self._send(WRITE_REQUESTS_FIRST).rate
+            self._rate = self._send(self.first).rate
         count = min(int(self._rate * seconds), WRITE_REQUESTS_MAX)
-        measured = self._send(max(count, WRITE_REQUESTS_FIRST))
+        measured = self._send(max(count, self.first))
         self._rate = measured.rate
         return measured
 
@@ -116,15 +117,20 @@ class Updates:
         *,
         dataset: str,
         patches: int,
+        seeded: bool = True,
     ) -> None:
+        """
+        Args:
+            seeded: whether the dataset is there already, with as many records.
+        """
         self._signer = signer
         self._dataset = dataset
         self._patches = patches
         # The first record is one update ahead of the others.
-        self._counts = {
-            each: [data.sync_count] + [data.sync_count - 1] * (patches - 1)
-            for each in data.identity_ids
-        }
+        counts = [data.sync_count] + [data.sync_count - 1] * (patches - 1)
+        if not seeded:
+            counts = [0] * patches
+        self._counts = {each: [*counts] for each in data.identity_ids}
         self._turns = itertools.cycle(data.identity_ids)
         master = secret_key.load(server.data, server.secret_key)
         self._sessions = SyncSessions(

@@ -89,10 +89,15 @@ def seed_store(store: Store, data: SyncData) -> None:
 
 def seed_publish(folder: Path, records: int) -> int:
     """Seed a pool with a stream; return how many records it holds."""
+    folder.mkdir()
+    return seed_publish_store(SqliteStore(folder), records)
+
+
+def seed_publish_store(store: Store, records: int) -> int:
+    """Seed the same into any store, which is opened and closed."""
     count = records // RECORDS_PER_DATASET
     names = [DatasetId(POOL, each, "settings") for each in identity_ids(count)]
-    folder.mkdir()
-    asyncio.run(_seed(SqliteStore(folder), names, touch_one=False))
+    asyncio.run(_seed(store, names, touch_one=False))
     return count * RECORDS_PER_DATASET
 
 

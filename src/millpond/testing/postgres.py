@@ -94,6 +94,7 @@ class TestPostgres:
         settings: Mapping[str, str] | None = None,
         command_prefix: Sequence[str] = (),
         parent: Path | None = None,
+        programs: Path | None = None,
     ) -> Iterator[TestPostgres]:
         """
         Start a server, whatever the environment names.
@@ -102,11 +103,13 @@ class TestPostgres:
             settings: of PostgreSQL, by name; they win over those for tests.
             command_prefix: put before the command, for example to pin it to a core.
             parent: where its folder is made; that for temporary files by default.
+            programs: the folder of those of another build than that of the wheel.
         Raises:
             PostgresMissingError: there is none.
         """
         all_settings = _SETTINGS | dict(settings or {})
-        with _Process.start(all_settings, command_prefix, parent) as process:
+        place = programs or _find_programs()
+        with _Process.start(place, all_settings, command_prefix, parent) as process:
             yield cls(process.url, process)
 
     @property
@@ -204,11 +207,11 @@ class _Process:
     @contextlib.contextmanager
     def start(
         cls,
+        programs: Path,
         settings: Mapping[str, str],
         command_prefix: Sequence[str],
         parent: Path | None,
     ) -> Iterator[_Process]:
-        programs = _find_programs()
         user = _plain_user()
         # Not in pytest's folder, into which only its owner may look.
         folder = Path(tempfile.mkdtemp(prefix="millpond-postgres-", dir=parent))

@@ -205,8 +205,7 @@ async def _load(
     involved = {*found, *identity_ids}
     datasets = {}
     if len(involved) > 1:
-        for each in sorted(involved):
-            datasets[each] = await _datasets(db, identity_pool_id, each)
+        datasets = await _datasets(db, identity_pool_id, involved)
     return StoredIdentities(pool, found, datasets)
 
 
@@ -242,10 +241,14 @@ async def _leftovers(
 
 
 async def _datasets(
-    db: Session, identity_pool_id: str, identity_id: str
-) -> dict[str, DatasetState]:
-    rows = await db.rows(SQL.list_all_datasets, identity_pool_id, identity_id)
-    return {row["dataset_name"]: to_state(row) for row in rows}
+    db: Session, identity_pool_id: str, identity_ids: Collection[str]
+) -> dict[str, dict[str, DatasetState]]:
+    """Load all datasets of some identities, by identity and name."""
+    ids = sorted(identity_ids)
+    found: dict[str, dict[str, DatasetState]] = {each: {} for each in ids}
+    for row in await db.rows(SQL.list_all_datasets, identity_pool_id, ids):
+        found[row["identity_id"]][row["dataset_name"]] = to_state(row)
+    return found
 
 
 async def _save(
@@ -324,7 +327,7 @@ async def _delete_in(db: Session, pool: str, identity_id: str, now_ms: int) -> N
     described = await identity_pools.find(db, pool)
     streams = described is not None and identity_pools.is_streaming(described)
     names = (pool, identity_id)
-    datasets = await _datasets(db, *names)
+    datasets = (await _datasets(db, pool, [identity_id]))[identity_id]
     for name, state in datasets.items():
         if streams and state.exists:
             event = streaming.deletion_event(

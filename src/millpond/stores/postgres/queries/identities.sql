@@ -87,11 +87,11 @@ DELETE FROM identities WHERE identity_id = $1 AND identity_pool_id = $2;
 
 -- name: list_all_datasets
 -- Gone ones too: their counters go on.
-SELECT dataset_name, sync_count, live, horizon, creation_date_ms,
+SELECT identity_id, dataset_name, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
     root_dataset_name, forgotten
-FROM datasets WHERE identity_id = $2 AND identity_pool_id = $1
-ORDER BY dataset_name;
+FROM datasets WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1
+ORDER BY identity_id, dataset_name;
 
 -- name: list_pools_with_data
 SELECT DISTINCT dataset.identity_pool_id
