@@ -54,6 +54,7 @@ class _Side:
     def __init__(self, name: str, url: str, folder: Path, cores: machine.Cores) -> None:
         self.name = name
         self._folder = folder / name.replace(" ", "-")
+        self._folder.mkdir(parents=True)
         self._cores = cores
         self.settings = {
             "store": url,
@@ -131,7 +132,10 @@ def measure(
     try:
         with TestCitus.start() as citus, _plain(citus, folder) as plain:
             _requests(
-                results, _sides(citus, plain, folder, cores, ""), identities, rounds
+                results,
+                _sides(citus, plain, folder, cores, "requests"),
+                identities,
+                rounds,
             )
             sides = _sides(citus, plain, folder, cores, "publish")
             _publishes(results, sides, records, rounds)
@@ -161,7 +165,6 @@ def _sides(
     spread = citus.create_database()
     asyncio.run(_spread(spread))
     own = folder / f"citus-{part}"
-    own.mkdir()
     return [
         _Side(CITUS, spread, own, cores),
         _Side(PLAIN, plain.create_database(), own, cores),
