@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from millpond.errors import StoreError
-from millpond.stores.postgres import PostgresStore, database
+from millpond.stores.postgres import PostgresStore, database, migrations
 from millpond.stores.postgres.distribution import (
     DISTRIBUTED_TABLES,
     LOCAL_TABLES,
@@ -95,6 +95,28 @@ def test_distributing_is_done_once(citus: TestCitus) -> None:
         url=url,
     )
     assert [tuple(row) for row in beside] == [(1,)]
+
+
+def test_a_spread_database_is_brought_up_to_date(
+    citus: TestCitus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration changes tables that are spread; Citus takes one command at a time."""
+    url = citus.create_database()
+    newest = migrations.scripts()
+
+    async def run() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "scripts", lambda: newest[:7])
+            connection = await asyncpg.connect(url)
+            await migrations.apply(connection)
+            await distribute(connection)
+            await connection.close()
+        async with opened(url) as store:
+            await store.create_identity_pool(a_pool(), pools_max=9)
+            await put(store, PREFS, {"k": "v"})
+            assert [e.key for e in (await read_all(store, PREFS)).records] == ["k"]
+
+    asyncio.run(run())
 
 
 def test_a_worker_is_refused(

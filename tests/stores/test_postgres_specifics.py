@@ -448,6 +448,17 @@ def test_a_migration_that_fails_leaves_the_old_schema(
     play(url, unchanged)
 
 
+def test_a_script_is_run_one_statement_at_a_time() -> None:
+    """A semicolon in a comment, a text, a name or a function ends nothing."""
+    first = "CREATE TABLE a (b text DEFAULT 'it''s; so', \"c;\" int); -- no; end"
+    second = "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $x$ SELECT 1; $x$;"
+
+    assert list(migrations.statements(f"-- a; b\n{first}\n\n{second}\n-- bye;\n")) == [
+        f"-- a; b\n{first.removesuffix(' -- no; end')}",
+        f"-- no; end\n\n{second}",
+    ]
+
+
 def test_a_newer_schema_is_refused(postgres: TestPostgres, url: str) -> None:
     """The message names both versions; nodes that run go on."""
 

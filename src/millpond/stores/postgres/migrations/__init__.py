@@ -14,6 +14,8 @@ break.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from importlib import resources
 from typing import Any, Final
 
@@ -27,6 +29,26 @@ _CREATE_TABLE: Final = """CREATE TABLE IF NOT EXISTS millpond_schema (
     version integer PRIMARY KEY,
     applied timestamp with time zone NOT NULL DEFAULT now()
 )"""
+
+# What a semicolon does not end a statement in, and the semicolon that does.
+_TOKEN: Final = re.compile(r"--[^\n]*|'[^']*'|\"[^\"]*\"|(\$\w*\$).*?\1|;", re.DOTALL)
+
+
+def statements(sql: str) -> Iterator[str]:
+    """
+    Part a script into its statements.
+
+    Citus hands a change of a table to the workers by the text that it came with, and
+    they take one statement at a time.
+    """
+    begin = 0
+    for token in _TOKEN.finditer(sql):
+        if token[0] == ";":
+            yield sql[begin : token.end()].strip()
+            begin = token.end()
+    rest = sql[begin:].strip()
+    if re.sub(r"--[^\n]*", "", rest).strip():
+        yield rest
 
 
 def scripts() -> list[tuple[int, str]]:
@@ -81,7 +103,8 @@ async def _apply(connection: Any, todo: list[tuple[int, str]]) -> list[int]:
     version = await _version(connection, len(todo))
     for number, sql in todo[version:]:
         async with connection.transaction():
-            await connection.execute(sql)
+            for statement in statements(sql):
+                await connection.execute(statement)
             await connection.execute(f"INSERT INTO millpond_schema VALUES ({number})")
     return [number for number, _ in todo[version:]]
 
