@@ -18,7 +18,7 @@ import pytest
 from millpond.metrics import Metrics
 from millpond.server.connections import Connections, connections_max
 from millpond.server.peers import TrustedProxies
-from millpond.server.under_way import Client, UnderWay
+from millpond.server.under_way import Client, UnderWay, take_one
 from millpond.settings import Settings
 from millpond.testing.server import wait_until
 
@@ -70,6 +70,17 @@ def client_of(connection: socket.socket) -> Client:
     """Name the end that a client has, as a request does."""
     host, port = connection.getsockname()[:2]
     return host, str(port)
+
+
+def begin(under_way: UnderWay, client: Client) -> None:
+    """Begin a request, as the gateway does."""
+    under_way.requests[client] += 1
+
+
+def end(under_way: UnderWay, client: Client) -> None:
+    """End it."""
+    take_one(under_way.requests, client)
+    under_way.last_s[client] = time.monotonic()
 
 
 def ended(pairs: list[Pair]) -> list[int]:
@@ -181,9 +192,9 @@ def test_those_who_say_nothing_whole(many, clock):
     under_way = UnderWay()
     connections = make_connections(port, under_way, connection_head_s=10)
     connections.look()
-    under_way.begin(client_of(pairs[1][0]))  # has one under way
-    under_way.begin(client_of(pairs[2][0]))
-    under_way.end(client_of(pairs[2][0]))  # had one
+    begin(under_way, client_of(pairs[1][0]))  # has one under way
+    begin(under_way, client_of(pairs[2][0]))
+    end(under_way, client_of(pairs[2][0]))  # had one
 
     clock(9)
     pairs[0][0].send(b"GET / HT")
@@ -208,8 +219,8 @@ def test_idle_connections(many, clock):
         port, under_way, connection_idle_s=1, live_comment_s=1
     )
     for client, _ in pairs:
-        under_way.begin(client_of(client))
-        under_way.end(client_of(client))
+        begin(under_way, client_of(client))
+        end(under_way, client_of(client))
 
     def look() -> list[int]:
         pairs[1][0].send(b"x")  # a ping, for example
@@ -240,12 +251,12 @@ def test_who_gives_way_when_it_is_full(many, clock):
     connections = make_connections(port, under_way, connections_max=10)
     connections.look()
     for number, (client, _) in enumerate(pairs[:9]):
-        under_way.begin(client_of(client))
+        begin(under_way, client_of(client))
         if number < 3:
             under_way.known.add(client_of(client))
         if number != 3:  # which stays busy
             clock(1)
-            under_way.end(client_of(client))
+            end(under_way, client_of(client))
     clock(2)
 
     connections.look()

@@ -179,6 +179,14 @@ class Body:
             return
 
 
+async def _receive_nothing() -> MutableMapping[str, Any]:
+    return {"type": "http.disconnect"}
+
+
+NO_BODY: Final = Body({}, _receive_nothing, is_http2=False)
+"""The body of all requests that have none."""
+
+
 def make_budget(settings: Settings, metrics: Metrics) -> Budget:
     """Make the budget of the bodies of all requests."""
     budget = Budget(

@@ -36,9 +36,9 @@ from millpond.errors import (
 from millpond.limits import UNSIGNED_BODY_BYTES_MAX
 from millpond.metrics import Metrics
 from millpond.server import bodies, http2
-from millpond.server.answers import Answers
+from millpond.server.answers import WHOLE_BYTES_MAX_HTTP2, Answers
 from millpond.server.bindings import APIS, ServiceFunction, Streamed, bind
-from millpond.server.bodies import Body
+from millpond.server.bodies import NO_BODY, Body
 from millpond.server.cors import Cors
 from millpond.server.live import HEADERS as EVENT_STREAM
 from millpond.server.live import LiveStreams
@@ -114,7 +114,14 @@ class _Request:
         self.headers = dict(self.raw_headers)
         self.method: str = scope["method"]
         self.is_http2 = scope["http_version"] == http2.VERSION
-        self.body = Body(self.headers, receive, is_http2=self.is_http2)
+        headers = self.headers
+        self.body = NO_BODY
+        if (
+            self.is_http2  # where a body may have neither
+            or b"content-length" in headers
+            or b"transfer-encoding" in headers
+        ):
+            self.body = Body(headers, receive, is_http2=self.is_http2)
         self.client: Client = scope["client"]
         self.scope = scope
         self.trusted = trusted
@@ -224,14 +231,20 @@ class Gateway:
         if scope["type"] != "http":
             return
         client: Client = scope["client"]
-        self._under_way.begin(client)
+        # In place, for it is on the way of every request.
+        requests = self._under_way.requests
+        requests[client] = requests.get(client, 0) + 1
         try:
             if scope["http_version"] == http2.VERSION:
                 await self._serve_http2(scope, receive, send)
             else:
                 await self._serve(scope, receive, send)
         finally:
-            self._under_way.end(client)
+            if requests[client] == 1:
+                del requests[client]
+            else:
+                requests[client] -= 1
+            self._under_way.last_s[client] = time.monotonic()
 
     async def _serve_http2(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request of which there may be very many on a connection."""
@@ -293,13 +306,20 @@ class Gateway:
                 goes_on = await request.body.make_way()
             status, headers, body = self._refuse(error, found, request)
         finally:
-            request.body.close()
-        self._complete(headers, request, goes_on=goes_on)
+            if request.body is not NO_BODY:
+                request.body.close()
+        headers.append((b"x-amzn-requestid", request.id.encode()))
+        if not goes_on or b"origin" in request.headers:
+            self._complete(headers, request, goes_on=goes_on)
         if isinstance(body, bytes):
             try:
-                await self._answers.send(status, headers, body, request, send)
+                if len(body) <= WHOLE_BYTES_MAX_HTTP2:
+                    await _send(send, status, headers, body)
+                else:
+                    await self._answers.send(status, headers, body, request, send)
             except ServiceException as error:  # there is no room for it
                 status, headers, body = self._refuse(error, found, request)
+                headers.append((b"x-amzn-requestid", request.id.encode()))
                 self._complete(headers, request, goes_on=goes_on)
                 await _send(send, status, headers, body)
             self._note(found, request, status, started)
@@ -339,8 +359,7 @@ class Gateway:
             )
 
     def _complete(self, headers: Headers, request: _Request, *, goes_on: bool) -> None:
-        """Add the headers that every answer has."""
-        headers.append((b"x-amzn-requestid", request.id.encode()))
+        """Add the headers that few answers have."""
         if b"origin" in request.headers:
             headers += self._cors.headers(request.headers[b"origin"])
         if not goes_on:

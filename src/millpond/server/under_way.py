@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Collection, Hashable
 from typing import TypeVar
@@ -27,15 +26,6 @@ class UnderWay:
         """When the last request of a connection was done, on the monotonic clock."""
         self.known: set[Client] = set()
         """Those of whom a signature was right."""
-
-    def begin(self, client: Client) -> None:
-        """Note a request."""
-        self.requests[client] += 1
-
-    def end(self, client: Client) -> None:
-        """Note that a request is done."""
-        take_one(self.requests, client)
-        self.last_s[client] = time.monotonic()
 
     def forget(self, clients: Collection[Client], *, before_s: float) -> None:
         """
