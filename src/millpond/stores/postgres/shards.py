@@ -157,15 +157,19 @@ class Shards:
         self, question: Question, args: Sequence[Any], hashes: HashRange | None
     ) -> list[Any]:
         """Ask, and again when shards were moved meanwhile."""
-        for _ in range(LOOKS_MAX):
+        for left in reversed(range(LOOKS_MAX)):
             shards = _within(await self.find_all(), hashes)
             try:
                 return await self._look_once(
-                    question, args, shards, all_of_them=hashes is not None
+                    question,
+                    args,
+                    shards,
+                    all_of_them=hashes is not None,
+                    is_last=left == 0,
                 )
             except _Moved:
                 self._known.clear()
-        raise StoreUnavailableError("Shards are being moved.", op=question.name)
+        raise AssertionError("unreachable")
 
     async def _look_once(
         self,
@@ -174,6 +178,7 @@ class Shards:
         shards: Sequence[Shard],
         *,
         all_of_them: bool,
+        is_last: bool,
     ) -> list[Any]:
         by_node: dict[str, list[Shard]] = {}
         for each in shards:
@@ -181,8 +186,17 @@ class Shards:
         few = asyncio.Semaphore(SERVERS_AT_ONCE)
 
         async def ask(there: list[Shard]) -> list[Any]:
-            async with few:
-                return await self._ask(question, args, there)
+            try:
+                async with few:
+                    return await self._ask(question, args, there)
+            except _Moved as error:
+                if not is_last:
+                    raise
+                # Or its server does not know of shards yet: it was away for long.
+                self._put_aside(there[0].node, "shards are being moved", ASIDE_S)
+                raise StoreUnavailableError(
+                    "Shards are being moved.", op=question.name
+                ) from error
 
         now_s = time.monotonic()
         asked = [
