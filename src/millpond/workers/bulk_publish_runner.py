@@ -61,7 +61,7 @@ from millpond.metrics import Metrics
 from millpond.service.context import Context
 from millpond.sinks import Destination, SinkRegistry
 from millpond.stores.base import DatasetSnapshot
-from millpond.workers.delivery import Delivery
+from millpond.workers.delivery import Delivery, Room
 from millpond.workers.loop import Backoff, heed_cancellation, pause_s_max, run_steps
 
 _log = structlog.get_logger()
@@ -176,6 +176,8 @@ class BulkPublishRunner:
             await self._checkpoint(leased, position, counts)
             if self._is_time_to_look(leased):
                 await self._confirm(leased, destination, mark, position, counts)
+            if not _is_full(snapshots, room):
+                break  # what comes behind it now comes by the outbox
         hashes = leased.slice.hashes
         await self._wait_for_outbox(leased, position, counts, hashes)
         if self._is_time_to_look(leased) or await self._may_be_last(leased):
@@ -399,6 +401,12 @@ class BulkPublishRunner:
             stream_name=run.stream_name,
             error=run.failure_message,
         )
+
+
+def _is_full(snapshots: Sequence[DatasetSnapshot], room: Room) -> bool:
+    """Say whether a page was cut, so that more may stand behind it."""
+    size = sum(len(each.records_json) for each in snapshots)
+    return len(snapshots) >= room.records_max or size >= room.bytes_max
 
 
 def _stream_record(leased: LeasedSlice, snapshot: DatasetSnapshot) -> StreamRecord:
