@@ -169,22 +169,3 @@ def _read_stream(move: Move) -> bytes:
 
     data: bytes = wait_until(read)
     return data
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--no-api"], "leaves nothing to read"),
-        (["--stream", "kinesis://a", "--files", "b"], "give one of them"),
-        (["--stream", "nats://a"], "kinesis://"),
-        (["--files", "/nowhere", "--no-api"], "nowhere"),
-        (["--interval", "-1"], "--interval"),
-    ],
-)
-def test_what_cannot_be_followed(move: Move, words: list[str], told: str) -> None:
-    """That is said in a line, and nothing is written."""
-    target = move.start_target(read_through=False)
-    done = move.run(target, "follow", move.pool, "--once", *words)
-    assert done.returncode == 1
-    assert told in done.stderr
-    assert len(done.stderr.strip().splitlines()) <= 3
