@@ -28,7 +28,6 @@ import msgspec
 from millpond.core.bulk_publish import (
     BulkPublishRun,
     Counts,
-    HashRange,
     LeasedSlice,
     Position,
     Slice,
@@ -630,15 +629,8 @@ class OutboxStore(Protocol):
         """
         ...
 
-    async def find_outbox_range(
-        self, identity_pool_id: str, hashes: HashRange | None = None
-    ) -> OutboxRange | None:
-        """
-        Find which entries of a pool wait; None when none does.
-
-        Args:
-            hashes: of the identities whose entries count, as slices have it.
-        """
+    async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
+        """Find which entries of a pool wait; None when none does."""
         ...
 
     async def park_outbox(

@@ -16,8 +16,9 @@ What the stream refuses is tried again with growing pauses; when the retries are
 or the stream is gone, the run ends FAILED and says why, where and how far it got. So it
 does when the pool's streaming is switched off or goes to another stream in the middle:
 what is written meanwhile comes by the outbox, and would come no more. For the same
-reason a slice is done only when what waited in the outbox at its end has arrived. A
-slice of a shard waits for that shard, and the last one of a run for all of them.
+reason a slice is done only when what waited in the outbox at its end has arrived; of
+the slices of shards, of which some may have to wait for their server, the last one
+waits for all.
 
 A slice whose part of the store is out of reach is put back for a moment, and the runner
 goes on with another one.
@@ -42,7 +43,6 @@ from millpond.core import streaming, targets
 from millpond.core.bulk_publish import (
     BulkPublishRun,
     Counts,
-    HashRange,
     LeasedSlice,
     Position,
 )
@@ -178,15 +178,11 @@ class BulkPublishRunner:
                 await self._confirm(leased, destination, mark, position, counts)
             if not _is_full(snapshots, room):
                 break  # what comes behind it now comes by the outbox
-        hashes = leased.slice.hashes
-        await self._wait_for_outbox(leased, position, counts, hashes)
-        if self._is_time_to_look(leased) or await self._may_be_last(leased):
-            await self._confirm(leased, destination, mark, position, counts)
-        if hashes is not None:
-            if await self._context.store.close_slice(leased):
-                return
-            # The last of all waits for what a merge has moved from shard to shard.
-            await self._wait_for_outbox(leased, position, counts, None)
+        of_shard = leased.slice.hashes is not None
+        if of_shard and await self._context.store.close_slice(leased):
+            return  # the last of all waits, and looks at the stream, for each
+        await self._wait_for_outbox(leased, position, counts)
+        if of_shard or self._is_time_to_look(leased) or await self._may_be_last(leased):
             await self._confirm(leased, destination, mark, position, counts)
         run = await self._context.store.finish_slice(
             leased, lambda run: rules.finish(run, now_ms=self._context.now_ms())
@@ -287,17 +283,15 @@ class BulkPublishRunner:
         leased: LeasedSlice,
         position: Position | None,
         counts: Counts,
-        hashes: HashRange | None,
     ) -> None:
         """
-        Wait until the changes that wait now have arrived: those of identities of these
-        hashes, or all.
+        Wait until the changes that wait now have arrived.
 
         A merge may have moved a dataset behind the scan of another slice; then it
         reaches the stream by the outbox alone.
         """
         find = self._context.store.find_outbox_range
-        waiting = await find(leased.identity_pool_id, hashes)
+        waiting = await find(leased.identity_pool_id)
         last = waiting.last if waiting else 0
         looks = 0
         while waiting is not None and waiting.first <= last:
@@ -307,7 +301,7 @@ class BulkPublishRunner:
             if await self._destination(leased) is None:
                 return
             await asyncio.sleep(OUTBOX_PAUSE_S)
-            waiting = await find(leased.identity_pool_id, hashes)
+            waiting = await find(leased.identity_pool_id)
 
     async def _put(
         self,

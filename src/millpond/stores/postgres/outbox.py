@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from millpond.core.bulk_publish import HashRange
 from millpond.stores.base import (
     OutboxEntry,
     OutboxRange,
@@ -111,10 +110,8 @@ class Outbox:
             rows = await db.rows(SQL.list_outbox_usage, after or "", limit)
         return [PoolOutboxUsage(pool, OutboxUsage(*rest)) for pool, *rest in rows]
 
-    async def find_outbox_range(
-        self, identity_pool_id: str, hashes: HashRange | None = None
-    ) -> OutboxRange | None:
-        rows = await self.shards.look_at(hashes, _RANGE, identity_pool_id)
+    async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
+        rows = await self.shards.look_at(None, _RANGE, identity_pool_id)
         found = [(first, last) for first, last in rows if first is not None]
         if not found:
             return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from millpond.core.bulk_publish import HashRange
 from millpond.stores.base import (
     OutboxEntry,
     OutboxRange,
@@ -72,9 +71,7 @@ class Outbox:
 
         return await self.database.read_slowly("list_outbox_usage", job)
 
-    async def find_outbox_range(
-        self, identity_pool_id: str, hashes: HashRange | None = None
-    ) -> OutboxRange | None:
+    async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
         with self.database.reading("find_outbox_range") as cursor:
             rows = cursor.execute(SQL.find_outbox_range, (identity_pool_id,))
             ((first, last),) = rows.fetchall()
