@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from acceptance.sync_client import Dataset
@@ -32,10 +32,13 @@ class Move:
             AllowUnauthenticatedIdentities=True,
             DeveloperProviderName=PROVIDER,
         )["IdentityPoolId"]
-        self._start_server = start_server
+        self.start_server = start_server
 
-    def start_target(self, timeout_s: int = 10, **entry: Any) -> RunningServer:
+    def start_target(
+        self, timeout_s: int = 10, *, pools: Sequence[str] = (), **entry: Any
+    ) -> RunningServer:
         """Start a server that reads through, with the pool copied as it is now."""
+        pools = pools or [self.pool]
         source = {
             "read_through": True,
             "timeout_s": timeout_s,
@@ -44,13 +47,14 @@ class Move:
         }
         keys = self.source.environment()
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        target = self._start_server(
+        target = self.start_server(
             "target",
-            settings={"imports": json.dumps({self.pool: source})},
+            settings={"imports": json.dumps(dict.fromkeys(pools, source))},
             command_prefix=["env", *(f"{name}={keys[name]}" for name in names)],
         )
-        done = self.run(target, "copy", self.pool)
-        assert done.returncode == 0, done.stderr
+        for pool in pools:
+            done = self.run(target, "copy", pool)
+            assert done.returncode == 0, done.stderr
         return target
 
     def words(self, target: RunningServer, command: str, *words: str) -> list[str]:

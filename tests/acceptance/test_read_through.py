@@ -184,3 +184,18 @@ def test_who_is_deleted_here_before_he_came(move: Move) -> None:
     assert not here.list()["DatasetExists"]
     assert move.run(target, "copy", move.pool).returncode == 0
     assert refusal(ask, IdentityId=here.identity)[1] == NOT_FOUND
+
+
+def test_several_pools(move: Move) -> None:
+    """An identity comes into the pool that it is in, whichever is asked first."""
+    pools = sorted([move.pool, Move(move.start_server, move.source).pool])
+    target = move.start_target(pools=pools)
+    for pool in pools:
+        move.pool = pool
+        there = move.guest()
+        device_of(target).get_credentials_for_identity(IdentityId=there.identity)
+        assert shown(at(target, there)) == shown(there)
+        listed = target.client("cognito-identity").list_identities(
+            IdentityPoolId=pool, MaxResults=60
+        )
+        assert [e["IdentityId"] for e in listed["Identities"]] == [there.identity]

@@ -147,6 +147,7 @@ def test_what_is_not_the_pools(kinesis: FaultyKinesis) -> None:
             b"\x00garbage",
             b'{"a": 1}',
             event(1, identityId="US-EAST-1:ABCDEF"),
+            event(1, identityId=identity(1).replace("us-east-1", "eu-west-1")),
             event(1, 0),
             event(2, kinesisSyncRecords=[long]),
             event(3, kinesisSyncRecords=[nul]),
@@ -164,7 +165,10 @@ def test_what_is_not_the_pools(kinesis: FaultyKinesis) -> None:
         assert (
             sum(int(each.split()[0]) for each in unreadable if "another" in each) == 2
         )
-        for each in ("no stream record", "US-EAST-1:ABCDEF", "no positive number"):
+        for each in (
+            *("no stream record", "US-EAST-1:ABCDEF", "no positive number"),
+            "not in the region",
+        ):
             assert each in told
         arrivals = {e.identity_id: e for batch in batches for e in batch.arrivals}
         assert "record_value_chars_max" in arrivals[identity(2)].asides["prefs"]

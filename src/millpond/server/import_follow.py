@@ -38,6 +38,7 @@ from millpond.server.importing import (
     limits_of,
 )
 from millpond.settings import Settings
+from millpond.sources.api_calls import ApiRefusedError
 from millpond.sources.base import Batch, PoolSource, Source, nothing_known
 from millpond.stores.importing import (
     Arrival,
@@ -219,9 +220,13 @@ class Follower:
         ]
         found = list(arrivals)
         for identity_id in lacking:
-            fetched = await self._api.fetch_identity(
-                identity_id, _without_gaps(marks.get(identity_id), arrivals)
-            )
+            known = _without_gaps(marks.get(identity_id), arrivals)
+            try:
+                fetched = await self._api.fetch_identity(identity_id, known)
+            except ApiRefusedError as error:
+                # One that is refused for good must not hold up all the others.
+                self._note_unreadable({identity_id: str(error)})
+                continue
             found += fetched
             self.found.fetched += bool(fetched)
         return found

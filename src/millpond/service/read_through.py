@@ -37,7 +37,7 @@ from millpond.core.sync import SyncLimits
 from millpond.errors import ServiceUnavailableException, SourceError
 from millpond.sources.base import PoolSource
 from millpond.stores.base import Store
-from millpond.stores.importing import ImportStore
+from millpond.stores.importing import Arrival, ImportStore
 
 _log = structlog.get_logger()
 
@@ -109,10 +109,15 @@ class ReadThrough:
         Raises:
             ServiceUnavailableException: a source does not tell in time.
         """
-        for pool in self._pools_of(wanted):
-            for identity_id in wanted.identity_ids:
+        pools = self._pools_of(wanted)
+        sure = wanted.identity_pool_id is not None or len(pools) == 1
+        for identity_id in wanted.identity_ids:
+            for pool in pools:
                 if identity_id not in pool.here:
-                    await pool.bring(identity_id)
+                    await pool.bring(identity_id, sure=sure)
+                if identity_id in pool.here:
+                    break
+        for pool in pools:
             for user in wanted.users:
                 await pool.bring_user(user)
 
@@ -157,10 +162,17 @@ class _Pool:
         self._in_vain_left = IN_VAIN_MAX
         self._in_vain_at_s = clock()
 
-    async def bring(self, identity_id: str) -> None:
+    async def bring(self, identity_id: str, *, sure: bool) -> None:
+        """
+        Bring an identity.
+
+        Args:
+            sure: it is one of this pool if of any. AWS tells of no identity which pool
+                it is in; one of several is known by what it has there.
+        """
         # AWS: an identity has the region of its pool in its id.
         if identity_id.partition(":")[0] == self._region:
-            await self._once(identity_id, lambda: self._bring(identity_id))
+            await self._once(identity_id, lambda: self._bring(identity_id, sure=sure))
 
     async def bring_user(self, user: str) -> None:
         key = (user,)  # no identity id
@@ -205,14 +217,14 @@ class _Pool:
                 "read_through.failed", identity_pool_id=self._id, error=str(error)
             )
 
-    async def _bring(self, identity_id: str) -> None:
+    async def _bring(self, identity_id: str, *, sure: bool) -> None:
         if await self._is_here(identity_id):
             self.here.add(identity_id, 0.0)
             return
         self._check_budget()
         async with self._room:
             arrivals = await self._source.fetch_identity(identity_id)
-        if not arrivals:
+        if not arrivals or not (sure or any(map(_has_something, arrivals))):
             self._note_unknown(identity_id)
             return
         for each in arrivals:  # each may be as large as memory allows
@@ -243,7 +255,7 @@ class _Pool:
             if identity_id is None:
                 self._note_unknown((user,))
                 return
-            await self._bring(identity_id)
+            await self._bring(identity_id, sure=True)
         self.here.add((user,), 0.0)
 
     async def _is_here(self, identity_id: str) -> bool:
@@ -287,6 +299,12 @@ class _Recent:
     def since(self, key: Hashable) -> float:
         """Say when something was seen; long ago if it was not."""
         return self._seen.get(key, float("-inf"))
+
+
+def _has_something(arrival: Arrival) -> bool:
+    """Say whether what arrives shows that the identity is one of the pool."""
+    logins = arrival.identity.logins if arrival.identity is not None else ()
+    return bool(arrival.datasets or arrival.asides or logins)
 
 
 def _not_now(reason: str) -> ServiceUnavailableException:

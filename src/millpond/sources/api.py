@@ -147,9 +147,14 @@ class ApiSource:
             listed = None
         room = Room(ROOM_BYTES)
         arrivals = []
-        async for part, held in self._parts(identity_id, listed, known, room):
-            arrivals.append(part)
-            room.release(held)
+        try:
+            async for part, held in self._parts(identity_id, listed, known, room):
+                arrivals.append(part)
+                room.release(held)
+        except ApiRefusedError as error:
+            if error.code != _NOT_FOUND or arrivals:
+                raise
+            return []  # there is one, but in another pool
         if listed is None and not any(each.datasets for each in arrivals):
             return []
         return arrivals

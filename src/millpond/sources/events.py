@@ -64,6 +64,9 @@ def _fault(event: ReadEvent) -> str:
         return f"{_shown(event.identity_pool_id)} is no id of an identity pool"
     if not _fits(event.identity_id, _IDENTITY_ID, api_limits.ID_CHARS_MAX):
         return f"{_shown(event.identity_id)} is no id of an identity"
+    region = event.identity_pool_id.partition(":")[0]
+    if event.identity_id.partition(":")[0] != region:
+        return f"{_shown(event.identity_id)} is not in the region of its pool"
     chars_max = api_limits.DATASET_NAME_CHARS_MAX
     if not _fits(event.data_set_name, _DATASET_NAME, chars_max):
         return f"{_shown(event.data_set_name)} is no name of a dataset"
