@@ -46,12 +46,14 @@ def measure(
     count = identities * DATASETS * RECORDS
     (place / "source").mkdir()
     asyncio.run(_seed(place / "source", identities))
+    shutil.copytree(place / "source", place / "copied")  # that one is not in use
     moves, copies, peaks = [], [], []
-    for _ in range(rounds):
-        moved_s, peak_mib, _ = _move(place, cores)
-        moves.append(count / moved_s)
-        peaks.append(peak_mib)
-        copies.append(count / _copy(place, cores))
+    with RunningServer(place / "source", command_prefix=cores.pin_server()) as server:
+        for _ in range(rounds):
+            moved_s, peak_mib, _ = _move(place, cores, server)
+            moves.append(count / moved_s)
+            peaks.append(peak_mib)
+            copies.append(count / _copy(place, cores))
     name = f"import copy of {count:,} records"
     results.figures.append(Figure(name, statistics.median(moves), "records/s"))
     results.figures.append(
@@ -63,6 +65,7 @@ def measure(
         Comparison(f"{name}, peak memory", max(peaks), "MiB", most=200)
     )
     shutil.rmtree(place / "source")
+    shutil.rmtree(place / "copied")
     _measure_throttled(results, place, cores)
     shutil.rmtree(place)
 
@@ -70,8 +73,12 @@ def measure(
 def _measure_throttled(results: Results, place: Path, cores: Cores) -> None:
     (place / "source").mkdir()
     asyncio.run(_seed(place / "source", THROTTLED_IDENTITIES))
-    limits = {"rate_developer_max": str(ALLOWED_PER_S)}
-    took_s, _, copied = _move(place, cores, settings=limits)
+    with RunningServer(
+        place / "source",
+        settings={"rate_developer_max": str(ALLOWED_PER_S)},
+        command_prefix=cores.pin_server(),
+    ) as server:
+        took_s, _, copied = _move(place, cores, server)
     answered = copied["Requests"] - copied["Throttled"]
     allowed = ALLOWED_PER_S * (BURST_S + took_s)
     value = answered / allowed
@@ -85,17 +92,14 @@ def _measure_throttled(results: Results, place: Path, cores: Cores) -> None:
 
 
 def _move(
-    place: Path, cores: Cores, *, settings: Mapping[str, str] | None = None
+    place: Path, cores: Cores, server: RunningServer
 ) -> tuple[float, float, dict[str, Any]]:
     """Import the pool into a new store: seconds, peak in MiB, what it printed."""
     target = place / "target"
     _run(["store", "create", "--data", str(target)], cores, {})
-    with RunningServer(
-        place / "source", settings=settings, command_prefix=cores.pin_server()
-    ) as server:
-        words = ["import", "copy", seed.POOL, "--data", str(target)]
-        words += ["--endpoint-url", server.endpoint, "--output", "json"]
-        took_s, peak_mib, printed = _run(words, cores, server.environment())
+    words = ["import", "copy", seed.POOL, "--data", str(target)]
+    words += ["--endpoint-url", server.endpoint, "--output", "json"]
+    took_s, peak_mib, printed = _run(words, cores, server.environment())
     shutil.rmtree(target)
     return took_s, peak_mib, json.loads(printed)
 
@@ -103,7 +107,7 @@ def _move(
 def _copy(place: Path, cores: Cores) -> float:
     """Copy the store: seconds."""
     target = place / "target"
-    words = ["store", "copy", str(place / "source"), str(target)]
+    words = ["store", "copy", str(place / "copied"), str(target)]
     took_s, _, _ = _run(words, cores, {})
     shutil.rmtree(target)
     return took_s
@@ -118,16 +122,17 @@ def _run(
         command,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None
-        printed = process.stdout.read()
+        assert process.stderr is not None
+        printed, told = process.stdout.read(), process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     took_s = time.perf_counter() - began
     if process.returncode:
-        raise LoadError(f"{' '.join(words[:2])} ended with {process.returncode}")
+        raise LoadError(f"{words[:2]} ended with {process.returncode}: {told}")
     return took_s, usage.ru_maxrss / 1024, printed
 
 
