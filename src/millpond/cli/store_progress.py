@@ -115,7 +115,8 @@ class LineMeter:
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + LINE_S
-            self._say(f"{self._text}: {done} of {self._total}")
+            total = f" of {self._total}" if self._total else ""  # 0: it is not known
+            self._say(f"{self._text}: {done}{total}")
 
     def _say(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
