@@ -11,7 +11,6 @@ from millpond import errors
 from millpond.errors import (
     InternalErrorException,
     InvalidParameterException,
-    RequestEntityTooLargeException,
     ResourceConflictException,
     ServiceException,
     StoreError,
@@ -48,11 +47,11 @@ def test_an_error_names_its_type_and_message(kind: type[ServiceException]) -> No
 
 @pytest.mark.parametrize("kind", EXCEPTIONS, ids=lambda each: each.__name__)
 def test_json_apis_have_one_status_for_callers(kind: type[ServiceException]) -> None:
-    """What is the caller's fault is a 400 there, but for a body that is too large."""
+    """What is the caller's fault is a 400 there; too large and too many keep theirs."""
     status, _, _ = encode_error(kind(), JSON)
-    too_large = kind is RequestEntityTooLargeException
+    is_kept = kind.http_status >= 500 or kind.http_status in (413, 429)
 
-    assert status == (kind.http_status if kind.http_status >= 500 or too_large else 400)
+    assert status == (kind.http_status if is_kept else 400)
 
 
 def test_an_error_in_cbor() -> None:

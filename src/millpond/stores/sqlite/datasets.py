@@ -344,7 +344,7 @@ def _count_live(
 
 
 def _count_tombstones(cursor: Reader, number: int | None) -> int:
-    ((count,),) = cursor.execute(SQL.count_tombstones, (number,)).fetchall()
+    ((count,),) = cursor.execute(SQL.count_tombstones_of_dataset, (number,)).fetchall()
     return int(count)
 
 

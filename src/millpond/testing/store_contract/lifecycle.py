@@ -91,6 +91,11 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
         None, prefix="us", kind=None, after=None, limit=9
     ),
     "delete_identity": lambda s: s.delete_identity(BOB, now_ms=NOW_MS),
+    "note_guest_use": lambda s: s.note_guest_use(ALICE, now_ms=NOW_MS, before_ms=1),
+    "begin_guest_expiry": lambda s: s.begin_guest_expiry(now_ms=NOW_MS),
+    "stop_guest_expiry": lambda s: s.stop_guest_expiry(),
+    "expire_guests": lambda s: s.expire_guests("", unused_since_ms=1, rows_max=9),
+    "find_verification": lambda s: s.find_verification(),
     "update_dataset": lambda s: s.update_dataset(
         PREFS, keys=["k"], session_id=b"s" * 16, decide=lambda stored: Changes()
     ),

@@ -155,7 +155,7 @@ UPDATE records SET sync_count = ?2 WHERE dataset_number = ?1;
 INSERT INTO outbox (identity_pool_id, identity_id, data, created_ms)
 VALUES (?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 
--- name: count_tombstones
+-- name: count_tombstones_of_dataset
 SELECT count(*) FROM records WHERE dataset_number = ? AND value IS NULL;
 
 -- name: list_expired_tombstones
