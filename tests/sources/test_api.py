@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,9 @@ def fetch(source: ApiSource, identity_id: str = ALICE) -> list[Arrival]:
 
 def test_a_dataset_comes_with_tombstones_and_horizon(server: RunningServer) -> None:
     """Removed records come without a value; the horizon is found by asking."""
+    before_s = int(time.time())  # dates of HTTP have seconds
     (arrival,) = fetch(source_of(server))
+    assert before_s * 1000 <= arrival.as_of_ms <= time.time() * 1000
     by_name = {each.row.dataset_name: each for each in arrival.datasets}
 
     prefs = by_name["prefs"]

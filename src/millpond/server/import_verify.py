@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from millpond.core.ownership import Taken
 from millpond.errors import SourceError
 from millpond.server.importing import MovingStore
 from millpond.sources.base import PoolSource, nothing_known
@@ -168,12 +169,15 @@ def _compare(
         ):
             found.ours += 1
             continue
+        if known is not None:
+            dataset = _lifted(dataset, known)
         sums[0].update(_digest(dataset))
         if own is None or not own.row.live:
             _note(found, identity_id, name, "is not here")
             continue
         sums[1].update(_digest(own))
-        reason = _why_different(dataset, own)
+        follows = known is not None and known.floor > 0
+        reason = _why_different(dataset, own, follows=follows)
         if reason:
             _note(found, identity_id, name, reason)
     for name, own in sorted(mine.items()):
@@ -195,8 +199,31 @@ def _digest(dataset: ArrivingDataset) -> bytes:
     return total.digest()
 
 
-def _why_different(there: ArrivingDataset, here: ArrivingDataset) -> str:
-    """Say what differs first; empty: nothing does."""
+def _lifted(dataset: ArrivingDataset, known: Taken) -> ArrivingDataset:
+    """Give a dataset with the counts that it has here (`core.ownership`)."""
+    if not known.lift:
+        return dataset
+    return msgspec.structs.replace(
+        dataset,
+        row=msgspec.structs.replace(
+            dataset.row, sync_count=dataset.row.sync_count + known.lift
+        ),
+        records=[
+            msgspec.structs.replace(each, sync_count=each.sync_count + known.lift)
+            for each in dataset.records
+        ],
+    )
+
+
+def _why_different(
+    there: ArrivingDataset, here: ArrivingDataset, *, follows: bool
+) -> str:
+    """
+    Say what differs first; empty: nothing does.
+
+    Args:
+        follows: it follows another one here, which is dead, and tells of that.
+    """
     if there.row.sync_count != here.row.sync_count:
         return (
             f"has the sync count {there.row.sync_count} there and "
@@ -216,8 +243,8 @@ def _why_different(there: ArrivingDataset, here: ArrivingDataset) -> str:
             return f"record '{key[:64]}' is not the same"
     for member in there.row.__struct_fields__:
         one, other = getattr(there.row, member), getattr(here.row, member)
-        if member == "horizon" and expired:
-            continue  # removed records expire here, and the horizon tells of that
+        if member == "horizon" and (expired or follows):
+            continue  # it tells of what expired or died here
         if one != other:
             return f"{member} is {one} there and {other} here"
     return ""

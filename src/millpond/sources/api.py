@@ -281,7 +281,7 @@ class ApiSource:
     ) -> AsyncIterator[tuple[Arrival, int]]:
         """Give an identity in parts, each with the room that it takes."""
         identity = None if listed is None else await self._row(listed)
-        datasets = await self.list_datasets(identity_id)
+        datasets, asked_s = await self._list_datasets(identity_id)
         taken = {} if known is None else known.datasets
         roots: dict[str, str] = {}
         part = _Part(self.identity_pool_id, identity_id, identity)
@@ -320,7 +320,8 @@ class ApiSource:
             for each in datasets
             if (match := _MERGED.fullmatch(each.dataset_name))
         }
-        yield part.take(names=names, merged=merged)
+        as_of_ms = int(asked_s * 1000)
+        yield part.take(names=names, merged=merged, as_of_ms=as_of_ms)
 
     async def _description(self) -> SourcePool:
         """Give what was described before; many may ask at the same time."""
@@ -371,8 +372,14 @@ class ApiSource:
         Raises:
             SourceError: they cannot be read.
         """
+        datasets, _ = await self._list_datasets(identity_id)
+        return datasets
+
+    async def _list_datasets(self, identity_id: str) -> tuple[list[Dataset], float]:
+        """List them, with the date of the first page by the clock of the source."""
         found: dict[str, Dataset] = {}
         token: str | None = None
+        asked_s = 0.0
         while True:
             try:
                 answer = await self.calls.sync(
@@ -384,12 +391,13 @@ class ApiSource:
                 )
             except ApiRefusedError as error:
                 if error.code == _NOT_FOUND and token is None:
-                    return []
+                    return [], asked_s
                 raise
+            asked_s = asked_s or answer.date_s
             page = read(answer.body, Datasets, "ListDatasets")
             found |= {each.dataset_name: each for each in page.datasets or ()}
             if not page.next_token or page.next_token == token:
-                return list(found.values())
+                return list(found.values()), asked_s
             token = page.next_token
 
     def _lister(self, identity_id: str, name: str) -> api_datasets.List:
