@@ -16,21 +16,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
 
 from millpond.contract.shapes import Callers
 from millpond.errors import (
     InternalErrorException,
-    InvalidSignatureException,
     ServiceException,
     ServiceUnavailableException,
-    UnknownOperationException,
     UnrecognizedClientException,
 )
 from millpond.limits import UNSIGNED_BODY_BYTES_MAX
@@ -38,17 +34,18 @@ from millpond.metrics import Metrics
 from millpond.server import bodies, http2
 from millpond.server.answers import WHOLE_BYTES_MAX_HTTP2, Answers
 from millpond.server.bindings import APIS, ServiceFunction, Streamed, bind
-from millpond.server.bodies import NO_BODY, Body
+from millpond.server.bodies import NO_BODY
 from millpond.server.cors import Cors
+from millpond.server.finding import Finder, Found
 from millpond.server.live import HEADERS as EVENT_STREAM
 from millpond.server.live import LiveStreams
 from millpond.server.peers import TrustedProxies, peer_of
 from millpond.server.rates import RateLimits
 from millpond.server.request_log import RequestLog
+from millpond.server.requests import Headers, Receive, Request, Scope
 from millpond.server.subscriptions import HEADERS as SUBSCRIPTION
 from millpond.server.subscriptions import SubscriptionStreams
 from millpond.server.under_way import Client, UnderWay, take_one
-from millpond.server.welcome import is_for_people
 from millpond.service import heavy
 from millpond.service.context import ANYONE, Caller, Context
 from millpond.service.credentials import Credentials
@@ -61,18 +58,13 @@ from millpond.wire.query import (
     CONTENT_TYPE,
     FORM_BYTES_MAX,
     QueryRoute,
-    QueryRouter,
     encode_response,
-    read_form,
 )
-from millpond.wire.routing import Route, Router
-from millpond.wire.sigv4 import SignedRequest, Verifier, body_sha256, normal_path
+from millpond.wire.routing import Route
+from millpond.wire.sigv4 import SignedRequest, Verifier, body_sha256
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 _log = structlog.get_logger()
 
@@ -80,99 +72,7 @@ DAMAGED: Final = (
     "What is stored for this request is damaged and cannot be read; nothing was "
     "changed. The log of the server says more."
 )
-_FORM: Final = b"application/x-www-form-urlencoded"
-_TARGETS_MAX: Final = 4096  # that are remembered; an entry has some 2,000 bytes
-_TARGET_BYTES_REMEMBERED: Final = 512
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
-_TARGET_CHARS_MAX: Final = 256  # of a target that is repeated in a message
-
-
-class _Request:
-    """What the socket gave us, looked at once."""
-
-    __slots__ = (
-        "body",
-        "caller",
-        "client",
-        "decoded",
-        "headers",
-        "id",
-        "is_http2",
-        "method",
-        "raw_headers",
-        "raw_path",
-        "raw_query",
-        "scope",
-        "trusted",
-    )
-
-    def __init__(self, scope: Scope, receive: Receive, trusted: TrustedProxies) -> None:
-        self.id = _new_request_id()
-        self.raw_path: bytes = scope["raw_path"]
-        self.raw_query: bytes = scope["query_string"]
-        self.raw_headers: Headers = scope["headers"]
-        self.headers = dict(self.raw_headers)
-        self.method: str = scope["method"]
-        self.is_http2 = scope["http_version"] == http2.VERSION
-        headers = self.headers
-        self.body = NO_BODY
-        if (
-            self.is_http2  # where a body may have neither
-            or b"content-length" in headers
-            or b"transfer-encoding" in headers
-        ):
-            self.body = Body(headers, receive, is_http2=self.is_http2)
-        self.client: Client = scope["client"]
-        self.scope = scope
-        self.trusted = trusted
-        self.caller: Caller = ANYONE  # until the signature is verified
-        self.decoded: Any = None
-        if self.method == "POST" and b"x-http-method-override" in self.headers:
-            # Unity sends a POST and signs the method that it means.
-            override = self.headers[b"x-http-method-override"]
-            self.method = override.decode("latin-1")
-
-    def peer(self) -> str:
-        """Tell whom bounds count it for; asked where one is near, not of every one."""
-        return peer_of(self.scope, self.trusted)
-
-    @property
-    def is_of_people(self) -> bool:
-        """Whether a browser asks what this is; looked at when there is no operation."""
-        asks = self.raw_path == b"/" and not self.is_form
-        return asks and is_for_people(self.method, self.headers)
-
-    @property
-    def is_form(self) -> bool:
-        """Whether the request speaks the AWS Query protocol."""
-        if self.raw_path != b"/" or b"x-amz-target" in self.headers:
-            return False
-        if self.method == "GET":
-            return b"&Action=" in b"&" + self.raw_query
-        content_type: bytes = self.headers.get(b"content-type", b"")
-        return content_type.lower().startswith(_FORM)
-
-
-_id_prefix: Final = "-".join(
-    random.SystemRandom().randbytes(count).hex() for count in (4, 2, 2, 2)
-)
-_request_numbers: Final = itertools.count(1)
-
-
-def _new_request_id() -> str:
-    """Make an id in the form of a UUID; it need not be hard to guess."""
-    return f"{_id_prefix}-{next(_request_numbers) & 0xFFFF_FFFF_FFFF:012x}"
-
-
-class _Found(NamedTuple):
-    """A request whose operation is known."""
-
-    route: Route | QueryRoute
-    labels: dict[str, str] | None = None
-    form: dict[str, str] | None = None
-    body: bytes | None = None  # where it had to be read to know the operation
-    is_remembered: bool = False
-    decoded: Any = None  # where the target is all there is to decode
 
 
 class Gateway:
@@ -211,16 +111,13 @@ class Gateway:
         self._rates = rates
         self._beside = beside
         self._beside_paths = tuple(beside_paths)
-        apis = [api for api, _ in APIS]
-        self._router = Router([api for api in apis if api.protocol != "query"])
-        self._query_router = QueryRouter(apis)
+        self._finder = Finder(api for api, _ in APIS)
         self._cors = Cors(context.settings.cors_origins)
         self._functions: dict[int, ServiceFunction] = {
             id(operation): bind(api, operation, modules)
             for api, modules in APIS
             for operation in api.operations
         }
-        self._targets: dict[tuple[str, bytes, bytes], _Found] = {}
         self._body_bytes_max = context.settings.request_body_bytes_max
         self._bodies = bodies.make_budget(context.settings, metrics)
         self._multiplexed_requests_max = context.settings.multiplexed_requests_max
@@ -272,12 +169,12 @@ class Gateway:
         *,
         is_one_too_many: bool = False,
     ) -> None:
-        request = _Request(scope, receive, self._trusted)
+        request = Request(scope, receive, self._trusted)
         if scope["path"].startswith(self._beside_paths):
             await self._serve_beside(request, receive, send)
             return
         started = time.perf_counter()
-        found: _Found | None = None
+        found: Found | None = None
         body: bytes | Streamed
         goes_on = True  # what its connection carries
         try:
@@ -292,9 +189,10 @@ class Gateway:
                     "Too many requests are under way. Try again.", retry_after_s=1
                 )
             if request.is_form:
-                found = await self._find_by_form(request)
+                form = await self._read(request, FORM_BYTES_MAX)
+                found = self._finder.find_by_form(request, form)
             else:
-                found = self._find(request)
+                found = self._finder.find(request)
             self._check_peer(found, request, started)
             status, headers, body = await self._answer(found, request, started)
         except Exception as error:
@@ -331,7 +229,7 @@ class Gateway:
             await self._stream(found, request, headers, body, receive, send)
 
     async def _serve_beside(
-        self, request: _Request, receive: Receive, send: Send
+        self, request: Request, receive: Receive, send: Send
     ) -> None:
         """Serve what is not of the APIs."""
         with contextlib.suppress(ServiceException):
@@ -342,8 +240,8 @@ class Gateway:
 
     async def _stream(
         self,
-        found: _Found,
-        request: _Request,
+        found: Found,
+        request: Request,
         headers: Headers,
         body: Streamed,
         receive: Receive,
@@ -358,7 +256,7 @@ class Gateway:
                 body, codec, headers, client, peer, receive, send
             )
 
-    def _complete(self, headers: Headers, request: _Request, *, goes_on: bool) -> None:
+    def _complete(self, headers: Headers, request: Request, *, goes_on: bool) -> None:
         """Add the headers that few answers have."""
         if b"origin" in request.headers:
             headers += self._cors.headers(request.headers[b"origin"])
@@ -367,8 +265,8 @@ class Gateway:
 
     def _note(
         self,
-        found: _Found | None,
-        request: _Request,
+        found: Found | None,
+        request: Request,
         status: int,
         started: float,
     ) -> None:
@@ -389,81 +287,14 @@ class Gateway:
                 decoded=request.decoded,
             )
 
-    def _find(self, request: _Request) -> _Found:
-        method, raw_path = request.method, request.raw_path
-        if raw_path == b"/":
-            target = request.headers.get(b"x-amz-target")
-            if target is None:
-                raise UnknownOperationException(
-                    "A request to '/' names its operation in X-Amz-Target; this one "
-                    "has none."
-                )
-            name = target.decode("latin-1")
-            route = self._router.by_target(name)
-            if route is None or method != "POST":
-                raise UnknownOperationException(
-                    f"There is no operation '{name[:_TARGET_CHARS_MAX]}'"
-                    f"{'.' if route is None else ' but by POST.'}"
-                )
-            return _Found(route)
-        known = self._targets.get((method, raw_path, request.raw_query))
-        if known is not None:
-            return known
-        found = self._router.by_path(method, raw_path)
-        if found is None:
-            raise UnknownOperationException
-        if b"/." in raw_path or b"//" in raw_path:
-            self._refuse_ambiguous(method, raw_path)
-        return _Found(*found)
-
-    def _remember(
-        self, route: Route, found: _Found, request: _Request, decoded: Any
-    ) -> None:
-        """
-        Remember where a target leads, and what it says when no body says more.
-
-        Only those of callers who are known come here: strangers take no room.
-        """
-        target = (request.method, request.raw_path, request.raw_query)
-        size = len(request.raw_path) + len(request.raw_query)
-        if found.labels is None or size > _TARGET_BYTES_REMEMBERED:
-            return
-        if len(self._targets) >= _TARGETS_MAX:
-            self._targets.clear()
-        self._targets[target] = found._replace(
-            is_remembered=True,
-            decoded=decoded if route.decoder.reads_target_alone else None,
-        )
-
-    async def _find_by_form(self, request: _Request) -> _Found:
-        body = await self._read(request, FORM_BYTES_MAX)
-        form = read_form(body or request.raw_query)
-        route = self._query_router.by_action(
-            form.get("Action", ""), form.get("Version")
-        )
-        return _Found(route, form=form, body=body)
-
-    def _refuse_ambiguous(self, method: str, raw_path: bytes) -> None:
-        """
-        Refuse a path whose normal form leads to another operation.
-
-        Clients sign the normal form, so a signature for `datasets/records` also fits
-        `datasets/./records`. A dataset may be called '.', but not at that price.
-        """
-        normal = normal_path(raw_path)
-        if normal != raw_path and self._router.by_path(method, normal) is not None:
-            raise InvalidSignatureException(
-                "The path has segments '.' or '..' that make its signature ambiguous."
-            )
-
-    def _check_peer(self, found: _Found, request: _Request, now_s: float) -> None:
+    def _check_peer(self, found: Found, request: Request, now_s: float) -> None:
         """Hold whoever calls what is not signed to his limit, before more is read."""
         operation = found.route.operation
         if operation.callers is Callers.ANYONE:
             self._rates.check_peer(operation, request.peer(), now_s)
 
     async def _answer(
-        self, found: _Found, request: _Request, now_s: float
+        self, found: Found, request: Request, now_s: float
     ) -> tuple[int, Headers, bytes | Streamed]:
         route = found.route
         api, operation = route.api, route.operation
@@ -505,7 +336,7 @@ class Gateway:
             )
             decoded = await heavy.run(decode) if is_large else decode()
             if not found.is_remembered and request.caller is not ANYONE:
-                self._remember(route, found, request, decoded)
+                self._finder.remember(route, found, request, decoded)
         request.decoded = decoded
         function = self._functions[id(operation)]
         response = await function(self._context, request.caller, decoded)
@@ -521,7 +352,7 @@ class Gateway:
         encoded = codec.empty if response is None else codec.encode(response)
         return 200, [codec.content_type], encoded
 
-    async def _read(self, request: _Request, bytes_max: int) -> bytes:
+    async def _read(self, request: Request, bytes_max: int) -> bytes:
         """Read a body; raises as `Body.read`."""
         body = request.body
         if body.is_over:
@@ -529,7 +360,7 @@ class Gateway:
         return await body.read(bytes_max, self._bodies, request.peer)
 
     async def _check_head(
-        self, signed: SignedRequest, request: _Request, service: str
+        self, signed: SignedRequest, request: Request, service: str
     ) -> None:
         """Refuse what no body could make good, before anybody waits for that."""
         is_small = request.body.is_small
@@ -563,7 +394,7 @@ class Gateway:
         await self._look_for_keys()
 
     def _refuse(
-        self, error: Exception, found: _Found | None, request: _Request
+        self, error: Exception, found: Found | None, request: Request
     ) -> tuple[int, Headers, bytes]:
         if is_damage(error):
             self._context.damage.note()
