@@ -251,7 +251,7 @@ class TestRemoving:
         assert other.values() == {"a": "", "b": ""}
 
     def test_empty_string(self, pair, stored, pool):
-        """An empty string, which the client sends as a removal, reads as one."""
+        """An empty string, which the client sends as a removal, is one."""
         one, other = pair
         one.put({"new": "", "old": "1"})
         one.synchronize_well()
@@ -261,8 +261,10 @@ class TestRemoving:
         other.synchronize_well()
 
         assert done.sent == [LIST, UPDATE]
-        assert one.values() == other.values() == {"new": "", "old": ""}
-        assert stored(pool, one) == {"new": (None, 1), "old": (None, 2)}
+        # What never was cannot be removed, and nobody is told of it (ruling 24).
+        assert one.values() == {"new": "", "old": ""}
+        assert other.values() == {"old": ""}
+        assert stored(pool, one) == {"old": (None, 2)}
 
 
 class TestDatasets:

@@ -205,7 +205,8 @@ class TestEverySdk:
         for value in ("1", "2", "3"):
             one.put("old", value)
             one.synchronize()
-        stored.update(remove("removed"))
+        stored.put(removed="x")
+        stored.update(remove("removed", 4))
         one.synchronize()
         one.put("new", "mine")
 

@@ -33,16 +33,17 @@ def ask_for(word: str, *, what: str, yes: bool) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise NotConfirmedError(f"nobody can be asked here; --yes says to {what}.")
     sys.stdout.flush()
-    sys.stderr.write(f"To {what}, type {word}\n> ")
-    sys.stderr.flush()
-    if _read_line().strip().lower() != word.lower():
+    if _ask(f"To {what}, type {word}\n> ").strip().lower() != word.lower():
         raise NotConfirmedError("that is something else; nothing was done.")
 
 
-def _read_line() -> str:
-    # asyncio would keep Ctrl-C until the line was read.
+def _ask(question: str) -> str:
+    # asyncio would keep Ctrl-C until the line was read; who sees the question may press
+    # it at once.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        sys.stderr.write(question)
+        sys.stderr.flush()
         return sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, before)

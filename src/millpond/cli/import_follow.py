@@ -38,9 +38,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Take what the old app still writes: from the pool's stream in "
         "Kinesis or from files of it where they are named, else by asking the API "
         "again and again, first for the identities that changed last. A dataset that "
-        "was written to here is ours; what changes there is told of and not applied.",
-        epilog="What is not given is taken from the setting 'imports' of the pool. "
-        "Ends with Ctrl-C, and goes on where it was when it is called again.",
+        "was written to here is ours; what changes there is told of and not applied. "
+        "What is not given is taken from the setting 'imports' of the pool. Ends with "
+        "Ctrl-C, and goes on where it was when it is called again.",
     )
     parser.add_argument(
         "identity_pool_id", metavar="POOL", help="the id of the identity pool"

@@ -181,6 +181,18 @@ COMMANDS: Final[Mapping[str, Command]] = {
         words={
             "plan": Command({**_SOURCE, **_STORE}),
             "copy": Command({**_SOURCE, **_STORE}),
+            "follow": Command(
+                {
+                    "--stream": TEXT,
+                    "--files": TEXT,
+                    "--no-api": FLAG,
+                    "--profile": TEXT,
+                    "--endpoint-url": TEXT,
+                    "--once": FLAG,
+                    "--interval": TEXT,
+                    **_STORE,
+                }
+            ),
             "verify": Command({**_SOURCE, "--sample": TEXT, **_STORE}),
             "status": Command(_STORE),
         }

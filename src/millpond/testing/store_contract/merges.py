@@ -262,7 +262,7 @@ class MergeContract(StoreBench):
             *_, last = await store.list_outbox(POOL, limit=9, bytes_max=9999)
             event = decode_event(last.data)
             assert event is not None
-            (record,) = event.kinesis_sync_records or ()
+            (record,) = event.kinesis_sync_records or []
             assert (record.key, record.sync_count, record.value) == ("k", 7, "theirs")
 
         self.play(tmp_path, scene)
