@@ -226,6 +226,7 @@ class _Signer:
         self._key = key
         self._gateway = gateway
         self._by_users = by_users
+        self._issued: dict[str, Any] = {}
 
     def request(
         self,
@@ -285,6 +286,12 @@ class _Signer:
         return (method, path.encode(), query.encode(), headers, body)
 
     def _credentials(self, identity_id: str) -> Any:
+        """Give the credentials of an identity, which it keeps for an hour."""
+        if identity_id not in self._issued:
+            self._issued[identity_id] = self._issue(identity_id)
+        return self._issued[identity_id]
+
+    def _issue(self, identity_id: str) -> Any:
         import seed
         from millpond.core.session_tokens import UserSession
 
