@@ -193,6 +193,8 @@ async def _answer(gateway: Any, requests: list[Any], together: int) -> None:
 
 async def _call(gateway: Any, request: _Request) -> bytes:
     method, path, query, headers, body = request
+    if body:
+        headers = [*headers, (b"content-length", str(len(body)).encode())]
     scope = {
         "type": "http",
         "http_version": "1.1",
