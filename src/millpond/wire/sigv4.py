@@ -84,15 +84,11 @@ _PATH_CHARS_PLAIN: Final = (
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 _PARTITION: Final = methodcaller("partition", b"=")
-_USUAL_HEADER: Final = re.compile(
-    ALGORITHM + r" Credential=([^\s,=]+), ?SignedHeaders=([^\s,=]+), ?"
-    r"Signature=([0-9a-f]+)",
-    re.ASCII,
-)
+# Of a usual Authorization header, what stands in front of the signature, and all of it.
+_USUAL: Final = ALGORITHM + r" Credential=([^\s,=]+), ?SignedHeaders=([^\s,=]+), ?"
+_USUAL_HEAD: Final = re.compile(_USUAL.encode())
+_USUAL_HEADER: Final = re.compile(_USUAL + r"Signature=([0-9a-f]+)", re.ASCII)
 _SIGNATURE: Final = b"Signature="
-_USUAL_HEAD: Final = re.compile(
-    rb"AWS4-HMAC-SHA256 Credential=([^\s,=]+), ?SignedHeaders=([^\s,=]+), ?"
-)
 _USUAL_HEAD_BYTES_MAX: Final = 1024
 _KNOWN_MAX: Final = 8192  # one for each user and day; an entry has some 1,500 bytes
 _DATE_CHARS_MAX: Final = len("Sun, 09 Jun 2013 09:52:04 +0000")
