@@ -107,11 +107,11 @@ class Page:
                 self.answer(b"{}", "application/json")
 
             def answer(self, body: bytes, kind: str) -> None:
-                self.send_response(200)
-                self.send_header("content-type", f"{kind}; charset=utf-8")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
                 with contextlib.suppress(ConnectionError):  # the browser was closed
+                    self.send_response(200)
+                    self.send_header("content-type", f"{kind}; charset=utf-8")
+                    self.send_header("content-length", str(len(body)))
+                    self.end_headers()
                     self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
