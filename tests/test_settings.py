@@ -10,7 +10,7 @@ import pytest
 
 from millpond import limits
 from millpond.errors import SettingsError
-from millpond.settings import PREFIX, Settings, load, read, table
+from millpond.settings import PREFIX, ImportSource, Settings, load, read, table
 
 FIELDS = {each.name: each for each in dataclasses.fields(Settings)}
 BOUNDED = [
@@ -191,6 +191,12 @@ def test_loading_shares_nothing() -> None:
         ("[imports.a]\nread_trough = true", "'a' has 'read_trough'. Is 'read_through'"),
         ("[imports.a]\nread_through = 5", "'read_through' of 'a' must be"),
         ("[imports.a]\ntimeout_s = 0", "'timeout_s' of 'a' must be"),
+        ("[imports.a]\nclaims_until = true", "must be a day, such as"),
+        ("[imports.a]\nclaims_until = 'soon'", "'claims_until' of 'a' must be a day"),
+        (
+            "[imports.a]\nclaims_until = 2027-01-31T00:00:00Z",
+            "'claims_until' of 'a' must be a day",
+        ),
     ],
 )
 def test_a_wrong_file_is_told(tmp_path: Path, text: str, says: str) -> None:
@@ -397,3 +403,15 @@ def test_regions() -> None:
     some = load(overrides={"region": "a", "accepted_regions": ["b"]})
     assert some.regions == frozenset({"a", "b"})
     assert load(overrides={"accepted_regions": ["b", "*"]}).regions is None
+
+
+@pytest.mark.parametrize("day", ["2027-01-31", "'2027-01-31'"])
+def test_claims_end_with_their_day(tmp_path: Path, day: str) -> None:
+    """To its end, in UTC; without a day there are none."""
+    settings = from_file(tmp_path, f'[imports."us-east-1:a"]\nclaims_until = {day}')
+    source = settings.imports["us-east-1:a"]
+    end_ms = 1_801_440_000_000  # 2027-02-01T00:00:00Z
+
+    assert source.are_claims_open(end_ms - 1)
+    assert not source.are_claims_open(end_ms)
+    assert not ImportSource().are_claims_open(0)

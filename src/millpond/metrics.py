@@ -280,6 +280,12 @@ class Metrics:
             "the time since the last complete pass began; NaN before there was one.",
             of_import,
         )
+        self.claimed_identities = counter(
+            "claimed_identities_total",
+            "Identities that moved in without the names of their users and were "
+            "claimed by somebody who showed their id and a token.",
+            of_import,
+        )
         self.imports: Final = (
             *(self.import_identities, self.import_remaining, self.import_rate),
             *(self.import_throttled, self.import_aside, self.import_lag),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from acceptance.sync_client import Dataset
@@ -35,7 +35,12 @@ class Move:
         self.start_server = start_server
 
     def start_target(
-        self, timeout_s: int = 10, *, pools: Sequence[str] = (), **entry: Any
+        self,
+        timeout_s: int = 10,
+        *,
+        pools: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+        **entry: Any,
     ) -> RunningServer:
         """Start a server that reads through, with the pool copied as it is now."""
         pools = pools or [self.pool]
@@ -49,7 +54,10 @@ class Move:
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         target = self.start_server(
             "target",
-            settings={"imports": json.dumps(dict.fromkeys(pools, source))},
+            settings={
+                "imports": json.dumps(dict.fromkeys(pools, source)),
+                **(settings or {}),
+            },
             command_prefix=["env", *(f"{name}={keys[name]}" for name in names)],
         )
         for pool in pools:
@@ -70,12 +78,12 @@ class Move:
         return {**kept, **self.source.environment(), **more}
 
     def run(
-        self, target: RunningServer, command: str, *words: str
+        self, target: RunningServer, command: str, *words: str, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run an `import` command to its end."""
         return subprocess.run(
             self.words(target, command, *words),
-            env=self.environment(),
+            env=self.environment(**variables),
             capture_output=True,
             text=True,
             timeout=seconds(60.0),

@@ -18,6 +18,7 @@ import pytest
 
 from millpond.contract.cognito_sync import RecordPatch
 from millpond.core import identities, sync
+from millpond.core.claims import Origin
 from millpond.core.dataset_moves import DatasetMove
 from millpond.core.identities import (
     Identity,
@@ -74,6 +75,7 @@ def an_identity(
     created: int = 1,
     guest: bool = False,
     merged_into: str | None = None,
+    origin: Origin | None = None,
 ) -> Identity:
     """Describe an identity. One without logins that is no guest has lost its last."""
     return Identity(
@@ -84,6 +86,7 @@ def an_identity(
         guest=guest,
         merged_into=merged_into,
         logins=tuple(sorted(logins)),
+        origin=origin,
     )
 
 
@@ -98,6 +101,7 @@ class World:
     contents: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     now_ms: int = NOW_MS
     made: int = 0  # identities and marks so far
+    claims_open: bool = False
 
     # --- Requests ---------------------------------------------------------------------
 
@@ -134,6 +138,7 @@ class World:
                 new_id=f"new {self.made}",
                 now_ms=self.now_ms,
                 limits=self.limits,
+                claims_open=self.claims_open,
             ),
         )
 

@@ -362,11 +362,18 @@ async def _status(settings: Settings, options: argparse.Namespace) -> int:
     if options.identity_pool_id is not None and not found:
         raise CommandError(f"nothing of '{options.identity_pool_id}' was imported.")
     document = {
-        "Imports": [{**_describe(each), **_measure(all_)} for each, all_ in found]
+        "Imports": [
+            {
+                **_describe(each),
+                **_measure(all_),
+                "ClaimsUntil": _claims_until(settings, each),
+            }
+            for each, all_ in found
+        ]
     }
     lines = []
     for state, all_ in found:
-        lines += _status_lines(state, all_)
+        lines += _status_lines(state, all_, _claims_until(settings, state))
     show(options, document, lines or ["There are no imports."])
     return 0
 
@@ -390,6 +397,7 @@ def _describe(state: ImportState) -> dict[str, Any]:
         "Throttled": state.throttled,
         "RequestsPerSecond": state.rate,
         "Aside": state.aside,
+        "Unclaimed": state.unclaimed,
         "Follower": dict(state.follower),
     }
 
@@ -403,7 +411,17 @@ def _measure(measure: ImportMeasure) -> dict[str, Any]:
     }
 
 
-def _status_lines(state: ImportState, measure: ImportMeasure) -> list[str]:
+def _claims_until(settings: Settings, state: ImportState) -> str | None:
+    """Give the last day on which identities may be claimed; None: they may not."""
+    source = settings.imports.get(state.identity_pool_id)
+    if source is None or source.claims_until is None:
+        return None
+    return source.claims_until.isoformat()
+
+
+def _status_lines(
+    state: ImportState, measure: ImportMeasure, claims_until: str | None
+) -> list[str]:
     doing = f"pass {state.pass_number}, {state.step or 'complete'}"
     if state.step and state.expected:
         doing += f", {state.listed} of about {state.expected} identities"
@@ -418,6 +436,12 @@ def _status_lines(state: ImportState, measure: ImportMeasure) -> list[str]:
         "second of late",
         f"  as of      {date(state.updated_ms)}",
     ]
+    if state.unclaimed:
+        until = f"until {claims_until}" if claims_until else "no"
+        lines.append(
+            f"  logins     {state.unclaimed} identities whose users nobody here knows; "
+            f"open to claims: {until}"
+        )
     lines += [
         f"  {name:10} {value:g}" for name, value in sorted(state.follower.items())
     ]

@@ -15,6 +15,9 @@ and the datasets of the other, which is disabled and from then on points to the
 survivor, so that a client that still presents it is told its new identity, again and
 again the same.
 
+An identity that moved in may open to who claims it, where that is allowed
+(`core.claims`).
+
 Who survives: the identity presented unless it is a guest, else whom a token of this
 service names, else the developer's user, else the owner of a login (the oldest, of
 several), else the guest that was presented. A guest's data thus comes to the account
@@ -37,6 +40,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 import msgspec
 
 from millpond import limits as api_limits
+from millpond.core import claims
+from millpond.core.claims import Origin
 from millpond.core.dataset_moves import DatasetMove, plan_moves
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.sync import DatasetState, SyncLimits
@@ -74,6 +79,18 @@ class Identity(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     guest: bool = True  # it never had a login
     merged_into: str | None = None  # then it is disabled
     logins: tuple[Login, ...] = ()  # in the order of provider and subject
+    origin: Origin | None = None  # what was told of it where it came from
+
+    @property
+    def unclaimed(self) -> tuple[str, ...]:
+        """Through whom its user signs in, without anybody here knowing as whom."""
+        return self.origin.unclaimed if self.origin is not None else ()
+
+    @property
+    def provider_names(self) -> list[str]:
+        """Through whom its user signs in."""
+        names = {each.provider_name for each in self.logins}
+        return sorted(names.union(self.unclaimed))
 
     @property
     def kind(self) -> IdentityKind:
@@ -121,11 +138,13 @@ class IdentityChanges(msgspec.Struct, gc=False):
         identity: what the request leads to, as it is afterwards.
         written: identities to write whole, their logins too.
         moves: datasets that change hands, in this order.
+        claimed: the identity was claimed, and nothing else proved its user.
     """
 
     identity: Identity
     written: Sequence[Identity] = ()
     moves: Sequence[DatasetMove] = ()
+    claimed: bool = False
 
 
 class Voucher(msgspec.Struct, frozen=True, gc=False):
@@ -223,6 +242,7 @@ def resolve(
     new_id: str,
     now_ms: int,
     limits: SyncLimits,
+    claims_open: bool = False,
 ) -> IdentityChanges:
     """
     Find the identity of a request; link and merge what belongs together.
@@ -230,6 +250,7 @@ def resolve(
     Args:
         presented: the id that the request names, if it names one.
         new_id: the id of the identity when it turns out to be a new one.
+        claims_open: identities that moved in may be claimed (`core.claims`).
     Raises:
         ResourceNotFoundException: there is no such identity.
         NotAuthorizedException: it is not the caller's, or guests are not allowed.
@@ -237,11 +258,13 @@ def resolve(
         ResourceConflictException: it would have two logins of one provider.
         LimitExceededException: it would have too many logins or datasets.
     """
-    current = None
+    current, claimed = None, False
     if presented is not None:
         current = stored.follow(presented)
         if current is not None:
-            _check_access(stored, presented, current, proofs)
+            claimed = claims_open and _claims(stored, presented, current, proofs)
+            if not claimed:
+                _check_access(stored, presented, current, proofs)
         elif not any(e.foreign and e.identity_id == presented for e in proofs.vouchers):
             raise identity_not_found(presented)
     owners = list(_owners(stored, proofs, now_ms))
@@ -256,6 +279,7 @@ def resolve(
     changes = _join(stored, survivor, losers, proofs.all_logins, now_ms, limits)
     if changes.identity.guest:
         _check_guests(stored.pool)
+    changes.claimed = claimed
     return changes
 
 
@@ -294,10 +318,20 @@ def prove(stored: StoredIdentities, presented: str, proofs: Proofs) -> Identity:
     return current
 
 
-def unlink(identity: Identity, gone: Iterable[Login], *, now_ms: int) -> Identity:
-    """Take logins from an identity."""
-    rest = tuple(sorted(set(identity.logins).difference(gone)))
-    return msgspec.structs.replace(identity, logins=rest, last_modified_date_ms=now_ms)
+def unlink(
+    identity: Identity,
+    gone: Iterable[Login],
+    *,
+    unclaimed: Collection[str] = (),
+    now_ms: int,
+) -> Identity:
+    """Take logins from an identity, and providers of which it has none yet."""
+    return msgspec.structs.replace(
+        identity,
+        logins=tuple(sorted(set(identity.logins).difference(gone))),
+        origin=claims.leave(identity.origin, unclaimed),
+        last_modified_date_ms=now_ms,
+    )
 
 
 def _check_guests(pool: IdentityPool) -> None:
@@ -330,6 +364,34 @@ def _check_access(
         if any(stored.owner(login) is None for login in proofs.logins):
             raise _logins_do_not_match()
         raise access_forbidden(presented)
+
+
+def _claims(
+    stored: StoredIdentities, presented: str, current: Identity, proofs: Proofs
+) -> bool:
+    """Say whether a request claims an identity, with nothing else to prove it."""
+    if (
+        current.identity_id != presented
+        or proofs.vouchers
+        or proofs.developer_login is not None
+        or _is_proven(stored, current, proofs)
+    ):
+        return False
+
+    def owner_of(login: Login) -> claims.Owner:
+        owner = stored.owner(login)
+        if owner is None:
+            return claims.Owner.NOBODY
+        told = claims.is_of_origin(owner.origin, login.provider_name)
+        return claims.Owner.ELSEWHERE if told else claims.Owner.HERE
+
+    developer = stored.pool.developer_provider_name
+    return claims.may_claim(
+        current.origin,
+        [(each.provider_name, owner_of(each)) for each in proofs.logins],
+        is_open=True,
+        public_logins=sum(e.provider_name != developer for e in current.logins),
+    )
 
 
 def _logins_do_not_match() -> NotAuthorizedException:
@@ -376,6 +438,10 @@ def _owners(
                 voucher.identity_id,
                 now_ms,
                 guest=not voucher.authenticated,
+            )
+            providers = [each.provider_name for each in voucher.logins]
+            identity = msgspec.structs.replace(
+                identity, origin=claims.vouched(providers)
             )
         elif not _is_proven(stored, identity, proofs):
             raise access_forbidden(voucher.identity_id)
@@ -430,6 +496,7 @@ def _join(
             survivor,
             logins=tuple(sorted(logins)),
             guest=survivor.guest and not logins and all(e.guest for e in losers),
+            origin=claims.leave(survivor.origin, {e.provider_name for e in logins}),
             last_modified_date_ms=now_ms,
         )
         written.append(survivor)

@@ -224,7 +224,8 @@ def what_stays_behind(described: SourcePool | None) -> list[tuple[str, str]]:
             (
                 f"who the users of {providers} are: the API names providers only",
                 "let the app get its tokens from AWS until its users have signed in "
-                "here once; see docs/howto/from-aws.md",
+                "here once, or let its devices claim the ids that they have kept "
+                "(claims_until); see docs/howto/from-aws.md",
             )
         )
     if pool.saml_provider_arns:

@@ -294,6 +294,7 @@ class _Copy:
             records=state.records + arrived.records,
             data_bytes=state.data_bytes + arrived.data_bytes,
             aside=state.aside + len(arrived.asides),
+            unclaimed=state.unclaimed + arrived.unclaimed,
         )
 
     def _fail(self, aside: Aside) -> None:

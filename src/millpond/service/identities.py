@@ -100,11 +100,12 @@ async def unlink_identity(
             if each.provider_name in request.logins_to_remove
             and each.provider_name != pool.developer_provider_name
         ]
-        if not gone:
+        unclaimed = set(identity.unclaimed).intersection(request.logins_to_remove)
+        if not gone and not unclaimed:
             raise NotAuthorizedException(
                 "The identity has none of the logins in LoginsToRemove."
             )
-        unlinked = identities.unlink(identity, gone, now_ms=now_ms)
+        unlinked = identities.unlink(identity, gone, unclaimed=unclaimed, now_ms=now_ms)
         return IdentityChanges(unlinked, [unlinked])
 
     changes = await context.store.update_identities(
@@ -118,10 +119,9 @@ async def unlink_identity(
 
 
 def _described(identity: Identity) -> contract.IdentityDescription:
-    names = (login.provider_name for login in identity.logins)
     return contract.IdentityDescription(
         identity_id=identity.identity_id,
-        logins=list(dict.fromkeys(names)),
+        logins=identity.provider_names,
         creation_date=identity.creation_date_ms / 1000,
         last_modified_date=identity.last_modified_date_ms / 1000,
     )

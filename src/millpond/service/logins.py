@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import structlog
 from jwt import PyJWK
 
 from millpond.contract.cognito_sync import IdentityId
@@ -44,6 +45,7 @@ from millpond.errors import (
 from millpond.service.context import Context
 from millpond.service.refusals import identity_pool_not_found
 
+_log = structlog.get_logger()
 _AMAZON: Final = "cognito-identity.amazonaws.com"
 
 
@@ -144,6 +146,8 @@ async def resolve(
     if presented is None:
         new_id = f"{context.settings.region}:{context.new_uuid()}"
     now_ms = context.now_ms()
+    source = context.settings.imports.get(identity_pool_id)
+    claims_open = source is not None and source.are_claims_open(now_ms)
 
     def decide(stored: StoredIdentities) -> IdentityChanges:
         changes = identities.resolve(
@@ -153,6 +157,7 @@ async def resolve(
             new_id=new_id,
             now_ms=now_ms,
             limits=context.limits,
+            claims_open=claims_open,
         )
         accept(changes.identity)
         return changes
@@ -171,10 +176,23 @@ async def resolve(
         )
     if changes is None:
         raise identity_pool_not_found(identity_pool_id)
+    if changes.claimed:
+        _note_claim(context, changes.identity, proofs)
     if changes.moves:
         context.outbox_changed.send()
         context.changes.publish_moves(changes.moves)
     return changes.identity
+
+
+def _note_claim(context: Context, identity: Identity, proofs: Proofs) -> None:
+    """Leave a trace of who got in: whose identity it was nobody can prove."""
+    _log.warning(
+        "identity.claimed",
+        identity_pool_id=identity.identity_pool_id,
+        identity_id=identity.identity_id,
+        logins={each.provider_name: each.subject for each in proofs.logins},
+    )
+    context.metrics.claimed_identities.labels(identity.identity_pool_id).inc()
 
 
 async def _verify_public(

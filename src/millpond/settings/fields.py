@@ -8,6 +8,7 @@ in `_s`, sizes in `_bytes` or `_chars`; numbers that bound something end in `_ma
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,9 @@ class ImportSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         profile: of the AWS CLI, with the credentials; empty: as it finds them.
         stream: URL of the pool's stream, kinesis://NAME?region=...
         files: a folder, or s3://BUCKET/prefix, with what Firehose put there.
+        claims_until: to the end of that day (UTC), identities that came without the
+            names of their users open to the first who shows their id and a token of
+            one of their login providers (`core.claims`); None: they do not.
     """
 
     read_through: bool = False
@@ -57,6 +61,16 @@ class ImportSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: str = ""
     stream: str = ""
     files: str = ""
+    claims_until: datetime.date | None = None
+
+    def are_claims_open(self, now_ms: int) -> bool:
+        """Say whether identities may be claimed now."""
+        if self.claims_until is None:
+            return False
+        end = datetime.datetime.combine(
+            self.claims_until, datetime.time.max, datetime.UTC
+        )
+        return now_ms <= end.timestamp() * 1000
 
 
 def setting(
@@ -220,7 +234,7 @@ class Settings:
     imports: dict[str, ImportSource] = setting(
         {},
         "Where pools move in from, by pool id: read_through, timeout_s, endpoint_url, "
-        "profile, stream, files.",
+        "profile, stream, files, claims_until.",
     )
     cors_origins: list[str] = setting(
         [],

@@ -8,7 +8,9 @@ neither a parser nor a type of Python.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import datetime
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -130,6 +132,15 @@ def _truth(value: Any) -> bool:
     return value
 
 
+def _day(value: Any) -> datetime.date:
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = datetime.date.fromisoformat(value)
+    if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
+        raise WrongValueError("it must be a day, such as 2027-01-31")
+    return value
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise WrongValueError("it must be text, in quotes")
@@ -204,5 +215,6 @@ _FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "str": _text,
     "bool": _truth,
     "int": lambda value: _number(value, 1, 60),
+    "datetime.date | None": _day,
 }
 """Readers of the fields of such a table, by their types; numbers are seconds."""

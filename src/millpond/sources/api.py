@@ -20,6 +20,8 @@ from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any, Final
 
+from millpond.core import claims
+from millpond.core.identity_pools import COGNITO_PROVIDERS
 from millpond.core.sync import SyncLimits
 from millpond.errors import SourceError, SourceRefusedError
 from millpond.sources import api_datasets
@@ -337,6 +339,8 @@ class ApiSource:
         developer = pool.developer_provider_name
         if developer is not None and developer in listed.provider_names:
             logins = [(developer, user) async for user in self._users(listed)]
+        known = COGNITO_PROVIDERS | {developer}
+        public = [each for each in listed.provider_names if each not in known]
         guest = not listed.provider_names and pool.allow_unauthenticated_identities
         return IdentityRow(
             identity_id=listed.identity_id,
@@ -346,6 +350,7 @@ class ApiSource:
             guest=guest,
             merged_into=None,
             logins=tuple(sorted(logins)),
+            origin=claims.told(public),
         )
 
     async def _users(self, listed: SourceIdentity) -> AsyncIterator[str]:

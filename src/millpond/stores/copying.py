@@ -29,6 +29,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from millpond.core.claims import Origin
 from millpond.stores.base import Store
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -114,6 +115,7 @@ class IdentityRow(Row, frozen=True, gc=False, array_like=True):
     guest: bool
     merged_into: str | None
     logins: tuple[tuple[str, str], ...]  # provider and subject, in order
+    origin: Origin | None = None
 
 
 class DatasetRow(Row, frozen=True, gc=False, array_like=True):

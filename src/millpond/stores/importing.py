@@ -126,6 +126,8 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         updated_ms: when this was written.
         expected: identities, as far as it is known.
         complete_ms: when the last pass began that is over; 0: there was none.
+        unclaimed: identities listed in it with a login provider of whose users nobody
+            here knows who they are (`core.claims`).
     """
 
     identity_pool_id: str
@@ -146,6 +148,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     updated_ms: int = 0
     expected: int | None = None
     complete_ms: int = 0
+    unclaimed: int = 0
     follower: dict[str, float] = {}
     """What a follower says of itself, by name: lag, changes and so on."""
 
@@ -167,6 +170,7 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 0
     data_bytes: int = 0  # UTF-8, keys and values
     asides: Sequence[Aside] = ()
+    unclaimed: int = 0  # identities that are done, with unclaimed logins
 
     def plus(self, other: Arrived) -> Arrived:
         """Add up two."""
@@ -176,6 +180,7 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True):
             records=self.records + other.records,
             data_bytes=self.data_bytes + other.data_bytes,
             asides=[*self.asides, *other.asides],
+            unclaimed=self.unclaimed + other.unclaimed,
         )
 
 

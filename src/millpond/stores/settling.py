@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from millpond.core import claims
 from millpond.core.identities import Identity
 from millpond.core.ownership import Decision, Standing, Taken, Verdict
 from millpond.core.sync import DatasetState, utf8_bytes
@@ -46,6 +47,7 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     identity: IdentityRow | None
     datasets: list[ArrivingDataset]
     asides: list[Aside]
+    unclaimed: bool = False  # nobody here knows through whom its user signs in
 
 
 def settle(
@@ -78,7 +80,15 @@ def settle(
         identity=identity,
         datasets=written,
         asides=asides,
+        unclaimed=_is_unclaimed(arrival, here if identity is None else identity),
     )
+
+
+def _is_unclaimed(arrival: Arrival, after: Identity | IdentityRow | None) -> bool:
+    """Say whether an identity that is done has logins that nobody here knows."""
+    if arrival.names is None or after is None or after.origin is None:
+        return False
+    return bool(after.origin.unclaimed)
 
 
 def _settle_identity(
@@ -106,6 +116,9 @@ def _settle_identity(
             creation_date_ms=min(before.creation_date_ms, there.creation_date_ms),
             guest=before.guest and there.guest,
             logins=tuple(sorted({*before.logins, *there.logins})),
+            origin=claims.renew(
+                here.origin, there.origin, {e.provider_name for e in here.logins}
+            ),
         )
     return None if there == before else there
 
@@ -271,4 +284,5 @@ def identity_row(identity: Identity) -> IdentityRow:
         guest=identity.guest,
         merged_into=identity.merged_into,
         logins=tuple((e.provider_name, e.subject) for e in identity.logins),
+        origin=identity.origin,
     )

@@ -17,6 +17,7 @@ import msgspec
 from millpond.core.identities import Login
 from millpond.core.identity_pools import IdentityPool
 from millpond.errors import StoreUnavailableError
+from millpond.stores import origins
 from millpond.stores.copying import (
     ROWS,
     CopyMark,
@@ -58,8 +59,9 @@ class _Export(NamedTuple):
 
 
 def _identity(columns: Sequence[Any]) -> Sequence[Any]:
-    *others, logins = columns
-    return (*others, tuple(sorted(_decode_logins(logins))))
+    *others, logins, origin = columns
+    logins = tuple(sorted(_decode_logins(logins)))
+    return (*others, logins, origins.decode(origin))
 
 
 def _spent(columns: Sequence[Any]) -> Sequence[Any]:
@@ -370,7 +372,12 @@ async def _write_pools(db: Session, rows: Sequence[IdentityPoolRow]) -> None:
 
 async def _write_identities(db: Session, rows: Sequence[IdentityRow]) -> None:
     columns = [
-        (*msgspec.structs.astuple(row)[:-1], _encode(row.logins)) for row in rows
+        (
+            *msgspec.structs.astuple(row)[:-2],
+            _encode(row.logins),
+            origins.encode(row.origin),
+        )
+        for row in rows
     ]
     await db.run(SQL.import_identities, *arrays_of(columns))
     logins = [

@@ -29,6 +29,7 @@ from millpond.core.identities import (
 )
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
 from millpond.errors import StoreError, StoreUnavailableError
+from millpond.stores import origins
 from millpond.stores.base import MERGED_LOOKED_AT_MAX
 from millpond.stores.postgres import devices, heads, identity_pools
 from millpond.stores.postgres.database import Database, Session
@@ -170,6 +171,7 @@ def identity_of(row: Any) -> Identity:
         guest=row["guest"],
         merged_into=row["merged_into"],
         logins=_logins(row["logins"]),
+        origin=origins.decode(row["origin"]),
     )
 
 
@@ -294,6 +296,7 @@ async def put(db: Session, identity: Identity) -> None:
         identity.guest,
         identity.merged_into,
         _encode([(each.provider_name, each.subject) for each in logins]),
+        origins.encode(identity.origin),
     )
     if not put:
         raise StoreError(

@@ -288,6 +288,7 @@ async def _write(
         records=records,
         data_bytes=size,
         asides=[each for one in settled for each in one.asides],
+        unclaimed=sum(one.unclaimed for one in settled),
     )
 
 
@@ -311,6 +312,7 @@ async def _put_identity(db: Session, row: IdentityRow, before: Identity | None) 
             guest=row.guest,
             merged_into=row.merged_into,
             logins=tuple(Login(*each) for each in kept),
+            origin=row.origin,
         ),
     )
 

@@ -121,7 +121,8 @@ CREATE TABLE identities (
     guest boolean NOT NULL, -- it never had a login
     merged_into text COLLATE "C", -- who took its place; with one it is disabled
     logins bytea NOT NULL, -- JSON array of provider and subject, in order
-    used_ms bigint -- when a guest was last given credentials; NULL: not kept then
+    used_ms bigint, -- when a guest was last given credentials; NULL: not kept then
+    origin bytea -- JSON of core.claims.Origin; NULL: no source told of its user
 );
 
 CREATE INDEX identities_by_pool ON identities (identity_pool_id, identity_id);

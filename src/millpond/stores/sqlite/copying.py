@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, cast
 import msgspec
 
 from millpond.core.identity_pools import IdentityPool
+from millpond.stores import origins
 from millpond.stores.copying import (
     ROWS,
     STREAM_KINDS,
@@ -47,8 +48,9 @@ class _Export(NamedTuple):
 
 
 def _identity(columns: Sequence[Any]) -> Sequence[Any]:
-    *others, guest, merged_into, logins = columns
-    return (*others, bool(guest), merged_into, tuple(sorted(_decode_logins(logins))))
+    *others, guest, merged_into, logins, origin = columns
+    logins = tuple(sorted(_decode_logins(logins)))
+    return (*others, bool(guest), merged_into, logins, origins.decode(origin))
 
 
 def _boolean(index: int) -> Callable[[Sequence[Any]], Sequence[Any]]:
@@ -257,8 +259,8 @@ def _write_pools(db: Writer, rows: Iterable[IdentityPoolRow]) -> None:
 
 def _write_identities(db: Writer, rows: Iterable[IdentityRow]) -> None:
     for row in rows:
-        *columns, logins = msgspec.structs.astuple(row)
-        db.execute(SQL.import_identity, columns)
+        *columns, logins, origin = msgspec.structs.astuple(row)
+        db.execute(SQL.import_identity, (*columns, origins.encode(origin)))
         owner = (row.identity_pool_id, row.identity_id)
         db.executemany(SQL.import_login, [(*owner, *each) for each in logins])
 

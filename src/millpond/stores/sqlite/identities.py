@@ -16,6 +16,7 @@ from millpond.core.identities import (
 )
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
 from millpond.errors import StoreError
+from millpond.stores import origins
 from millpond.stores.base import MERGED_LOOKED_AT_MAX
 from millpond.stores.prefixes import bounds_of
 from millpond.stores.sqlite import datasets, devices, identity_pools
@@ -129,7 +130,7 @@ def _find(db: Reader, identity_id: str) -> Identity | None:
 
 
 def _identity(db: Reader, row: Any) -> Identity:
-    identity_id, identity_pool_id, created, modified, guest, merged_into = row
+    identity_id, identity_pool_id, created, modified, guest, merged_into, origin = row
     return Identity(
         identity_pool_id=identity_pool_id,
         identity_id=identity_id,
@@ -138,6 +139,7 @@ def _identity(db: Reader, row: Any) -> Identity:
         guest=bool(guest),
         merged_into=merged_into,
         logins=tuple(Login(*each) for each in db.execute(SQL.list_logins, row[:1])),
+        origin=origins.decode(origin),
     )
 
 
@@ -225,6 +227,7 @@ def _put(db: Writer, identity: Identity) -> None:
         identity.last_modified_date_ms,
         identity.guest,
         identity.merged_into,
+        origins.encode(identity.origin),
     )
     if not db.execute(SQL.put_identity, columns).fetchall():
         raise StoreError(

@@ -10,6 +10,7 @@ import msgspec
 from millpond.core.identities import Identity, Login
 from millpond.core.identity_pools import IdentityPool
 from millpond.core.sync import DatasetId
+from millpond.stores import origins
 from millpond.stores.copying import IdentityRow, RecordRow
 from millpond.stores.importing import (
     Arrival,
@@ -230,6 +231,7 @@ def _arrive(
         records=records,
         data_bytes=size,
         asides=settled.asides,
+        unclaimed=int(settled.unclaimed),
     )
 
 
@@ -251,7 +253,7 @@ def _find_identity(db: Reader, identity_id: str) -> Identity | None:
     rows = db.execute(SQL.find_any_identity, (identity_id,)).fetchall()
     if not rows:
         return None
-    identity_id, pool, created_ms, modified_ms, guest, merged_into = rows[0]
+    identity_id, pool, created_ms, modified_ms, guest, merged_into, origin = rows[0]
     logins = db.execute(identities.SQL.list_logins, (identity_id,))
     return Identity(
         identity_id=identity_id,
@@ -261,11 +263,13 @@ def _find_identity(db: Reader, identity_id: str) -> Identity | None:
         guest=bool(guest),
         merged_into=merged_into,
         logins=tuple(Login(*each) for each in logins),
+        origin=origins.decode(origin),
     )
 
 
 def _put_identity(db: Writer, row: IdentityRow) -> None:
-    *columns, logins = msgspec.structs.astuple(row)
+    *columns, logins, origin = msgspec.structs.astuple(row)
+    columns.append(origins.encode(origin))
     db.execute(identities.SQL.put_identity, columns).fetchall()
     db.execute(identities.SQL.clear_logins, (row.identity_id,))
     owner = (row.identity_pool_id, row.identity_id)

@@ -61,7 +61,13 @@ from millpond.testing.store_contract.devices import (
     subscribe,
     told,
 )
-from millpond.testing.store_contract.identities import GOOGLE, an_identity, keep, load
+from millpond.testing.store_contract.identities import (
+    GOOGLE,
+    ORIGIN,
+    an_identity,
+    keep,
+    load,
+)
 from millpond.testing.store_contract.keys import a_key
 from millpond.testing.store_contract.stream_consumers import register_all
 from millpond.testing.store_contract.streams import (
@@ -107,7 +113,7 @@ async def fill(store: CopyStore) -> None:
     await store.create_identity_pool(a_pool(OTHER_POOL, streaming=False), pools_max=100)
     await store.add_sync_sessions({POOL: 7})
     awkward = [Login("example.com", each) for each in AWKWARD_TEXTS]
-    await keep(store, an_identity(CAROL, GOOGLE, *awkward))
+    await keep(store, an_identity(CAROL, GOOGLE, *awkward, origin=ORIGIN))
     await _fill_datasets(store)
     await _fill_devices(store)
     await _fill_streams(store)

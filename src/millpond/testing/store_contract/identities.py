@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
+from millpond.core.claims import Origin
 from millpond.core.identities import (
     Identity,
     IdentityChanges,
@@ -31,6 +32,7 @@ from millpond.testing.store_contract.bench import (
 CAROL: Final = "us-east-1:c0000000-0000-4000-8000-000000000000"
 DAVE: Final = "us-east-1:d0000000-0000-4000-8000-000000000000"
 GOOGLE: Final = Login("accounts.google.com", "ann")
+ORIGIN: Final = Origin(providers=("é", "graph.facebook.com"), unclaimed=("é",))
 FACEBOOK: Final = Login("graph.facebook.com", "ann")
 
 
@@ -41,6 +43,7 @@ def an_identity(
     at: int = NOW_MS,
     guest: bool = False,
     merged_into: str | None = None,
+    origin: Origin | None = None,
 ) -> Identity:
     """Describe an identity."""
     return Identity(
@@ -51,6 +54,7 @@ def an_identity(
         guest=guest,
         merged_into=merged_into,
         logins=tuple(sorted(logins)),
+        origin=origin,
     )
 
 
@@ -93,7 +97,7 @@ class IdentityContract(StoreBench):
             an_identity(ALICE, GOOGLE, FACEBOOK),
             an_identity(BOB, guest=True),
             an_identity(CAROL, merged_into=ALICE),
-            an_identity(DAVE),
+            an_identity(DAVE, origin=ORIGIN),
         ]
 
         async def scene(store: Store) -> None:
@@ -114,10 +118,11 @@ class IdentityContract(StoreBench):
             guest=True,
             merged_into=BOB,
             logins=(FACEBOOK,),
+            origin=None,
         )
 
         async def scene(store: Store) -> None:
-            await keep(store, an_identity(ALICE, GOOGLE), after)
+            await keep(store, an_identity(ALICE, GOOGLE, origin=ORIGIN), after)
 
             assert after == await store.find_identity(ALICE)
             assert (await load(store, logins=[GOOGLE])).identities == {}

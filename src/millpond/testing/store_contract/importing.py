@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from millpond.core.claims import leave, told
 from millpond.core.identities import Login
 from millpond.core.ownership import Decision, Standing, Taken, decide
 from millpond.core.sync import DatasetId, SyncLimits
@@ -57,6 +58,7 @@ def identity_there(
         guest=others.get("guest", False),
         merged_into=None,
         logins=others.get("logins", (DEVELOPER,)),
+        origin=others.get("origin"),
     )
 
 
@@ -261,6 +263,34 @@ class ImportContract(StoreBench):
             listed = await store.list_imported(POOL, after="", limit=9, aside=True)
             assert [identity_id for identity_id, _ in listed] == [ALICE]
             assert (await store.measure_import(POOL)).aside == 1
+
+        self.play_moving(tmp_path, scene)
+
+    def test_providers_come_without_names_once(self, tmp_path: Path) -> None:
+        """What was claimed here is not open again because the source tells it again."""
+
+        async def scene(store: MovingStore) -> None:
+            origin = told(["graph.facebook.com", "idp.example"])
+            there = arrival(identity=identity_there(origin=origin))
+            assert (await arrive(store, there)).unclaimed == 1
+            identity = await store.find_identity(ALICE)
+            assert identity is not None
+            assert identity.origin == origin
+            assert (await arrive(store, there)).unclaimed == 1
+
+            claimed = msgspec.structs.replace(
+                identity,
+                logins=(Login("idp.example", "alice"), *identity.logins),
+                origin=leave(origin, ["idp.example"]),
+                last_modified_date_ms=NOW_MS,
+            )
+            await keep(store, claimed)
+            later = identity_there(modified_ms=99, origin=told(["idp.example"]))
+            arrived = await arrive(store, arrival(identity=later), pass_number=2)
+            assert (arrived.identities, arrived.unclaimed) == (1, 0)
+            identity = await store.find_identity(ALICE)
+            assert identity is not None
+            assert (identity.logins, identity.unclaimed) == (claimed.logins, ())
 
         self.play_moving(tmp_path, scene)
 

@@ -89,7 +89,7 @@ ON CONFLICT DO NOTHING;
 
 -- name: export_identities
 SELECT identity_id, identity_id, identity.identity_pool_id, creation_date_ms,
-    last_modified_date_ms, guest, merged_into, logins
+    last_modified_date_ms, guest, merged_into, logins, origin
 FROM identities AS identity
 JOIN identity_pools AS pool
     ON pool.identity_pool_id = identity.identity_pool_id AND NOT pool.deleted
@@ -98,11 +98,11 @@ WHERE identity_id > $1 ORDER BY identity_id LIMIT $2;
 -- name: import_identities
 INSERT INTO identities (
     identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into, logins
+    merged_into, logins, origin
 )
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[], $6::text[],
-    $7::bytea[]
+    $7::bytea[], $8::bytea[]
 ) ON CONFLICT DO NOTHING;
 
 -- name: import_logins

@@ -1,6 +1,6 @@
 -- name: find_identity
 SELECT identity.identity_pool_id, identity_id, creation_date_ms,
-    last_modified_date_ms, guest, merged_into, logins
+    last_modified_date_ms, guest, merged_into, logins, origin
 FROM identities AS identity
 JOIN identity_pools AS pool
     ON pool.identity_pool_id = identity.identity_pool_id AND NOT pool.deleted
@@ -8,7 +8,7 @@ WHERE identity_id = $1;
 
 -- name: find_identities
 SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into, logins
+    merged_into, logins, origin
 FROM identities WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1;
 
 -- name: find_pool_of_identity
@@ -29,14 +29,14 @@ WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1 AND live;
 
 -- name: list_identities
 SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into, logins
+    merged_into, logins, origin
 FROM identities
 WHERE identity_pool_id = $1 AND identity_id > $2 AND (NOT $3 OR merged_into IS NULL)
 ORDER BY identity_id LIMIT $4;
 
 -- name: search_identities
 SELECT identity.identity_pool_id, identity_id, creation_date_ms,
-    last_modified_date_ms, guest, merged_into, logins
+    last_modified_date_ms, guest, merged_into, logins, origin
 FROM identities AS identity
 JOIN identity_pools AS pool
     ON pool.identity_pool_id = identity.identity_pool_id AND NOT pool.deleted
@@ -45,7 +45,7 @@ ORDER BY identity_id LIMIT $4;
 
 -- name: search_identities_of_pool
 SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into, logins
+    merged_into, logins, origin
 FROM identities
 WHERE identity_pool_id = $5
     AND identity_id >= $1 AND identity_id < $2 AND identity_id <> $3
@@ -54,7 +54,7 @@ ORDER BY identity_id LIMIT $4;
 -- name: search_identities_of_kind
 -- The expression is that of the index.
 SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into, logins
+    merged_into, logins, origin
 FROM identities
 WHERE identity_pool_id = $5
     AND CASE WHEN merged_into IS NULL THEN guest::integer ELSE 2 END = $6
@@ -68,12 +68,13 @@ WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1;
 -- name: put_identity
 INSERT INTO identities AS identity (
     identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into, logins
-) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    merged_into, logins, origin
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (identity_id) DO UPDATE
 SET creation_date_ms = excluded.creation_date_ms,
     last_modified_date_ms = excluded.last_modified_date_ms, guest = excluded.guest,
-    merged_into = excluded.merged_into, logins = excluded.logins
+    merged_into = excluded.merged_into, logins = excluded.logins,
+    origin = excluded.origin
 WHERE identity.identity_pool_id = excluded.identity_pool_id;
 
 -- name: put_login

@@ -95,7 +95,7 @@ ORDER BY dataset_name, sync_count, record_key;
 -- name: find_any_identities
 -- Of any pool: an id stays in its pool.
 SELECT identity_pool_id, identity_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into, logins
+    merged_into, logins, origin
 FROM identities WHERE identity_id = ANY ($1::text[]);
 
 -- name: find_owners

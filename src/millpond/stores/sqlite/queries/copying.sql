@@ -68,7 +68,8 @@ SELECT identity_id, identity_id, identity.identity_pool_id, creation_date_ms,
     (
         SELECT json_group_array(json_array(provider_name, subject))
         FROM logins WHERE logins.identity_id = identity.identity_id
-    )
+    ),
+    origin
 FROM identities AS identity CROSS JOIN identity_pools AS pool
 WHERE identity_id > ? AND pool.identity_pool_id = identity.identity_pool_id
     AND deleted = 0
@@ -77,8 +78,8 @@ ORDER BY identity_id LIMIT ?;
 -- name: import_identity
 INSERT INTO identities (
     identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into
-) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+    merged_into, origin
+) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: import_login
 INSERT INTO logins (identity_pool_id, identity_id, provider_name, subject)

@@ -1,6 +1,6 @@
 -- name: find_identity
 SELECT identity_id, identity.identity_pool_id, creation_date_ms, last_modified_date_ms,
-    guest, merged_into
+    guest, merged_into, origin
 FROM identities AS identity JOIN identity_pools AS pool
     ON pool.identity_pool_id = identity.identity_pool_id AND pool.deleted = 0
 WHERE identity_id = ?;
@@ -34,14 +34,14 @@ WHERE EXISTS (
 
 -- name: list_identities
 SELECT identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms,
-    guest, merged_into
+    guest, merged_into, origin
 FROM identities
 WHERE identity_pool_id = ? AND identity_id > ? AND (NOT ? OR merged_into IS NULL)
 ORDER BY identity_id LIMIT ?;
 
 -- name: search_identities
 SELECT identity_id, identity.identity_pool_id, creation_date_ms, last_modified_date_ms,
-    guest, merged_into
+    guest, merged_into, origin
 FROM identities AS identity CROSS JOIN identity_pools AS pool
     ON pool.identity_pool_id = identity.identity_pool_id AND pool.deleted = 0
 WHERE identity_id >= ?1 AND identity_id < ?2 AND identity_id <> ?3
@@ -49,7 +49,7 @@ ORDER BY identity_id LIMIT ?4;
 
 -- name: search_identities_of_pool
 SELECT identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms,
-    guest, merged_into
+    guest, merged_into, origin
 FROM identities
 WHERE identity_pool_id = ?5
     AND identity_id >= ?1 AND identity_id < ?2 AND identity_id <> ?3
@@ -58,7 +58,7 @@ ORDER BY identity_id LIMIT ?4;
 -- name: search_identities_of_kind
 -- The expression is that of the index, which SQLite would not choose by itself.
 SELECT identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms,
-    guest, merged_into
+    guest, merged_into, origin
 FROM identities INDEXED BY identities_by_kind
 WHERE identity_pool_id = ?5
     AND CASE WHEN merged_into IS NULL THEN guest ELSE 2 END = ?6
@@ -68,12 +68,12 @@ ORDER BY identity_id LIMIT ?4;
 -- name: put_identity
 INSERT INTO identities (
     identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into
-) VALUES (?, ?, ?, ?, ?, ?)
+    merged_into, origin
+) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (identity_id) DO UPDATE
 SET creation_date_ms = excluded.creation_date_ms,
     last_modified_date_ms = excluded.last_modified_date_ms, guest = excluded.guest,
-    merged_into = excluded.merged_into
+    merged_into = excluded.merged_into, origin = excluded.origin
 WHERE identity_pool_id = excluded.identity_pool_id
 RETURNING 1;
 

@@ -82,7 +82,7 @@ FROM records WHERE dataset_number = ? ORDER BY sync_count, record_key;
 -- name: find_any_identity
 -- Of any pool: an id stays in its pool.
 SELECT identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms, guest,
-    merged_into
+    merged_into, origin
 FROM identities WHERE identity_id = ?;
 
 -- name: put_newer_record

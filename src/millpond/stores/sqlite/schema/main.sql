@@ -25,7 +25,8 @@ CREATE TABLE identities (
     last_modified_date_ms INTEGER NOT NULL,
     guest INTEGER NOT NULL, -- it never had a login
     merged_into TEXT, -- the identity that took its place; with one it is disabled
-    used_ms INTEGER -- when a guest was last given credentials; NULL: not kept then
+    used_ms INTEGER, -- when a guest was last given credentials; NULL: not kept then
+    origin BLOB -- JSON of core.claims.Origin; NULL: no source told of its user
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX identities_by_pool ON identities (identity_pool_id, identity_id);
