@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from acceptance.raw_http import Request
+from acceptance.raw_http2 import Http2Connection, StreamResetError
 from acceptance.sync_client import Dataset, new_identity
 from attack.kit import MIB, answer_of, for_kinesis, pool_of
 from millpond import limits
@@ -131,6 +132,37 @@ class TestTooLarge:
             connection.sendall(target.head(asks, length=100 * MIB))
 
             assert answer_of(connection).status == 413
+
+
+class TestCrumbs:
+    """A piece costs what it costs, however small: there may not be any number."""
+
+    @pytest.mark.parametrize("http2", [False, True], ids=["chunks", "frames"])
+    def test_a_body_in_very_small_pieces(self, attack, http2):
+        """It is refused before it has cost much; one in somewhat small ones is not."""
+        target = attack()
+        request = Request(
+            method="POST",
+            headers=(("x-amz-target", "AWSCognitoIdentityService.GetId"),),
+        )
+        before = target.cpu_s
+        with contextlib.suppress(OSError, StreamResetError):
+            if http2:
+                with Http2Connection(target.server) as connection:
+                    stream = connection.begin(request, whole=False)
+                    for _ in range(40_000):
+                        connection.send(stream, b" ", whole=False)
+            else:
+                with target.connect() as (plain,):
+                    plain.sendall(target.unsigned_head(request, length=None))
+                    for _ in range(40):
+                        plain.sendall(b"1\r\n \r\n" * 1000)
+
+        assert target.cpu_s - before < 3
+        pieces = b"100\r\n%s\r\n" % (b" " * 256) * 2000 + b"2\r\n{}\r\n0\r\n\r\n"
+        with target.connect() as (plain,):
+            plain.sendall(target.unsigned_head(request, length=None) + pieces)
+            assert answer_of(plain).error == "ValidationException"
 
 
 def send_some(left: dict[socket.socket, int]) -> bool:

@@ -21,8 +21,18 @@ PUT = Request(method="POST", headers=(("x-amz-target", "Kinesis_20131202.PutReco
         b"",
         b"GET / HTTP/1.1\r\nHost: a",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0" * 9,
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nAction=",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+        b"X-Amz-Target: AWSCognitoIdentityService.GetOpenIdToken\r\n\r\n1\r\n{\r\n",
     ],
-    ids=["nothing", "part of a head", "an empty HTTP/2"],
+    ids=[
+        "nothing",
+        "part of a head",
+        "an empty HTTP/2",
+        "part of a form",
+        "part of a body",
+    ],
 )
 def test_a_server_that_is_full(attack, beginning):
     """Twice as many as there may be: somebody with a request is served all the same."""
@@ -82,7 +92,11 @@ def test_requests_over_http_2(attack):
 
         def refused() -> bool:
             answer = second.call(Request(target=b"/nowhere"))
-            return answer.status == 503 and int(answer.headers["retry-after"]) > 0
+            if answer.status != 503:
+                # It may itself have taken the place of one of those that are held.
+                first.begin(held, whole=False)
+                return False
+            return int(answer.headers["retry-after"]) > 0
 
         wait_until(refused)
         assert target.raw.send(Request(target=b"/healthz")).status == 200

@@ -92,7 +92,7 @@ async def everything(folder: Path) -> None:
     context = make_context(store, Settings(), lambda: 1, changes=changes)
     settings, under_way, metrics = Settings(), UnderWay(), Metrics()
     connections = Connections(settings, under_way, metrics, TrustedProxies([]))
-    answers = Answers(settings, metrics, connections)
+    answers = Answers(settings, metrics, connections, under_way)
     streams = LiveStreams(
         settings, changes, metrics, AnswerStreams(under_way, connections, answers)
     )

@@ -19,7 +19,7 @@ from millpond.metrics import Metrics
 from millpond.server.bodies import refuse
 from millpond.server.budgets import Budget, OverBudgetError
 from millpond.server.connections import Connections
-from millpond.server.under_way import Client
+from millpond.server.under_way import Client, UnderWay
 from millpond.settings import Settings
 
 Message = MutableMapping[str, Any]
@@ -49,9 +49,14 @@ class Answers:
     """Sends answers, and cuts off those who do not take them."""
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, connections: Connections
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        connections: Connections,
+        under_way: UnderWay,
     ) -> None:
         self._connections = connections
+        self._under_way = under_way
         self.budget = Budget(
             bytes_max=settings.answers_bytes_max,
             peer_bytes_max=settings.answers_bytes_per_peer_max,
@@ -118,12 +123,13 @@ class Answers:
                 with self.budget.open(request.peer(), limit) as transfer:
                     await transfer.take_now(len(body))
                     await send(start)
-                    for first in range(0, len(body), PART_BYTES):
-                        part = body[first : first + PART_BYTES]
-                        await _send_part(send, part)
-                        transfer.move(len(part))
-                    for _ in range(_EMPTY_PARTS):
-                        await _send_part(send, b"")
+                    with self._under_way.waiting_for(request.client):
+                        for first in range(0, len(body), PART_BYTES):
+                            part = body[first : first + PART_BYTES]
+                            await _send_part(send, part)
+                            transfer.move(len(part))
+                        for _ in range(_EMPTY_PARTS):
+                            await _send_part(send, b"")
         except OverBudgetError as error:
             raise refuse(error) from None
         except TimeoutError:

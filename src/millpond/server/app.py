@@ -216,7 +216,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
     trusted = TrustedProxies.of(settings)
     connections.allow_many()
     sockets = Connections(settings, under_way, metrics, trusted)
-    answers = Answers(settings, metrics, sockets)
+    answers = Answers(settings, metrics, sockets, under_way)
     live = LiveStreams(
         settings,
         context.changes,

@@ -37,6 +37,9 @@ DISCARDED_BYTES_MAX: Final = 64 * 1_048_576
 DISCARDED_S_MAX: Final = 10.0
 SMALL_BYTES: Final = 65_536  # so much is read before an answer that refuses it
 SMALL_S_MAX: Final = 1.0
+# Each piece costs some 20 us, whatever its size. A network makes pieces of 1,400 bytes.
+PIECES_MAX: Final = 16_384  # and one more ...
+PIECE_BYTES: Final = 512  # ... for so many bytes
 RETRY_AFTER_S: Final = 2  # by then those who are stuck have given way
 
 
@@ -65,7 +68,7 @@ class Body:
         self.length: int | None = None
         """In bytes, as announced; None where it is not known before it is there."""
         if length is not None and length.isdigit():
-            self.length = int(length[:20])
+            self.length = int(length.lstrip(b"0")[:20] or b"0")
         elif length is None and not is_http2 and b"transfer-encoding" not in headers:
             self.length = 0  # over HTTP/2 a body may have neither
         self.is_over = self.length == 0
@@ -92,7 +95,8 @@ class Body:
         Raises:
             RequestEntityTooLargeException: there is more.
             RequestTimeoutException: it does not come.
-            SerializationException: the client went away in the middle.
+            SerializationException: the client went away in the middle, or it comes in
+                very small pieces.
             ServiceUnavailableException: there is no room for it now.
             TooManyRequestsException: its sender holds too much already.
         """
@@ -126,6 +130,9 @@ class Body:
             while True:
                 size += len(part)
                 _check_size(size, bytes_max)
+                if _is_crumbled(len(parts), size):
+                    self._is_given_up = True
+                    raise SerializationException("The body is in too small pieces.")
                 await transfer.take(len(part))
                 parts.append(part)
                 if self.is_over or (size == self.length and not self._is_http2):
@@ -170,11 +177,14 @@ class Body:
             await self._drop(DISCARDED_BYTES_MAX, DISCARDED_S_MAX)
 
     async def _drop(self, bytes_max: int, s_max: float) -> None:
-        size = 0
+        pieces = size = 0
         try:
             async with asyncio.timeout(s_max):
-                while not self.is_over and size <= bytes_max:
+                while not (
+                    self.is_over or size > bytes_max or _is_crumbled(pieces, size)
+                ):
                     size += len(await self._next())
+                    pieces += 1
         except (TimeoutError, SerializationException):
             return
 
@@ -211,6 +221,11 @@ def refuse(error: OverBudgetError) -> ServiceException:
         "Too much is on its way at the same time. Try again.",
         retry_after_s=RETRY_AFTER_S,
     )
+
+
+def _is_crumbled(pieces: int, size: int) -> bool:
+    """Say whether a body costs more than its size is worth."""
+    return pieces > PIECES_MAX + size // PIECE_BYTES
 
 
 def _check_size(size: int, bytes_max: int) -> None:

@@ -8,7 +8,8 @@ what the requests have told. A connection ends when
 * it is silent: no request has come within `connection_head_s`, whatever else came by
   then, a handshake or a head byte by byte,
 * it is idle: it carries no request, or nothing at all, for `connection_idle_s`,
-* it is one too many of its peer, or of all of them: who carries nothing gives way,
+* it is one too many of its peer, or of all of them: who carries nothing gives way, or
+  nothing but a body that is still to come or an answer that is still to be taken;
   first those on which nothing was signed rightly yet, those of the peer with the most.
 
 The HTTP server closes a connection when its last answer has been taken. One whose other
@@ -109,6 +110,7 @@ class Connections:
         self._seen: dict[
             int, _Connection | int
         ] = {}  # a number: another socket's inode
+        self._waiting_s: dict[Client, float] = {}  # when they were first seen to wait
         self._stuck: Counter[Client] = Counter()
         self._to_abort: set[Client] = set()
         self._wake = asyncio.Event()
@@ -167,7 +169,10 @@ class Connections:
             self._metrics.connections_ended.labels(reason).inc(count)
             _log.info("connections.ended", reason=reason, connections=count)
         self._metrics.connections.set(len(found) - ended.total())
-        return {each.client for each in found}, time.thread_time() - began_s
+        clients = {each.client for each in found}
+        for gone in self._waiting_s.keys() - clients:
+            del self._waiting_s[gone]
+        return clients, time.thread_time() - began_s
 
     def _find(self) -> Iterator[_Connection]:
         """List the connections of clients; each is opened once, when it is new."""
@@ -249,9 +254,10 @@ class Connections:
         self, connection: _Connection, now_s: float, is_aborted: bool
     ) -> tuple[str, float]:
         """
-        Say why a connection must end, and how long it has carried no request.
+        Say why a connection must end, and for how many seconds it has done nothing.
 
-        The reason is empty when it may stay, and the time 0 while it carries one.
+        The reason is empty when it may stay, and the time 0 while we have to do with a
+        request of it.
         """
         if is_aborted:
             return "stuck", 0.0
@@ -263,13 +269,22 @@ class Connections:
             is_idle = quiet_s >= self._idle_s and _carries_nothing(
                 connection, self._idle_s
             )
-            return "idle" if is_idle else "", 0.0
+            return "idle" if is_idle else "", self._waits(client, now_s)
         if last_s is None:
             return "silent" if quiet_s >= self._head_s else "", quiet_s
         is_idle = quiet_s >= self._idle_s + SLOW_ANSWER_S or (
             quiet_s >= self._idle_s and _carries_nothing(connection, self._idle_s)
         )
         return "idle" if is_idle else "", quiet_s
+
+    def _waits(self, client: Client, now_s: float) -> float:
+        """Say for how many seconds its requests have waited for the client; or 0."""
+        if not self._under_way.only_waits(client):
+            self._waiting_s.pop(client, None)
+            return 0.0
+        # What it is seen to wait with may be another request than at the last look.
+        since_s = self._waiting_s.setdefault(client, now_s)
+        return now_s - max(since_s, self._under_way.last_s.get(client, 0.0))
 
 
 def _carries_nothing(connection: _Connection, idle_s: float) -> bool:

@@ -201,7 +201,7 @@ class Gateway:
                 return
             if not is_one_too_many:
                 # What was sent to nowhere is still in the way of the next request.
-                goes_on = await request.body.make_way()
+                goes_on = await self._make_way(request)
             status, headers, body = self._refuse(error, found, request)
         finally:
             if request.body is not NO_BODY:
@@ -222,7 +222,8 @@ class Gateway:
                 await _send(send, status, headers, body)
             self._note(found, request, status, started)
             if not goes_on:
-                await request.body.drain()
+                with self._under_way.waiting_for(request.client):
+                    await request.body.drain()
         else:
             self._note(found, request, status, started)
             assert found is not None
@@ -357,7 +358,19 @@ class Gateway:
         body = request.body
         if body.is_over:
             return b""
-        return await body.read(bytes_max, self._bodies, request.peer)
+        at_client, client = self._under_way.at_client, request.client
+        at_client[client] = at_client.get(client, 0) + 1
+        try:
+            return await body.read(bytes_max, self._bodies, request.peer)
+        finally:
+            take_one(at_client, client)
+
+    async def _make_way(self, request: Request) -> bool:
+        """Take a body out of the way that is refused; as `Body.make_way`."""
+        if request.body.is_over:
+            return True
+        with self._under_way.waiting_for(request.client):
+            return await request.body.make_way()
 
     async def _check_head(
         self, signed: SignedRequest, request: Request, service: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterator
 from typing import TypeVar
 
 Client = tuple[str, str]
@@ -19,6 +20,8 @@ class UnderWay:
         """Over HTTP/2 there may be several, and some of them streams."""
         self.streams: Counter[Client] = Counter()
         """Answers that are sent part by part for as long as both sides want."""
+        self.at_client: Counter[Client] = Counter()
+        """Requests that can only go on when their client sends, or takes, something."""
         self.http2: Counter[str] = Counter()
         """Requests over HTTP/2 alone, by peer."""
         self.http2_total = 0
@@ -43,6 +46,19 @@ class UnderWay:
         for each in gone:
             del self.last_s[each]
             self.known.discard(each)
+
+    @contextlib.contextmanager
+    def waiting_for(self, client: Client) -> Iterator[None]:
+        """Have it seen that a request waits for its client."""
+        self.at_client[client] += 1
+        try:
+            yield
+        finally:
+            take_one(self.at_client, client)
+
+    def only_waits(self, client: Client) -> bool:
+        """Say whether all that a connection carries waits for its client."""
+        return 0 < self.requests[client] <= self.at_client[client]
 
     def only_streams(self, client: Client) -> bool:
         """Say whether all that a connection carries are streams."""
