@@ -12,7 +12,12 @@ import asyncpg
 import pytest
 
 from millpond.errors import StoreError
-from millpond.stores.postgres import PostgresStore, database, migrations
+from millpond.stores.postgres import (
+    PostgresStore,
+    beside_shards,
+    database,
+    migrations,
+)
 from millpond.stores.postgres.distribution import (
     DISTRIBUTED_TABLES,
     LOCAL_TABLES,
@@ -204,10 +209,15 @@ def test_round_trips_do_not_grow_with_the_records(
             await update(1, 1)
             asked = [await update(n, i) for i, n in enumerate((1, 2, 30, 600), 2)]
             assert len(set(asked)) == 1, heard.asked
-            # To look; to begin; head, dataset, records, session, outbox; to commit.
-            assert 0 < asked[0] <= 8, heard.asked
+            # To load; to begin, to save, to commit.
+            assert asked[0] == 4, heard.asked
 
             assert 0 < await heard.count(read_all(store, PREFS)) <= 2, heard.asked
+
+            # Without the functions beside the shards a few more, but as constant.
+            store.database.is_beside_shards = False
+            asked = [await update(n, i) for i, n in enumerate((1, 600), 6)]
+            assert asked[0] == asked[1] <= 8, heard.asked
 
     asyncio.run(run())
     rows = citus.execute("SELECT outbox_id FROM outbox ORDER BY created_ms", url=url)
@@ -215,3 +225,55 @@ def test_round_trips_do_not_grow_with_the_records(
     # Drawn by the coordinator: those of workers begin far above.
     assert ids == sorted(ids)
     assert ids[-1] < 2**40
+
+
+# --- Functions beside the shards ------------------------------------------------------
+
+_SPLIT = """
+    SELECT citus_split_shard_by_split_points(
+        shardid, ARRAY[((shardminvalue::bigint + shardmaxvalue::bigint) / 2)::text],
+        ARRAY[nodeid, nodeid], 'block_writes'
+    ) FROM pg_dist_shard JOIN pg_dist_placement USING (shardid)
+    JOIN pg_dist_node USING (groupid)
+    WHERE shardid = get_shard_id_for_distribution_column('identity_heads', $1)
+"""
+
+
+def test_a_shard_that_was_split_is_served(
+    citus: TestCitus, new_spread_database: Callable[[], str]
+) -> None:
+    """
+    The functions beside the shards do not know the halves: what they cannot do the
+    statements do, until the database is distributed once more.
+    """
+    url = new_spread_database()
+
+    async def run() -> None:
+        async with opened(url) as store:
+            await store.create_identity_pool(a_pool(), pools_max=9)
+            await put(store, PREFS, {"k": "1"}, event=b"a")
+            connection = await asyncpg.connect(url)
+            await connection.execute(_SPLIT.replace("$1", f"'{PREFS.identity_id}'"))
+
+            await put(store, PREFS, {"k": "2"}, event=b"b")
+            assert [e.value for e in (await read_all(store, PREFS)).records] == ["2"]
+            with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError):
+                await connection.fetchval(beside_shards.LOOK, *_look())
+
+            await distribute(connection)
+            row = await connection.fetchval(beside_shards.LOOK, *_look())
+            assert beside_shards.read_row(row)["sync_count"] == 2
+            await put(store, PREFS, {"k": "3"}, event=b"c")
+            entries = await store.list_outbox(a_pool().identity_pool_id, **_ALL)
+            assert [each.data for each in entries] == [b"a", b"b", b"c"]
+            await connection.close()
+
+    asyncio.run(run())
+
+
+_ALL: Any = {"limit": 9, "bytes_max": 99}
+
+
+def _look() -> tuple[Any, ...]:
+    names = (PREFS.identity_pool_id, PREFS.identity_id, PREFS.dataset_name)
+    return (*names, 0, 2**40, -1, "", 10)

@@ -78,6 +78,11 @@ class PostgresStore(
 
     async def open(self) -> None:
         await self.database.open()
+        if self.database.is_spread and not self.database.is_beside_shards:
+            hint = (
+                "Run 'millpond migrate --distribute' once more; till then it is slow."
+            )
+            _log.warning("store.functions_missing", hint=hint)
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew())
 

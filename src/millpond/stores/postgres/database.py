@@ -33,7 +33,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from millpond.errors import StoreError
-from millpond.stores.postgres import array_types, migrations
+from millpond.stores.postgres import array_types, beside_shards, migrations
 from millpond.stores.postgres.distribution import is_spread, refuse_worker
 from millpond.stores.postgres.faults import (
     DRIVER_ERRORS,
@@ -187,6 +187,8 @@ class Database:
         self._direct_url = direct_url or url
         self.is_spread = False
         """Whether the tables are spread by Citus; known once it is open."""
+        self.is_beside_shards = False
+        """Whether the functions of `beside_shards` are there; they need not be."""
         self._pool: Any = None
         self._accepting = False
         self._under_way = 0
@@ -245,6 +247,9 @@ class Database:
                 await refuse_worker(connection)
                 await migrations.apply(connection)
                 self.is_spread = await is_spread(connection)
+                self.is_beside_shards = (
+                    self.is_spread and await beside_shards.are_there(connection)
+                )
         finally:
             with contextlib.suppress(*DRIVER_ERRORS):
                 await connection.close(timeout=CONNECT_TIMEOUT_S)

@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -28,14 +28,14 @@ from millpond.core.sync import (
     StoredDataset,
     StoredRecord,
 )
-from millpond.errors import StoreUnavailableError
+from millpond.errors import StoreError, StoreUnavailableError
 from millpond.stores.base import (
     IdentityUsage,
     NamedDataset,
     RecordPage,
     RecordRange,
 )
-from millpond.stores.postgres import heads, identity_pools
+from millpond.stores.postgres import beside_shards, heads, identity_pools
 from millpond.stores.postgres.database import Database, Session, run_again
 from millpond.stores.postgres.queries import Queries
 from millpond.stores.postgres.rows import to_state
@@ -50,6 +50,9 @@ QUICK_CHARS: Final = 131_072
 _encode = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_records = msgspec.json.Decoder(list[StoredRecord]).decode
+
+
+T = TypeVar("T")
 
 
 class Datasets:
@@ -73,29 +76,29 @@ class Datasets:
             digests = await asyncio.to_thread(digests_of, keys)
         look = (*names, digests, session_id, count_tombstones)
 
-        async def try_once(db: Session) -> tuple[bool, Changes | None]:
-            row = await db.row(SQL.load_dataset, *look)
+        async def try_once(db: Session, by: _Ways) -> tuple[bool, Changes | None]:
+            row = await by.load(db, *look)
             if row is None:
                 return True, None
             if len(keys) <= QUICK_RECORDS:
                 changes = decide(_to_stored(row))
             else:
                 changes = await asyncio.to_thread(lambda: decide(_to_stored(row)))
-            return await _save(db, dataset_id, row, changes), changes
+            return await _save(db, by, dataset_id, row, changes), changes
 
         async def holding(db: Session) -> Changes | None:
             await identity_pools.hold(db, dataset_id.identity_pool_id)
             await heads.hold(db, dataset_id.identity_pool_id, [dataset_id.identity_id])
-            saved, changes = await try_once(db)
+            saved, changes = await try_once(db, _PLAIN)
             assert saved, "the head is held"
             return changes
 
-        async def optimistic() -> tuple[bool, Changes | None]:
+        async def optimistic(by: _Ways) -> tuple[bool, Changes | None]:
             async with self.database.connection("update_dataset") as db:
-                return await try_once(db)
+                return await try_once(db, by)
 
         with self.database.accepted("update_dataset"):
-            saved, changes = await run_again(optimistic)
+            saved, changes = await run_again(lambda: self._quickly(optimistic))
             if saved:
                 return changes
             return await self.database.write_accepted("update_dataset", holding)
@@ -143,26 +146,22 @@ class Datasets:
         *,
         expected: RecordRange | None = None,
     ) -> RecordPage | None:
-        names = msgspec.structs.astuple(dataset_id)
-        guess = expected or RecordRange(after=0, up_to=0, limit=0)
-        async with self.database.session("read_records") as db:
-            for _ in range(LOOKS_MAX):
-                row = await db.row(SQL.look_at_records, *names, *_bounds(guess))
-                if row is None:
-                    return None
-                state = None if row["sync_count"] is None else to_state(row)
-                chosen = select(state)
-                if state is None or chosen is None or _covers(guess, chosen, state):
-                    if len(row["found_records"] or "") <= QUICK_CHARS:
-                        return _to_page(row, state, chosen)
-                    return await asyncio.to_thread(_to_page, row, state, chosen)
-                guess = chosen
-                if chosen.up_to >= state.sync_count:
-                    # It may be written to before the next look; then all is wanted.
-                    guess = msgspec.structs.replace(chosen, up_to=limits.LONG_MAX)
-        raise StoreUnavailableError(
-            "The dataset changes faster than it can be read.", op="read_records"
-        )
+        async def read(by: _Ways) -> RecordPage | None:
+            async with self.database.connection("read_records") as db:
+                return await _read(db, by, dataset_id, select, expected)
+
+        with self.database.accepted("read_records"):
+            return await self._quickly(read)
+
+    async def _quickly(self, act: Callable[[_Ways], Awaitable[T]]) -> T:
+        """Do something beside the shards, where that can be done."""
+        if self.database.is_beside_shards:
+            try:
+                return await act(_BESIDE)
+            except StoreError as error:
+                if not isinstance(error.__cause__, beside_shards.REFUSED):
+                    raise
+        return await act(_PLAIN)
 
     async def find_spent_session(
         self, dataset_id: DatasetId, session_id: bytes
@@ -203,6 +202,60 @@ class Datasets:
         return None if modified is None else IdentityUsage(count, size, modified)
 
 
+class _Ways(NamedTuple):
+    """How the statements of the busiest requests are run."""
+
+    load: Callable[..., Awaitable[Any]]
+    look: Callable[..., Awaitable[Any]]
+    save: str
+
+
+async def _load_beside(db: Session, *look: Any) -> Any:
+    row = await db.value(beside_shards.LOAD, *look)
+    return None if row is None else beside_shards.read_row(row)
+
+
+async def _look_beside(db: Session, *look: Any) -> Any:
+    row = await db.value(beside_shards.LOOK, *look)
+    return None if row is None else beside_shards.read_row(row)
+
+
+_PLAIN: Final = _Ways(
+    lambda db, *look: db.row(SQL.load_dataset, *look),
+    lambda db, *look: db.row(SQL.look_at_records, *look),
+    SQL.save_dataset,
+)
+_BESIDE: Final = _Ways(_load_beside, _look_beside, beside_shards.SAVE)
+
+
+async def _read(
+    db: Session,
+    by: _Ways,
+    dataset_id: DatasetId,
+    select: Callable[[DatasetState | None], RecordRange | None],
+    expected: RecordRange | None,
+) -> RecordPage | None:
+    names = msgspec.structs.astuple(dataset_id)
+    guess = expected or RecordRange(after=0, up_to=0, limit=0)
+    for _ in range(LOOKS_MAX):
+        row = await by.look(db, *names, *_bounds(guess))
+        if row is None:
+            return None
+        state = None if row["sync_count"] is None else to_state(row)
+        chosen = select(state)
+        if state is None or chosen is None or _covers(guess, chosen, state):
+            if len(row["found_records"] or "") <= QUICK_CHARS:
+                return _to_page(row, state, chosen)
+            return await asyncio.to_thread(_to_page, row, state, chosen)
+        guess = chosen
+        if chosen.up_to >= state.sync_count:
+            # It may be written to before the next look; then all is wanted.
+            guess = msgspec.structs.replace(chosen, up_to=limits.LONG_MAX)
+    raise StoreUnavailableError(
+        "The dataset changes faster than it can be read.", op="read_records"
+    )
+
+
 def digests_of(keys: Sequence[str]) -> list[bytes]:
     """Make what stands for record keys in the index; it may be less than a key."""
     return [
@@ -239,7 +292,9 @@ def _to_spent(row: Any) -> SpentSession:
     )
 
 
-async def _save(db: Session, dataset_id: DatasetId, row: Any, changes: Changes) -> bool:
+async def _save(
+    db: Session, by: _Ways, dataset_id: DatasetId, row: Any, changes: Changes
+) -> bool:
     """Write what was decided on a row; False when it is not what it was any more."""
     if not _writes(changes):
         return True
@@ -250,7 +305,7 @@ async def _save(db: Session, dataset_id: DatasetId, row: Any, changes: Changes) 
     else:
         columns = await asyncio.to_thread(_record_columns, changes.records)
     saved = await db.value(
-        SQL.save_dataset,
+        by.save,
         *msgspec.structs.astuple(dataset_id),
         row["version"],
         secrets.randbits(48),

@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from millpond.errors import StoreError
+from millpond.stores.postgres import beside_shards
 from millpond.stores.postgres.faults import map_driver_errors
 from millpond.stores.postgres.queries import Queries
 
@@ -158,4 +159,5 @@ async def distribute(connection: Any) -> list[str]:
                 done.append(table)
         await connection.execute(SQL.create_look)
         await connection.execute(SQL.spread_look)
+        await beside_shards.make(connection)
         return done
