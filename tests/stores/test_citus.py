@@ -11,10 +11,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from millpond.core.sync import DatasetId
 from millpond.errors import StoreError
+from millpond.stores.copying import Kind
 from millpond.stores.postgres import (
     PostgresStore,
     beside_shards,
+    copying,
     database,
     migrations,
 )
@@ -27,7 +30,7 @@ from millpond.stores.postgres.distribution import (
 )
 from millpond.testing.citus import TestCitus
 from millpond.testing.store_contract import StoreContract
-from millpond.testing.store_contract.bench import PREFS, a_pool, put, read_all
+from millpond.testing.store_contract.bench import POOL, PREFS, a_pool, put, read_all
 
 
 class TestSpreadStore(StoreContract):
@@ -277,3 +280,28 @@ _ALL: Any = {"limit": 9, "bytes_max": 99}
 def _look() -> tuple[Any, ...]:
     names = (PREFS.identity_pool_id, PREFS.identity_id, PREFS.dataset_name)
     return (*names, 0, 2**40, -1, "", 10)
+
+
+# --- Counting -------------------------------------------------------------------------
+
+
+def test_the_rows_of_all_servers_are_counted(
+    citus: TestCitus,
+    new_spread_database: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Exactly while they are few, and then as each server estimates."""
+    url = new_spread_database()
+    people = [f"us-east-1:{n:02x}" for n in range(0, 256, 8)]
+
+    async def run() -> tuple[int, int]:
+        async with opened(url) as store:
+            await store.create_identity_pool(a_pool(), pools_max=9)
+            for each in people:
+                await put(store, DatasetId(POOL, each, "d"), {"a": "1", "b": "2"})
+            exact = await store.count_rows(Kind.RECORDS)
+            monkeypatch.setattr(copying, "COUNTED_MAX", 3)
+            citus.execute("ANALYZE records", url=url)
+            return exact, await store.count_rows(Kind.RECORDS)
+
+    assert asyncio.run(run()) == (2 * len(people), 2 * len(people))

@@ -30,6 +30,8 @@ from millpond.testing.store_contract.devices import (
     subscribe,
     waiting,
 )
+from millpond.testing.store_contract.guests import a_guest, expire
+from millpond.testing.store_contract.identities import keep
 
 IDENTITIES: Final = [f"us-east-1:{n:02x}" for n in range(0, 256, 16)]
 BACK_S: Final = 20.0
@@ -152,5 +154,43 @@ def test_slices_of_other_workers_are_published(cluster: Cluster) -> None:
         assert not await store.close_slice(left[-1])
         run = await store.finish_slice(left[-1], finishing)
         assert run.status == "SUCCEEDED"
+
+    play(cluster, scene)
+
+
+def test_what_is_on_other_workers_expires(cluster: Cluster) -> None:
+    """Tombstones and guests of the dead worker wait until it is back."""
+    datasets = {each: DatasetId(POOL, each, "d") for each in IDENTITIES}
+    since_ms = NOW_MS + 10
+
+    async def scene(store: PostgresStore) -> None:
+        for each in IDENTITIES:
+            await join(store, each)
+            await put(store, datasets[each], {"k": "v"})
+            await put(store, datasets[each], {"k": None})
+        guests = {f"us-east-1:guest-{n}" for n in range(16)}
+        await keep(store, *map(a_guest, guests))
+        size = await store.measure_bytes()
+        cluster.line.cut(frozen=False)
+
+        async def old() -> set[str]:
+            found = await store.list_expired_tombstones(
+                modified_before_ms=since_ms, limit=100
+            )
+            return {each.identity_id for each in found}
+
+        assert await old() == {*IDENTITIES} - cluster.behind
+        gone = {*await expire(store, since_ms=since_ms, rows_max=3)}
+        assert gone < guests
+        assert 0 < await store.measure_bytes() < size
+
+        cluster.line.mend()
+
+        async def expired() -> set[str]:
+            gone.update(await expire(store, since_ms=since_ms, rows_max=3))
+            return gone
+
+        await until({*IDENTITIES}, old)
+        await until(guests, expired)
 
     play(cluster, scene)

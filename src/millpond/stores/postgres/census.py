@@ -31,6 +31,9 @@ _TOMBSTONES: Final = Question(
     "identity_id text, identity_pool_id text, dataset_name text, key_digest bytea, "
     "counted bigint, seen bigint",
 )
+_BYTES_OF_WORKERS: Final = Question(
+    "measure_bytes", SQL.measure_bytes_of_worker, ("identity_heads",), "bytes bigint"
+)
 
 
 class Census:
@@ -71,9 +74,13 @@ class Census:
         return _counted(rows, rows_max, (nodes[0],), behind)
 
     async def measure_bytes(self) -> int:
-        """Of a database that is spread, what its coordinator has."""
+        """Of a database that is spread, what the servers have that answer."""
         async with self.database.session("measure_bytes") as db:
-            return int(await db.value(SQL.measure_bytes))
+            size = int(await db.value(SQL.measure_bytes))
+        if self.database.is_spread:
+            rows = await self.shards.look(_BYTES_OF_WORKERS)
+            size += sum(int(row["bytes"]) for row in rows)
+        return size
 
 
 def _counted(

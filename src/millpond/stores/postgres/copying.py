@@ -37,7 +37,9 @@ from millpond.stores.copying import (
 from millpond.stores.postgres import identities, identity_pools
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.datasets import digests_of
+from millpond.stores.postgres.distribution import DISTRIBUTED_TABLES
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.postgres.shards import Question, Shards
 from millpond.stores.postgres.streams import shard_key
 
 SQL: Final = Queries("copying.sql")
@@ -118,6 +120,7 @@ class Copies:
     """What `CopyStore` has beside the port of every store."""
 
     database: Database
+    shards: Shards
     copy_hold: Any = None  # the connection that has the lock of a copy
 
     async def hold_for_copy(self, *, alone: bool) -> bool:
@@ -158,12 +161,20 @@ class Copies:
         return position
 
     async def count_rows(self, kind: Kind) -> int:
-        some = f"SELECT 1 FROM {kind.value} LIMIT {COUNTED_MAX}"
+        table = kind.value
+        counting = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {{}}) AS counted"
+        if self.database.is_spread and table in DISTRIBUTED_TABLES:
+            # Each server counts what it has: nobody is sent the rows themselves.
+            sql = f"SELECT ({counting.format('$2')}), ({SQL.estimate_rows_here})"
+            columns = "counted bigint, estimated bigint"
+            question = Question("count_rows", sql, (table,), columns)
+            counts = await self.shards.look_at(None, question, table, COUNTED_MAX)
+            return sum(n if n < COUNTED_MAX else max(n, about) for n, about in counts)
         async with self.database.session("count_rows") as db:
-            count = int(await db.value(f"SELECT count(*) FROM ({some}) AS counted"))
+            count = int(await db.value(counting.format(COUNTED_MAX)))
             if count < COUNTED_MAX:
                 return count
-            return max(count, int(await db.value(SQL.estimate_rows, kind.value)))
+            return max(count, int(await db.value(SQL.estimate_rows, table)))
 
     async def export(
         self, kind: Kind, *, after: bytes | None, limit: int, bytes_max: int

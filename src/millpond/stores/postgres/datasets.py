@@ -39,6 +39,7 @@ from millpond.stores.postgres import beside_shards, heads, identity_pools
 from millpond.stores.postgres.database import Database, Session, run_again
 from millpond.stores.postgres.queries import Queries
 from millpond.stores.postgres.rows import to_state
+from millpond.stores.postgres.shards import Question, Shards, pick
 
 SQL: Final = Queries("datasets.sql")
 LOOKS_MAX: Final = 20  # at a dataset that changes faster than it is read
@@ -46,6 +47,13 @@ DIGEST_BYTES: Final = 16
 # What is worked on on the event loop, a millisecond or two; the rest goes to a thread.
 QUICK_RECORDS: Final = 200
 QUICK_CHARS: Final = 131_072
+_EXPIRED_TOMBSTONES: Final = Question(
+    "list_expired_tombstones",
+    SQL.list_expired_tombstones,
+    ("records",),
+    "identity_pool_id text, identity_id text, dataset_name text, "
+    "last_modified_date_ms bigint",
+)
 
 _encode = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -59,6 +67,7 @@ class Datasets:
     """The `DatasetStore` part of the port."""
 
     database: Database
+    shards: Shards
 
     async def update_dataset(
         self,
@@ -106,10 +115,11 @@ class Datasets:
     async def list_expired_tombstones(
         self, *, modified_before_ms: int, limit: int
     ) -> list[DatasetId]:
-        async with self.database.session("list_expired_tombstones") as db:
-            rows = await db.rows(SQL.list_expired_tombstones, modified_before_ms, limit)
+        bounds = (modified_before_ms, limit)
+        found = await self.shards.look(_EXPIRED_TOMBSTONES, *bounds)
+        rows = pick(found, "last_modified_date_ms", limit)
         # Many are of one dataset, which a list of some rows may be full of.
-        return [*dict.fromkeys(DatasetId(*row) for row in rows)]
+        return [*dict.fromkeys(DatasetId(*names) for *names, _ in rows)]
 
     async def drop_tombstones(
         self,

@@ -8,15 +8,26 @@ from millpond.stores.base import ExpiredGuests
 from millpond.stores.postgres import heads, identity_pools
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.postgres.shards import Question, Shards
 from millpond.stores.verification import TEXT_END
 
 SQL: Final = Queries("guests.sql")
+_END: Final = Question(
+    "expire_guests", SQL.find_end, ("identities",), "identity_id text"
+)
+_UNUSED: Final = Question(
+    "expire_guests",
+    SQL.list_unused,
+    ("identities", "datasets", "devices"),
+    "identity_id text, identity_pool_id text",
+)
 
 
 class Guests:
     """The `GuestStore` part of the port."""
 
     database: Database
+    shards: Shards
 
     async def note_guest_use(
         self, identity_id: str, *, now_ms: int, before_ms: int
@@ -36,10 +47,11 @@ class Guests:
     async def expire_guests(
         self, after: str, *, unused_since_ms: int, rows_max: int
     ) -> ExpiredGuests:
-        async with self.database.session("expire_guests") as db:
-            end = await db.value(SQL.find_end, after, rows_max - 1)
-            stretch = (unused_since_ms, after, end or TEXT_END)
-            found = await db.rows(SQL.list_unused, *stretch)
+        ends = [end for (end,) in await self.shards.look(_END, after, rows_max - 1)]
+        # Of several servers each has at most `rows_max` rows as far as that.
+        end = min(ends, default=None)
+        stretch = (unused_since_ms, after, end or TEXT_END)
+        found = await self.shards.look(_UNUSED, *stretch)
         gone = [
             identity_id
             for identity_id, pool in found

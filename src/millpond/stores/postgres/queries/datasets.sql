@@ -115,7 +115,7 @@ DELETE FROM spent_sessions
 WHERE identity_id = ANY ($1::text[]) AND session_id = ANY ($2::bytea[]);
 
 -- name: list_expired_tombstones
-SELECT identity_pool_id, identity_id, dataset_name FROM records
+SELECT identity_pool_id, identity_id, dataset_name, last_modified_date_ms FROM records
 WHERE value IS NULL AND last_modified_date_ms < $1
 ORDER BY last_modified_date_ms LIMIT $2;
 

@@ -5,6 +5,7 @@ UPDATE identities SET used_ms = $2
 WHERE identity_id = $1 AND guest AND coalesce(used_ms, 0) < $3;
 
 -- name: find_end
+-- Of each server, when there are several.
 SELECT identity_id FROM identities WHERE identity_id > $1 ORDER BY identity_id
 LIMIT 1 OFFSET $2;
 
