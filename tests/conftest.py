@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +19,12 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+# What a test prepares there goes through three servers of one machine, statement by
+# statement: thousands of datasets take three times as long. What it waits for in the
+# product has the limits that it has on every store.
+CLUSTER_FACTOR: Final = 3.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,13 +49,22 @@ def pytest_collection_modifyitems(
     ]
 
 
+def is_on_cluster(item: pytest.Item) -> bool:
+    """Say whether a test needs a Citus cluster."""
+    call = getattr(item, "callspec", None)
+    kind = call.params.get("store_kind") if call else None
+    return kind == "citus" or "citus" in getattr(item, "fixturenames", ())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
     """Stretch the time limit of a test by how slow the machine is when it starts."""
     marker = item.get_closest_marker("timeout")
-    quiet_s = marker.args[0] if marker else item.config.getini("timeout")
+    quiet_s = float(marker.args[0] if marker else item.config.getini("timeout"))
+    if is_on_cluster(item):
+        quiet_s *= CLUSTER_FACTOR
     if item.config.getoption("timeout") is None:  # somebody's own word stands
-        limit = pytest.mark.timeout(seconds(float(quiet_s)))
+        limit = pytest.mark.timeout(seconds(quiet_s))
         item.add_marker(limit, append=False)
 
 

@@ -18,9 +18,10 @@ import contextlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from millpond.testing.deadlines import Deadline
 from millpond.testing.postgres import TestPostgres
 
 VARIABLE: Final = "MILLPOND_TEST_CITUS"
@@ -31,6 +32,7 @@ _NODES: Final = """
     SELECT nodename, nodeport, groupid = 0 FROM pg_dist_node
     WHERE noderole = 'primary' ORDER BY groupid
 """
+_LEFT_S: Final = 20.0
 _LEAVE: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'
 """
@@ -128,6 +130,20 @@ class TestCitus(TestPostgres):
         name = urlsplit(url).path.removeprefix("/")
         super().drop_database(url)
         self._on_workers(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def execute(self, sql: str, *, url: str | None = None) -> Any:
+        """Run statements as on one server; again while somebody is about to leave."""
+        import asyncpg
+
+        deadline = Deadline(_LEFT_S)
+        while True:
+            try:
+                return super().execute(sql, url=url)
+            except asyncpg.ObjectInUseError:
+                # PostgreSQL waits five seconds for those that it has told to leave a
+                # database; on a busy machine the extension's process takes longer.
+                if deadline.passed():
+                    raise
 
     def _on_all_nodes(self, *statements: str) -> None:
         for sql in statements:
