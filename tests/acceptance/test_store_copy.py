@@ -34,15 +34,29 @@ def millpond(*words: str) -> Printed:
     return Printed(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.fixture(params=["into a database", "out of a database"])
+@pytest.fixture(
+    params=[
+        ("folder", "database"),
+        ("database", "folder"),
+        ("folder", "cluster"),
+        ("cluster", "database"),
+        ("database", "cluster"),
+    ],
+    ids="-".join,
+)
 def places(
-    request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]
+    request: pytest.FixtureRequest, tmp_path: Path
 ) -> list[tuple[Path, dict[str, str]]]:
     """Two stores: the data folder and the settings of a server on each."""
-    folder = (tmp_path / "folder", dict[str, str]())
-    database = (tmp_path / "database", {"store": new_database()})
-    both = [folder, database]
-    return both if request.param == "into a database" else both[::-1]
+
+    def settings(kind: str) -> dict[str, str]:
+        if kind == "folder":
+            return {}
+        makes = "new_database" if kind == "database" else "new_spread_database"
+        new: Callable[[], str] = request.getfixturevalue(makes)
+        return {"store": new()}
+
+    return [(tmp_path / kind, settings(kind)) for kind in request.param]
 
 
 @pytest.fixture

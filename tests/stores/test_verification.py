@@ -100,9 +100,9 @@ async def furnish(store: Any) -> None:
     )
 
 
-@pytest.fixture(params=["embedded", "postgres"])
+@pytest.fixture(params=["embedded", "postgres", "citus"])
 def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
-    """A furnished store of either kind."""
+    """A furnished store of each kind."""
     if request.param == "embedded":
 
         def execute(sql: str) -> None:
@@ -115,7 +115,9 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
 
         from millpond.stores.postgres import PostgresStore
 
-        url = request.getfixturevalue("new_database")()
+        spread = request.param == "citus"
+        makes = "new_spread_database" if spread else "new_database"
+        url = request.getfixturevalue(makes)()
 
         def execute(sql: str) -> None:
             async def run() -> None:

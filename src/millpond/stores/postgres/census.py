@@ -14,6 +14,7 @@ from typing import Final
 from millpond.stores.base import CensusPlace, Counted
 from millpond.stores.postgres.database import Database
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.postgres.shards import SQL as SHARDS_SQL
 from millpond.stores.postgres.shards import Question, Shards
 
 SQL: Final = Queries("census.sql")
@@ -32,7 +33,10 @@ _TOMBSTONES: Final = Question(
     "counted bigint, seen bigint",
 )
 _BYTES_OF_WORKERS: Final = Question(
-    "measure_bytes", SQL.measure_bytes_of_worker, ("identity_heads",), "bytes bigint"
+    "measure_bytes",
+    SHARDS_SQL.measure_bytes_of_worker,
+    ("identity_heads",),
+    "bytes bigint",
 )
 
 

@@ -39,6 +39,7 @@ from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.datasets import digests_of
 from millpond.stores.postgres.distribution import DISTRIBUTED_TABLES
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.postgres.shards import SQL as SHARDS_SQL
 from millpond.stores.postgres.shards import Question, Shards
 from millpond.stores.postgres.streams import shard_key
 
@@ -165,7 +166,7 @@ class Copies:
         counting = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {{}}) AS counted"
         if self.database.is_spread and table in DISTRIBUTED_TABLES:
             # Each server counts what it has: nobody is sent the rows themselves.
-            sql = f"SELECT ({counting.format('$2')}), ({SQL.estimate_rows_here})"
+            sql = f"SELECT ({counting.format('$2')}), ({SHARDS_SQL.estimate_rows_here})"
             columns = "counted bigint, estimated bigint"
             question = Question("count_rows", sql, (table,), columns)
             counts = await self.shards.look_at(None, question, table, COUNTED_MAX)

@@ -192,6 +192,11 @@ class Shards:
             except _Moved as error:
                 if not is_last:
                     raise
+                refused = error.__cause__
+                if isinstance(refused, StoreError) and isinstance(
+                    refused.__cause__, asyncpg.UndefinedTableError
+                ):
+                    raise refused from refused.__cause__  # it has left for good
                 # Or its server does not know of shards yet: it was away for long.
                 self._put_aside(there[0].node, "shards are being moved", ASIDE_S)
                 raise StoreUnavailableError(

@@ -22,8 +22,3 @@ LIMIT 1;
 
 -- name: measure_bytes
 SELECT pg_database_size(current_database());
-
--- name: measure_bytes_of_worker
--- A coordinator that has shards as well is counted already.
-SELECT CASE groupid WHEN 0 THEN 0 ELSE pg_database_size(current_database()) END
-FROM pg_dist_local_group;

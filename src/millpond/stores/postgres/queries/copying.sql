@@ -13,14 +13,6 @@ SELECT count(*) FROM leases WHERE lease_name LIKE 'node:%' AND expires > now();
 -- name: estimate_rows
 SELECT reltuples::bigint FROM pg_class WHERE oid = $1::text::regclass;
 
--- name: estimate_rows_here
--- Of the shards of a table that are on one server.
-SELECT coalesce(sum(reltuples), 0)::bigint
-FROM pg_dist_shard JOIN pg_dist_placement USING (shardid)
-JOIN pg_class ON oid = to_regclass(format('%I', $1::text || '_' || shardid))
-WHERE logicalrelid = $1::text::regclass
-    AND groupid = (SELECT groupid FROM pg_dist_local_group)
-
 -- name: find_copy_mark
 SELECT source, fingerprint, begun_ms FROM copy_mark;
 

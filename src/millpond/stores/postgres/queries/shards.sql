@@ -67,3 +67,16 @@ FROM unnest($1::text[]) AS id;
 
 -- name: look
 SELECT * FROM look_here_1($1, $2, $3, $4, $5)
+
+-- name: measure_bytes_of_worker
+-- A coordinator that has shards as well is counted already.
+SELECT CASE groupid WHEN 0 THEN 0 ELSE pg_database_size(current_database()) END
+FROM pg_dist_local_group;
+
+-- name: estimate_rows_here
+-- Of the shards of a table that are on one server.
+SELECT coalesce(sum(reltuples), 0)::bigint
+FROM pg_dist_shard JOIN pg_dist_placement USING (shardid)
+JOIN pg_class ON oid = to_regclass(format('%I', $1::text || '_' || shardid))
+WHERE logicalrelid = $1::text::regclass
+    AND groupid = (SELECT groupid FROM pg_dist_local_group)
