@@ -246,19 +246,41 @@ def check_is_not_emptied(folder: Path) -> None:
     is made later.
 
     Raises:
-        StoreError: there is one.
+        StoreError: there is one, or the main file is gone from beside the other one.
     """
-    if not (folder / secret_key.FILE_NAME).exists():
-        return
-    for name in (FILE_NAME, STREAMS_FILE_NAME):
-        files = [folder / name, folder / f"{name}-wal"]
-        sizes = [each.stat().st_size for each in files if each.exists()]
-        if sizes and not any(sizes):
+    made_later = {
+        FILE_NAME: (STREAMS_FILE_NAME, secret_key.FILE_NAME),
+        STREAMS_FILE_NAME: (secret_key.FILE_NAME,),
+    }
+    for name, others in made_later.items():
+        if _holds_something(folder, name):
+            continue
+        left = [each for each in others if _holds_something(folder, each)]
+        if left and (folder / name).exists():
             raise StoreError(
                 f"'{folder / name}' has 0 bytes, and there was a store in it: "
-                f"{secret_key.FILE_NAME} is beside it.",
+                f"{left[0]} is beside it.",
                 hint="Put a backup in its place; to begin anew, take it away.",
             )
+        if STREAMS_FILE_NAME in left:
+            raise StoreError(
+                f"'{folder / name}' is not there, and there was a store in it: "
+                f"{STREAMS_FILE_NAME} is beside it.",
+                hint="Put a backup in its place; to begin anew, take away both.",
+            )
+
+
+def missing_files(settings: Settings) -> list[str]:
+    """Name the files of an embedded store that are not there, beside its main one."""
+    if settings.store or (settings.data / STREAMS_FILE_NAME).exists():
+        return []
+    return [STREAMS_FILE_NAME]
+
+
+def _holds_something(folder: Path, name: str) -> bool:
+    """Say whether there is a file that is not empty; what is in its log counts."""
+    files = (folder / name, folder / f"{name}-wal")
+    return any(each.exists() and each.stat().st_size for each in files)
 
 
 async def _check_copy_is_complete(store: CopyStore) -> None:

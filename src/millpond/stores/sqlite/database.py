@@ -106,8 +106,10 @@ class Database:
         if self._thread is not None:
             return
         with map_driver_errors("open"):
-            writer = _connect(self.path, write=True, page_bytes=self._page_bytes)
+            writer = _connect(self.path, write=True)
             try:
+                migrations.refuse_foreign(writer, self._schema, self.path)
+                _prepare_to_write(writer, self._page_bytes)
                 migrations.apply(writer, self._schema)
                 self._reader = _connect(self.path, write=False)
             except BaseException:
@@ -286,7 +288,7 @@ class _Moment:
             raise translate(error, self._op) from error
 
 
-def _connect(path: Path, *, write: bool, page_bytes: int = 0) -> apsw.Connection:
+def _connect(path: Path, *, write: bool) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(
         str(path), flags=flags if write else apsw.SQLITE_OPEN_READONLY
@@ -297,12 +299,14 @@ def _connect(path: Path, *, write: bool, page_bytes: int = 0) -> apsw.Connection
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.pragma("cache_size", -CACHE_KIB)
     connection.pragma("temp_store", "memory")
-    if write:
-        connection.pragma("page_size", page_bytes)
-        connection.pragma("journal_mode", "wal")
-        connection.pragma("synchronous", "full")
-        connection.wal_autocheckpoint(CHECKPOINT_BYTES // page_bytes)
     return connection
+
+
+def _prepare_to_write(connection: apsw.Connection, page_bytes: int) -> None:
+    connection.pragma("page_size", page_bytes)
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", "full")
+    connection.wal_autocheckpoint(CHECKPOINT_BYTES // page_bytes)
 
 
 def _commit_or_fail(

@@ -13,9 +13,37 @@ from typing import Final
 
 import apsw
 
-from millpond.errors import StoreVersionError
+from millpond.errors import StoreError, StoreVersionError
 
 APPLICATION_ID: Final = 0x4D4C5044  # "MLPD", so that `file` can tell
+# A table that each file has had from the first migration on.
+_LANDMARKS: Final = {"main": "developer_keys", "streams": "streams"}
+
+
+def refuse_foreign(connection: apsw.Connection, schema: str, path: Path) -> None:
+    """
+    Refuse a database of something else, before anything in it is changed.
+
+    Raises:
+        StoreError: it is that of another program, or our other file.
+    """
+    names = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    tables = {name for (name,) in connection.execute(names)}
+    if not tables:
+        return
+    number = int(str(connection.pragma("application_id")))
+    if number != APPLICATION_ID:
+        raise StoreError(
+            f"'{path}' is a database of another program.",
+            op="open",
+            hint="Name the folder of a store, or put a backup in its place.",
+        )
+    if _LANDMARKS[schema] not in tables:
+        raise StoreError(
+            f"'{path}' is a database of Millpond, but another one than its name says.",
+            op="open",
+            hint="Put the file in its place that belongs there.",
+        )
 
 
 def scripts(schema: str) -> list[tuple[int, str]]:
