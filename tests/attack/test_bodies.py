@@ -124,6 +124,18 @@ class TestTooLarge:
 
         assert target.resident_bytes - before < 32 * MIB
 
+    @pytest.mark.parametrize("path", [b"/healthz", b"/metrics", b"/nowhere"])
+    def test_where_no_body_is_taken(self, attack, path):
+        """What is not of the APIs is answered so that its sender can read it, too."""
+        target = attack()
+        request = Request(method="POST", target=path)
+        for _ in range(3):
+            with target.connect() as (connection,):
+                head = target.unsigned_head(request, length=9 * MIB)
+                connection.sendall(head + bytes(9 * MIB))
+
+                assert answer_of(connection).status in (404, 405)
+
     def test_who_asks_before(self, attack):
         """`Expect: 100-continue` is answered with the refusal, and nothing is sent."""
         target = attack()

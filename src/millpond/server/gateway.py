@@ -14,7 +14,6 @@ Every error leaves through one door (`wire.errors`), with a request id.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -222,8 +221,7 @@ class Gateway:
                 await _send(send, status, headers, body)
             self._note(found, request, status, started)
             if not goes_on:
-                with self._under_way.waiting_for(request.client):
-                    await request.body.drain()
+                await self._drain(request)
         else:
             self._note(found, request, status, started)
             assert found is not None
@@ -232,12 +230,14 @@ class Gateway:
     async def _serve_beside(
         self, request: Request, receive: Receive, send: Send
     ) -> None:
-        """Serve what is not of the APIs."""
-        with contextlib.suppress(ServiceException):
+        """Serve what is not of the APIs, and takes no body."""
+        await self._make_way(request)
+        try:
             sender = self._answers.bounded(request, send)
             await self._beside(request.scope, receive, sender)
-            return
-        await _send(send, 503, [], b"")
+        except ServiceException:
+            await _send(send, 503, [], b"")
+        await self._drain(request)
 
     async def _stream(
         self,
@@ -371,6 +371,12 @@ class Gateway:
             return True
         with self._under_way.waiting_for(request.client):
             return await request.body.make_way()
+
+    async def _drain(self, request: Request) -> None:
+        """Take a body that was not read after its answer; as `Body.drain`."""
+        if not request.body.is_over:
+            with self._under_way.waiting_for(request.client):
+                await request.body.drain()
 
     async def _check_head(
         self, signed: SignedRequest, request: Request, service: str
