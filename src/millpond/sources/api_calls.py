@@ -13,7 +13,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote, urlsplit
@@ -116,6 +116,7 @@ class ApiCalls:
         ca_bundle: str | None = None,
         verify: bool = True,
         patience_s: float = PATIENCE_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
@@ -128,9 +129,10 @@ class ApiCalls:
         self._ca_bundle = ca_bundle
         self._verify = verify
         self._patience_s = patience_s
+        self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._paces: dict[str, Pace] = {}
-        self._answered_s = time.monotonic()
+        self._answered_s = self._clock()
         self.requests = 0
         self.throttled = 0
 
@@ -191,15 +193,15 @@ class ApiCalls:
         self, service: str, operation: str, target: tuple[str, str, str], body: bytes
     ) -> Answer:
         action = f"{service}:{operation}"
-        pace = self._paces.setdefault(action, Pace())
+        pace = self._paces.setdefault(action, Pace(self._clock))
         attempt = 0
         if self.requests == 0:
-            self._answered_s = time.monotonic()
+            self._answered_s = self._clock()
         while True:
             number = await pace.wait()
             self.requests += 1
             outcome = await self._try(service, action, target, body)
-            now_s = time.monotonic()
+            now_s = self._clock()
             if isinstance(outcome, Answer):
                 self._answered_s = now_s
                 pace.taken()

@@ -3,9 +3,13 @@ How fast a source may be asked: as fast as it answers, and no faster than it all
 
 Nothing is known of its limits at first, so nothing holds calls back. The first time it
 puts a call off, the rate at which it took calls until then becomes the pace. From there
-the pace goes down when calls are put off, by as much as of them were, and up while none
-is: a little at first, and more and more, so that it stays close below what is allowed
-and finds that again soon when it was too low, or when more is allowed.
+on, while calls are put off, the source answers as many as it allows: that, and a little
+more, is the pace then. While none is put off the pace goes up: a little at first, and
+more and more, so that what is allowed is found again soon.
+
+A little more than what is allowed costs a few calls that are put off; a little less
+would leave unused what the source does not keep for later. It takes some calls to tell
+a rate, so a slow pace is judged over a longer time than a quick one.
 """
 
 from __future__ import annotations
@@ -13,23 +17,27 @@ from __future__ import annotations
 import asyncio
 import collections
 import time
+from collections.abc import Callable
 from typing import Final
 
 WINDOW_S: Final = 2.0  # in which calls that were taken are counted
-DOWN: Final = 0.95  # at the least, when calls were put off, ...
-DOWN_MOST: Final = 0.5  # ... and at the most
+OVER: Final = 1.1  # times what was answered while calls were put off
+DOWN_MOST: Final = 0.5  # at once
 UP: Final = 0.05  # in the first second without any; twice that in the next, ...
 UP_MOST: Final = 0.5  # ... up to this
 RATE_MIN: Final = 0.2  # calls a second: even that will find out some day
 RATE_FIRST: Final = 5.0  # as little is no limit of anybody
-SETTLING_S: Final = 1.0  # calls under way do not count against a pace that is newer
+SETTLING_S: Final = 1.0  # a pace is judged after so long, ...
+SETTLING_CALLS: Final = 10  # ... and so many calls, ...
+SETTLING_MOST_S: Final = 10.0  # ... or when there are fewer in this time
 FREE_AFTER_S: Final = 300.0  # without any: it is not this that holds us back
 
 
 class Pace:
     """The pace of one operation."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.rate: float | None = None
         """Calls a second; None: as many as there are."""
         self._taken: collections.deque[float] = collections.deque()
@@ -45,7 +53,7 @@ class Pace:
         """Wait until a call may go; give which pace it goes by."""
         if self.rate is None:
             return self._number
-        now_s = time.monotonic()
+        now_s = self._clock()
         self._settle(now_s)
         start_s = max(self._next_s, now_s)
         self._next_s = start_s + 1 / (self.rate or RATE_MIN)
@@ -55,7 +63,7 @@ class Pace:
 
     def taken(self) -> None:
         """Note that a call was answered."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         self._answers += 1
         self._taken.append(now_s)
         self._forget(now_s)
@@ -67,7 +75,7 @@ class Pace:
         Args:
             number: the pace it went by; one of before tells nothing of this one.
         """
-        now_s = time.monotonic()
+        now_s = self._clock()
         self._put_off_s = now_s
         if number != self._number:
             return
@@ -82,21 +90,24 @@ class Pace:
 
     def measure(self) -> float:
         """Tell how many calls a second were answered of late."""
-        self._forget(time.monotonic())
+        self._forget(self._clock())
         return len(self._taken) / WINDOW_S
 
     def _settle(self, now_s: float) -> None:
         """Change the pace by what has become of the calls that went by it."""
         assert self.rate is not None
-        if now_s - self._changed_s < SETTLING_S:
+        since_s = now_s - self._changed_s
+        calls = self._answers + self._refusals
+        least_s = SETTLING_S if calls >= SETTLING_CALLS else SETTLING_MOST_S
+        if since_s < least_s:
             return
         if now_s - self._put_off_s >= FREE_AFTER_S:
             self.rate = None
         elif self._refusals:
-            share = self._refusals / (self._refusals + self._answers)
-            factor = max(DOWN_MOST, min(DOWN, 1 - share))
+            answered = self._answers / since_s * OVER
+            rate = max(min(answered, self.rate), self.rate * DOWN_MOST, RATE_MIN)
             self._quiet = 0
-            self._change(max(self.rate * factor, RATE_MIN), now_s)
+            self._change(rate, now_s)
         elif self._answers:
             factor = 1 + min(UP * 2**self._quiet, UP_MOST)
             self._quiet = min(self._quiet + 1, 10)
