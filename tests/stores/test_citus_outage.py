@@ -69,6 +69,22 @@ async def outbox_of(store: PostgresStore) -> set[str]:
     return {each.identity_id for each in found}
 
 
+async def is_told_of_others(
+    store: PostgresStore, count: int, data_storage: int
+) -> None:
+    """What people look at has the figures of the other workers, and does not fail."""
+    assert (await store.measure_outbox(None)).entries == count
+    pools = await store.list_outbox_usage(after=None, limit=9)
+    assert [each.usage.entries for each in pools] == [count]
+    assert await store.count_pushes() == count
+    usage = await store.find_identity_pool_usage(POOL)
+    assert usage is not None
+    assert usage.data_storage == data_storage > 0
+    # Of one pool a command judges by it: it must be all of it.
+    with pytest.raises(StoreUnavailableError):
+        await store.measure_outbox(POOL)
+
+
 async def until(wanted: set[str], ask: Callable[[], Coroutine[Any, Any, Any]]) -> None:
     """Wait until an answer is as it should be."""
     deadline = Deadline(BACK_S)
@@ -90,10 +106,14 @@ def test_what_waits_on_other_workers_is_sent(cluster: Cluster) -> None:
             await subscribe(store, device.device_id, to=prefs)
             await change(store, prefs)
         lively = {*IDENTITIES} - cluster.behind
+        usage = await store.find_identity_pool_usage(POOL)
+        assert usage is not None
+        data_storage = usage.data_storage // len(IDENTITIES) * len(lively)
         cluster.line.cut(frozen=False)
 
         assert await store.list_outbox_pools() == [POOL]
         assert await outbox_of(store) == lively
+        await is_told_of_others(store, len(lively), data_storage)
         sent = await store.list_outbox(POOL, limit=100, bytes_max=2**20)
         await store.delete_outbox(POOL, sent)
         assert await store.list_outbox(POOL, limit=9, bytes_max=99) == []

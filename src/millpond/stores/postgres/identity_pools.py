@@ -9,7 +9,7 @@ waits for that of another identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,8 +19,17 @@ from millpond.stores.base import IdentityPoolUsage
 from millpond.stores.postgres import nodes
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
+from millpond.stores.postgres.shards import Question, Shards
 
 SQL: Final = Queries("identity_pools.sql")
+
+LOOKS_MAX: Final = 5  # at usage that is counted while it is read
+_UNCOUNTED: Final = Question(
+    "list_identity_pool_usage",
+    SQL.sum_uncounted_usage,
+    ("identity_heads",),
+    "identity_pool_id text, uncounted bigint, latest bigint",
+)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(IdentityPool).decode
@@ -55,6 +64,7 @@ class IdentityPools:
     """The `IdentityPoolStore` part of the port."""
 
     database: Database
+    shards: Shards
 
     async def create_identity_pool(self, pool: IdentityPool, *, pools_max: int) -> bool:
         async def job(db: Session) -> bool:
@@ -104,17 +114,38 @@ class IdentityPools:
     async def find_identity_pool_usage(
         self, identity_pool_id: str
     ) -> IdentityPoolUsage | None:
-        async with self.database.moment("find_identity_pool_usage") as db:
-            rows = await db.rows(SQL.find_counted_usage, identity_pool_id)
-            usages = await _with_uncounted(db, rows)
+        usages = await self._usage(SQL.find_counted_usage, identity_pool_id)
         return usages[0] if usages else None
 
     async def list_identity_pool_usage(
         self, *, after: str | None, limit: int
     ) -> list[IdentityPoolUsage]:
+        return await self._usage(SQL.list_identity_pool_usage, after or "", limit)
+
+    async def _usage(self, counted: str, *bounds: Any) -> list[IdentityPoolUsage]:
+        """Tell the usage of pools, of which a statement says what is counted."""
+        if self.database.is_spread:
+            return await self._usage_of_cluster(counted, bounds)
         async with self.database.moment("list_identity_pool_usage") as db:
-            rows = await db.rows(SQL.list_identity_pool_usage, after or "", limit)
-            return await _with_uncounted(db, rows)
+            rows = await db.rows(counted, *bounds)
+            found = await db.rows(SQL.sum_uncounted_usage, _names(rows))
+        return _with_uncounted(rows, found)
+
+    async def _usage_of_cluster(
+        self, counted: str, bounds: Sequence[Any]
+    ) -> list[IdentityPoolUsage]:
+        rows: list[Any] = []
+        found: list[Any] = []
+        # Servers have no moment in common: what was counted meanwhile is seen by that.
+        for _ in range(LOOKS_MAX):
+            before = rows
+            async with self.database.session("list_identity_pool_usage") as db:
+                rows = await db.rows(counted, *bounds)
+            if _sizes(before) == _sizes(rows):
+                break
+            # Of a server that is away, what is not counted yet is missing.
+            found = await self.shards.look(_UNCOUNTED, _names(rows))
+        return _with_uncounted(rows, found)
 
     async def add_sync_sessions(self, counts: Mapping[str, int]) -> None:
         # In one order for all nodes, or they would wait for each other in a circle.
@@ -126,14 +157,21 @@ class IdentityPools:
         await self.database.write("add_sync_sessions", job)
 
 
-async def _with_uncounted(db: Session, rows: Sequence[Any]) -> list[IdentityPoolUsage]:
-    pools = [row["identity_pool_id"] for row in rows]
-    if not pools:
-        return []
-    waiting = {
-        pool: (size, date)
-        for pool, size, date in await db.rows(SQL.sum_uncounted_usage, pools)
-    }
+def _names(rows: Sequence[Any]) -> list[str]:
+    return [row["identity_pool_id"] for row in rows]
+
+
+def _sizes(rows: Sequence[Any]) -> list[tuple[str, int]]:
+    return [(row["identity_pool_id"], row["data_storage"]) for row in rows]
+
+
+def _with_uncounted(
+    rows: Sequence[Any], uncounted: Iterable[Any]
+) -> list[IdentityPoolUsage]:
+    waiting: dict[str, tuple[int, int]] = {}
+    for pool, size, date in uncounted:
+        before, latest = waiting.get(pool, (0, date))
+        waiting[pool] = before + size, max(latest, date)
     usages = []
     for pool, sessions, size, date in rows:
         more, later = waiting.get(pool, (0, None))

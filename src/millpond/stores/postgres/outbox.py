@@ -15,8 +15,8 @@ since; consumers remove repeats.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from millpond.stores.base import (
     OutboxEntry,
@@ -50,6 +50,20 @@ _RANGE: Final = Question(
     SQL.find_outbox_range,
     ("outbox",),
     "first_id bigint, last_id bigint",
+)
+
+_USAGE: Final = "entries bigint, parked bigint, oldest_ms bigint"
+_MEASURED: Final = Question(
+    "measure_outbox", SQL.measure_outbox, ("outbox", "parked_outbox"), _USAGE
+)
+_MEASURED_OF_POOL: Final = Question(
+    "measure_outbox", SQL.measure_outbox_of_pool, ("outbox", "parked_outbox"), _USAGE
+)
+_BY_POOL: Final = Question(
+    "list_outbox_usage",
+    SQL.list_outbox_usage,
+    ("outbox", "parked_outbox", "identity_pools"),
+    f"identity_pool_id text, {_USAGE}",
 )
 
 
@@ -96,19 +110,24 @@ class Outbox:
                 await db.run(SQL.delete_outbox, identity_pool_id, ids, numbers)
 
     async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
-        async with self.database.session("measure_outbox") as db:
-            if identity_pool_id is None:
-                row = await db.row(SQL.measure_outbox)
-            else:
-                row = await db.row(SQL.measure_outbox_of_pool, identity_pool_id)
-        return OutboxUsage(**row)
+        if identity_pool_id is None:
+            # For people to look at: what is away is missing from the figures.
+            parts = await self.shards.look(_MEASURED)
+        else:
+            look_at = self.shards.look_at
+            parts = await look_at(None, _MEASURED_OF_POOL, identity_pool_id)
+        return _together(parts)
 
     async def list_outbox_usage(
         self, *, after: str | None, limit: int
     ) -> list[PoolOutboxUsage]:
-        async with self.database.session("list_outbox_usage") as db:
-            rows = await db.rows(SQL.list_outbox_usage, after or "", limit)
-        return [PoolOutboxUsage(pool, OutboxUsage(*rest)) for pool, *rest in rows]
+        parts: dict[str, list[Sequence[Any]]] = {}
+        for pool, *part in await self.shards.look(_BY_POOL, after or "", limit):
+            parts.setdefault(pool, []).append(part)
+        # The first pools of all are among the first ones of each server.
+        return [
+            PoolOutboxUsage(each, _together(parts[each])) for each in sorted(parts)
+        ][:limit]
 
     async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
         rows = await self.shards.look_at(None, _RANGE, identity_pool_id)
@@ -164,6 +183,13 @@ class Outbox:
             return await db.run(
                 SQL.delete_parked_outbox, identity_pool_id, list(outbox_ids)
             )
+
+
+def _together(parts: Iterable[Sequence[Any]]) -> OutboxUsage:
+    """Add up what waits on several servers."""
+    entries, parked, oldest = zip(*parts, strict=True)
+    dates = [each for each in oldest if each is not None]
+    return OutboxUsage(sum(entries), sum(parked), min(dates, default=None))
 
 
 def by_identity(entries: Sequence[OutboxEntry]) -> Mapping[str, Sequence[int]]:

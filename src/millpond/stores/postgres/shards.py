@@ -299,6 +299,9 @@ def _as_text(value: Any) -> str | None:
             return value
         case bytes():
             return value.hex()
+        case list():  # of texts
+            quoted = (re.sub(r'(["\\])', r"\\\1", each) for each in value)
+            return "{" + ",".join(f'"{each}"' for each in quoted) + "}"
         case _:
             return str(value)
 
