@@ -41,35 +41,58 @@ def store_kind(request: pytest.FixtureRequest) -> str:
     return kind
 
 
+class StoreSettings:
+    """The settings of servers' stores: the same ones for the same data folder."""
+
+    def __init__(
+        self, postgres: TestPostgres | None = None, template: str = ""
+    ) -> None:
+        """
+        Args:
+            postgres: where the databases are; None: each store is in the data folder.
+            template: what they are copies of.
+        """
+        self._postgres = postgres
+        self._template = template
+        self._urls: dict[Path, str] = {}
+
+    def __call__(self, data: Path) -> dict[str, str]:
+        """Give the settings of the server that has a data folder."""
+        if self._postgres is None:
+            return {}
+        if data not in self._urls:
+            self._urls[data] = self._postgres.create_database(self._template)
+        return {"store": self._urls[data]}
+
+    def drop(self, folder: Path) -> None:
+        """Drop what data folders in a folder have: on a cluster it costs processes."""
+        for data in [each for each in self._urls if each.is_relative_to(folder)]:
+            assert self._postgres is not None
+            self._postgres.drop_database(self._urls.pop(data))
+
+
 @pytest.fixture(scope="session")
 def store_settings(
     store_kind: str, request: pytest.FixtureRequest
-) -> Iterator[Callable[[Path], dict[str, str]]]:
-    """Give the settings of a server's store: the same ones for the same data folder."""
+) -> Iterator[StoreSettings]:
+    """Give the settings of a server's store."""
     if store_kind == "embedded":
-        yield lambda data: {}
+        yield StoreSettings()
         return
     spread = store_kind == "citus"
     postgres: TestPostgres = request.getfixturevalue("citus" if spread else "postgres")
     template: str = request.getfixturevalue(
         "spread_template" if spread else "migrated_template"
     )
-    urls: dict[Path, str] = {}
-
-    def find(data: Path) -> dict[str, str]:
-        if data not in urls:
-            urls[data] = postgres.create_database(template)
-        return {"store": urls[data]}
-
-    yield find
-    for url in urls.values():
-        postgres.drop_database(url)
+    settings = StoreSettings(postgres, template)
+    yield settings
+    settings.drop(Path("/"))
 
 
 @pytest.fixture(scope="session")
 def server(
     tmp_path_factory: pytest.TempPathFactory,
-    store_settings: Callable[[Path], dict[str, str]],
+    store_settings: StoreSettings,
 ) -> Iterator[RunningServer]:
     """A server with the default settings, one for each process of the test run."""
     data = tmp_path_factory.mktemp("server") / "data"
@@ -80,7 +103,7 @@ def server(
 @pytest.fixture
 def start_server(
     tmp_path: Path,
-    store_settings: Callable[[Path], dict[str, str]],
+    store_settings: StoreSettings,
 ) -> Iterator[Callable[..., RunningServer]]:
     """Start servers of one's own; whatever still runs in the end is stopped."""
     started: list[RunningServer] = []
@@ -101,6 +124,7 @@ def start_server(
     yield start
     for each in started:
         each.__exit__(None, None, None)  # does nothing to one that was stopped
+    store_settings.drop(tmp_path)
 
 
 @pytest.fixture(scope="session")
