@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 
 import botocore.auth
@@ -15,6 +14,7 @@ import pytest
 from millpond.cli.api import models, serializing, signing, times, transport
 from millpond.cli.api.credentials import Credentials
 from millpond.cli.api.model import ServiceModel
+from signed_at import botocore_signs_at
 
 SERVICE = ServiceModel.load("cognito-sync")
 BOTOCORE = botocore.model.ServiceModel(models.read("cognito-sync"))
@@ -67,20 +67,19 @@ def test_an_input_becomes_the_request_that_botocore_makes_of_it(command, complet
         "http://[::1]:8080/x%2Fy",
     ],
 )
-def test_a_signature_is_botocores(url, token, monkeypatch):
+def test_a_signature_is_botocores(url, token):
     """The same request, key and time give the same Authorization header."""
     now_s = 1415212845
-    monkeypatch.setattr(
-        botocore.auth, "get_current_datetime", lambda *_, **__: _utc(now_s)
-    )
     headers = {"x-amz-Client-Context": " a  b ", "User-Agent": "x"}
     theirs = botocore.awsrequest.AWSRequest("POST", url, dict(headers), b'{"a": 1}')
     theirs.context["signing"] = {}
-    botocore.auth.SigV4Auth(
+    signer = botocore.auth.SigV4Auth(
         botocore.credentials.Credentials("AKID", "secret", token),
         "cognito-sync",
         "eu-west-1",
-    ).add_auth(theirs)
+    )
+    with botocore_signs_at(now_s):
+        signer.add_auth(theirs)
 
     ours = transport.Request("POST", url, dict(headers), b'{"a": 1}')
     signing.sign(
@@ -95,10 +94,6 @@ def test_a_signature_is_botocores(url, token, monkeypatch):
     assert theirs.headers.get("X-Amz-Security-Token") == ours.headers.get(
         "X-Amz-Security-Token"
     )
-
-
-def _utc(now_s):
-    return datetime.datetime.fromtimestamp(now_s, datetime.UTC).replace(tzinfo=None)
 
 
 def test_a_call_reaches_the_server_signed(details, stub, pool):

@@ -188,7 +188,8 @@ def test_a_request_of_botocore_is_read(compared):
     request = decoder.decode(get["body"])
     assert isinstance(request, contract.GetShardIteratorRequest)
     assert request.stream_arn is not None
-    assert request.timestamp == pytest.approx(time.timestamp(), abs=0.0005)
+    # Older releases (1.36) send whole seconds.
+    assert request.timestamp in (time.timestamp(), time.timestamp() // 1)
 
 
 def test_an_answer_is_read_by_botocore(compared):

@@ -6,7 +6,6 @@ import string
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from unittest import mock
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from millpond.errors import ServiceException
 from millpond.wire import sigv4
 from millpond.wire.sigv4 import SignedRequest, Verifier, normal_path, presign, sign
+from signed_at import botocore_signs_at
 from wire.known import Known, finding
 
 KEY_ID = "AKIDEXAMPLE"
@@ -103,8 +103,7 @@ def signed_by_botocore(method, target, headers, body, token=None, *, presigned=F
     """The request as botocore puts it on the wire."""
     request = AWSRequest(method, ORIGIN + target, headers=dict(headers), data=body)
     signer = SigV4QueryAuth if presigned else SigV4Auth
-    moment = datetime.fromtimestamp(NOW_S, tz=UTC).replace(tzinfo=None)
-    with mock.patch("botocore.auth.get_current_datetime", return_value=moment):
+    with botocore_signs_at(NOW_S):
         signer(Credentials(KEY_ID, SECRET, token), SERVICE, REGION).add_auth(request)
     prepared = request.prepare()
     url = urlsplit(prepared.url)
