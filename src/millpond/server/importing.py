@@ -13,7 +13,8 @@ out. So they are listed a second time, and those that are not among them now are
 that is believed they are looked for once more, for a list may have a gap.
 
 Beside a server with the embedded store, which waits while somebody else writes, little
-is written at a time, and then nothing for a while.
+is written at a time, less where that takes long, and then nothing for a while; nor is
+more than a share of a core taken from it.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ from millpond.stores.settling import identity_row
 
 POSITION: Final = "api"
 BATCH_BYTES: Final = 1024 * 1024  # in a transaction, or one arrival that is larger
-POLITE_BYTES: Final = 64 * 1024  # beside a server on the same file
-POLITE_PAUSE: Final = 4.0  # times as long as was written
+POLITE_BYTES: Final = 64 * 1024  # beside a server on the same file, at the most
+POLITE_BYTES_MIN: Final = 4 * 1024
+POLITE_WRITE_S: Final = 0.01  # where a transaction takes longer, the next is smaller
+POLITE_PAUSE: Final = 4.0  # times as long as was written, or computed
 POLITE_PAUSE_MIN_S: Final = 0.004
 LOOK_S: Final = 1.0  # between two looks whether there is a server
 REPORT_S: Final = 2.0  # between two notes of how it goes
@@ -412,30 +415,63 @@ class _Copy:
         await self._store.change_import(self._pool, change)
 
 
+def _is_held(folder: Path) -> bool:
+    holder = lock.find_holder(folder)
+    return holder is not None and holder.is_held
+
+
 class Manners:
     """How much is written at a time, and how long nothing then."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        is_held: Callable[[Path], bool] = _is_held,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.process_time,
+    ) -> None:
+        """
+        Args:
+            is_held: says whether a server has a folder.
+            cpu_clock: how long this process has computed, in seconds.
+        """
         self._folder: Path | None = None if settings.store else settings.data
-        self._looked_s = 0.0
+        self._is_held = is_held
+        self._clock = clock
+        self._cpu_clock = cpu_clock
+        self._looked_s = float("-inf")
+        self._computed_s = cpu_clock()
         self._served = False
+        self._bytes = POLITE_BYTES
 
     @property
     def batch_bytes(self) -> int:
         """How much a transaction may hold; one arrival may be larger."""
-        return POLITE_BYTES if self._is_served() else BATCH_BYTES
+        return self._bytes if self._is_served() else BATCH_BYTES
 
     async def pause(self, wrote_s: float) -> None:
         """Let others write, after a transaction that took so long."""
-        if self._is_served():
-            await asyncio.sleep(max(wrote_s * POLITE_PAUSE, POLITE_PAUSE_MIN_S))
+        await asyncio.sleep(self.pause_s(wrote_s))
+
+    def pause_s(self, wrote_s: float) -> float:
+        """Say how long to do nothing, and how much to write the next time."""
+        before_s, self._computed_s = self._computed_s, self._cpu_clock()
+        if not self._is_served():
+            return 0.0
+        if wrote_s > POLITE_WRITE_S:
+            self._bytes = max(self._bytes // 2, POLITE_BYTES_MIN)
+        else:
+            self._bytes = min(self._bytes + POLITE_BYTES_MIN, POLITE_BYTES)
+        # What is read meanwhile waits for what is written, and so is slowed down too.
+        busy_s = max(wrote_s, self._computed_s - before_s)
+        return max(busy_s * POLITE_PAUSE, POLITE_PAUSE_MIN_S)
 
     def _is_served(self) -> bool:
-        now_s = time.monotonic()
+        now_s = self._clock()
         if self._folder is not None and now_s - self._looked_s >= LOOK_S:
             self._looked_s = now_s
-            holder = lock.find_holder(self._folder)
-            self._served = holder is not None and holder.is_held
+            self._served = self._is_held(self._folder)
         return self._served
 
 

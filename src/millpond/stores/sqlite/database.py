@@ -21,6 +21,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,6 +38,9 @@ T = TypeVar("T")
 GROUP_JOBS_MAX: Final = 256  # bounds how long the first of a group waits
 BUSY_TIMEOUT_MS: Final = 5000  # the administration commands write beside a server
 CACHE_KIB: Final = 16 * 1024  # per connection
+BUSY_LOOK_S: Final = 0.0005  # between two looks whether others are done, at first ...
+BUSY_LOOKS: Final = 200
+BUSY_LOOK_LATER_S: Final = 0.01  # ... and then
 CHECKPOINT_BYTES: Final = 32 * 1024 * 1024  # then the WAL is copied back
 SLOW_READERS: Final = 2
 
@@ -293,13 +297,25 @@ def _connect(path: Path, *, write: bool) -> apsw.Connection:
     connection = apsw.Connection(
         str(path), flags=flags if write else apsw.SQLITE_OPEN_READONLY
     )
-    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    connection.set_busy_handler(_wait_for_others)
     # Without it SQLite prepares a statement anew whenever other values are bound to it,
     # in case they suit another plan; that is most of the time of a short read.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.pragma("cache_size", -CACHE_KIB)
     connection.pragma("temp_store", "memory")
     return connection
+
+
+def _wait_for_others(waits: int) -> bool:
+    """
+    Wait for a moment while another process writes; False: no longer.
+
+    SQLite by itself waits longer and longer, up to a tenth of a second, and so sleeps
+    on when others are done long ago: they write for some milliseconds at a time.
+    """
+    time.sleep(BUSY_LOOK_S if waits < BUSY_LOOKS else BUSY_LOOK_LATER_S)
+    looking_s = BUSY_LOOKS * BUSY_LOOK_S
+    return (waits - BUSY_LOOKS) * BUSY_LOOK_LATER_S < BUSY_TIMEOUT_MS / 1000 - looking_s
 
 
 def _prepare_to_write(connection: apsw.Connection, page_bytes: int) -> None:
