@@ -24,7 +24,7 @@ from millpond.service.context import Caller, Context
 from millpond.settings import Settings
 from millpond.testing.server import RunningServer
 
-AT_A_TIME: Final = 200
+AT_A_TIME: Final = 64  # more of them might wait too long for a connection
 _CALLER: Final = Caller(access_key_id="AKIASEED", account_id="000000000000")
 
 

@@ -635,8 +635,9 @@ def make_datasets(app: App, count: int) -> None:
         settings = Settings(data=server.data, store=server.store_url)
         names = [DatasetId(app.pool, app.identity, f"d{n}") for n in range(count)]
         async with open_store(settings) as store:
-            for first in range(0, count, 100):
-                some = names[first : first + 100]
+            # Writers of one identity wait for each other, with a connection each.
+            for first in range(0, count, 16):
+                some = names[first : first + 16]
                 await asyncio.gather(*(put(store, each, {"a": "1"}) for each in some))
 
     asyncio.run(fill())

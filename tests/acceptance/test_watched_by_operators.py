@@ -94,7 +94,8 @@ class TestMetrics:
         assert by_name["process_cpu_seconds_total"] > 0
         (labels,) = [dict(found) for name, found in exposed if "build_info" in name]
         assert set(labels) == {"version", "python", "store"}
-        assert labels["store"] == {"embedded": "sqlite"}.get(store_kind, store_kind)
+        stores = {"embedded": "sqlite", "citus": "postgres"}
+        assert labels["store"] == stores.get(store_kind, store_kind)
         assert by_name["millpond_build_info"] == 1
 
     def test_what_the_store_holds(self, start_server):
