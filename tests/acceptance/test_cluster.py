@@ -111,10 +111,17 @@ def status_of(sync: Any, pool: str) -> str:
 
 def is_verified(server: RunningServer, pool: str) -> bool:
     """Say whether `millpond stream verify` finds nothing missing."""
-    words = ["stream", "verify", "--identity-pool-id", pool, *server.store_words]
+    words = ("stream", "verify", "--identity-pool-id", pool)
+    return run_beside(server, *words).returncode == 0
+
+
+def run_beside(
+    server: RunningServer, *words: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command on the store of a server."""
     secret = {"MILLPOND_SECRET_KEY": server.secret_key}
-    command = [sys.executable, "-m", "millpond", *words]
-    return subprocess.run(command, env=secret, capture_output=True).returncode == 0
+    command = [sys.executable, "-m", "millpond", *words, *server.store_words]
+    return subprocess.run(command, env=secret, capture_output=True)
 
 
 def test_shards_that_move_lose_nothing(
@@ -138,3 +145,20 @@ def test_shards_that_move_lose_nothing(
     assert_all_there(nodes, pool, written)
     assert_streamed_in_order(kinesis, written)
     kinesis.close()
+
+
+def test_nothing_is_called_a_fault_that_goes_on(
+    start_nodes: StartNodes, new_spread_database: Callable[[], str]
+) -> None:
+    """`millpond store verify` beside writers, though no moment is that of all nodes."""
+    nodes = start_nodes(new_spread_database())
+    pool = create_pool(nodes[0])
+    done: list[subprocess.CompletedProcess[bytes]] = []
+
+    def verify() -> None:
+        done.extend(run_beside(nodes[0], "store", "verify") for _ in range(2))
+
+    written, _ = write_on_all(nodes, pool, meanwhile=verify, times=60)
+
+    assert [each.returncode for each in done] == [0, 0], done
+    assert_all_there(nodes, pool, written)
