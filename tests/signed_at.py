@@ -6,6 +6,7 @@ import contextlib
 import datetime
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Self
 from unittest import mock
 
 import botocore.auth
@@ -26,8 +27,8 @@ def botocore_signs_at(epoch_s: float) -> Iterator[None]:
 
     class Stopped(datetime.datetime):
         @classmethod
-        def utcnow(cls) -> datetime.datetime:
-            return moment
+        def utcnow(cls) -> Self:
+            return cls.fromtimestamp(epoch_s, datetime.UTC).replace(tzinfo=None)
 
     with mock.patch("botocore.auth.datetime", SimpleNamespace(datetime=Stopped)):
         yield
