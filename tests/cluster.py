@@ -55,8 +55,22 @@ def on_a_line(
         while not citus.execute(_SYNCED, url=url)[0][0]:
             assert not deadline.passed()
             time.sleep(0.1)
-        ids = ", ".join(f"'{each}'" for each in identities)
-        rows = citus.execute(_ON_NODE.format(ids=ids, node=node), url=url)
-        behind = frozenset(identity for (identity,) in rows)
-        assert 0 < len(behind) < len(identities)
-        yield Cluster(url, line, behind)
+        yield Cluster(url, line, _on_node(citus, url, node, identities))
+
+
+def on_last_worker(
+    citus: TestCitus, url: str, identities: Sequence[str]
+) -> tuple[int, frozenset[str]]:
+    """Give the port of the last worker, and which of some identities are on it."""
+    node, _, port = citus.execute(_WORKERS, url=url)[-1]
+    return port, _on_node(citus, url, node, identities)
+
+
+def _on_node(
+    citus: TestCitus, url: str, node: int, identities: Sequence[str]
+) -> frozenset[str]:
+    ids = ", ".join(f"'{each}'" for each in identities)
+    rows = citus.execute(_ON_NODE.format(ids=ids, node=node), url=url)
+    found = frozenset(identity for (identity,) in rows)
+    assert 0 < len(found) < len(identities)
+    return found

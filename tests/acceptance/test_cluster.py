@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import secrets
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import pytest
+from botocore.exceptions import ClientError
 
 from acceptance.seeding import identities
 from acceptance.streams import read_stream
@@ -16,17 +24,21 @@ from acceptance.sync_client import Dataset, create_pool
 from acceptance.test_nodes import (
     StartNodes,
     assert_all_there,
-    assert_streamed_in_order,
     stream_into,
     write_on_all,
 )
 from acceptance.test_nodes import start_nodes as start_nodes  # a fixture
-from cluster import on_a_line
+from cluster import on_a_line, on_last_worker
 from millpond.testing.citus import TestCitus
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
 PEOPLE: Final = identities(16)
 LIVELY_S: Final = 20.0  # far less than an outage takes
+OUTAGE_S: Final = 60.0
+BACK_S: Final = 60.0
+# `kill9 PORT` and `start PORT` behind it: of a worker of the cluster, at once.
+CONTROL: Final = "MILLPOND_TEST_CITUS_CONTROL"
 _MOVES: Final = """
     SELECT shardid, source.nodename, source.nodeport, target.nodename, target.nodeport
     FROM pg_dist_shard JOIN pg_dist_placement USING (shardid)
@@ -124,10 +136,112 @@ def run_beside(
     return subprocess.run(command, env=secret, capture_output=True)
 
 
+@pytest.mark.timeout(seconds(240.0))  # a minute of them is the outage
+def test_a_worker_killed_for_a_minute(
+    start_nodes: StartNodes,
+    citus: TestCitus,
+    new_spread_database: Callable[[], str],
+) -> None:
+    """
+    Three servers go on with what the other workers have, as if nothing were amiss; then
+    all arrives. A server that is killed after that takes nothing with it.
+    """
+    control = os.environ.get(CONTROL)
+    if not control:
+        pytest.skip(f"nobody may kill a worker; name a program for it with {CONTROL}")
+    url = new_spread_database()
+    port, behind = on_last_worker(citus, url, PEOPLE)
+    nodes = start_nodes(url)
+    pool = create_pool(nodes[0])
+    kinesis = stream_into(nodes[0], pool)
+    sync = nodes[0].client("cognito-sync")
+    write_to(sync, pool, PEOPLE, "a", "b")
+    lively = [each for each in PEOPLE if each not in behind]
+
+    subprocess.run([*shlex.split(control), "kill9", str(port)], check=True)
+    try:
+        with Traffic(nodes, pool, lively) as traffic:
+            began = time.monotonic()
+            with pytest.raises(ClientError, match="ServiceUnavailable"):
+                Dataset(sync, pool, next(iter(behind))).put(c="v")
+            write_to(sync, pool, lively, "c")
+            wait_until(lambda: changed(kinesis, "c") == {*lively}, timeout_s=LIVELY_S)
+            sync.bulk_publish(IdentityPoolId=pool)
+            wait_until(lambda: published(kinesis) == {*lively}, timeout_s=LIVELY_S)
+            assert status_of(sync, pool) == "IN_PROGRESS"
+            while time.monotonic() < began + OUTAGE_S:
+                time.sleep(0.5)
+            assert traffic.written > len(lively)
+    finally:
+        subprocess.run([*shlex.split(control), "start", str(port)], check=True)
+    wait_until(lambda: status_of(sync, pool) == "SUCCEEDED", timeout_s=BACK_S)
+    assert published(kinesis) == {*PEOPLE}
+    assert traffic.failures == []
+    write_to(sync, pool, behind, "c")
+    wait_until(lambda: changed(kinesis, "c") == {*PEOPLE}, timeout_s=LIVELY_S)
+    wait_until(lambda: is_verified(nodes[0], pool), timeout_s=LIVELY_S)
+    assert not [line for node in nodes for line in node.log if '"node.died"' in line]
+
+    with Traffic([nodes[0], nodes[2]], pool, PEOPLE) as traffic:
+        nodes[1].kill()
+        wait_until(
+            lambda: any('"node.died"' in line for line in nodes[0].log + nodes[2].log),
+            timeout_s=BACK_S,
+        )
+        before = traffic.written
+        wait_until(lambda: traffic.written > before + len(PEOPLE), timeout_s=LIVELY_S)
+    assert traffic.failures == []
+    wait_until(lambda: is_verified(nodes[0], pool), timeout_s=BACK_S)
+    sync.close()
+    kinesis.close()
+
+
+class Traffic:
+    """Writers, one to each server, that note what fails and never repeat."""
+
+    def __init__(
+        self, nodes: Sequence[RunningServer], pool: str, people: Sequence[str]
+    ) -> None:
+        self.written = 0
+        self.failures: list[Exception] = []
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(
+                target=self._write, args=(node, pool, people[n :: len(nodes)])
+            )
+            for n, node in enumerate(nodes)
+        ]
+
+    def __enter__(self) -> Traffic:
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for each in self._threads:
+            each.join()
+
+    def _write(self, node: RunningServer, pool: str, people: Sequence[str]) -> None:
+        with contextlib.closing(node.client("cognito-sync")) as sync:
+            for number, person in enumerate(itertools.cycle(people)):
+                if self._ended.is_set():
+                    return
+                try:
+                    Dataset(sync, pool, person, "traffic").put(n=str(number))
+                except Exception as error:
+                    self.failures.append(error)
+                self.written += 1
+
+
+@pytest.mark.timeout(seconds(240.0))
 def test_shards_that_move_lose_nothing(
     start_nodes: StartNodes, citus: TestCitus, new_spread_database: Callable[[], str]
 ) -> None:
-    """Writers go on while all shards of a worker move; nothing fails but by 503."""
+    """
+    Writers go on while all shards of a worker move, and while Citus shares them out
+    again; nothing fails but by 503, and the stream tells what the store has.
+    """
     url = new_spread_database()
     nodes = start_nodes(url)
     pool = create_pool(nodes[0])
@@ -138,13 +252,37 @@ def test_shards_that_move_lose_nothing(
             ends = f"'{source}', {port}, '{target}', {other}"
             sql = f"SELECT citus_move_shard_placement({shard}, {ends}, 'auto')"
             citus.execute(sql, url=url)
+        citus.execute("SELECT citus_rebalance_start()", url=url)
+        citus.execute("SELECT citus_rebalance_wait()", url=url)
 
-    written, devices = write_on_all(nodes, pool, meanwhile=move, times=120)
+    with Traffic(nodes, pool, PEOPLE) as traffic:
+        written, devices = write_on_all(nodes, pool, meanwhile=move, times=120)
 
-    assert {status for each in devices for status in each.failures} <= {503}
+    assert citus.execute(_MOVES, url=url), "they are shared out"
+    failures = {status for each in devices for status in each.failures}
+    assert failures | {*map(status_of_failure, traffic.failures)} <= {503}
     assert_all_there(nodes, pool, written)
-    assert_streamed_in_order(kinesis, written)
+    wait_until(lambda: is_verified(nodes[0], pool), timeout_s=BACK_S)
+    assert_in_order(kinesis, written)
     kinesis.close()
+
+
+def status_of_failure(error: Exception) -> int:
+    """Give the status of an answer; what is none is raised."""
+    if not isinstance(error, ClientError):
+        raise error
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+
+
+def assert_in_order(kinesis: Any, written: dict[str, int]) -> None:
+    """Check that the stream told of each update of some, in order, repeats aside."""
+    counts: dict[str, list[int]] = {who: [] for who in written}
+    for each in read_stream(kinesis, "changes"):
+        told = each.event
+        if told["identityId"] in counts:
+            counts[told["identityId"]].append(told["syncCount"])
+    for who, number in written.items():
+        assert list(dict.fromkeys(counts[who])) == [*range(1, number + 1)]
 
 
 def test_nothing_is_called_a_fault_that_goes_on(

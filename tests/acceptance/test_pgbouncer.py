@@ -32,14 +32,17 @@ pytestmark = pytest.mark.skipif(find_program() is None, reason=MISSING)
             marks=pytest.mark.shown_elsewhere("test_nodes.py: one connection for each"),
         ),
         "transaction",
+        "transaction, before a cluster",
     ]
 )
 def servers(
-    request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]
+    request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[list[RunningServer]]:
     """Two servers; in transaction mode with a second URL for what listens."""
-    direct = new_database()
-    mode: str = request.param
+    mode, _, kind = request.param.partition(", ")
+    fixture = "new_spread_database" if kind else "new_database"
+    new: Callable[[], str] = request.getfixturevalue(fixture)
+    direct = new()
     with run_pgbouncer(direct, pool_mode=mode, pool_size=34) as pooled:
         settings = {"store": pooled, "secret_key": secrets.token_hex(32)}
         if mode == "transaction":
