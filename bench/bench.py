@@ -144,7 +144,7 @@ def _measure(
         moving.measure(results, folder, cores, records=records, rounds=3)
     if "citus" in options.only:
         _say("a Citus cluster")
-        records = 20_000 if options.quick else 200_000
+        records = 60_000 if options.quick else 200_000
         citus.measure(
             results, folder, cores, identities=200, records=records, rounds=rounds
         )
