@@ -160,6 +160,8 @@ def test_driver_errors_are_translated(url: str, breaker: Breaker, method: str) -
             "error: Connection refused"
         ),
         asyncpg.UndefinedTableError('relation "public.records_102138" does not exist'),
+        asyncpg.InternalServerError("could not find valid entry for shard 102138"),
+        asyncpg.InternalServerError("could not open relation with OID 54321"),
     ],
     ids=lambda error: str(error)[:24],
 )

@@ -108,6 +108,9 @@ _WORKER_LOST: Final = _Words(
 )
 # A statement that was on its way to a part of a table while it was moved.
 _SHARD: Final = re.compile(r'relation "[^"]*_\d+" does not exist')
+_SHARD_UNKNOWN: Final = re.compile(
+    "could not find valid entry for shard|could not open relation with OID"
+)
 _SHARD_MOVED: Final = _Words("A part of a table is on another worker now.", "", True)
 
 
@@ -224,6 +227,8 @@ def _words_of_cluster(state: str, said: str) -> _Words | None:
     if state.startswith("08") and "to the remote node" in said:
         return _WORKER_LOST
     if state == "42P01" and _SHARD.search(said):
+        return _SHARD_MOVED
+    if state == "XX000" and _SHARD_UNKNOWN.search(said):
         return _SHARD_MOVED
     return None
 
