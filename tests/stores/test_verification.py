@@ -18,8 +18,8 @@ from millpond.errors import DamagedStoreError
 from millpond.server.verifying import verify_store
 from millpond.service.developer_keys import SecretSealer, create_developer_key
 from millpond.stores.base import Verification
-from millpond.stores.copying import Kind
-from millpond.stores.sqlite import FILE_NAME, SqliteStore
+from millpond.stores.copying import STREAM_KINDS, Kind
+from millpond.stores.sqlite import FILE_NAME, STREAMS_FILE_NAME, SqliteStore
 from millpond.stores.verification import Fault
 from millpond.testing.store_contract.bench import (
     ALICE,
@@ -203,8 +203,22 @@ def by_store(house: House, embedded: str, postgres: str) -> str:
             "orphan",
             "pushes",
         ),
+        (
+            f"INSERT INTO imports VALUES ('{POOL}', x'7b')",
+            rf"INSERT INTO imports VALUES ('{POOL}', '\x7b')",
+            "unreadable_row",
+            "imports",
+        ),
+        (
+            "INSERT INTO imported_identities VALUES "
+            f"('{POOL}', '{ALICE}', 1, 1, NULL, 0, 0, x'7b')",
+            "INSERT INTO imported_identities VALUES "
+            rf"('{ALICE}', '{POOL}', 1, 1, NULL, 0, 0, '\x7b')",
+            "unreadable_row",
+            "imported_identities",
+        ),
     ],
-    ids=["pool", "seal", "cut seal", "subscription", "push"],
+    ids=["pool", "seal", "cut seal", "subscription", "push", "import", "mark"],
 )
 def test_damage_by_store(house, in_sqlite, in_postgres, kind, table):
     """The same, where the stores keep it otherwise."""
@@ -214,6 +228,24 @@ def test_damage_by_store(house, in_sqlite, in_postgres, kind, table):
 
     assert (fault.kind.value, fault.table) == (kind, table)
     assert "sealed" not in fault.row  # nor a secret
+
+
+# What is left of a stream that is gone is no fault: it is dropped by and by.
+@pytest.mark.parametrize(
+    "table", sorted({*Kind} - {Kind.STREAM_CONSUMERS, Kind.STREAM_RECORDS})
+)
+def test_rows_that_are_no_text(tmp_path, table):
+    """Whatever table it is: a row that cannot be read is told of, by its table."""
+    house = embedded_house(tmp_path)
+    file = STREAMS_FILE_NAME if Kind(table) in STREAM_KINDS else FILE_NAME
+    with apsw.Connection(str(tmp_path / file)) as connection:
+        columns: list[Any] = [*connection.execute(f"PRAGMA table_info({table})")]
+        values = {"INTEGER": "7", "BLOB": "x'7b'", "TEXT": "CAST(x'ff' AS TEXT)"}
+        names = {"identity_pool_id": f"'{POOL}'", "deleted": "0"}
+        row = [names.get(name, values[kind]) for _, name, kind, *_ in columns]
+        connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join(row)})")
+
+    assert table in {each.table for each in house.verify()}
 
 
 def test_how_it_went_is_kept(house):

@@ -26,6 +26,8 @@ from millpond.stores.copying import (
     BulkPublishRunRow,
     DeveloperKeyRow,
     IdentityPoolRow,
+    ImportedIdentityRow,
+    ImportRow,
     Kind,
     Row,
     SpentSessionRow,
@@ -33,6 +35,7 @@ from millpond.stores.copying import (
     StreamRow,
     TokenKeyRow,
 )
+from millpond.stores.importing import ImportedIdentity, ImportState
 from millpond.stores.verification import Check, Fault, FaultKind, Step, VerifyStore
 
 PAGE_ROWS: Final = 1000
@@ -92,8 +95,8 @@ async def verify_store(
         try:
             for fault in await store.check_file(name, faults_max=FILE_FAULTS_MAX):
                 yield fault
-        except StoreError as error:
-            yield _unless_gone(error, FaultKind.DAMAGED_FILE, name)
+        except Exception as error:
+            yield _fault_of(error, FaultKind.DAMAGED_FILE, name)
         watcher.advance(1)
     for kind in Kind:
         async for fault in _read_rows(store, kind, watcher, sealers.get(kind)):
@@ -102,8 +105,8 @@ async def verify_store(
         try:
             async for fault in _walk(store, check, watcher):
                 yield fault
-        except StoreError as error:
-            yield _unless_gone(error, FaultKind.UNREADABLE_REST, check.table.value)
+        except Exception as error:
+            yield _fault_of(error, FaultKind.UNREADABLE_REST, check.table.value)
     watcher.begin("usage of pools", total=1)
     try:
         first = await store.check_usage()
@@ -112,16 +115,16 @@ async def verify_store(
             for fault in first:
                 if fault in again:  # by its figures, too: a busy pool's go on
                     yield fault
-    except StoreError as error:
-        yield _unless_gone(error, FaultKind.UNREADABLE_REST, Kind.DATASETS.value)
+    except Exception as error:
+        yield _fault_of(error, FaultKind.UNREADABLE_REST, Kind.DATASETS.value)
     watcher.advance(1)
 
 
-def _unless_gone(error: StoreError, kind: FaultKind, table: str) -> Fault:
-    """Make a fault of an error, unless the store does not answer at all."""
-    if isinstance(error, StoreUnavailableError):
+def _fault_of(error: Exception, kind: FaultKind, table: str) -> Fault:
+    """Make a fault of an error that is about what is stored; raise any other."""
+    if not _is_fault(error):
         raise error
-    return Fault(kind, table, "", str(error.args[0]))
+    return Fault(kind, table, "", _say(error))
 
 
 def _in_both(first: Iterable[Fault], second: Iterable[Fault]) -> list[Fault]:
@@ -157,8 +160,8 @@ async def _read_rows(
             f"rows of {kind.value.replace('_', ' ')}",
             total=await store.count_rows(kind),
         )
-    except StoreError as error:
-        yield _unless_gone(error, FaultKind.UNREADABLE_REST, kind.value)
+    except Exception as error:
+        yield _fault_of(error, FaultKind.UNREADABLE_REST, kind.value)
         return
     position: bytes | None = None
     limit, unreadable = PAGE_ROWS, 0
@@ -227,6 +230,8 @@ _DECODED: Final[Mapping[type[Row], Callable[[Any], object]]] = {
     SpentSessionRow: lambda row: (
         row.amended and _json(row.amended, type=list[StoredRecord])
     ),
+    ImportRow: lambda row: _json(row.state, type=ImportState),
+    ImportedIdentityRow: lambda row: _json(row.mark, type=ImportedIdentity),
     StreamRow: lambda row: row.tags and _json(row.tags, type=dict[str, str]),
     StreamConsumerRow: lambda row: row.tags and _json(row.tags, type=dict[str, str]),
 }

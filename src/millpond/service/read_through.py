@@ -22,9 +22,18 @@ none until some time has passed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Hashable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
@@ -46,7 +55,8 @@ UNKNOWN_MAX: Final = 20_000
 UNKNOWN_S: Final = 60.0  # an identity may be made at the source meanwhile
 IN_VAIN_PER_S: Final = 5.0  # ids that the source does not know
 IN_VAIN_MAX: Final = 100.0  # of them at once
-FETCHES_MAX: Final = 16  # at a time
+FETCHES_MAX: Final = 16  # at a time, and so many more ...
+WAITING_MAX: Final = 1024  # ... wait for their turn
 DOWN_S: Final = 1.0  # a source that did not answer is not asked again before
 _APIS: Final = (cognito_sync.API, cognito_identity.API)
 
@@ -194,6 +204,8 @@ class _Pool:
             return
         task = self._under_way.get(key)
         if task is None:
+            if len(self._under_way) >= WAITING_MAX:
+                raise _not_now("Too many identities are being fetched.")
             task = asyncio.create_task(begin())
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._end(key, done))
@@ -221,8 +233,7 @@ class _Pool:
         if await self._is_here(identity_id):
             self.here.add(identity_id, 0.0)
             return
-        self._check_budget()
-        async with self._room:
+        async with self._turn():
             arrivals = await self._source.fetch_identity(identity_id)
         if not arrivals or not (sure or any(map(_has_something, arrivals))):
             self._note_unknown(identity_id)
@@ -248,9 +259,8 @@ class _Pool:
             self._id, identity_ids=[], logins=[login]
         )
         if stored is None or stored.owner(login) is None:
-            self._check_budget()
             source: Any = self._source
-            async with self._room:
+            async with self._turn():
                 identity_id = await source.find_developer_user(user)
             if identity_id is None:
                 self._note_unknown((user,))
@@ -265,6 +275,14 @@ class _Pool:
         if mark is not None:
             return mark.is_done
         return await self._store.find_identity(identity_id) is not None
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a turn at the source, while it is to be asked at all."""
+        self._check_budget()
+        async with self._room:
+            self._check_budget()  # those in front may have used it up meanwhile
+            yield
 
     def _check_budget(self) -> None:
         now_s = self._clock()

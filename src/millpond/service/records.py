@@ -245,13 +245,13 @@ async def update_records(
         raise
     if changes is None:
         raise pool_not_found(request.identity_pool_id)
-    if changes.too_many_tombstones:
-        await tombstones.drop_oldest(context, dataset_id)
     if changes.event is not None:
         context.outbox_changed.send()
     if changes.notice is not None:
         context.pushes_changed.send()
     context.changes.publish(dataset_id, changes.dataset)
+    if changes.too_many_tombstones:  # it may fail; the update is told of by now
+        await tombstones.drop_oldest(context, dataset_id)
     assert changes.outcome is not None
     if is_large:
         records = await heavy.run(_updated_records, patches, changes.outcome)

@@ -14,7 +14,6 @@ from millpond.stores.sqlite.database import Database, Reader
 from millpond.stores.sqlite.queries import Queries
 from millpond.stores.verification import (
     NUMBER_END,
-    TEXT_END,
     Check,
     Fault,
     FaultKind,
@@ -41,6 +40,9 @@ _KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.PARKED_OUTBOX: ("outbox_id",),
     Kind.BULK_PUBLISH_RUNS: ("identity_pool_id",),
     Kind.BULK_PUBLISH_SLICES: ("identity_pool_id", "slice_number"),
+    Kind.IMPORTS: ("identity_pool_id",),
+    Kind.IMPORT_POSITIONS: ("identity_pool_id", "position_name"),
+    Kind.IMPORTED_IDENTITIES: ("identity_pool_id", "identity_id"),
     Kind.STREAMS: ("stream_id",),
     Kind.STREAM_CONSUMERS: ("stream_id", "consumer_name"),
     Kind.STREAM_RECORDS: ("stream_id", "shard", "sequence_number"),
@@ -190,4 +192,5 @@ def _find_key(
 
 def _ends(first: tuple[Any, ...]) -> tuple[Any, ...]:
     """Give what is behind every key of these types."""
-    return tuple(TEXT_END if isinstance(each, str) else NUMBER_END for each in first)
+    # SQLite puts bytes behind every text, also behind one that is no UTF-8.
+    return tuple(b"" if isinstance(each, str) else NUMBER_END for each in first)

@@ -161,6 +161,22 @@ class ImportContract(StoreBench):
         """Run a scene on a store into which `POOL` moves."""
         self.play(place, lambda store: scene(cast("MovingStore", store)))
 
+    def test_guests_that_arrived_and_were_not_seen_here(self, tmp_path: Path) -> None:
+        """How long ago they were used elsewhere nobody knows, so they do not expire."""
+
+        async def scene(store: MovingStore) -> None:
+            guest = identity_there(BOB, logins=(), guest=True)
+            await arrive(store, arrival(names=(), identity_id=BOB, identity=guest))
+            since_ms = NOW_MS + 11
+
+            gone = await store.expire_guests("", unused_since_ms=since_ms, rows_max=9)
+            assert gone.identity_ids == []
+            await store.note_guest_use(BOB, now_ms=NOW_MS + 10, before_ms=NOW_MS)
+            gone = await store.expire_guests("", unused_since_ms=since_ms, rows_max=9)
+            assert gone.identity_ids == [BOB]
+
+        self.play_moving(tmp_path, scene)
+
     def test_what_arrives_is_here_as_it_was_there(self, tmp_path: Path) -> None:
         """Counts, dates, authors, tombstones, horizons, roots and logins stay."""
 

@@ -19,6 +19,12 @@ WHERE identity_id > $2 AND identity_id <= $3 AND guest AND merged_into IS NULL
     ) AND NOT EXISTS (
         SELECT 1 FROM devices WHERE devices.identity_id = guests.identity_id
             AND devices.identity_pool_id = guests.identity_pool_id
+    ) AND (
+        used_ms IS NOT NULL OR NOT EXISTS ( -- nobody knows of its use elsewhere
+            SELECT 1 FROM imported_identities AS imported
+            WHERE imported.identity_id = guests.identity_id
+                AND imported.identity_pool_id = guests.identity_pool_id
+        )
     );
 
 -- name: delete_unused
@@ -30,6 +36,12 @@ DELETE FROM identities AS guests WHERE identity_id = $2 AND guest AND merged_int
     ) AND NOT EXISTS (
         SELECT 1 FROM devices WHERE devices.identity_id = guests.identity_id
             AND devices.identity_pool_id = guests.identity_pool_id
+    ) AND (
+        used_ms IS NOT NULL OR NOT EXISTS ( -- nobody knows of its use elsewhere
+            SELECT 1 FROM imported_identities AS imported
+            WHERE imported.identity_id = guests.identity_id
+                AND imported.identity_pool_id = guests.identity_pool_id
+        )
     );
 
 -- name: begin

@@ -19,6 +19,12 @@ DELETE FROM identities WHERE identity_id IN (
                 AND devices.identity_pool_id = guests.identity_pool_id
         ) AND NOT EXISTS (
             SELECT 1 FROM logins WHERE logins.identity_id = guests.identity_id
+        ) AND (
+            used_ms IS NOT NULL OR NOT EXISTS ( -- nobody knows of its use elsewhere
+                SELECT 1 FROM imported_identities AS imported
+                WHERE imported.identity_pool_id = guests.identity_pool_id
+                    AND imported.identity_id = guests.identity_id
+            )
         )
 ) RETURNING identity_id;
 
