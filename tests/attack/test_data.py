@@ -8,6 +8,7 @@ this one, and its processor time can be read.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -240,6 +241,19 @@ def test_a_list_that_is_too_long_is_refused_soon() -> None:
     reading = time.process_time() - before
 
     assert cost(large) < cost(body(501)) + 2 * reading
+
+
+def test_lists_that_nobody_asked_for_are_let_go_of() -> None:
+    """The collector would look at a million of them again and again."""
+    operation = next(o for o in cognito_identity.API.operations if o.name == "GetId")
+    decoder = RequestDecoder(cognito_identity.API, operation)
+    body = json.dumps({"IdentityPoolId": POOL, "Junk": [[]] * 200_000}).encode()
+    before = gc.get_stats()[0]["collections"]
+
+    decoder.decode(body)
+
+    assert gc.get_stats()[0]["collections"] - before <= 2
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("number", [1000, 1001])

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import datetime
 import functools
+import gc
 import itertools
 import math
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -45,6 +47,8 @@ _MANY: Final = (inspection.ListType, inspection.DictType)
 _LIMITED_ELSEWHERE: Final = frozenset(("RecordPatches",))  # by a setting
 
 _decode_json = msgspec.json.Decoder().decode
+LARGE_BYTES: Final = 65_536  # of JSON, in which there may be very many lists
+_decoding: Final = threading.Lock()
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -59,6 +63,7 @@ class RequestDecoder:
         self._headers: dict[bytes, Member] = {}
         self._lists_max: dict[str, int | None] = {}
         self._has_body = False
+        self._names = {member.name for member in members(operation.request)}
         for member in members(operation.request):
             match member.location:
                 case InPath(name):
@@ -101,8 +106,7 @@ class RequestDecoder:
         given: dict[str, Any] = {}
         has_nul = False
         if self._has_body and body:
-            read = self._read_cbor if binary else _read_json
-            given, has_nul = read(body)
+            given, has_nul = self._read_cbor(body) if binary else self._read_json(body)
         for listed, items_max in self._lists_max.items():
             items = given.get(listed)
             if isinstance(items, list | dict):
@@ -134,6 +138,23 @@ class RequestDecoder:
             return self._second_try(given, fault)
         except RecursionError as error:
             raise _too_deep() from error
+
+    def _read_json(self, body: bytes) -> tuple[dict[str, Any], bool]:
+        if len(body) <= LARGE_BYTES:
+            return _read_json(body)
+        # A million empty lists make the collector look at all of them again and again,
+        # for seconds, while everybody waits. Others are let go of before it looks.
+        with _decoding:
+            collects = gc.isenabled()
+            gc.disable()
+            try:
+                given, has_nul = _read_json(body)
+                for name in given.keys() - self._names:
+                    del given[name]
+            finally:
+                if collects:
+                    gc.enable()
+        return given, has_nul
 
     def _bound(
         self,
