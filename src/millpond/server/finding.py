@@ -11,14 +11,19 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from millpond.contract.shapes import Api
-from millpond.errors import InvalidSignatureException, UnknownOperationException
+from millpond.errors import (
+    InvalidSignatureException,
+    SerializationException,
+    UnknownOperationException,
+)
 from millpond.server.requests import Request
-from millpond.wire.query import QueryRoute, QueryRouter, read_form
+from millpond.wire.query import PARAMETERS_MAX, QueryRoute, QueryRouter, read_form
 from millpond.wire.routing import Route, Router
 from millpond.wire.sigv4 import normal_path
 
 _TARGETS_MAX: Final = 4096  # that are remembered; an entry has some 2,000 bytes
 _TARGET_BYTES_REMEMBERED: Final = 512
+_QUERY_BYTES_PLAIN: Final = 1024  # a query that is no longer costs little in any case
 _TARGET_CHARS_MAX: Final = 256  # of a target that is repeated in a message
 
 
@@ -50,6 +55,8 @@ class Finder:
             UnknownOperationException: nowhere.
             InvalidSignatureException: to two places, for one signature.
         """
+        if len(request.raw_query) > _QUERY_BYTES_PLAIN:
+            _check_query(request.raw_query)
         method, raw_path = request.method, request.raw_path
         if raw_path == b"/":
             target = request.headers.get(b"x-amz-target")
@@ -102,6 +109,7 @@ class Finder:
         Raises:
             ServiceException: nowhere, or the form cannot be read.
         """
+        _check_query(request.raw_query)
         form = read_form(body or request.raw_query)
         route = self._query_router.by_action(
             form.get("Action", ""), form.get("Version")
@@ -120,3 +128,17 @@ class Finder:
             raise InvalidSignatureException(
                 "The path has segments '.' or '..' that make its signature ambiguous."
             )
+
+
+def _check_query(raw_query: bytes) -> None:
+    """
+    Refuse a query of very many parameters, before anybody sorts and spells them.
+
+    Raises:
+        SerializationException: it has too many.
+    """
+    number = raw_query.count(b"&") + 1
+    if number > PARAMETERS_MAX:
+        raise SerializationException(
+            f"The query has {number} parameters; the limit is {PARAMETERS_MAX}."
+        )

@@ -18,7 +18,6 @@ import functools
 import gc
 import itertools
 import math
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -48,7 +47,6 @@ _LIMITED_ELSEWHERE: Final = frozenset(("RecordPatches",))  # by a setting
 
 _decode_json = msgspec.json.Decoder().decode
 LARGE_BYTES: Final = 65_536  # of JSON, in which there may be very many lists
-_decoding: Final = threading.Lock()
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -143,17 +141,17 @@ class RequestDecoder:
         if len(body) <= LARGE_BYTES:
             return _read_json(body)
         # A million empty lists make the collector look at all of them again and again,
-        # for seconds, while everybody waits. Others are let go of before it looks.
-        with _decoding:
-            collects = gc.isenabled()
-            gc.disable()
-            try:
-                given, has_nul = _read_json(body)
-                for name in given.keys() - self._names:
-                    del given[name]
-            finally:
-                if collects:
-                    gc.enable()
+        # for seconds, while everybody waits. Others are let go of before it looks. Of
+        # two threads the one that stopped it lets it go on.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            given, has_nul = _read_json(body)
+            for name in given.keys() - self._names:
+                del given[name]
+        finally:
+            if collects:
+                gc.enable()
         return given, has_nul
 
     def _bound(

@@ -91,6 +91,7 @@ _USUAL_HEADER: Final = re.compile(_USUAL + r"Signature=([0-9a-f]+)", re.ASCII)
 _SIGNATURE: Final = b"Signature="
 _USUAL_HEAD_BYTES_MAX: Final = 1024
 _KNOWN_MAX: Final = 8192  # one for each user and day; an entry has some 1,500 bytes
+_SIGNED_NAMES_MAX: Final = 128  # Ours: no client has more than twenty
 _DATE_CHARS_MAX: Final = len("Sun, 09 Jun 2013 09:52:04 +0000")
 _ISO_DATE: Final = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _ISO_DATE_BYTES: Final = len("20130609T095204Z")
@@ -635,6 +636,10 @@ def _signed_names(signed_headers: str) -> tuple[bytes, ...]:
     # Each name costs a line as long as a header, so none may be repeated.
     if len(set(names)) < len(names):
         raise IncompleteSignatureException("SignedHeaders has a header twice.")
+    if len(names) > _SIGNED_NAMES_MAX:
+        raise IncompleteSignatureException(
+            f"SignedHeaders has {len(names)} headers; the limit is {_SIGNED_NAMES_MAX}."
+        )
     return names
 
 
