@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Final
 
 import pytest
@@ -56,8 +56,8 @@ def is_on_cluster(item: pytest.Item) -> bool:
     return kind == "citus" or "citus" in getattr(item, "fixturenames", ())
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # wrappers come first, and one sets it
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Stretch the time limit of a test by how slow the machine is when it starts."""
     marker = item.get_closest_marker("timeout")
     quiet_s = float(marker.args[0] if marker else item.config.getini("timeout"))
@@ -66,6 +66,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
     if item.config.getoption("timeout") is None:  # somebody's own word stands
         limit = pytest.mark.timeout(seconds(quiet_s))
         item.add_marker(limit, append=False)
+    return (yield)
 
 
 @pytest.fixture

@@ -106,3 +106,15 @@ def test_what_never_comes_is_told(machine: Machine) -> None:
     with pytest.raises(TimeoutError, match=r"never.*10 s, times 1\.0"):
         wait_until(never, timeout_s=10, pause_s=0)
     assert len(looks) == 2
+
+
+def test_limits_of_tests_are_stretched_before_they_are_set(
+    request: pytest.FixtureRequest,
+) -> None:
+    """Ours is called before that of the plugin that starts the clock."""
+    # Of a hook, the last one is called first.
+    called = request.config.hook.pytest_runtest_protocol.get_hookimpls()[::-1]
+    modules = [each.function.__module__ for each in called]
+
+    ours = next(n for n, name in enumerate(modules) if name.endswith("conftest"))
+    assert ours < modules.index("pytest_timeout")
