@@ -40,7 +40,18 @@ _DATASETS: Final = Queries("datasets.sql")
 
 _LOAD: Final = "text, text, text, bytea[], bytea, boolean"
 _LOOK: Final = "text, text, text, bigint, bigint, bigint, text, bigint"
-_SAVED: Final = "save_dataset_2"  # what is called otherwise; it has our schema's rules
+_CALL: Final = re.compile(r"SELECT (\w+)\((.*)\)", re.DOTALL)
+
+
+def _called(sql: str) -> tuple[str, str]:
+    """Give the function that a statement calls, and what it is called with."""
+    call = _CALL.fullmatch(sql)
+    assert call is not None, sql
+    return call[1], call[2]
+
+
+# What is called otherwise; it is in the schema.
+_SAVED, _SAVED_WITH = _called(_DATASETS.save_dataset)
 _NUMBER: Final = "drawn"  # the parameter with the id of the outbox
 _TABLE: Final = re.compile(r"\b(FROM|JOIN|INTO|UPDATE) ([a-z_]+)\b")
 _HOLD_POOL: Final = "PERFORM hold_pool_1(pool);"
@@ -51,7 +62,16 @@ _OUTBOX: Final = re.compile(
 _VERSION: Final = hashlib.sha256(
     "\0".join(
         (
-            *("1", _SAVED, SQL.refuse, SQL.hold_shard, SQL.save, _LOAD, _LOOK),
+            *(
+                "1",
+                _SAVED,
+                SQL.function,
+                SQL.refuse,
+                SQL.hold_shard,
+                SQL.save,
+                _LOAD,
+                _LOOK,
+            ),
             *(_DATASETS.load_dataset, _DATASETS.look_at_records),
         )
     ).encode()
@@ -64,7 +84,7 @@ _SAVING_FROM: Final = f"save_dataset_from_{_VERSION}"  # on the coordinator
 # Rows as JSON: a row of its own kind costs both servers more.
 LOAD: Final = f"SELECT {_LOADING}($1, $2, $3, $4, $5, $6)"
 LOOK: Final = f"SELECT {_LOOKING}($1, $2, $3, $4, $5, $6, $7, $8)"
-SAVE: Final = f"SELECT {_SAVING_FROM}({', '.join(f'${n}' for n in range(1, 28))})"
+SAVE: Final = f"SELECT {_SAVING_FROM}({_SAVED_WITH})"
 
 # What they raise of a shard that they do not know, or that is dropped under their eyes.
 REFUSED: Final = (
