@@ -15,7 +15,13 @@ from millpond.errors import StoreUnavailableError
 from millpond.stores.postgres import PostgresStore
 from millpond.testing.citus import TestCitus
 from millpond.testing.deadlines import Deadline
-from millpond.testing.store_contract.bench import NOW_MS, POOL, a_pool, put
+from millpond.testing.store_contract.bench import (
+    NOW_MS,
+    OTHER_POOL,
+    POOL,
+    a_pool,
+    put,
+)
 from millpond.testing.store_contract.bulk_publish import (
     LEASE_MS,
     finishing,
@@ -80,6 +86,9 @@ async def is_told_of_others(
     usage = await store.find_identity_pool_usage(POOL)
     assert usage is not None
     assert usage.data_storage == data_storage > 0
+    # Pools are on every server.
+    with pytest.raises(StoreUnavailableError):
+        await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
     # Of one pool a command judges by it: it must be all of it.
     with pytest.raises(StoreUnavailableError):
         await store.measure_outbox(POOL)
