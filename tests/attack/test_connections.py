@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 
 import pytest
 
@@ -12,6 +13,7 @@ from attack.kit import MIB, is_ended
 from certificates import make_certificate
 from millpond.testing.server import wait_until
 
+FAMILIES = (socket.AF_INET, socket.AF_INET6)
 PUT = Request(method="POST", headers=(("x-amz-target", "Kinesis_20131202.PutRecords"),))
 
 
@@ -77,6 +79,24 @@ def test_one_peer_with_too_many(attack):
         assert target.raw.send(Request(target=b"/healthz")).status == 200
 
         assert alive() >= 15
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_proxy_may_have_all_requests_over_http_2(attack, host):
+    """Of a trusted one that tells of nobody, they are not counted as of one address."""
+    try:
+        socket.create_server((host, 0), family=FAMILIES[":" in host]).close()
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    target = attack(
+        multiplexed_requests_max=40, host=host, trusted_proxies=f'["{host}"]'
+    )
+    with Http2Connection(target.server) as connection:
+        held = connection.sign(PUT)
+        for _ in range(30):
+            connection.begin(held, whole=False)
+
+        assert connection.call(Request(target=b"/nowhere")).status == 404
 
 
 def test_requests_over_http_2(attack):

@@ -38,7 +38,7 @@ from millpond.server.cors import Cors
 from millpond.server.finding import Finder, Found
 from millpond.server.live import HEADERS as EVENT_STREAM
 from millpond.server.live import LiveStreams
-from millpond.server.peers import TrustedProxies, peer_of
+from millpond.server.peers import TrustedProxies, name, peer_of
 from millpond.server.rates import RateLimits
 from millpond.server.request_log import RequestLog
 from millpond.server.requests import Headers, Receive, Request, Scope
@@ -149,7 +149,7 @@ class Gateway:
         under_way = self._under_way
         is_one_too_many = under_way.http2_total >= self._multiplexed_requests_max or (
             under_way.http2[peer] >= self._multiplexed_requests_max // 2
-            and not self._trusted.trusts(peer)
+            and not self._is_proxy(scope["client"][0], peer)
         )
         under_way.http2_total += 1
         under_way.http2[peer] += 1
@@ -160,6 +160,10 @@ class Gateway:
         finally:
             under_way.http2_total -= 1
             take_one(under_way.http2, peer)
+
+    def _is_proxy(self, host: str, peer: str) -> bool:
+        """Say whether a proxy of ours is the sender, for all that it tells."""
+        return peer == name(host) and self._trusted.trusts(host)
 
     async def _serve(
         self,
