@@ -82,6 +82,14 @@ def make_pages(
             return JSONResponse({"message": "No such payload, or expired."}, 404)
         return Response(data, media_type="application/json")
 
+    async def refuse(request: Request, error: Exception) -> Response:
+        if isinstance(error, DamagedStoreError):
+            context.damage.note()
+            return JSONResponse({"message": "What is stored is damaged."}, 500)
+        return JSONResponse(
+            {"message": "The store does not answer."}, 503, {"retry-after": "1"}
+        )
+
     async def openid_configuration(request: Request) -> Response:
         settings = context.settings
         return JSONResponse(
@@ -107,7 +115,8 @@ def make_pages(
             Route(PAYLOAD_PATH + "{payload_id}", payload),
             Route(DISCOVERY_PATH, openid_configuration),
             Route(JWKS_PATH, jwks),
-        ]
+        ],
+        exception_handlers={StoreError: refuse},
     )
     # It would send whoever asks for `/healthz/` to whatever host the request names.
     pages.router.redirect_slashes = False
