@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import pickle
@@ -27,6 +28,8 @@ import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
+
+from millpond.testing.postgres import PostgresMissingError, TestPostgres
 
 SOURCES: Final = Path(__file__).resolve().parents[1] / "src"
 REPEATED: Final = 200  # identities whose requests come again and again
@@ -44,14 +47,22 @@ class Scenario(NamedTuple):
     most: float | None  # the budget, as a share of the older build
 
 
+class _Place(NamedTuple):
+    """Where the data are: a folder, and beside it a database if there is a URL."""
+
+    folder: Path
+    store: str
+
+
 SCENARIOS: Final = (
     Scenario("list-records", 300, 200, 0.50),
     Scenario("list-records-cold", 200, 100, 0.65),
     Scenario("list-records-by-users", 300, 200, 0.50),
     Scenario("list-records-cold-by-users", 200, 100, 0.65),
     Scenario("list-20-records", 300, 200, None),
+    Scenario("list-records-over-postgres", 300, 200, 0.70),
     Scenario("get-bulk-publish-details", 300, 200, 0.55),
-    Scenario("get-credentials-of-users", 250, 200, None),
+    Scenario("get-credentials-of-users", 250, 200, 0.70),
     Scenario("update-1-record", 400, 200, 0.70),
     Scenario("update-20-records", 300, 200, 0.55),
 )
@@ -61,7 +72,8 @@ def main() -> int:
     """Count, or be the process that is counted."""
     options = _parse()
     if options.counted:
-        _be_counted(Path(options.folder), options.scenario, options.requests)
+        place = _Place(Path(options.folder), options.store)
+        _be_counted(place, options.scenario, options.requests)
         return 0
     if shutil.which("valgrind") is None:
         print("instructions: valgrind is missing (apt-get install valgrind)")
@@ -69,16 +81,36 @@ def main() -> int:
     for scenario in SCENARIOS:
         if options.only and scenario.name not in options.only:
             continue
-        mine = _count(scenario, SOURCES)
-        line = f"{scenario.name:28} {mine:>9,.0f} instructions"
-        if options.against is not None:
-            theirs = _count(scenario, Path(options.against) / "src")
-            line += f"  {theirs:>9,.0f} before  ratio {mine / theirs:.2f}"
-            if scenario.most is not None:
-                met = "met" if mine / theirs <= scenario.most else "MISSED"
-                line += f"  at most {scenario.most:.2f}: {met}"
+        try:
+            line = _compare(scenario, options.against)
+        except PostgresMissingError as error:
+            line = f"{scenario.name:28} not counted: {error}"
         print(line, flush=True)
     return 0
+
+
+def _compare(scenario: Scenario, against: str | None) -> str:
+    """Count a scenario, here and in an older build; say how it went."""
+    mine = _count_in_new(scenario, SOURCES)
+    line = f"{scenario.name:28} {mine:>9,.0f} instructions"
+    if against is not None:
+        theirs = _count_in_new(scenario, Path(against) / "src")
+        line += f"  {theirs:>9,.0f} before  ratio {mine / theirs:.2f}"
+        if scenario.most is not None:
+            met = "met" if mine / theirs <= scenario.most else "MISSED"
+            line += f"  at most {scenario.most:.2f}: {met}"
+    return line
+
+
+def _count_in_new(scenario: Scenario, sources: Path) -> float:
+    """Count in a store of its own; over PostgreSQL its own process counts nothing."""
+    with contextlib.ExitStack() as open_until:
+        store = ""
+        if "postgres" in scenario.name:
+            postgres = open_until.enter_context(TestPostgres.start())
+            store = postgres.create_database()
+        folder = open_until.enter_context(tempfile.TemporaryDirectory())
+        return _count(scenario, sources, _Place(Path(folder) / "store", store))
 
 
 def _parse() -> argparse.Namespace:
@@ -89,30 +121,31 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--counted", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
+    parser.add_argument("--store", default="", help=argparse.SUPPRESS)
     parser.add_argument("--scenario", help=argparse.SUPPRESS)
     parser.add_argument("--requests", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _count(scenario: Scenario, sources: Path) -> float:
+def _count(scenario: Scenario, sources: Path, place: _Place) -> float:
     """Count the instructions of one request."""
     words = (sys.executable, __file__, "--counted", "--scenario", scenario.name)
     environment = {**os.environ, "PYTHONPATH": str(sources), "PYTHONHASHSEED": "0"}
-    with tempfile.TemporaryDirectory() as scratch:
-        asked = ("--folder", f"{scratch}/store", "--requests", str(scenario.requests))
-        subprocess.run([*words, *asked], env=environment, check=True)
-        tool = ("valgrind", "--tool=callgrind", "--instr-atstart=no")
-        with subprocess.Popen(
-            [*tool, "--callgrind-out-file=/dev/null", *words, *asked],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            _switch(process, "on")
-            _switch(process, "off")
-            _, said = process.communicate("\n")
+    asked = ("--folder", str(place.folder), "--requests", str(scenario.requests))
+    words += (*asked, "--store", place.store)
+    subprocess.run(words, env=environment, check=True)
+    tool = ("valgrind", "--tool=callgrind", "--instr-atstart=no")
+    with subprocess.Popen(
+        [*tool, "--callgrind-out-file=/dev/null", *words],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        _switch(process, "on")
+        _switch(process, "off")
+        _, said = process.communicate("\n")
     found = _COUNTED.search(said)
     if process.returncode or found is None:
         raise RuntimeError(f"{scenario.name}: {said}")
@@ -134,22 +167,28 @@ def _switch(process: subprocess.Popen[str], to: str) -> None:
 # --- In the process that is counted ---------------------------------------------------
 
 
-def _be_counted(folder: Path, scenario: str, count: int) -> None:
+def _be_counted(place: _Place, scenario: str, count: int) -> None:
     """Seed a store and sign requests where there is none yet, or answer them."""
     import seed
 
-    if folder.exists():
-        asyncio.run(_serve(folder, scenario, count, is_new=False))
-    else:
-        seed.seed_sync(folder, count if "cold" in scenario else REPEATED)
-        asyncio.run(_serve(folder, scenario, count, is_new=True))
+    is_new = not place.folder.exists()
+    identities = count if "cold" in scenario else REPEATED
+    if is_new and place.store:
+        from millpond.stores.postgres import PostgresStore
+
+        place.folder.mkdir()
+        data = seed.SyncData(seed.identity_ids(identities))
+        seed.seed_store(PostgresStore(place.store), data)
+    elif is_new:
+        seed.seed_sync(place.folder, identities)
+    asyncio.run(_serve(place, scenario, count, is_new=is_new))
 
 
-async def _serve(folder: Path, scenario: str, count: int, *, is_new: bool) -> None:
+async def _serve(place: _Place, scenario: str, count: int, *, is_new: bool) -> None:
     from millpond.server import app
     from millpond.settings import Settings
 
-    prepared = folder / "requests"
+    prepared = place.folder / "requests"
     first = next(each.first for each in SCENARIOS if each.name == scenario)
     told: list[Any] = []  # what `serve` tells: the first key
 
@@ -168,7 +207,8 @@ async def _serve(folder: Path, scenario: str, count: int, *, is_new: bool) -> No
 
     app._listen = listen  # the one place where the gateway meets a socket
     settings = Settings(
-        data=folder,
+        data=place.folder,
+        store=place.store,
         port=0,
         signature_window_s=86_400,
         sync_session_lifetime_s=86_400,

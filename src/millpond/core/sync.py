@@ -37,7 +37,7 @@ Source: rulings 1 to 10, 12 and 21 to 23; the client sources behind them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -48,6 +48,8 @@ from millpond.errors import (
     ResourceConflictException,
     ResourceNotFoundException,
 )
+
+_BLANKS: Final = "".join(map(chr, range(ord(" ") + 1)))  # what Java's trim() takes
 
 
 class DatasetId(msgspec.Struct, frozen=True, gc=False):
@@ -90,9 +92,12 @@ class StoredRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     @property
     def size_bytes(self) -> int:
         """What the record counts towards the size of its dataset."""
-        if self.value is None:
+        key, value = self.key, self.value
+        if value is None:
             return 0
-        return utf8_bytes(self.key) + utf8_bytes(self.value)
+        if key.isascii() and value.isascii():
+            return len(key) + len(value)
+        return utf8_bytes(key) + utf8_bytes(value)
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -209,7 +214,7 @@ def check_patches(patches: Sequence[Patch], *, limits: SyncLimits) -> None:
                 f"Record key '{patch.key}' appears more than once in RecordPatches."
             )
         seen.add(patch.key)
-        if all(char <= " " for char in patch.key):
+        if not patch.key.strip(_BLANKS):
             # Ours: the Android client throws at a key that Java's trim() leaves empty,
             # and with it at the whole dataset.
             raise InvalidParameterException("A record key must not be blank.")

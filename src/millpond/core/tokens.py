@@ -17,7 +17,6 @@ Source: ruling 11; shape and size are ours.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import hmac
@@ -35,6 +34,7 @@ _EXPIRY_BYTES: Final = 6  # epoch milliseconds until the year 10889
 _RANDOM_BYTES: Final = 10
 _SESSION_BYTES: Final = _EXPIRY_BYTES + _RANDOM_BYTES
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_PLAIN: Final = bytes.maketrans(b"-_", b"+/")
 _COUNT_BYTES: Final = 8
 
 T = TypeVar("T")
@@ -181,10 +181,10 @@ def _decode(token: str, *, chars_max: int) -> bytes:
     """Decode URL-safe base64 without padding; anything else yields no bytes."""
     if len(token) > chars_max or not token.isascii():
         return b""
-    padded = token + "=" * (-len(token) % 4)
+    padded = token.encode("ascii").translate(_PLAIN) + b"=" * (-len(token) % 4)
     try:
-        raw = base64.urlsafe_b64decode(padded)
-    except (binascii.Error, ValueError):
+        raw = binascii.a2b_base64(padded)
+    except binascii.Error:
         return b""
     # One spelling per token: what we would not have written ourselves is refused.
     return raw if _encode(raw) == token else b""

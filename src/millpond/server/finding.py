@@ -8,7 +8,8 @@ too, where no body says more: devices ask the same again and again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from millpond.contract.shapes import Api
 from millpond.errors import (
@@ -27,7 +28,8 @@ _QUERY_BYTES_PLAIN: Final = 1024  # a query that is no longer costs little in an
 _TARGET_CHARS_MAX: Final = 256  # of a target that is repeated in a message
 
 
-class Found(NamedTuple):
+@dataclass(slots=True)
+class Found:
     """A request whose operation is known."""
 
     route: Route | QueryRoute
@@ -79,7 +81,7 @@ class Finder:
         found = self._router.by_path(method, raw_path)
         if found is None:
             raise UnknownOperationException
-        if b"/." in raw_path or b"//" in raw_path:
+        if raw_path.find(b"/.") >= 0:  # none that is found has an empty segment
             self._refuse_ambiguous(method, raw_path)
         return Found(*found)
 
@@ -97,10 +99,10 @@ class Finder:
             return
         if len(self._targets) >= _TARGETS_MAX:
             self._targets.clear()
-        self._targets[target] = found._replace(
-            is_remembered=True,
-            decoded=decoded if route.decoder.reads_target_alone else None,
-        )
+        found.is_remembered = True
+        if route.decoder.reads_target_alone:
+            found.decoded = decoded
+        self._targets[target] = found
 
     def find_by_form(self, request: Request, body: bytes) -> Found:
         """

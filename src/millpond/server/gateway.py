@@ -14,7 +14,6 @@ Every error leaves through one door (`wire.errors`), with a request id.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
@@ -316,7 +315,11 @@ class Gateway:
             is_large = len(body) > heavy.BYTES_MAX
         else:
             signed = SignedRequest(
-                request.method, request.raw_path, request.raw_query, request.raw_headers
+                request.method,
+                request.raw_path,
+                request.raw_query,
+                request.raw_headers,
+                by_name=request.headers,
             )
             if body is None and not request.body.is_over:
                 await self._check_head(signed, request, api.name)
@@ -336,15 +339,12 @@ class Gateway:
         elif found.decoded is not None and not body:
             decoded = found.decoded
         else:
-            decode = functools.partial(
-                route.decoder.decode,
-                body,
-                found.labels,
-                request.raw_query,
-                request.headers,
-                binary=codec is codecs.CBOR,
-            )
-            decoded = await heavy.run(decode) if is_large else decode()
+            decode, binary = route.decoder.decode, codec is codecs.CBOR
+            asked = body, found.labels, request.raw_query, request.headers
+            if is_large:
+                decoded = await heavy.run(decode, *asked, binary=binary)
+            else:
+                decoded = decode(*asked, binary=binary)
             if not found.is_remembered and request.caller is not ANYONE:
                 self._finder.remember(route, found, request, decoded)
         request.decoded = decoded

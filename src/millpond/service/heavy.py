@@ -41,12 +41,7 @@ def is_heavy(response: Any) -> bool:
         return False
     if len(records) > ITEMS_MAX:
         return True
-    return sum(map(_size, records)) > BYTES_MAX
-
-
-def _size(record: Any) -> int:
-    for name in ("value", "data"):
-        held = getattr(record, name, None)
-        if held is not None:
-            return len(held)
-    return 0
+    # All are of one shape, which has one of the two.
+    name = "value" if hasattr(records[0], "value") else "data"
+    held = [getattr(record, name, None) for record in records]
+    return sum([len(each) for each in held if each is not None]) > BYTES_MAX

@@ -68,11 +68,10 @@ async def list_records(
         request.identity_pool_id, request.identity_id, request.dataset_name
     )
     now_ms = context.now_ms()
-    names = (*msgspec.structs.astuple(dataset_id), "ListRecords")
     place: _Place | None = None
     session: SyncSession | None = None
     if request.next_token is not None:
-        place = context.pages.read(request.next_token, _Place, *names)
+        place = context.pages.read(request.next_token, _Place, *_names(dataset_id))
         session = context.sessions.read(place.session_token, dataset_id, now_ms=now_ms)
     elif request.sync_session_token is not None:
         session = await _resume_session(
@@ -139,11 +138,16 @@ async def list_records(
             horizon = page.dataset.horizon
         next_token = context.pages.seal(
             _Place(listings[-1], last.sync_count, last.key, session.token, horizon),
-            *names,
+            *_names(dataset_id),
         )
     if len(page.records) <= heavy.ITEMS_MAX:
         return _list_response(page, listings[-1], session, next_token)
     return await heavy.run(_list_response, page, listings[-1], session, next_token)
+
+
+def _names(dataset_id: DatasetId) -> tuple[str, ...]:
+    """Name what a page token is a position in."""
+    return (*msgspec.structs.astuple(dataset_id), "ListRecords")
 
 
 def _listing(
@@ -329,7 +333,7 @@ async def _write(
 def _removes(update: Update, verdict: Verdict | None) -> bool:
     """Whether there may be more tombstones afterwards."""
     patches = update.patches if verdict is None else verdict.patches
-    return any(patch.op == "remove" for patch in patches)
+    return "remove" in [patch.op for patch in patches]
 
 
 def _apply(

@@ -59,6 +59,7 @@ class RequestDecoder:
         self._labels: dict[str, Member] = {}
         self._parameters: dict[str, Member] = {}
         self._headers: dict[bytes, Member] = {}
+        self._elsewhere: list[str] = []
         self._lists_max: dict[str, int | None] = {}
         self._has_body = False
         self._names = {member.name for member in members(operation.request)}
@@ -68,17 +69,16 @@ class RequestDecoder:
                     self._labels[name] = member
                 case InQuery(name):
                     self._parameters[name] = member
+                    self._elsewhere.append(member.name)
                 case InHeader(name):
                     self._headers[name.lower().encode()] = member
+                    self._elsewhere.append(member.name)
                 case None:
                     self._has_body = True
                     if isinstance(member.type, _MANY):
                         self._lists_max[member.name] = member.type.max_length
-
-    @property
-    def reads_target_alone(self) -> bool:
+        self.reads_target_alone: Final = not self._has_body and not self._headers
         """Whether all members of the request travel in its path and query."""
-        return not self._has_body and not self._headers
 
     def decode(
         self,
@@ -103,29 +103,24 @@ class RequestDecoder:
         """
         given: dict[str, Any] = {}
         has_nul = False
-        if self._has_body and body:
-            given, has_nul = self._read_cbor(body) if binary else self._read_json(body)
-        for listed, items_max in self._lists_max.items():
-            items = given.get(listed)
-            if isinstance(items, list | dict):
-                self._bound(given, listed, items, items_max)
-        # What the body says about members that travel elsewhere does not count.
-        for parameter in self._parameters.values():
-            given.pop(parameter.name, None)
+        if body and self._has_body:
+            given, has_nul = self._read_body(body, binary=binary)
         if query and self._parameters:
             self._read_query(query, given)
-        for name, member in self._headers.items():
-            given.pop(member.name, None)
-            if headers and name in headers:
-                given[member.name] = headers[name].decode("utf-8", "replace")
+        if headers:
+            for name, member in self._headers.items():
+                if name in headers:
+                    given[member.name] = headers[name].decode("utf-8", "replace")
         if labels:
             given.update(labels)
+            has_nul = has_nul or "\0" in "".join(labels.values())
         try:
-            if has_nul or b"%00" in query or (labels and _has_nul(labels)):
+            if has_nul or query.find(b"%00") >= 0:
                 self._refuse_nul(given)
-            # Text is base64 where bytes are wanted, but not in CBOR, which has bytes.
-            native = (bytes,) if binary else None
-            return msgspec.convert(given, self._shape, builtin_types=native)
+            if binary:
+                # Text is base64 where bytes are wanted, but CBOR has bytes.
+                return msgspec.convert(given, self._shape, builtin_types=(bytes,))
+            return msgspec.convert(given, self._shape)
         except msgspec.ValidationError as error:
             fault = str(error)
         except RecursionError as error:
@@ -175,6 +170,18 @@ class RequestDecoder:
                 "to satisfy constraint: Member must have length less than or equal to "
                 f"{limits.ITEMS_MAX}"
             )
+
+    def _read_body(self, body: bytes, *, binary: bool) -> tuple[dict[str, Any], bool]:
+        """Read what the body says of what is its own, and if a NUL may be in it."""
+        given, has_nul = self._read_cbor(body) if binary else self._read_json(body)
+        for listed, items_max in self._lists_max.items():
+            items = given.get(listed)
+            if isinstance(items, list | dict):
+                self._bound(given, listed, items, items_max)
+        # What it says about members that travel elsewhere does not count.
+        for name in self._elsewhere:
+            given.pop(name, None)
+        return given, has_nul
 
     def _read_cbor(self, body: bytes) -> tuple[dict[str, Any], bool]:
         reader = cbor.Reader(body)
@@ -226,10 +233,9 @@ def _too_deep() -> SerializationException:
 
 def percent_decode(raw: bytes) -> str:
     """Decode %XX; a '+' is a plus. Bytes that are not UTF-8 become U+FFFD."""
-    if b"%" in raw:
-        raw = raw.replace(b"%3A", b":")  # all there is in an id, from most clients
-        if b"%" in raw:
-            raw = unquote_to_bytes(raw)
+    raw = raw.replace(b"%3A", b":")  # all there is in an id, from most clients
+    if raw.find(b"%") >= 0:
+        raw = unquote_to_bytes(raw)
     return raw.decode("utf-8", "replace")
 
 
@@ -241,7 +247,7 @@ def _read_json(body: bytes) -> tuple[dict[str, Any], bool]:
         raise SerializationException(f"The body is not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise SerializationException("The body must be a JSON object.")
-    return given, b"\\u0000" in body
+    return given, body.find(b"\\u0000") >= 0
 
 
 def read_integer(text: str, name: str) -> int:
@@ -251,10 +257,6 @@ def read_integer(text: str, name: str) -> int:
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
         raise SerializationException(f"Parameter '{name}' must be an integer.")
     return int(text)
-
-
-def _has_nul(labels: Mapping[str, str]) -> bool:
-    return any("\0" in label for label in labels.values())
 
 
 def _find_nul(value: Any, at: str = "") -> str | None:

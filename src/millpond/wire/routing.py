@@ -8,7 +8,8 @@ method, the number of segments and the literal segments at their places.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from millpond.contract.shapes import Api, Operation
@@ -25,9 +26,14 @@ class Route(NamedTuple):
     decoder: RequestDecoder
 
 
+_Segments = Sequence[bytes]
+
+
 class _Pattern(NamedTuple):
-    literals: tuple[tuple[int, bytes], ...]
-    labels: tuple[tuple[int, str], ...]
+    take_literals: Callable[[_Segments], _Segments]
+    literals: tuple[bytes, ...]
+    take_labels: Callable[[_Segments], _Segments]
+    names: tuple[str, ...]  # of the labels
     route: Route
 
 
@@ -57,26 +63,31 @@ class Router:
             return None
         segments = raw_path.split(b"/")
         for pattern in self._patterns.get((method, len(segments)), ()):
-            for place, literal in pattern.literals:
-                if segments[place] != literal:
-                    break
-            else:
-                labels = {
-                    name: percent_decode(segments[place])
-                    for place, name in pattern.labels
-                }
+            if pattern.take_literals(segments) == pattern.literals:
+                labels = map(percent_decode, pattern.take_labels(segments))
+                named = dict(zip(pattern.names, labels, strict=True))
                 # An empty label is another path, not an empty value.
-                return (pattern.route, labels) if all(labels.values()) else None
+                return (pattern.route, named) if all(named.values()) else None
         return None
 
     def _add_pattern(self, operation: Operation, route: Route) -> None:
-        literals, labels = [], []
         segments = operation.uri.split("/")
-        for place, segment in enumerate(segments):
-            if segment.startswith("{"):
-                labels.append((place, segment.strip("{}")))
-            else:
-                literals.append((place, segment.encode()))
-        pattern = _Pattern(tuple(literals), tuple(labels), route)
+        places = range(len(segments))
+        labels = [place for place in places if segments[place].startswith("{")]
+        literals = [place for place in places if place not in labels]
+        pattern = _Pattern(
+            _taker(literals),
+            tuple(segments[place].encode() for place in literals),
+            _taker(labels),
+            tuple(segments[place].strip("{}") for place in labels),
+            route,
+        )
         key = (operation.method, len(segments))
         self._patterns.setdefault(key, []).append(pattern)
+
+
+def _taker(places: Sequence[int]) -> Callable[[_Segments], _Segments]:
+    """Make what takes the segments at some places, without a loop in Python."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda segments: tuple(segments[place] for place in places)

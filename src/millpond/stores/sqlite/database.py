@@ -8,9 +8,11 @@ nobody. Short ones run on the event loop's own connection, because a hop to a th
 costs several times what they do; long ones run on threads (`read_slowly`).
 
 All writes go through one thread. It takes every job that waits, applies them in one
-transaction, each in a savepoint of its own, and commits once: one fsync for all. Then
-all are answered. A job that raises is rolled back alone; the others go on. When the
-commit fails, nobody was promised anything and all jobs of the group fail.
+transaction and commits once: one fsync for all. Then all are answered. A job that
+raises leaves nothing behind; the others go on. Nearly all that raise have decided to
+before they wrote anything. When one had written, the group is run once more, with a
+savepoint for each job: so a job may run twice, and does nothing but read and write.
+When the commit fails, nobody was promised anything and all jobs of the group fail.
 
 `synchronous=FULL` makes each commit durable before it is acknowledged.
 """
@@ -68,6 +70,7 @@ class Writer(Reader, Protocol):
 
 
 Job = Callable[[Writer], Any]
+AtCommit = dict[Callable[[Writer, dict[str, Any]], None], dict[str, Any]]
 
 
 class _Task(NamedTuple):
@@ -90,6 +93,12 @@ class Database:
         self._page_bytes = page_bytes
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._accepting = threading.Lock()
+        self.at_commit: AtCommit = {}
+        """
+        What is written once for all jobs of a group: who writes it, and what he gets.
+
+        Jobs add to it, last of all, when nothing can fail them any more.
+        """
         self._open = False
         self._thread: threading.Thread | None = None
         self._reader: apsw.Connection | None = None
@@ -206,7 +215,7 @@ class Database:
         while not closing:
             group, closing = self._next_group()
             if group:
-                _answer(group, _commit_or_fail(connection, group))
+                _answer(group, _commit_or_fail(connection, group, self.at_commit))
         with contextlib.suppress(apsw.Error):
             # The next start then has no log to replay.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -326,37 +335,79 @@ def _prepare_to_write(connection: apsw.Connection, page_bytes: int) -> None:
 
 
 def _commit_or_fail(
-    connection: apsw.Connection, group: list[_Task]
+    connection: apsw.Connection, group: list[_Task], at_commit: AtCommit
 ) -> list[tuple[Any, BaseException | None]]:
     """Commit a group; whatever happens, there is an answer, and the writer lives on."""
     try:
-        return _commit(connection, [each.job for each in group])
+        return _commit(connection, [each.job for each in group], at_commit)
     except apsw.Error as error:  # not even a rollback is possible
         return [(None, translate(error, "write"))] * len(group)
 
 
 def _commit(
-    connection: apsw.Connection, jobs: list[Job]
+    connection: apsw.Connection, jobs: list[Job], at_commit: AtCommit
 ) -> list[tuple[Any, BaseException | None]]:
     """Run jobs in one transaction; give back a result or an error for each."""
+    try:
+        return _commit_as(connection, jobs, at_commit, _run)
+    except _SpoiltError as spoilt:
+        if len(jobs) == 1:
+            return [(None, spoilt.__cause__)]
+        return _commit_as(connection, jobs, at_commit, _run_apart)
+
+
+def _commit_as(
+    connection: apsw.Connection,
+    jobs: list[Job],
+    at_commit: AtCommit,
+    run: Callable[[apsw.Connection, Job], tuple[Any, BaseException | None]],
+) -> list[tuple[Any, BaseException | None]]:
     results: list[tuple[Any, BaseException | None]] = []
     try:
         with map_driver_errors("write"):
             connection.execute("BEGIN IMMEDIATE")
+            at_commit.clear()
             for job in jobs:
-                results.append(_run(connection, job))
+                results.append(run(connection, job))
+            for write, gathered in at_commit.items():
+                write(connection, gathered)
             connection.execute("COMMIT")
     except BaseException as error:
         if connection.in_transaction:
             with contextlib.suppress(apsw.Error):
                 connection.execute("ROLLBACK")
+        if isinstance(error, _SpoiltError):
+            raise
         # A job that failed by itself keeps its own error: it would fail again.
         results += [(None, None)] * (len(jobs) - len(results))
         return [(None, own or error) for _, own in results]
     return results
 
 
+class _SpoiltError(Exception):
+    """A job failed, of the kind that its cause is, when it had written something."""
+
+
 def _run(connection: apsw.Connection, job: Job) -> tuple[Any, BaseException | None]:
+    """Run a job that leaves nothing behind when it fails, as nearly all do."""
+    before = connection.total_changes()
+    try:
+        try:
+            return job(connection), None
+        except apsw.Error as error:
+            raise translate(error, "write") from error
+    except Exception as error:
+        if not connection.in_transaction:
+            raise  # SQLite gave up the whole transaction (disk full, I/O error)
+        if connection.total_changes() != before:
+            raise _SpoiltError from error
+        return None, error
+
+
+def _run_apart(
+    connection: apsw.Connection, job: Job
+) -> tuple[Any, BaseException | None]:
+    """Run a job so that what it has written can be taken back alone."""
     connection.execute("SAVEPOINT job")
     try:
         with map_driver_errors("write"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -33,10 +33,15 @@ _POOL_SQL: Final = identity_pools.SQL
 # Taken once: these run for every request.
 _FIND_STREAMING: Final = _POOL_SQL.find_streaming
 _FIND_DATASET: Final = SQL.find_dataset
-_FIND_RECORD: Final = SQL.find_record
+_LOAD_DATASET: Final = SQL.load_dataset
 _FIND_RECORDS: Final = SQL.find_records
 _LOOK_AT_RECORDS: Final = SQL.look_at_records
-_PUT_RECORD: Final = SQL.put_record
+_PUT_TOGETHER_MAX: Final = 64
+_PUT_VALUES: Final = "(?, ?, ?, ?, ?, ?, ?)"
+_PUT_RECORDS: Final = {
+    size: SQL.put_record.replace(_PUT_VALUES, ",".join([_PUT_VALUES] * size))
+    for size in (1, 2, 4, 8, 16, 32, _PUT_TOGETHER_MAX)
+}
 
 # What is read on the event loop: some 2 ms of it. The rest is read on a thread.
 _QUICK_RECORDS: Final = 200
@@ -45,14 +50,6 @@ _QUICK_BYTES: Final = 131_072  # of values
 _encode = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_records = msgspec.json.Decoder(list[StoredRecord]).decode
-
-
-class _Pool(NamedTuple):
-    """What an update must know of the pool, and whether devices listen."""
-
-    streaming: bool
-    sync_trigger: str | None
-    subscribed: bool
 
 
 class Datasets:
@@ -70,25 +67,38 @@ class Datasets:
         count_tombstones: bool = False,
     ) -> Changes | None:
         def job(db: Writer) -> Changes | None:
-            found = _find_dataset(db, dataset_id)
-            if found is None:
+            row = _load_dataset(db, dataset_id, session_id, keys)
+            if row is None:
                 return None
-            pool, number, state = found
+            streaming, sync_trigger, subscribed, number = row[:4]
+            state = None if number is None else to_state(row[4:14])
             stored = StoredDataset(
                 state,
-                _find_records(db, number, keys),
+                _loaded_records(db, row, keys),
                 _count_live(db, dataset_id, state),
-                _find_spent_session(db, session_id),
-                pool.streaming,
-                pool.sync_trigger,
-                pool.subscribed,
+                None if row[14] is None else _to_spent(row[14:20]),
+                bool(streaming),
+                sync_trigger,
+                bool(subscribed),
                 _count_tombstones(db, number) if count_tombstones else None,
             )
             changes = decide(stored)
-            _save(db, dataset_id, number, state, changes)
+            _save(db, dataset_id, number, changes)
+            if changes.dataset is not None:
+                self._note_growth(dataset_id, state, changes.dataset)
             return changes
 
         return await self.database.write(job)
+
+    def _note_growth(
+        self, dataset_id: DatasetId, before: DatasetState | None, after: DatasetState
+    ) -> None:
+        """Let the pool hold more, or less, when the group of jobs is committed."""
+        pool_id = dataset_id.identity_pool_id
+        pools = self.database.at_commit.setdefault(_add_growth, {})
+        grown, date_ms = pools.get(pool_id, (0, 0))
+        grown += after.data_storage - (before.data_storage if before else 0)
+        pools[pool_id] = grown, max(date_ms, after.last_modified_date_ms)
 
     async def list_expired_tombstones(
         self, *, modified_before_ms: int, limit: int
@@ -147,7 +157,7 @@ class Datasets:
             found = _find_dataset(cursor, dataset_id)
             if found is None:
                 return None
-            _, number, state = found
+            number, state = found
             chosen = select(state)
             if state is None or chosen is None or _is_small(state, chosen):
                 return _read_page(cursor, dataset_id, number, state, chosen)
@@ -156,7 +166,7 @@ class Datasets:
             found = _find_dataset(cursor, dataset_id)
             if found is None:
                 return None
-            _, number, state = found
+            number, state = found
             return _read_page(cursor, dataset_id, number, state, select(state))
 
         return await self.database.read_slowly("read_records", job)
@@ -205,8 +215,8 @@ class Datasets:
 
 def _find_dataset(
     cursor: Reader, dataset_id: DatasetId
-) -> tuple[_Pool, int | None, DatasetState | None] | None:
-    """Find the pool and the dataset; None when there is no pool."""
+) -> tuple[int | None, DatasetState | None] | None:
+    """Find a dataset, which may not be there; None when there is no pool."""
     rows = cursor.execute(
         _FIND_DATASET,
         (
@@ -217,9 +227,32 @@ def _find_dataset(
     ).fetchall()
     if not rows:
         return None
-    streaming, sync_trigger, subscribed, number, *columns = rows[0]
-    pool = _Pool(bool(streaming), sync_trigger, bool(subscribed))
-    return pool, number, None if number is None else to_state(columns)
+    number, *columns = rows[0]
+    return number, None if number is None else to_state(columns)
+
+
+def _load_dataset(
+    cursor: Reader, dataset_id: DatasetId, session_id: bytes | None, keys: Sequence[str]
+) -> tuple[Any, ...] | None:
+    """Load what an update is decided on: the row, None when there is no pool."""
+    bounds = (
+        dataset_id.identity_pool_id,
+        dataset_id.identity_id,
+        dataset_id.dataset_name,
+        session_id,
+        keys[0] if len(keys) == 1 else None,
+    )
+    rows: list[tuple[Any, ...]] = cursor.execute(_LOAD_DATASET, bounds).fetchall()
+    return rows[0] if rows else None
+
+
+def _loaded_records(
+    cursor: Reader, row: Sequence[Any], keys: Sequence[str]
+) -> dict[str, StoredRecord]:
+    """Give the records of some keys; if it is one key, its record is in the row."""
+    if len(keys) == 1:
+        return {} if row[20] is None else {row[20]: StoredRecord(*row[20:])}
+    return _find_records(cursor, row[3], keys)
 
 
 def to_state(columns: Sequence[Any]) -> DatasetState:
@@ -280,7 +313,7 @@ def _expected_page(
     expected: RecordRange,
 ) -> RecordPage | None:
     """Give the page when it is what was expected; None when one has to look again."""
-    _, number, *columns, encoded_names, encoded = row
+    number, *columns, encoded_names, encoded = row
     merged = _decode_names(encoded_names) if encoded_names else ()
     if number is None:
         select(None)
@@ -307,9 +340,6 @@ def _find_records(
 ) -> dict[str, StoredRecord]:
     if number is None or not keys:
         return {}
-    if len(keys) == 1:
-        rows = cursor.execute(_FIND_RECORD, (number, keys[0])).fetchall()
-        return {row[0]: StoredRecord(*row) for row in rows}
     names = _encode(keys).decode()
     ((encoded,),) = cursor.execute(_FIND_RECORDS, (number, names)).fetchall()
     return {record.key: record for record in _decode_records(encoded)}
@@ -348,15 +378,15 @@ def _count_tombstones(cursor: Reader, number: int | None) -> int:
     return int(count)
 
 
-def _find_spent_session(
-    cursor: Reader, session_id: bytes | None
-) -> SpentSession | None:
-    if session_id is None:
-        return None
+def _find_spent_session(cursor: Reader, session_id: bytes) -> SpentSession | None:
     rows = cursor.execute(SQL.find_spent_session, (session_id,)).fetchall()
     if not rows:
         return None
-    found, request_sha256, count, modified_ms, by, encoded = rows[0]
+    return _to_spent(rows[0])
+
+
+def _to_spent(columns: Sequence[Any]) -> SpentSession:
+    found, request_sha256, count, modified_ms, by, encoded = columns
     amended = tuple(_decode_records(encoded)) if encoded is not None else ()
     return SpentSession(found, request_sha256, Outcome(count, modified_ms, by, amended))
 
@@ -365,35 +395,15 @@ def _save(
     db: Writer,
     dataset_id: DatasetId,
     number: int | None,
-    before: DatasetState | None,
     changes: Changes,
 ) -> None:
     after = changes.dataset
     if after is not None:
         number = save_dataset(db, dataset_id, number, after)
-        grown = after.data_storage - (before.data_storage if before else 0)
-        db.execute(
-            _POOL_SQL.add_data_storage,
-            (dataset_id.identity_pool_id, grown, after.last_modified_date_ms),
-        )
     if changes.clear_records:
         db.execute(SQL.clear_records, (number,))
     if changes.records:
-        db.executemany(
-            _PUT_RECORD,
-            [
-                (
-                    number,
-                    record.key,
-                    record.value,
-                    record.sync_count,
-                    record.last_modified_date_ms,
-                    record.last_modified_by,
-                    record.device_last_modified_date_ms,
-                )
-                for record in changes.records
-            ],
-        )
+        _put_records(db, number, changes.records)
     if changes.spent is not None:
         outcome = changes.spent.outcome
         db.execute(
@@ -418,6 +428,34 @@ def _save(
             devices.notify(db, number, dataset_id.dataset_name, after, changes.notice)
         if not after.exists:
             devices.forget_dataset(db, number)
+
+
+def _add_growth(db: Writer, pools: dict[str, Any]) -> None:
+    for pool_id, (grown, date_ms) in pools.items():
+        db.execute(_POOL_SQL.add_data_storage, (pool_id, grown, date_ms))
+
+
+def _put_records(
+    db: Writer, number: int | None, records: Sequence[StoredRecord]
+) -> None:
+    """Put many rows with each statement: other threads may run at each step of one."""
+    done = 0
+    while done < len(records):
+        # Of a few sizes, so that all of these statements stay prepared.
+        size = min(_PUT_TOGETHER_MAX, 1 << (len(records) - done).bit_length() - 1)
+        row: list[Any] = []
+        for record in records[done : done + size]:
+            row += (
+                number,
+                record.key,
+                record.value,
+                record.sync_count,
+                record.last_modified_date_ms,
+                record.last_modified_by,
+                record.device_last_modified_date_ms,
+            )
+        db.execute(_PUT_RECORDS[size], row)
+        done += size
 
 
 def save_dataset(

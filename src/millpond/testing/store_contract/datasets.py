@@ -95,6 +95,24 @@ class DatasetContract(StoreBench):
 
         self.play(tmp_path, scene)
 
+    def test_any_number_of_records_is_written_at_once(self, tmp_path: Path) -> None:
+        """However many there are, new ones and changed ones, each has its own."""
+        counts = (1, 2, 3, 20, 64, 65, 131)
+
+        async def scene(store: Store) -> None:
+            kept: dict[str, str | None] = {}
+            for count in counts:
+                # Half of them are there already, and some of those are removed.
+                put_now = {
+                    f"{n}": None if n % 7 == 0 else f"{count}.{n}"
+                    for n in range(count // 2, count // 2 + count)
+                }
+                await put(store, PREFS, put_now)
+                kept |= put_now
+                assert kept == await values_of(store, PREFS), count
+
+        self.play(tmp_path, scene)
+
     def test_text_comes_back_as_it_went_in(self, tmp_path: Path) -> None:
         """Keys, values and names of any text stay what they were."""
         values = {text: text[::-1] for text in AWKWARD_TEXTS}

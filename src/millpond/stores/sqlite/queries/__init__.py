@@ -1,4 +1,10 @@
-"""The SQL of the embedded store."""
+"""
+The SQL of the embedded store.
+
+The driver hashes the text of a statement at each call, to find it prepared; every 8
+characters cost as much as a step of a loop in Python. So the statements are without the
+line ends and indentation of the files, and no literal in them goes over a line end.
+"""
 
 from __future__ import annotations
 
@@ -10,3 +16,6 @@ class Queries(NamedQueries):
 
     def __init__(self, file: str) -> None:
         super().__init__(__name__, file)
+        for name, sql in self.by_name.items():
+            lines = map(str.strip, sql.splitlines())
+            self.by_name[name] = " ".join(lines)

@@ -1,17 +1,31 @@
 -- name: find_dataset
--- The pool and, in the same look, the dataset: nulls when there is none.
-SELECT streaming, sync_trigger,
-    EXISTS (
-        SELECT 1 FROM subscriptions
-        WHERE subscriptions.dataset_number = dataset.dataset_number
-    ),
-    dataset_number, sync_count, live, horizon, creation_date_ms,
+-- Nulls when there is none, no row when there is no pool.
+SELECT dataset_number, sync_count, live, horizon, creation_date_ms,
     last_modified_date_ms, last_modified_by, num_records, data_storage,
     root_dataset_name, forgotten
 FROM identity_pools AS pool LEFT JOIN datasets AS dataset
     ON dataset.identity_pool_id = pool.identity_pool_id
     AND dataset.identity_id = ?2 AND dataset.dataset_name = ?3
 WHERE pool.identity_pool_id = ?1 AND pool.deleted = 0;
+
+-- name: load_dataset
+-- What an update is decided on, in one look: the pool, the dataset (nulls when there is
+-- none), the mark of session ?4 and the record of key ?5, if they are there.
+SELECT streaming, sync_trigger,
+    EXISTS (SELECT 1 FROM subscriptions AS u WHERE u.dataset_number = d.dataset_number),
+    d.dataset_number, d.sync_count, live, horizon, creation_date_ms,
+    d.last_modified_date_ms, d.last_modified_by, num_records, data_storage,
+    root_dataset_name, forgotten,
+    session_id, request_sha256, s.sync_count, s.last_modified_date_ms,
+    s.last_modified_by, amended,
+    record_key, value, r.sync_count, r.last_modified_date_ms, r.last_modified_by,
+    device_last_modified_date_ms
+FROM identity_pools AS pool
+LEFT JOIN datasets AS d ON d.identity_pool_id = pool.identity_pool_id
+    AND d.identity_id = ?2 AND d.dataset_name = ?3
+LEFT JOIN spent_sessions AS s ON session_id = ?4
+LEFT JOIN records AS r ON r.dataset_number = d.dataset_number AND record_key = ?5
+WHERE pool.identity_pool_id = ?1 AND deleted = 0;
 
 -- name: count_live_datasets
 SELECT count(*) FROM datasets
@@ -33,33 +47,30 @@ SET sync_count = ?2, live = ?3, horizon = ?4, creation_date_ms = ?5,
     data_storage = ?9, root_dataset_name = ?10, forgotten = ?11
 WHERE dataset_number = ?1;
 
--- name: find_record
-SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
-    device_last_modified_date_ms
-FROM records WHERE dataset_number = ? AND record_key = ?;
-
 -- name: look_at_records
 -- A listing in one statement with one row: each step of a statement lets other threads
 -- run, and on a busy server that costs more than the step. No records (NULL) when their
 -- values have more than ?6 bytes, which are counted without reading them.
-SELECT streaming, dataset_number, dataset.sync_count, live, horizon, creation_date_ms,
-    dataset.last_modified_date_ms, dataset.last_modified_by, num_records, data_storage,
+-- Whether anything was merged is asked first, for mostly nothing was.
+SELECT dataset_number, d.sync_count, live, horizon, creation_date_ms,
+    d.last_modified_date_ms, d.last_modified_by, num_records, data_storage,
     root_dataset_name, forgotten,
-    (
-        SELECT nullif(json_group_array(dataset_name), '[]')
-        FROM (
-            SELECT dataset_name FROM datasets AS merged
-            WHERE merged.identity_pool_id = ?1 AND merged.identity_id = ?2
-                AND merged.root_dataset_name = ?3 AND merged.live = 1
+    CASE WHEN EXISTS (
+        SELECT 1 FROM datasets
+        WHERE identity_pool_id = ?1 AND identity_id = ?2 AND root_dataset_name = ?3
+    ) THEN (
+        SELECT json_group_array(dataset_name) FROM (
+            SELECT dataset_name FROM datasets
+            WHERE identity_pool_id = ?1 AND identity_id = ?2 AND root_dataset_name = ?3
+                AND live = 1
             ORDER BY dataset_name
         )
-    ),
+    ) END,
     CASE WHEN data_storage <= ?6 OR (
         SELECT total(octet_length(value)) FROM (
-            SELECT value FROM records
-            WHERE records.dataset_number = dataset.dataset_number
-                AND records.sync_count > ?4
-            ORDER BY records.sync_count, record_key LIMIT ?5
+            SELECT value FROM records AS r
+            WHERE r.dataset_number = d.dataset_number AND r.sync_count > ?4
+            ORDER BY r.sync_count, record_key LIMIT ?5
         )
     ) <= ?6 THEN (
         SELECT CAST(json_group_array(json_array(
@@ -67,16 +78,15 @@ SELECT streaming, dataset_number, dataset.sync_count, live, horizon, creation_da
             device_last_modified_date_ms
         )) AS BLOB)
         FROM (
-            SELECT * FROM records
-            WHERE records.dataset_number = dataset.dataset_number
-                AND records.sync_count > ?4
-            ORDER BY records.sync_count, record_key LIMIT ?5
+            SELECT * FROM records AS r
+            WHERE r.dataset_number = d.dataset_number AND r.sync_count > ?4
+            ORDER BY r.sync_count, record_key LIMIT ?5
         )
     ) END
-FROM identity_pools AS pool LEFT JOIN datasets AS dataset
-    ON dataset.identity_pool_id = pool.identity_pool_id
-    AND dataset.identity_id = ?2 AND dataset.dataset_name = ?3
-WHERE pool.identity_pool_id = ?1 AND pool.deleted = 0;
+FROM identity_pools AS pool LEFT JOIN datasets AS d
+    ON d.identity_pool_id = pool.identity_pool_id
+    AND d.identity_id = ?2 AND d.dataset_name = ?3
+WHERE pool.identity_pool_id = ?1 AND deleted = 0;
 
 -- name: list_merged_datasets
 SELECT dataset_name FROM datasets
@@ -85,11 +95,11 @@ ORDER BY dataset_name;
 
 -- name: find_records
 SELECT CAST(json_group_array(json_array(
-    record_key, value, sync_count, last_modified_date_ms, last_modified_by,
+    record_key, records.value, sync_count, last_modified_date_ms, last_modified_by,
     device_last_modified_date_ms
 )) AS BLOB)
-FROM records
-WHERE dataset_number = ? AND record_key IN (SELECT value FROM json_each(?));
+FROM json_each(?2) AS wanted
+CROSS JOIN records ON dataset_number = ?1 AND record_key = wanted.value;
 
 -- name: list_records
 SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
@@ -105,6 +115,7 @@ SELECT record_key, value, sync_count, last_modified_date_ms, last_modified_by,
 FROM records WHERE dataset_number = ? AND value IS NOT NULL ORDER BY record_key;
 
 -- name: put_record
+-- For several, the row of values is repeated.
 INSERT INTO records (
     dataset_number, record_key, value, sync_count, last_modified_date_ms,
     last_modified_by, device_last_modified_date_ms
