@@ -166,3 +166,26 @@ def test_what_is_there_already_cannot_wait():
         assert await slow == "gave way"
 
     run(scene)
+
+
+def test_what_never_begins():
+    """It ends by itself; who cancels it himself is not told that it was late."""
+
+    async def scene() -> None:
+        budget = make(100, 100, pause_s_max=0.05)
+        task = asyncio.current_task()
+        assert task is not None
+        for _ in range(2):  # the timer sleeps in between
+            assert await budget.begin(asyncio.sleep(0, "soon")) == "soon"
+            with pytest.raises(TimeoutError):
+                await budget.begin(asyncio.Event().wait())
+            assert task.cancelling() == 0
+
+        others = make(100, 100)
+        waits = asyncio.ensure_future(others.begin(asyncio.Event().wait()))
+        await asyncio.sleep(0)
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+
+    run(scene)

@@ -106,13 +106,14 @@ class Body:
             # Not even begun, when its sender says that it is too large.
             _check_size(self.length, bytes_max)
         try:
-            async with asyncio.timeout(BODY_S_MAX) as limit:
-                part = await self._next()
-                # What is whole need not wait for the message that says so.
-                if self.is_over or (len(part) == self.length and not self._is_http2):
-                    self.is_over = True
-                    _check_size(len(part), bytes_max)
-                    return part
+            whole_by_s = asyncio.get_running_loop().time() + BODY_S_MAX
+            part = await budget.begin(self._next())
+            # What is whole need not wait for the message that says so.
+            if self.is_over or (len(part) == self.length and not self._is_http2):
+                self.is_over = True
+                _check_size(len(part), bytes_max)
+                return part
+            async with asyncio.timeout_at(whole_by_s) as limit:
                 self._transfer = budget.open(peer(), limit)
                 return await self._read_parts(part, bytes_max, self._transfer)
         except TimeoutError as error:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from typing import Final, Self
+from collections.abc import Awaitable, Callable
+from typing import Final, Self, TypeVar
+
+T = TypeVar("T")
 
 TICK_S: Final = 0.5  # how often transfers are looked at, while there are any
 WAIT_S_MAX: Final = 8.0  # for room, before a transfer is refused
@@ -63,6 +65,8 @@ class Budget:
         self.held = 0
         self._held_by: Counter[str] = Counter()
         self._transfers: set[Transfer] = set()
+        self._beginning_s: dict[asyncio.Task[object], float] = {}
+        self._late: set[asyncio.Task[object]] = set()
         self._waiting: list[tuple[Transfer, int, asyncio.Future[None]]] = []
         self._tick: asyncio.TimerHandle | None = None
 
@@ -79,6 +83,33 @@ class Budget:
             loop = asyncio.get_running_loop()
             self._tick = loop.call_later(TICK_S, self._look)
         return transfer
+
+    async def begin(self, first: Awaitable[T]) -> T:
+        """
+        Wait for the first part of a transfer, of which nothing is held yet.
+
+        Mostly it is all there is, and there already; setting a timer for each, and
+        taking it back, would cost more than the wait.
+
+        Raises:
+            TimeoutError: it did not come for as long as a transfer may not move.
+        """
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None
+        self._beginning_s[task] = loop.time()
+        if self._tick is None:
+            self._tick = loop.call_later(TICK_S, self._look)
+        try:
+            return await first
+        except asyncio.CancelledError:
+            # Unless somebody else has cancelled it as well.
+            if task in self._late and task.uncancel() == 0:
+                raise TimeoutError from None
+            raise
+        finally:
+            del self._beginning_s[task]
+            self._late.discard(task)
 
     def fits(self, transfer: Transfer, size: int) -> bool:
         """Say whether a transfer may hold more: whatever it likes when it is alone."""
@@ -147,8 +178,13 @@ class Budget:
     def _look(self) -> None:
         """Look at all transfers: who is stuck, who waits, who must give way."""
         loop = asyncio.get_running_loop()
-        self._tick = loop.call_later(TICK_S, self._look) if self._transfers else None
+        any_left = self._transfers or self._beginning_s
+        self._tick = loop.call_later(TICK_S, self._look) if any_left else None
         now_s = loop.time()
+        for task, began_s in self._beginning_s.items():
+            if now_s - began_s > self._pause_s_max and task not in self._late:
+                self._late.add(task)
+                task.cancel()
         for each in self._transfers:
             if each.look(now_s) > self._pause_s_max:
                 self._end(each)
