@@ -45,6 +45,8 @@ from millpond.wire.validation import first_wrong_item, lower_first, refusal
 _MANY: Final = (inspection.ListType, inspection.DictType)
 _LIMITED_ELSEWHERE: Final = frozenset(("RecordPatches",))  # by a setting
 
+_DIGITS_MAX: Final = 20  # what a Long has, with its sign
+
 _decode_json = msgspec.json.Decoder().decode
 LARGE_BYTES: Final = 65_536  # of JSON, in which there may be very many lists
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -58,6 +60,7 @@ class RequestDecoder:
         self._shape = operation.request
         self._labels: dict[str, Member] = {}
         self._parameters: dict[str, Member] = {}
+        self._parameters_raw: dict[bytes, Member] = {}  # as they mostly come
         self._headers: dict[bytes, Member] = {}
         self._elsewhere: list[str] = []
         self._lists_max: dict[str, int | None] = {}
@@ -69,6 +72,7 @@ class RequestDecoder:
                     self._labels[name] = member
                 case InQuery(name):
                     self._parameters[name] = member
+                    self._parameters_raw[name.encode()] = member
                     self._elsewhere.append(member.name)
                 case InHeader(name):
                     self._headers[name.lower().encode()] = member
@@ -194,7 +198,9 @@ class RequestDecoder:
     def _read_query(self, query: bytes, given: dict[str, Any]) -> None:
         for pair in query.split(b"&"):
             raw_name, _, raw_value = pair.partition(b"=")
-            member = self._parameters.get(percent_decode(raw_name))
+            member = self._parameters_raw.get(raw_name)
+            if member is None:
+                member = self._parameters.get(percent_decode(raw_name))
             if member is None:
                 continue
             if member.name in given:
@@ -203,11 +209,13 @@ class RequestDecoder:
                 raise SerializationException(
                     f"Parameter '{member.wire_name}' is given more than once."
                 )
-            value = percent_decode(raw_value)
-            if isinstance(member.type, inspection.IntType):
-                given[member.name] = read_integer(value, member.wire_name)
+            if not isinstance(member.type, inspection.IntType):
+                given[member.name] = percent_decode(raw_value)
+            elif raw_value.isdigit() and len(raw_value) <= _DIGITS_MAX:
+                given[member.name] = int(raw_value)
             else:
-                given[member.name] = value
+                text = percent_decode(raw_value)
+                given[member.name] = read_integer(text, member.wire_name)
 
     def _refuse_nul(self, given: Mapping[str, Any]) -> None:
         at = _find_nul(given)
@@ -254,7 +262,7 @@ def read_integer(text: str, name: str) -> int:
     """Read a parameter that is an integer, in decimal digits and nothing else."""
     # int() alone would take '1_0', ' 1' and digits of other scripts.
     digits = text[1:] if text.startswith(("-", "+")) else text
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX):
         raise SerializationException(f"Parameter '{name}' must be an integer.")
     return int(text)
 

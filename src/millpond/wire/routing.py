@@ -61,13 +61,20 @@ class Router:
         """Find the operation of a path, with its labels decoded."""
         if len(raw_path) > PATH_BYTES_MAX:
             return None
-        segments = raw_path.split(b"/")
+        # A colon is all that is encoded in ids; no literal has one.
+        path = raw_path.replace(b"%3A", b":")
+        segments = path.split(b"/")
         for pattern in self._patterns.get((method, len(segments)), ()):
             if pattern.take_literals(segments) == pattern.literals:
-                labels = map(percent_decode, pattern.take_labels(segments))
-                named = dict(zip(pattern.names, labels, strict=True))
+                labels = pattern.take_labels(segments)
+                if path.find(b"%") < 0:
+                    decoded = [label.decode("utf-8", "replace") for label in labels]
+                else:
+                    decoded = [percent_decode(label) for label in labels]
                 # An empty label is another path, not an empty value.
-                return (pattern.route, named) if all(named.values()) else None
+                if not all(decoded):
+                    return None
+                return pattern.route, dict(zip(pattern.names, decoded, strict=True))
         return None
 
     def _add_pattern(self, operation: Operation, route: Route) -> None:
