@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from millpond import limits
@@ -415,3 +416,5 @@ def test_claims_end_with_their_day(tmp_path: Path, day: str) -> None:
     assert source.are_claims_open(end_ms - 1)
     assert not source.are_claims_open(end_ms)
     assert not ImportSource().are_claims_open(0)
+    asked = msgspec.structs.replace(source, read_through=True)
+    assert not asked.are_claims_open(0)

@@ -18,7 +18,7 @@ from acceptance.moving import Move, at, shown
 from acceptance.oidc_provider import OidcProvider
 from acceptance.sync_client import Dataset
 from millpond.testing.deadlines import seconds
-from millpond.testing.server import RunningServer
+from millpond.testing.server import RunningServer, wait_until
 
 pytestmark = pytest.mark.timeout(seconds(120.0))
 NO_MATCH: Final = "Logins don't match"
@@ -145,3 +145,58 @@ def test_without_the_setting_nobody_claims(
     ).stdout
     (state,) = json.loads(told)["Imports"]
     assert (state["Unclaimed"], state["ClaimsUntil"]) == (1, "2020-01-31")
+
+
+def test_read_through_asks_who_signs_in(
+    move: Move, provider: OidcProvider, known: dict[str, str]
+) -> None:
+    """
+    A device without an id finds the identity of its user, with the data, as the source
+    knows it by the same token; it is asked once. Who is new there is new here.
+    """
+    target = move.start_target(settings=known)
+    there = signed_in(move, provider.logins("ann"))
+    device = device_of(target)
+    before = move.calls_there("GetId")
+
+    for logins in (provider.logins("ann"), provider.logins("ann")):
+        found = device.get_id(IdentityPoolId=move.pool, Logins=logins)["IdentityId"]
+        assert found == there.identity
+    assert move.calls_there("GetId") == before + 1
+    assert shown(at(target, there)) == shown(there)
+    mine = {"IdentityId": there.identity}
+    keys = device.get_credentials_for_identity(**mine, Logins=provider.logins("ann"))
+    assert keys["IdentityId"] == there.identity
+    ask = device.get_credentials_for_identity
+    assert NO_MATCH in refusal(ask, **mine, Logins=provider.logins("eve"))
+
+    # A guest of here who signs in, and is new at the source, keeps the identity.
+    guest = device.get_id(IdentityPoolId=move.pool)["IdentityId"]
+    keys = ask(IdentityId=guest, Logins=provider.logins("new"))
+    assert keys["IdentityId"] == guest
+
+
+@embedded_does("a source that is down is the same to all stores")
+def test_nobody_begins_anew_while_the_source_is_down(
+    move: Move, provider: OidcProvider, known: dict[str, str]
+) -> None:
+    """The device is told to try again, not given another identity."""
+    target = move.start_target(timeout_s=1, settings=known)
+    there = signed_in(move, provider.logins("ann"))
+    ask = {"IdentityPoolId": move.pool, "Logins": provider.logins("ann")}
+    move.hold_source()
+    try:
+        with pytest.raises(ClientError) as caught:
+            device_of(target).get_id(**ask)
+        answer = caught.value.response
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 503
+    finally:
+        move.let_source_go()
+
+    def found() -> str | None:
+        try:
+            return str(device_of(target).get_id(**ask)["IdentityId"])
+        except ClientError:
+            return None
+
+    wait_until(lambda: found() == there.identity, timeout_s=30)

@@ -223,9 +223,10 @@ def what_stays_behind(described: SourcePool | None) -> list[tuple[str, str]]:
         found.append(
             (
                 f"who the users of {providers} are: the API names providers only",
-                "let the app get its tokens from AWS until its users have signed in "
-                "here once, or let its devices claim the ids that they have kept "
-                "(claims_until); see docs/howto/from-aws.md",
+                "let the server ask AWS who signs in (read_through), or the app get "
+                "its tokens from AWS until its users have signed in here once, or "
+                "devices claim the ids that they have kept (claims_until); see "
+                "docs/howto/from-aws.md",
             )
         )
     if pool.saml_provider_arns:

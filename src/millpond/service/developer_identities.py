@@ -49,7 +49,7 @@ async def get_open_id_token_for_developer_identity(
             f"{DEVELOPER_USER_CHARS_MAX}."
         )
     public = {k: v for k, v in request.logins.items() if k != name}
-    verified = await logins.verify_logins(context, pool, public)
+    verified = await logins.verify_logins(context, pool, public, asks_source=False)
     proofs = verified.proofs.with_developer(Login(name, user))
     identity = await logins.resolve(context, pool, request.identity_id, proofs)
     token = issue_token(

@@ -58,10 +58,18 @@ class VerifiedLogins(NamedTuple):
 
 
 async def verify_logins(
-    context: Context, pool: IdentityPool, logins: Mapping[str, str] | None
+    context: Context,
+    pool: IdentityPool,
+    logins: Mapping[str, str] | None,
+    *,
+    asks_source: bool = True,
 ) -> VerifiedLogins:
     """
     Verify every login token of a request; one that is not good refuses them all.
+
+    Args:
+        asks_source: where the pool is read through, a user who is not known here is
+            looked for where it moves in from.
 
     Raises:
         NotAuthorizedException: a token is not good, or not from one of the pool's
@@ -81,7 +89,28 @@ async def verify_logins(
             found.provider_name or provider_name,
             found.claims or claims,
         )
+    voucher = None
+    if asks_source:
+        voucher = await _ask_source(context, pool, found.proofs, logins or {})
+    if voucher is not None:
+        proofs = _both(found.proofs, Proofs(vouchers=[voucher]))
+        found = found._replace(proofs=proofs)
     return found
+
+
+async def _ask_source(
+    context: Context, pool: IdentityPool, proofs: Proofs, tokens: Mapping[str, str]
+) -> Voucher | None:
+    """Let where the pool moves in from say who somebody is whom nobody here knows."""
+    if context.read_through is None or not proofs.logins or proofs.vouchers:
+        return None
+    identity_id = await context.read_through.find_user(
+        pool.identity_pool_id, proofs.logins, tokens
+    )
+    if identity_id is None:
+        return None
+    # Its word is taken, as that in a token of Amazon Cognito Identity is.
+    return Voucher(identity_id, True, tuple(proofs.logins), foreign=True)
 
 
 async def verify_own_token(context: Context, token: str) -> tuple[IdentityPool, Proofs]:

@@ -17,6 +17,10 @@ never looks as if there were no such identity, for clients then throw away what 
 have. What the source does not know either is remembered for a while. A stranger may
 invent ids without end: so only so many ids a second are asked for in vain, and then
 none until some time has passed.
+
+Who the users of public providers are a source shows to nobody, but who signs in there
+is told the identity. So when somebody signs in here whom nobody here knows, the source
+is asked with the same tokens, once they were verified.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ from millpond.core.identities import Login
 from millpond.core.ownership import decide
 from millpond.core.sync import SyncLimits
 from millpond.errors import ServiceUnavailableException, SourceError
-from millpond.sources.base import PoolSource
+from millpond.sources.base import FoundUser, PoolSource
 from millpond.stores.base import Store
 from millpond.stores.importing import Arrival, ImportStore
 
@@ -57,6 +61,7 @@ IN_VAIN_PER_S: Final = 5.0  # ids that the source does not know
 IN_VAIN_MAX: Final = 100.0  # of them at once
 FETCHES_MAX: Final = 16  # at a time, and so many more ...
 WAITING_MAX: Final = 1024  # ... wait for their turn
+NEW_MS: Final = 5000  # dates of answers are whole seconds
 DOWN_S: Final = 1.0  # a source that did not answer is not asked again before
 _APIS: Final = (cognito_sync.API, cognito_identity.API)
 
@@ -70,6 +75,19 @@ class DeveloperUsers(Protocol):
 
         Raises:
             SourceError: it cannot be read.
+        """
+        ...
+
+
+class PublicUsers(Protocol):
+    """A source at which users of public providers sign in."""
+
+    async def find_user(self, logins: Mapping[str, str]) -> FoundUser | None:
+        """
+        Find the identity that tokens, by provider, lead to; None: it takes them not.
+
+        Raises:
+            SourceError: it cannot be asked.
         """
         ...
 
@@ -131,6 +149,25 @@ class ReadThrough:
             for user in wanted.users:
                 await pool.bring_user(user)
 
+    async def find_user(
+        self, identity_pool_id: str, logins: Sequence[Login], tokens: Mapping[str, str]
+    ) -> str | None:
+        """
+        Find the identity of a user whom nobody here knows yet, and bring it.
+
+        Args:
+            logins: what the tokens prove.
+            tokens: by provider.
+        Returns:
+            None: the user is known here, or is as new there as here.
+        Raises:
+            ServiceUnavailableException: the source does not tell in time.
+        """
+        pool = self._pools.get(identity_pool_id)
+        if pool is None or not logins:
+            return None
+        return await pool.find_user(tuple(sorted(logins)), tokens)
+
     async def aclose(self) -> None:
         """Give up what is under way, and let go of the sources."""
         for pool in self._pools.values():
@@ -166,7 +203,7 @@ class _Pool:
         self._now_ms = now_ms
         self._clock = clock
         self._unknown = _Recent(UNKNOWN_MAX)
-        self._under_way: dict[Hashable, asyncio.Task[None]] = {}
+        self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
         self._room = asyncio.Semaphore(FETCHES_MAX)
         self._down_until_s = 0.0
         self._in_vain_left = IN_VAIN_MAX
@@ -189,6 +226,16 @@ class _Pool:
         if key not in self.here and hasattr(self._source, "find_developer_user"):
             await self._once(key, lambda: self._bring_user(user))
 
+    async def find_user(
+        self, logins: tuple[Login, ...], tokens: Mapping[str, str]
+    ) -> str | None:
+        if logins in self.here or not hasattr(self._source, "find_user"):
+            return None
+        found: str | None = await self._once(
+            logins, lambda: self._find_user(logins, tokens)
+        )
+        return found
+
     async def aclose(self) -> None:
         tasks = [*self._under_way.values()]
         for each in tasks:
@@ -197,11 +244,11 @@ class _Pool:
         await self._source.aclose()
 
     async def _once(
-        self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
-        """Wait for what is under way for a key, or begin it."""
+        self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, Any]]
+    ) -> Any:
+        """Wait for what is under way for a key, or begin it; None: it is unknown."""
         if self._unknown.since(key) > self._clock() - UNKNOWN_S:
-            return
+            return None
         task = self._under_way.get(key)
         if task is None:
             if len(self._under_way) >= WAITING_MAX:
@@ -213,11 +260,11 @@ class _Pool:
         if not done:
             raise _not_now("It takes longer than usual to fetch the identity.")
         try:
-            task.result()
+            return task.result()
         except SourceError as error:
             raise _not_now("The identity cannot be fetched for now.") from error
 
-    def _end(self, key: Hashable, task: asyncio.Task[None]) -> None:
+    def _end(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         """Note how a fetch ended; those who wanted it may all have gone."""
         self._under_way.pop(key, None)
         if task.cancelled():
@@ -238,6 +285,9 @@ class _Pool:
         if not arrivals or not (sure or any(map(_has_something, arrivals))):
             self._note_unknown(identity_id)
             return
+        await self._keep(identity_id, arrivals)
+
+    async def _keep(self, identity_id: str, arrivals: Sequence[Arrival]) -> None:
         for each in arrivals:  # each may be as large as memory allows
             arrived = await self._imports.arrive(
                 self._id,
@@ -268,6 +318,34 @@ class _Pool:
             await self._bring(identity_id, sure=True)
         self.here.add((user,), 0.0)
 
+    async def _find_user(
+        self, logins: tuple[Login, ...], tokens: Mapping[str, str]
+    ) -> str | None:
+        stored = await self._store.find_identities(
+            self._id, identity_ids=[], logins=logins
+        )
+        if stored is None:
+            return None  # the pool is not here
+        if any(stored.owner(each) is not None for each in logins):
+            self.here.add(logins, 0.0)
+            return None
+        self._check_down()
+        source: Any = self._source
+        async with self._room:
+            self._check_down()  # those in front may have found that out meanwhile
+            found: FoundUser | None = await source.find_user(tokens)
+            if found is None:
+                self._unknown.add(logins, self._clock())
+                return None
+            if await self._is_here(found.identity_id):
+                return found.identity_id
+            arrivals = await self._source.fetch_identity(found.identity_id)
+        if all(_is_new(each, found.date_ms) for each in arrivals):
+            # It was made by our asking: who is new there is new here.
+            return None
+        await self._keep(found.identity_id, arrivals)
+        return found.identity_id
+
     async def _is_here(self, identity_id: str) -> bool:
         """Say whether an identity came, was made here, or was deleted here."""
         marks = await self._imports.find_imported(self._id, [identity_id])
@@ -284,10 +362,13 @@ class _Pool:
             self._check_budget()  # those in front may have used it up meanwhile
             yield
 
-    def _check_budget(self) -> None:
-        now_s = self._clock()
-        if now_s < self._down_until_s:
+    def _check_down(self) -> None:
+        if self._clock() < self._down_until_s:
             raise _not_now("The identity cannot be fetched for now.")
+
+    def _check_budget(self) -> None:
+        self._check_down()
+        now_s = self._clock()
         gained = (now_s - self._in_vain_at_s) * IN_VAIN_PER_S
         self._in_vain_left = min(self._in_vain_left + gained, IN_VAIN_MAX)
         self._in_vain_at_s = now_s
@@ -323,6 +404,13 @@ def _has_something(arrival: Arrival) -> bool:
     """Say whether what arrives shows that the identity is one of the pool."""
     logins = arrival.identity.logins if arrival.identity is not None else ()
     return bool(arrival.datasets or arrival.asides or logins)
+
+
+def _is_new(arrival: Arrival, date_ms: int) -> bool:
+    """Say whether an identity was made at about a date, and has nothing yet."""
+    if arrival.identity is None or arrival.datasets or arrival.names:
+        return False
+    return arrival.identity.creation_date_ms >= date_ms - NEW_MS
 
 
 def _not_now(reason: str) -> ServiceUnavailableException:

@@ -52,7 +52,8 @@ class ImportSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         files: a folder, or s3://BUCKET/prefix, with what Firehose put there.
         claims_until: to the end of that day (UTC), identities that came without the
             names of their users open to the first who shows their id and a token of
-            one of their login providers (`core.claims`); None: they do not.
+            one of their login providers (`core.claims`); None: they do not, and
+            neither where the source can be asked (`read_through`).
     """
 
     read_through: bool = False
@@ -65,8 +66,8 @@ class ImportSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def are_claims_open(self, now_ms: int) -> bool:
         """Say whether identities may be claimed now."""
-        if self.claims_until is None:
-            return False
+        if self.read_through or self.claims_until is None:
+            return False  # a source that can be asked knows better
         end = datetime.datetime.combine(
             self.claims_until, datetime.time.max, datetime.UTC
         )

@@ -29,6 +29,7 @@ from millpond.sources.api_answers import (
     Dataset,
     Datasets,
     DeveloperUsers,
+    GetIdAnswer,
     Identities,
     IdentityDescription,
     Records,
@@ -39,6 +40,7 @@ from millpond.sources.api_calls import ApiCalls, ApiRefusedError
 from millpond.sources.api_pool import describe
 from millpond.sources.base import (
     Batch,
+    FoundUser,
     IdentityPage,
     Known,
     SourceIdentity,
@@ -181,6 +183,38 @@ class ApiSource:
             return None
         found = read(answer.body, DeveloperUsers, "LookupDeveloperIdentity")
         return found.identity_id
+
+    async def find_user(self, logins: Mapping[str, str]) -> FoundUser | None:
+        """
+        Find the identity that logins lead to; None: the source does not take them.
+
+        A user whom the source does not know gets an identity there, as with every
+        sign-in there.
+
+        Args:
+            logins: tokens by provider.
+        Raises:
+            SourceError: it cannot be asked.
+        """
+        try:
+            # AWS: anybody may call it; what counts are the tokens.
+            answer = await self.calls.identity(
+                "GetId",
+                signed=False,
+                IdentityPoolId=self.identity_pool_id,
+                Logins=dict(logins),
+            )
+        except SourceRefusedError:
+            return None  # a provider that the pool does not have there
+        except ApiRefusedError as error:
+            if error.code != _NOT_FOUND:
+                raise
+            return None  # the pool is gone there
+        found = read(answer.body, GetIdAnswer, "GetId").identity_id
+        reason = self._why_not(found)
+        if reason:
+            raise SourceError(f"GetId gives an identity that is not kept: {reason}.")
+        return FoundUser(identity_id=found, date_ms=int(answer.date_s * 1000))
 
     async def read(self, after: bytes | None, known: Known) -> AsyncIterator[Batch]:
         """

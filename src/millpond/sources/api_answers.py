@@ -7,13 +7,22 @@ Dates are epoch seconds.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from millpond.errors import SourceError
+from millpond.limits import LONG_MAX
 
 T = TypeVar("T")
+
+# What is outside of these is no answer of the API, and nothing that a store can keep.
+Count = Annotated[int, msgspec.Meta(ge=0, le=LONG_MAX)]
+Date = Annotated[float, msgspec.Meta(ge=-62_135_596_800, le=253_402_300_799)]
+"""Epoch seconds, of the years 1 to 9999."""
+Name = Annotated[str, msgspec.Meta(pattern="^[a-zA-Z0-9_.:-]+$", max_length=512)]
+"""Of a dataset; merges make them longer than anybody may choose."""
+Provider = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]+$", max_length=512)]
 
 
 class _Shape(msgspec.Struct, rename="pascal", gc=False):
@@ -24,9 +33,15 @@ class IdentityDescription(_Shape):
     """An identity; `logins` are names of providers."""
 
     identity_id: str
-    logins: list[str] | None = None
-    creation_date: float = 0.0
-    last_modified_date: float = 0.0
+    logins: list[Provider] | None = None
+    creation_date: Date = 0.0
+    last_modified_date: Date = 0.0
+
+
+class GetIdAnswer(_Shape):
+    """The identity of who signs in."""
+
+    identity_id: str
 
 
 class Identities(_Shape):
@@ -47,12 +62,12 @@ class DeveloperUsers(_Shape):
 class Dataset(_Shape):
     """A dataset in a list."""
 
-    dataset_name: str
-    creation_date: float = 0.0
-    last_modified_date: float = 0.0
+    dataset_name: Name
+    creation_date: Date = 0.0
+    last_modified_date: Date = 0.0
     last_modified_by: str | None = None
-    data_storage: int | None = None
-    num_records: int | None = None
+    data_storage: Count | None = None
+    num_records: Count | None = None
 
 
 class Datasets(_Shape):
@@ -66,17 +81,17 @@ class Record(_Shape):
     """A record; a removed one has no value."""
 
     key: str
-    sync_count: int
+    sync_count: Count
     value: str | None = None
-    last_modified_date: float = 0.0
+    last_modified_date: Date = 0.0
     last_modified_by: str | None = None
-    device_last_modified_date: float | None = None
+    device_last_modified_date: Date | None = None
 
 
 class Records(_Shape):
     """A page of records, and what its dataset is like."""
 
-    dataset_sync_count: int
+    dataset_sync_count: Count
     records: list[Record] | None = None
     next_token: str | None = None
     dataset_exists: bool = True
@@ -87,9 +102,9 @@ class Records(_Shape):
 class Usage(_Shape):
     """What a pool holds."""
 
-    data_storage: int | None = None
-    sync_sessions_count: int | None = None
-    last_modified_date: float | None = None
+    data_storage: Count | None = None
+    sync_sessions_count: Count | None = None
+    last_modified_date: Date | None = None
 
 
 class UsageAnswer(_Shape):

@@ -13,7 +13,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote, urlsplit
@@ -146,10 +146,14 @@ class ApiCalls:
         """Answers a second of late."""
         return sum(each.measure() for each in self._paces.values())
 
-    async def identity(self, operation: str, **members: Any) -> Answer:
+    async def identity(
+        self, operation: str, *, signed: bool = True, **members: Any
+    ) -> Answer:
         """
         Call an operation of Cognito Identity.
 
+        Args:
+            signed: it is not one that anybody may call.
         Raises:
             SourceError: as `sync` does.
         """
@@ -159,6 +163,7 @@ class ApiCalls:
             operation,
             ("POST", "/", ""),
             msgspec.json.encode(given),
+            signed=signed,
         )
 
     async def sync(
@@ -190,7 +195,13 @@ class ApiCalls:
             await session.close()
 
     async def _call(
-        self, service: str, operation: str, target: tuple[str, str, str], body: bytes
+        self,
+        service: str,
+        operation: str,
+        target: tuple[str, str, str],
+        body: bytes,
+        *,
+        signed: bool = True,
     ) -> Answer:
         action = f"{service}:{operation}"
         pace = self._paces.setdefault(action, Pace(self._clock))
@@ -200,7 +211,7 @@ class ApiCalls:
         while True:
             number = await pace.wait()
             self.requests += 1
-            outcome = await self._try(service, action, target, body)
+            outcome = await self._try(service, action, target, body, signed)
             now_s = self._clock()
             if isinstance(outcome, Answer):
                 self._answered_s = now_s
@@ -224,12 +235,16 @@ class ApiCalls:
             await asyncio.sleep(outcome.wait_s + random.uniform(0, most_s))
 
     async def _try(
-        self, service: str, action: str, target: tuple[str, str, str], body: bytes
+        self,
+        service: str,
+        action: str,
+        target: tuple[str, str, str],
+        body: bytes,
+        signed: bool,
     ) -> Answer | _Failed:
         method, path, query = target
         endpoint = self._endpoints[service]
         parts = urlsplit(endpoint)
-        keys = self._credentials.find()
         headers = [(b"host", parts.netloc.rpartition("@")[2].encode())]
         if method == "POST":
             headers.append((b"content-type", b"application/x-amz-json-1.1"))
@@ -238,22 +253,15 @@ class ApiCalls:
             value = f"AWSCognitoIdentityService.{operation}".encode()
             headers.append((b"x-amz-target", value))
         raw_path = parts.path + path
-        signed = SignedRequest(
-            method=method,
-            raw_path=raw_path.encode(),
-            raw_query=query.encode(),
-            headers=headers,
-            body=body,
-        )
-        headers += sign(
-            signed,
-            access_key_id=keys.access_key_id,
-            secret=keys.secret,
-            region=self._region,
-            service=service,
-            now_s=time.time(),
-            session_token=keys.session_token,
-        )
+        if signed:
+            request = SignedRequest(
+                method=method,
+                raw_path=raw_path.encode(),
+                raw_query=query.encode(),
+                headers=headers,
+                body=body,
+            )
+            headers += self._sign(request, service)
         url = f"{parts.scheme}://{parts.netloc}{raw_path}" + (
             f"?{query}" if query else ""
         )
@@ -278,6 +286,20 @@ class ApiCalls:
         except (aiohttp.ClientError, OSError) as error:
             why = f"{type(error).__name__} {error}".strip()
             return _Failed(why, put_off=False, wait_s=0.0)
+
+    def _sign(
+        self, request: SignedRequest, service: str
+    ) -> Sequence[tuple[bytes, bytes]]:
+        keys = self._credentials.find()
+        return sign(
+            request,
+            access_key_id=keys.access_key_id,
+            secret=keys.secret,
+            region=self._region,
+            service=service,
+            now_s=time.time(),
+            session_token=keys.session_token,
+        )
 
     def _open(self) -> aiohttp.ClientSession:
         """Give the session, which can be made on an event loop alone."""

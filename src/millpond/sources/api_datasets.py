@@ -201,6 +201,8 @@ def why_not(dataset: ArrivingDataset, limits: SyncLimits) -> str:
             f"it has {row.data_storage} bytes; the setting dataset_bytes_max is "
             f"{limits.dataset_bytes}"
         )
+    if "\0" in row.last_modified_by:
+        return "its LastModifiedBy has a NUL character, which no store keeps"
     for each in dataset.records:
         reason = _why_not_record(each, limits)
         if reason:
@@ -220,6 +222,8 @@ def _why_not_record(record: RecordRow, limits: SyncLimits) -> str:
             f"has a value of {len(value)} characters; the setting "
             f"record_value_chars_max is {limits.record_value_chars}"
         )
-    if "\0" in record.record_key or "\0" in value:
+    if any(
+        "\0" in each for each in (record.record_key, value, record.last_modified_by)
+    ):
         return "has a NUL character, which no store keeps"
     return ""

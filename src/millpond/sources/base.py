@@ -96,6 +96,13 @@ class SourceIdentity(msgspec.Struct, frozen=True, kw_only=True):
     last_modified_date_ms: int
 
 
+class FoundUser(msgspec.Struct, frozen=True, kw_only=True):
+    """The identity of somebody who signed in, and when, by the clock of the source."""
+
+    identity_id: str
+    date_ms: int
+
+
 class IdentityPage(msgspec.Struct, frozen=True, kw_only=True):
     """Some identities, and where the next ones begin; None: these were the last."""
 
