@@ -17,5 +17,5 @@ class Queries(NamedQueries):
     def __init__(self, file: str) -> None:
         super().__init__(__name__, file)
         for name, sql in self.by_name.items():
-            lines = map(str.strip, sql.splitlines())
-            self.by_name[name] = " ".join(lines)
+            if "--" not in sql:  # a comment would go on to the end of all
+                self.by_name[name] = " ".join(map(str.strip, sql.splitlines()))
