@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from millpond.errors import StoreUnavailableError
 from millpond.stores.base import ExpiredGuests
 from millpond.stores.postgres import heads, identity_pools
 from millpond.stores.postgres.database import Database, Session
@@ -69,4 +70,9 @@ class Guests:
                 await heads.leave(db, pool, identity_id, bytes_added=0, date_ms=None)
             return bool(gone)
 
-        return await self.database.write("expire_guests", job)
+        try:
+            return await self.database.write("expire_guests", job)
+        except StoreUnavailableError:
+            if not self.database.is_spread:
+                raise
+            return False  # it is looked at again when the worker is back

@@ -10,21 +10,16 @@ SELECT identity_id FROM identities WHERE identity_id > $1 ORDER BY identity_id
 LIMIT 1 OFFSET $2;
 
 -- name: list_unused
-SELECT identity_id, identity_pool_id FROM identities AS guests
+-- What Citus plans on a worker takes no subquery that is correlated here.
+SELECT identity_id, identity_pool_id FROM identities
 WHERE identity_id > $2 AND identity_id <= $3 AND guest AND merged_into IS NULL
     AND greatest(creation_date_ms, last_modified_date_ms, used_ms) < $1
-    AND NOT EXISTS (
-        SELECT 1 FROM datasets WHERE datasets.identity_id = guests.identity_id
-            AND datasets.identity_pool_id = guests.identity_pool_id
-    ) AND NOT EXISTS (
-        SELECT 1 FROM devices WHERE devices.identity_id = guests.identity_id
-            AND devices.identity_pool_id = guests.identity_pool_id
-    ) AND (
-        used_ms IS NOT NULL OR NOT EXISTS ( -- nobody knows of its use elsewhere
-            SELECT 1 FROM imported_identities AS imported
-            WHERE imported.identity_id = guests.identity_id
-                AND imported.identity_pool_id = guests.identity_pool_id
-        )
+    AND (identity_id, identity_pool_id) NOT IN (
+        SELECT identity_id, identity_pool_id FROM datasets
+        WHERE identity_id > $2 AND identity_id <= $3
+    ) AND (identity_id, identity_pool_id) NOT IN (
+        SELECT identity_id, identity_pool_id FROM devices
+        WHERE identity_id > $2 AND identity_id <= $3
     );
 
 -- name: delete_unused
