@@ -188,7 +188,7 @@ def test_slices_of_other_workers_are_published(cluster: Cluster) -> None:
 
 
 def test_what_is_on_other_workers_expires(cluster: Cluster) -> None:
-    """Tombstones and guests of the dead worker wait until it is back."""
+    """Tombstones of the dead worker wait until it is back, and so may all guests."""
     datasets = {each: DatasetId(POOL, each, "d") for each in IDENTITIES}
     since_ms = NOW_MS + 10
 
