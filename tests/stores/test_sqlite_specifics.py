@@ -577,13 +577,21 @@ def _statements_of(schema: str) -> Iterator[tuple[str, str]]:
             yield name, sql
 
 
+def _no_values(sql: str) -> tuple[None, ...]:
+    """Give a null for each parameter; older drivers do not count them for us."""
+    count = 0
+    for number in re.findall(r"\?(\d*)", re.sub(r"--[^\n]*", "", sql)):
+        count = max(count, int(number)) if number else count + 1
+    return (None,) * count
+
+
 @pytest.mark.parametrize("schema", FILES)
 def test_every_query_fits_the_schema(schema: str) -> None:
     """All statements of queries/*.sql can be prepared on the migrated schema."""
     with _migrated(schema) as connection:
         for name, sql in _statements_of(schema):
             try:
-                apsw.ext.query_info(connection, sql)
+                connection.execute(f"EXPLAIN {sql}", _no_values(sql)).fetchall()
             except apsw.Error as error:
                 pytest.fail(f"{name}: {error}")
 
@@ -610,9 +618,8 @@ def test_no_statement_reads_a_whole_table_that_grows(schema: str) -> None:
     scans = []
     with _migrated(schema) as connection:
         for name, sql in _statements_of(schema):
-            info = apsw.ext.query_info(connection, sql)
-            bindings = (None,) * info.bindings_count
-            for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings):
+            plan = f"EXPLAIN QUERY PLAN {sql}"
+            for row in connection.execute(plan, _no_values(sql)):
                 scanned = re.match(r"SCAN (\w+)", str(row[3]))
                 if scanned and scanned[1] in grow and name not in on_purpose:
                     scans.append(f"{name}: {row[3]}")
