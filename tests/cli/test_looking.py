@@ -242,6 +242,7 @@ def test_an_identity_is_shown_with_all_that_is_its(listed):
     found = listed("identity", "show", "A0000000-0000-4000-8000-00000000000a")
 
     assert found["IdentityId"] == ANN
+    assert found["MergedIdentityIds"] == [LOSER]
     assert (found["DatasetCount"], found["DataStorage"]) == (1, 8)
     assert found["LastChange"] == {
         "DatasetName": "prefs",

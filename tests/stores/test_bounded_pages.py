@@ -10,9 +10,9 @@ from typing import Any
 import apsw
 import pytest
 
-from millpond.core.identities import IdentityChanges, IdentityKind
+from millpond.core.identities import IdentityChanges, IdentityKind, Login
 from millpond.core.sync import DatasetId
-from millpond.stores.base import Store
+from millpond.stores.base import PoolLogin, Store
 from millpond.stores.postgres import PostgresStore
 from millpond.stores.postgres.identities import SQL
 from millpond.stores.prefixes import bounds_of
@@ -41,6 +41,10 @@ LOOKS: dict[str, Look] = {
     "nobody is merged": lambda s: s.search_identities(
         POOL, prefix="", kind=IdentityKind.MERGED, after=None, limit=PAGE
     ),
+    "whose login": lambda s: s.find_login_owners(
+        [PoolLogin(POOL, Login("google", "1")), PoolLogin(POOL, Login("google", "x"))]
+    ),
+    "merged into one": lambda s: s.list_merged_identities(POOL, an_id(1), limit=PAGE),
     "devices": lambda s: s.list_devices(POOL, an_id(50), after=None, limit=PAGE),
     "outbox": lambda s: s.list_outbox_usage(after=None, limit=PAGE),
 }
@@ -54,7 +58,12 @@ async def fill(store: Store, count: int) -> None:
     """Keep so many users, ten guests among them, with a few things of other kinds."""
     await store.create_identity_pool(a_pool(), pools_max=9)
     people = [
-        an_identity(an_id(n), guest=n % 10 == 0 and n < 100) for n in range(count)
+        an_identity(
+            an_id(n),
+            *([] if n % 10 == 0 and n < 100 else [Login("google", str(n))]),
+            guest=n % 10 == 0 and n < 100,
+        )
+        for n in range(count)
     ]
     await store.update_identities(
         POOL,

@@ -263,6 +263,7 @@ def _details_document(details: IdentityDetails, settings: Settings) -> dict[str,
     )
     return {
         **known,
+        "MergedIdentityIds": [each.identity_id for each in details.merged.items],
         "DatasetCount": 0 if usage is None else usage.dataset_count,
         "DataStorage": 0 if usage is None else usage.data_storage,
         "LastChange": last
@@ -305,6 +306,7 @@ def _pairs(details: IdentityDetails, settings: Settings) -> list[tuple[str, Cell
             ("Kind", identity.kind.name.lower()),
             *([("Merged into", identity.merged_into)] if identity.merged_into else []),
             *((f"Login {e.provider_name}", e.subject) for e in identity.logins),
+            *(("Was also", each.identity_id) for each in details.merged.items),
             ("Created", Time(identity.creation_date_ms)),
         ]
     count = 0 if usage is None else usage.dataset_count

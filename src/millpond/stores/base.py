@@ -311,6 +311,13 @@ class IdentityPoolStore(Protocol):
         ...
 
 
+class PoolLogin(NamedTuple):
+    """A login of a pool: the same user may have one in another pool, too."""
+
+    identity_pool_id: str
+    login: Login
+
+
 class IdentityStore(Protocol):
     """Identities and the logins that lead to them."""
 
@@ -387,6 +394,19 @@ class IdentityStore(Protocol):
         Args:
             kind: of this kind alone; only for one pool.
         """
+        ...
+
+    async def find_login_owners(self, logins: Sequence[PoolLogin]) -> list[Identity]:
+        """
+        Find who has any of these logins, each once, by pool and id. Nothing is read but
+        them; `find_identities` is for those who resolve a request.
+        """
+        ...
+
+    async def list_merged_identities(
+        self, identity_pool_id: str, identity_id: str, *, limit: int
+    ) -> list[Identity]:
+        """List who was merged into an identity directly, the last ones first."""
         ...
 
     async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:

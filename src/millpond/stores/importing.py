@@ -17,7 +17,7 @@ it from the source.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -193,6 +193,7 @@ class ImportMeasure(msgspec.Struct, frozen=True, kw_only=True):
     aside: int  # datasets and identities
 
 
+@runtime_checkable
 class ImportStore(Protocol):
     """What `arrive` and the commands of `millpond import` need of a store."""
 

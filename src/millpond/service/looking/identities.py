@@ -20,6 +20,7 @@ from millpond.service.looking.pages import Page, cut
 from millpond.stores.base import (
     IdentityUsage,
     NamedDataset,
+    PoolLogin,
     RegisteredDevice,
     Store,
 )
@@ -42,6 +43,7 @@ class IdentityDetails(msgspec.Struct, frozen=True):
         identity: None when there is data under its id and nothing else.
         usage: None when it never had a dataset.
         last_change: the dataset, of those listed, that was changed last.
+        merged: who was merged into it, the last ones first.
     """
 
     place: IdentityPlace
@@ -50,6 +52,7 @@ class IdentityDetails(msgspec.Struct, frozen=True):
     datasets: Page[NamedDataset, str]
     last_change: NamedDataset | None
     devices: Page[RegisteredDevice, str]
+    merged: Page[Identity, str]
 
 
 async def search_identities(
@@ -118,21 +121,12 @@ async def _find_owners(
     identity_pool_id: str | None,
     logins_in: Callable[[IdentityPool], Sequence[Login]],
 ) -> list[Identity]:
-    owners = []
-    async for pool in _pools(store, identity_pool_id):
-        logins = logins_in(pool)
-        if not logins:
-            continue
-        found = await store.find_identities(
-            pool.identity_pool_id, identity_ids=(), logins=logins
-        )
-        if found is not None:
-            owners += [
-                each
-                for each in found.identities.values()
-                if not set(logins).isdisjoint(each.logins)
-            ]
-    return sorted(owners, key=lambda each: (each.identity_pool_id, each.identity_id))
+    logins = [
+        PoolLogin(pool.identity_pool_id, login)
+        async for pool in _pools(store, identity_pool_id)
+        for login in logins_in(pool)
+    ]
+    return await store.find_login_owners(logins)
 
 
 async def _pools(
@@ -217,7 +211,8 @@ async def describe_identity(
     Tell all of an identity.
 
     Args:
-        limit: of datasets and of devices; the first ones by name and id.
+        limit: of datasets and of devices, the first ones by name and id, and of those
+            who were merged into it.
     Raises:
         NotFoundError: there is no such pool any more.
     """
@@ -227,6 +222,7 @@ async def describe_identity(
     devices = await store.list_devices(*names, after=None, limit=limit + 1)
     if datasets is None or devices is None:
         raise NotFoundError(f"there is no identity pool '{place.identity_pool_id}'.")
+    merged = await store.list_merged_identities(*names, limit=limit + 1)
     return IdentityDetails(
         place=place,
         identity=identity,
@@ -238,4 +234,5 @@ async def describe_identity(
             default=None,
         ),
         devices=cut(devices, limit, lambda each: each.device.device_id),
+        merged=cut(merged, limit, lambda each: each.identity_id),
     )

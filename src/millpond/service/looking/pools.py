@@ -10,6 +10,7 @@ from millpond.errors import NotFoundError
 from millpond.service.looking import ids
 from millpond.service.looking.pages import Page, cut
 from millpond.stores.base import IdentityPoolUsage, OutboxUsage, Store
+from millpond.stores.importing import ImportState, ImportStore
 
 
 class PoolLook(msgspec.Struct, frozen=True):
@@ -26,6 +27,7 @@ class PoolDetails(msgspec.Struct, frozen=True):
     usage: IdentityPoolUsage
     outbox: OutboxUsage
     run: BulkPublishRun  # the last bulk publish
+    moving: ImportState | None = None  # how it moves in; None: it does not
 
 
 async def list_pools(
@@ -83,4 +85,7 @@ async def describe_pool(store: Store, identity_pool_id: str) -> PoolDetails:
     if pool is None or usage is None or run is None:
         raise NotFoundError(f"there is no identity pool '{identity_pool_id}'.")
     outbox = await store.measure_outbox(identity_pool_id)
-    return PoolDetails(pool, usage, outbox, run)
+    moving = None
+    if isinstance(store, ImportStore):
+        moving = await store.find_import(identity_pool_id)
+    return PoolDetails(pool, usage, outbox, run, moving)

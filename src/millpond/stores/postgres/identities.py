@@ -30,7 +30,7 @@ from millpond.core.identities import (
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
 from millpond.errors import StoreError, StoreUnavailableError
 from millpond.stores import origins
-from millpond.stores.base import MERGED_LOOKED_AT_MAX
+from millpond.stores.base import MERGED_LOOKED_AT_MAX, PoolLogin
 from millpond.stores.postgres import devices, heads, identity_pools
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
@@ -128,6 +128,22 @@ class Identities:
             else:
                 part = (identity_pool_id, kind.value)
                 rows = await db.rows(SQL.search_identities_of_kind, *bounds, *part)
+        return [identity_of(row) for row in rows]
+
+    async def find_login_owners(self, logins: Sequence[PoolLogin]) -> list[Identity]:
+        digests = [digest_of(*each) for each in logins]
+        async with self.database.moment("find_login_owners") as db:
+            rows = await db.rows(SQL.find_owners, digests)
+            owners = sorted({owner for (owner,) in rows})
+            rows = await db.rows(SQL.list_by_id, owners) if owners else []
+        return [identity_of(row) for row in rows]
+
+    async def list_merged_identities(
+        self, identity_pool_id: str, identity_id: str, *, limit: int
+    ) -> list[Identity]:
+        names = (identity_pool_id, identity_id, limit)
+        async with self.database.session("list_merged_identities") as db:
+            rows = await db.rows(SQL.list_merged_into, *names)
         return [identity_of(row) for row in rows]
 
     async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from millpond.core import streaming
@@ -17,7 +17,7 @@ from millpond.core.identities import (
 from millpond.core.sync import DatasetId, DatasetState, StoredRecord, gone
 from millpond.errors import StoreError
 from millpond.stores import origins
-from millpond.stores.base import MERGED_LOOKED_AT_MAX
+from millpond.stores.base import MERGED_LOOKED_AT_MAX, PoolLogin
 from millpond.stores.prefixes import bounds_of
 from millpond.stores.sqlite import datasets, devices, identity_pools
 from millpond.stores.sqlite.database import Database, Reader, Writer
@@ -103,6 +103,26 @@ class Identities:
             rows = cursor.execute(sql, bounds).fetchall()
             return [_identity(cursor, row) for row in rows]
 
+    async def find_login_owners(self, logins: Sequence[PoolLogin]) -> list[Identity]:
+        with self.database.reading("find_login_owners") as cursor:
+            owners = {
+                owner
+                for pool, login in logins
+                for (owner,) in cursor.execute(
+                    SQL.find_owner, (pool, login.provider_name, login.subject)
+                ).fetchall()
+            }
+            found = [_find(cursor, each) for each in owners]
+        return sorted(filter(None, found), key=_place)
+
+    async def list_merged_identities(
+        self, identity_pool_id: str, identity_id: str, *, limit: int
+    ) -> list[Identity]:
+        names = (identity_id, identity_pool_id, limit)
+        with self.database.reading("list_merged_identities") as cursor:
+            rows = cursor.execute(SQL.list_merged, names).fetchall()
+            return [_identity(cursor, row) for row in rows]
+
     async def delete_identity(self, identity_id: str, *, now_ms: int) -> bool:
         def job(db: Writer) -> bool:
             identity = _find(db, identity_id)
@@ -122,6 +142,10 @@ class Identities:
             return bool(pools)
 
         return await self.database.write(job)
+
+
+def _place(identity: Identity) -> tuple[str, str]:
+    return identity.identity_pool_id, identity.identity_id
 
 
 def _find(db: Reader, identity_id: str) -> Identity | None:

@@ -14,7 +14,7 @@ from millpond.core.push import Push
 from millpond.core.sync import Changes, DatasetId
 from millpond.errors import StoreError
 from millpond.stores import base
-from millpond.stores.base import NewStreamRecord, OutboxEntry, Store
+from millpond.stores.base import NewStreamRecord, OutboxEntry, PoolLogin, Store
 from millpond.testing.deadlines import seconds
 from millpond.testing.store_contract.bench import (
     ALICE,
@@ -90,6 +90,8 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "search_identities": lambda s: s.search_identities(
         None, prefix="us", kind=None, after=None, limit=9
     ),
+    "find_login_owners": lambda s: s.find_login_owners([PoolLogin(POOL, GOOGLE)]),
+    "list_merged_identities": lambda s: s.list_merged_identities(POOL, BOB, limit=9),
     "delete_identity": lambda s: s.delete_identity(BOB, now_ms=NOW_MS),
     "note_guest_use": lambda s: s.note_guest_use(ALICE, now_ms=NOW_MS, before_ms=1),
     "begin_guest_expiry": lambda s: s.begin_guest_expiry(now_ms=NOW_MS),

@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from millpond.core.identities import Identity, IdentityKind
+from millpond.core.identities import Identity, IdentityKind, Login
 from millpond.core.push import Device
 from millpond.core.sync import DatasetId
 from millpond.stores.base import (
     NewStreamRecord,
     OutboxUsage,
+    PoolLogin,
     RegisteredDevice,
     Store,
     StoredStreamRecord,
@@ -181,6 +182,57 @@ class LookingContract(StoreBench):
                         )
                         is None
                     )
+
+        self.play(tmp_path, scene)
+
+    def test_owners_of_logins_are_found(self, tmp_path: Path) -> None:
+        """Each once, of the pool that is named with the login; nobody else."""
+        logins = [Login("p", text) for text in AWKWARD_TEXTS]
+        owner = an_identity("a", *logins)
+        other = an_identity("b", GOOGLE, pool=OTHER_POOL)
+
+        async def scene(store: Store) -> None:
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            await keep(store, owner, other, an_identity("c", merged_into="a"))
+
+            async def found(*asked: PoolLogin) -> list[Identity]:
+                return await store.find_login_owners(asked)
+
+            assert await found() == []
+            for each in logins:
+                assert await found(PoolLogin(POOL, each)) == [owner]
+                assert await found(PoolLogin(OTHER_POOL, each)) == []
+            everything = [PoolLogin(POOL, each) for each in logins]
+            both = [PoolLogin(OTHER_POOL, GOOGLE), *everything]
+            assert await found(*both) == [owner, other]
+            assert await found(PoolLogin(POOL, GOOGLE)) == []
+            await store.delete_identity_pool(OTHER_POOL)
+            assert await found(*both) == [owner]
+
+        self.play(tmp_path, scene)
+
+    def test_merged_identities_are_listed_by_survivor(self, tmp_path: Path) -> None:
+        """Those merged into it directly, the last ones first, at most so many."""
+        merged = [
+            an_identity(each, merged_into="a", at=NOW_MS + day)
+            for each, day in (("m1", 1), ("m2", 3), ("m3", 2), ("m4", 2))
+        ]
+        others = [an_identity("a"), an_identity("n", merged_into="m1")]
+        foreign = an_identity("f", pool=OTHER_POOL, merged_into="a")
+
+        async def scene(store: Store) -> None:
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            await keep(store, *others, *merged, foreign)
+
+            async def into(identity_id: str, limit: int = 9) -> list[Identity]:
+                return await store.list_merged_identities(
+                    POOL, identity_id, limit=limit
+                )
+
+            newest_first = [merged[1], merged[3], merged[2], merged[0]]
+            assert await into("a") == newest_first
+            assert await into("a", limit=2) == newest_first[:2]
+            assert await into("n") == []
 
         self.play(tmp_path, scene)
 

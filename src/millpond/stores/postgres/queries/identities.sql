@@ -23,6 +23,24 @@ SELECT identity_id FROM identities
 WHERE merged_into = ANY ($2::text[]) AND identity_pool_id = $1
 ORDER BY last_modified_date_ms DESC LIMIT $3;
 
+-- name: list_merged_into
+SELECT identity.identity_pool_id, identity_id, creation_date_ms,
+    last_modified_date_ms, guest, merged_into, logins, origin
+FROM identities AS identity
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = identity.identity_pool_id AND NOT pool.deleted
+WHERE merged_into = $2 AND identity.identity_pool_id = $1
+ORDER BY last_modified_date_ms DESC, identity_id DESC LIMIT $3;
+
+-- name: list_by_id
+SELECT identity.identity_pool_id, identity_id, creation_date_ms,
+    last_modified_date_ms, guest, merged_into, logins, origin
+FROM identities AS identity
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = identity.identity_pool_id AND NOT pool.deleted
+WHERE identity_id = ANY ($1::text[])
+ORDER BY identity.identity_pool_id, identity_id;
+
 -- name: list_with_live_datasets
 SELECT DISTINCT identity_id FROM datasets
 WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1 AND live;

@@ -32,6 +32,14 @@ WHERE EXISTS (
         AND live = 1
 );
 
+-- name: list_merged
+SELECT identity_id, identity.identity_pool_id, creation_date_ms, last_modified_date_ms,
+    guest, merged_into, origin
+FROM identities AS identity CROSS JOIN identity_pools AS pool
+    ON pool.identity_pool_id = identity.identity_pool_id AND pool.deleted = 0
+WHERE merged_into = ?1 AND identity.identity_pool_id = ?2
+ORDER BY last_modified_date_ms DESC, identity_id DESC LIMIT ?3;
+
 -- name: list_identities
 SELECT identity_id, identity_pool_id, creation_date_ms, last_modified_date_ms,
     guest, merged_into, origin
