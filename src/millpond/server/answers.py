@@ -55,7 +55,7 @@ class Answers:
         connections: Connections,
         under_way: UnderWay,
     ) -> None:
-        self._connections = connections
+        self.connections = connections
         self._under_way = under_way
         self.budget = Budget(
             bytes_max=settings.answers_bytes_max,
@@ -133,7 +133,7 @@ class Answers:
         except OverBudgetError as error:
             raise refuse(error) from None
         except TimeoutError:
-            self._connections.end_stuck(request.client)
+            self.connections.end_stuck(request.client)
             return  # what is not whole is not taken for whole: it has a length
         await send({"type": "http.response.body", "body": b""})
 

@@ -38,6 +38,7 @@ from millpond.server import connections, neighbours, secret_key
 from millpond.server.answer_streams import AnswerStreams
 from millpond.server.answers import Answers
 from millpond.server.connections import Connections
+from millpond.server.console import make_console
 from millpond.server.gateway import Gateway
 from millpond.server.importing import limits_of
 from millpond.server.live import LiveStreams
@@ -229,6 +230,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         AnswerStreams(under_way, sockets, answers),
         send_timeout_s=settings.answer_send_timeout_s,
     )
+    console = make_console(context, keys)
     gateway = Gateway(
         context,
         Verifier(
@@ -247,11 +249,14 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         look_for_keys=keys.look_again,
         beside=make_pages(context, metrics, is_draining=stopping.is_set),
         beside_paths=PATHS,
+        console=console,
     )
 
     def end_streams() -> None:
         live.close()
         subscriptions.close()
+        if console is not None:
+            console.close()
 
     workers = [
         asyncio.create_task(each)

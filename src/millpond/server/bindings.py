@@ -93,6 +93,24 @@ APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
 """Every API that the server publishes, and the modules that do its operations."""
 
 
+def bind_one(operation: Operation) -> ServiceFunction:
+    """Tie an operation of any of the APIs to its function, as `bind` does."""
+    api, modules = _home_of(operation)
+    return bind(api, operation, modules)
+
+
+def api_of(operation: Operation) -> Api:
+    """Find the API that publishes an operation."""
+    return _home_of(operation)[0]
+
+
+def _home_of(operation: Operation) -> tuple[Api, tuple[ModuleType, ...]]:
+    for api, modules in APIS:
+        if api.by_name.get(operation.name) is operation:
+            return api, modules
+    raise LookupError(f"no API publishes {operation.name}")
+
+
 def snake_case(operation_name: str) -> str:
     """Spell an operation as its function: UpdateRecords, update_records."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation_name).lower()

@@ -20,6 +20,8 @@ from typing import Any, Final
 
 import structlog
 
+from millpond.console.base import DOOR
+from millpond.console.base import ROOT as CONSOLE
 from millpond.contract.shapes import Callers
 from millpond.errors import (
     InternalErrorException,
@@ -30,7 +32,9 @@ from millpond.errors import (
 from millpond.limits import UNSIGNED_BODY_BYTES_MAX
 from millpond.metrics import Metrics
 from millpond.server import bodies, http2
+from millpond.server.answer_streams import AnswerStreams
 from millpond.server.answers import WHOLE_BYTES_MAX_HTTP2, Answers
+from millpond.server.beside import BesideDoor
 from millpond.server.bindings import APIS, ServiceFunction, Streamed, bind
 from millpond.server.bodies import NO_BODY
 from millpond.server.cors import Cors
@@ -92,9 +96,11 @@ class Gateway:
         look_for_keys: Callable[[], Awaitable[None]],
         beside: AsgiApp,
         beside_paths: Iterable[str],
+        console: AsgiApp | None = None,
     ) -> None:
         """
         Args:
+            console: serves what is below `console.base.ROOT`; it takes forms.
             look_for_keys: learns of developer keys that were made before the call.
         """
         self._context = context
@@ -109,7 +115,9 @@ class Gateway:
         self._trusted = trusted
         self._rates = rates
         self._beside = beside
-        self._beside_paths = tuple(beside_paths)
+        self._console = console
+        self._beside_paths = (*beside_paths, *([CONSOLE] if console else []))
+        self._console_streams = AnswerStreams(under_way, answers.connections, answers)
         self._finder = Finder(api for api, _ in APIS)
         self._cors = Cors(context.settings.cors_origins)
         self._functions: dict[int, ServiceFunction] = {
@@ -238,13 +246,46 @@ class Gateway:
     async def _serve_beside(
         self, request: Request, receive: Receive, send: Send
     ) -> None:
-        """Serve what is not of the APIs, and takes no body."""
-        await self._make_way(request)
+        """Serve what is not of the APIs."""
+        if self._console and request.scope["path"].startswith(CONSOLE):
+            await self._serve_console(self._console, request, receive, send)
+            return
+        await self._make_way(request)  # none of it takes a body
         try:
             sender = self._answers.bounded(request, send)
             await self._beside(request.scope, receive, sender)
         except ServiceException:
             await _send(send, 503, [], b"")
+        await self._drain(request)
+
+    async def _serve_console(
+        self, console: AsgiApp, request: Request, receive: Receive, send: Send
+    ) -> None:
+        """Serve a page for people; it reads a form itself, once it may be sent."""
+
+        async def send_after(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start" and not (
+                await self._make_way(request)
+            ):
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        bounded = self._answers.bounded(request, send_after)
+        request.scope[DOOR] = BesideDoor(
+            request,
+            receive,
+            send_after,
+            read=self._read,
+            streams=self._console_streams,
+            public_url=self._context.settings.public_url,
+        )
+        try:
+            await console(request.scope, receive, bounded)
+        except ServiceException:  # there is no room for the answer
+            await _send(send_after, 503, [], b"")
+        finally:
+            if request.body is not NO_BODY:
+                request.body.close()
         await self._drain(request)
 
     async def _stream(

@@ -14,7 +14,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, MutableMapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from millpond.settings import Settings
 
@@ -27,6 +27,9 @@ _V6_PREFIX: Final = 64
 _CACHED_MAX: Final = 8192
 # RFC 7239, 4: a value is a token or a quoted string.
 _FOR: Final = re.compile(r'(?:^|;)\s*for=(?:"([^"\\]*)"|([^;"\s]*))', re.IGNORECASE)
+
+_PROTO: Final = re.compile(r'(?:^|;)\s*proto="?(\w*)"?', re.IGNORECASE)
+_HOST: Final = re.compile(r'(?:^|;)\s*host=(?:"([^"\\]*)"|([^;"\s]*))', re.IGNORECASE)
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -69,6 +72,42 @@ def peer_of(scope: Scope, trusted: TrustedProxies) -> str:
     if not trusted.any or not trusted.trusts(host):
         return name(host)
     return name(_forwarded(scope, host, trusted))
+
+
+class Sender(NamedTuple):
+    """How whoever sent a request reached us, or a proxy of ours."""
+
+    address: str
+    scheme: str
+    host: str
+    """As it was asked for, with its port; empty: nobody said."""
+
+
+def sender_of(scope: Scope, trusted: TrustedProxies) -> Sender:
+    """Tell how a request was sent; of a proxy of ours, what it says is believed."""
+    address: str = scope["client"][0]
+    scheme, host = scope["scheme"], _last(scope, b"host")
+    if trusted.any and trusted.trusts(address):
+        address = _forwarded(scope, address, trusted)
+        if trusted.header == FORWARDED.encode():
+            hop = _last(scope, trusted.header).rpartition(",")[2]
+            told_scheme, told_host = _match(_PROTO, hop), _match(_HOST, hop)
+        else:
+            told_scheme = _last(scope, b"x-forwarded-proto").rpartition(",")[2]
+            told_host = _last(scope, b"x-forwarded-host").rpartition(",")[2]
+        scheme = told_scheme.strip().lower() or scheme
+        host = told_host.strip() or host
+    return Sender(address, scheme, host)
+
+
+def _last(scope: Scope, header: bytes) -> str:
+    values: list[bytes] = [value for key, value in scope["headers"] if key == header]
+    return values[-1].decode("latin-1") if values else ""
+
+
+def _match(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return next((each for each in found.groups() if each), "") if found else ""
 
 
 @lru_cache(_CACHED_MAX)

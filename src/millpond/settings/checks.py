@@ -22,6 +22,7 @@ STORE_SCHEMES: Final = ("postgresql://", "postgres://")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("auto", "json", "console")
 PROXY_HEADERS: Final = ("x-forwarded-for", "forwarded")
+CONSOLES: Final = ("auto", "on", "off")
 REGION_CHARS_MAX: Final = 18  # the id of an identity has 55, of which 37 are the rest
 
 # Patterns are compiled when something is looked at: most settings are at their default.
@@ -245,6 +246,7 @@ def _check_choices(settings: Settings) -> Iterator[Wrong]:
         ("log_level", LOG_LEVELS),
         ("log_format", LOG_FORMATS),
         ("trusted_proxies_header", PROXY_HEADERS),
+        ("console", CONSOLES),
     ):
         value = getattr(settings, name)
         if value not in choices:

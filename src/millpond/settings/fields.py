@@ -122,6 +122,11 @@ class Settings:
     )
     tls_certificate: str = setting("", "File with the TLS certificate chain (PEM).")
     tls_key: str = setting("", "File with the TLS private key (PEM).")
+    console: str = setting(
+        "auto",
+        "Whether /console is served: on, off, or auto, where only over loopback or TLS "
+        "(the server's own, or that of a trusted proxy).",
+    )
     region: str = setting(
         "us-east-1", "Region that new ids and ARNs name and that signatures are for."
     )

@@ -136,6 +136,20 @@ class RequestDecoder:
         except RecursionError as error:
             raise _too_deep() from error
 
+    def check(self, request: Shape) -> Shape:
+        """
+        Hold a request that was not decoded to the constraints of its members.
+
+        Raises:
+            ServiceException: of the API's own kind, when a constraint is broken.
+        """
+        given = msgspec.to_builtins(request)
+        self._refuse_nul(given)
+        try:
+            return msgspec.convert(given, self._shape)
+        except msgspec.ValidationError as error:
+            raise refusal(self._api, self._shape, given, str(error)) from None
+
     def _read_json(self, body: bytes) -> tuple[dict[str, Any], bool]:
         if len(body) <= LARGE_BYTES:
             return _read_json(body)

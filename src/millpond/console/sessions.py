@@ -1,0 +1,97 @@
+"""
+Who is logged in: a developer key, for eight hours, told by a sealed cookie.
+
+The cookie holds the id of the key and never its secret, so nothing of worth can be
+stolen from a server's memory or a browser's disk but the session itself. A session is
+over when its time is, when its key is (deleted, or ended), and when somebody logged out
+with it; that one is remembered in the store, so that every server knows.
+
+Cookies do not know ports (RFC 6265, 8.5): two servers on one host would take each
+other's. So the name of ours ends in a few digits of the store's secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from millpond.console.base import Console
+from millpond.console.sealing import Seal
+
+SESSION_S: Final = 8 * 3600
+SAID_S: Final = 60  # the page that shows it is the next one
+_PURPOSE: Final = "session"
+_SAID: Final = "said"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """What the cookie holds."""
+
+    id: str
+    access_key_id: str
+    began_ms: int
+
+
+class Sessions:
+    """Begins, finds and ends sessions."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._seal = Seal(console.seal_key)
+        self._suffix = hashlib.sha256(console.seal_key + b"name").hexdigest()[:8]
+
+    def cookie_name(self, what: str, *, is_secure: bool) -> str:
+        """Name a cookie; over TLS in the way that only this host can set it."""
+        return f"{'__Host-' if is_secure else ''}millpond-{what}-{self._suffix}"
+
+    def begin(self, access_key_id: str) -> str:
+        """Begin a session and give the value of its cookie."""
+        now_ms = self._console.context.now_ms()
+        session = Session(secrets.token_urlsafe(16), access_key_id, now_ms)
+        return self._seal.close(_PURPOSE, session, until_ms=now_ms + SESSION_S * 1000)
+
+    def find(self, cookies: Iterable[str]) -> Session | None:
+        """Find the session that a cookie is of; None where there is none any more."""
+        now_ms = self._console.context.now_ms()
+        for value in cookies:
+            session = self._seal.open(_PURPOSE, value, Session, now_ms=now_ms)
+            if session is not None and self.is_good(session):
+                return session
+        return None
+
+    def is_good(self, session: Session) -> bool:
+        """Say whether a session's key is still one, and its time not over."""
+        age_ms = self._console.context.now_ms() - session.began_ms
+        return (
+            age_ms < SESSION_S * 1000
+            and self._console.keys.find_secret(session.access_key_id) is not None
+        )
+
+    def note_said(self, sentence: str) -> str:
+        """Seal a sentence for the next page."""
+        now_ms = self._console.context.now_ms()
+        return self._seal.close(_SAID, sentence[:1000], until_ms=now_ms + SAID_S * 1000)
+
+    def read_said(self, values: Iterable[str]) -> str:
+        """Read the sentence that is to be shown; empty: there is none."""
+        now_ms = self._console.context.now_ms()
+        for value in values:
+            sentence = self._seal.open(_SAID, value, str, now_ms=now_ms)
+            if sentence:
+                return sentence
+        return ""
+
+
+def read_cookies(headers: Iterable[tuple[bytes, bytes]], name: str) -> Iterator[str]:
+    """Give the values of a cookie; HTTP/2 may part the header, others may add to it."""
+    for header, value in headers:
+        if header.lower() != b"cookie":
+            continue
+        for each in value.decode("latin-1").split(";"):
+            found, _, text = each.strip().partition("=")
+            if found == name:
+                yield text
