@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def test_what_waits_and_what_is_parked_is_listed(outbox):
 def test_a_long_list_is_read_in_pages(outbox, monkeypatch):
     """All of it is listed, and returned, however many are read at a time."""
     monkeypatch.setattr("millpond.cli.outbox.PARKED_MAX", 1)
+    monkeypatch.setattr("millpond.service.outbox.ENTRIES_AT_ONCE", 1)
 
     assert [each["OutboxId"] for each in listed(outbox)["Parked"]] == [1, 2]
     assert json.loads(outbox("retry", "--all").out) == {"Returned": 2}
@@ -90,14 +92,42 @@ def test_parked_changes_wait_again(outbox):
     assert (listed(outbox)["Entries"], listed(outbox)["Parked"]) == (3, [])
 
 
-def test_parked_changes_can_be_given_up(outbox):
-    """What is dropped neither waits nor is parked."""
-    assert json.loads(outbox("drop", "--outbox-id", "1", "2").out) == {"Dropped": 2}
+@pytest.mark.parametrize(
+    ("command", "member"), [("discard", "Discarded"), ("drop", "Dropped")]
+)
+def test_parked_changes_can_be_given_up(outbox, command, member):
+    """What is discarded neither waits nor is parked."""
+    assert json.loads(outbox(command, "--outbox-id", "1", "2").out) == {member: 2}
 
     assert (listed(outbox)["Entries"], listed(outbox)["Parked"]) == (1, [])
 
 
-@pytest.mark.parametrize("command", ["retry", "drop"])
+def test_parked_changes_can_be_taken_away(run, home, outbox):
+    """Each is a line of JSON, with all that is in it and the reason."""
+    store = ("--data", str(home / "data"))
+    result = run("outbox", "download", "--identity-pool-id", POOL, *store)
+
+    lines = [json.loads(each) for each in result.out.splitlines()]
+    assert [each["OutboxId"] for each in lines] == [1, 2]
+    assert lines[0]["Reason"] == "It is too odd."
+    assert (lines[0]["IdentityPoolId"], lines[0]["IdentityId"]) == (POOL, ALICE)
+    assert base64.b64decode(lines[0]["Data"]) == b"a secret value"  # no event
+    assert len(listed(outbox)["Parked"]) == 2
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "4", str(2**63), str(2**80)])
+def test_numbers_that_no_entry_can_have_are_refused(outbox, number):
+    """Whatever the number is, it is not parked, and nothing is done."""
+    result = outbox("discard", "--outbox-id", "1", number)
+
+    assert (result.code, result.err) == (
+        1,
+        f"millpond outbox: {number} is not parked.\n",
+    )
+    assert len(listed(outbox)["Parked"]) == 2
+
+
+@pytest.mark.parametrize("command", ["retry", "discard"])
 def test_what_is_not_parked_is_refused(outbox, command):
     """Nothing is done when one of the numbers is not that of a parked change."""
     result = outbox(command, "--outbox-id", "1", "3")
@@ -106,7 +136,7 @@ def test_what_is_not_parked_is_refused(outbox, command):
     assert len(listed(outbox)["Parked"]) == 2
 
 
-@pytest.mark.parametrize("words", [("list",), ("retry", "--all"), ("drop", "--all")])
+@pytest.mark.parametrize("words", [("list",), ("retry", "--all"), ("discard", "--all")])
 def test_an_unknown_pool_is_refused(outbox, words):
     """Each command says that there is no such pool."""
     result = outbox(*words, pool=MISSING)
@@ -116,6 +146,6 @@ def test_an_unknown_pool_is_refused(outbox, words):
 
 
 def test_what_to_do_with_has_to_be_said(outbox):
-    """`drop` alone drops nothing."""
-    assert outbox("drop").code == 2
+    """`discard` alone discards nothing."""
+    assert outbox("discard").code == 2
     assert len(listed(outbox)["Parked"]) == 2

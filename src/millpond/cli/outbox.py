@@ -1,21 +1,22 @@
-"""`millpond outbox list|retry|drop`: changes that wait for a stream, or were parked."""
+"""`millpond outbox list|retry|discard|download`: what waits for streams, or parked."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import AsyncIterator
 
 from millpond.cli import paging
 from millpond.cli.administration import (
-    CommandError,
     add_store_options,
     iso,
     run,
     show,
 )
+from millpond.cli.serve import add_settings_options
 from millpond.cli.tables import Column, Time, date, print_table
 from millpond.settings import Settings
-from millpond.stores.base import ParkedEntry, Store
+from millpond.stores.base import OutboxNote, Store
 
 _COLUMNS = (
     Column("IDENTITY POOL"),
@@ -23,12 +24,18 @@ _COLUMNS = (
     Column("SINCE"),
     Column("PARKED"),
 )
-PARKED_MAX = 50  # are read at a time; each may have a MiB and more
+PARKED_MAX = 500  # are read at a time
 
 
 def main(argv: list[str]) -> int:
     """Run `millpond outbox`."""
-    commands = {"list": _list, "retry": _retry, "drop": _drop}
+    commands = {
+        "list": _list,
+        "retry": _retry,
+        "discard": _discard,
+        "drop": _drop,
+        "download": _download,
+    }
     return run(make_parser(), argv, commands)
 
 
@@ -45,33 +52,41 @@ def make_parser() -> argparse.ArgumentParser:
         "list", help="count what waits, of each pool; list what is parked, of one"
     )
     retry = commands.add_parser("retry", help="let parked changes wait again")
-    drop = commands.add_parser("drop", help="give parked changes up")
+    discard = commands.add_parser("discard", help="give parked changes up")
+    drop = commands.add_parser("drop", help="what `discard` was called before")
+    download = commands.add_parser(
+        "download",
+        help="write what is parked to standard output, a line of JSON for each change, "
+        "values included",
+    )
     listing.add_argument(
         "--identity-pool-id", metavar="ID", help="of this identity pool [of all]"
     )
     paging.add_options(listing, items=paging.ITEMS_MAX)
-    for each in (retry, drop):
+    for each in (retry, discard, drop, download):
         each.add_argument(
             "--identity-pool-id", required=True, metavar="ID", help="the identity pool"
         )
-    for each in (retry, drop):
+    for each in (retry, discard, drop):
         which = each.add_mutually_exclusive_group(required=True)
         which.add_argument(
             "--outbox-id", type=int, nargs="+", metavar="N", help="those of these ids"
         )
         which.add_argument("--all", action="store_true", help="all that are parked")
-    add_store_options(listing, retry, drop)
+    add_store_options(listing, retry, discard, drop)
+    add_settings_options(download)
     return parser
 
 
 async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
+    from millpond.service.looking.outbox import find_pool
 
     pool = options.identity_pool_id
     if pool is None:
         return await _list_all(settings, options)
     async with stores.open_existing(settings) as store:
-        await _check_pool(store, pool)
+        await find_pool(store, pool)
         usage = await store.measure_outbox(pool)
         rows = [_row(each) async for each in _parked(store, pool)]
     oldest = None if usage.oldest_ms is None else iso(usage.oldest_ms)
@@ -119,65 +134,65 @@ async def _list_all(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _row(parked: ParkedEntry) -> dict[str, str | int]:
+def _row(parked: OutboxNote) -> dict[str, str | int | None]:
     return {
-        "OutboxId": parked.entry.outbox_id,
-        "IdentityId": parked.entry.identity_id,
-        "Bytes": len(parked.entry.data),
-        "ParkedDate": iso(parked.parked_ms),
+        "OutboxId": parked.outbox_id,
+        "IdentityId": parked.identity_id,
+        "Bytes": parked.data_bytes,
+        "ParkedDate": date(parked.parked_ms),
         "Reason": parked.reason,
     }
 
 
 async def _retry(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
+    from millpond.service.outbox import retry_parked
 
-    pool = options.identity_pool_id
     async with stores.open_existing(settings) as store:
-        chosen = await _chosen(store, options)
-        count = await store.return_parked_outbox(pool, chosen)
+        pool = options.identity_pool_id
+        count = await retry_parked(store, pool, options.outbox_id)
     show(options, {"Returned": count}, [f"{count} wait again."])
     return 0
 
 
-async def _drop(settings: Settings, options: argparse.Namespace) -> int:
-    from millpond.server import stores
+async def _discard(settings: Settings, options: argparse.Namespace) -> int:
+    count = await _give_up(settings, options)
+    show(options, {"Discarded": count}, [f"{count} given up."])
+    return 0
 
-    pool = options.identity_pool_id
-    async with stores.open_existing(settings) as store:
-        chosen = await _chosen(store, options)
-        count = await store.delete_parked_outbox(pool, chosen)
+
+async def _drop(settings: Settings, options: argparse.Namespace) -> int:
+    count = await _give_up(settings, options)
     show(options, {"Dropped": count}, [f"{count} given up."])
     return 0
 
 
-async def _chosen(store: Store, options: argparse.Namespace) -> list[int]:
-    """
-    Say which parked entries are meant.
+async def _give_up(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import stores
+    from millpond.service.outbox import discard_parked
 
-    Raises:
-        CommandError: there is no such pool, or one of them is not parked.
-    """
-    pool = options.identity_pool_id
-    await _check_pool(store, pool)
-    parked = {each.entry.outbox_id async for each in _parked(store, pool)}
-    if options.all:
-        return sorted(parked)
-    for outbox_id in options.outbox_id:
-        if outbox_id not in parked:
-            raise CommandError(f"{outbox_id} is not parked.")
-    return sorted(options.outbox_id)
+    async with stores.open_existing(settings) as store:
+        pool = options.identity_pool_id
+        return await discard_parked(store, pool, options.outbox_id)
 
 
-async def _parked(store: Store, pool: str) -> AsyncIterator[ParkedEntry]:
-    """Give what is parked, a little at a time: together it may be large."""
+async def _download(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.server import stores
+    from millpond.service.outbox import download_parked
+
+    async with stores.open_existing(settings) as store:
+        async for line in download_parked(store, options.identity_pool_id):
+            sys.stdout.buffer.write(line)
+    sys.stdout.flush()
+    return 0
+
+
+async def _parked(store: Store, pool: str) -> AsyncIterator[OutboxNote]:
+    """Give what is parked, a page at a time, without reading what is in it."""
     after = 0
-    while page := await store.list_parked_outbox(pool, after=after, limit=PARKED_MAX):
+    while page := await store.list_outbox_notes(
+        pool, parked=True, after=after, limit=PARKED_MAX
+    ):
         for each in page:
             yield each
-        after = page[-1].entry.outbox_id
-
-
-async def _check_pool(store: Store, pool: str) -> None:
-    if await store.find_identity_pool(pool) is None:
-        raise CommandError(f"there is no identity pool '{pool}'.")
+        after = page[-1].outbox_id

@@ -40,6 +40,9 @@ from millpond.errors import (
     InvalidParameterException,
 )
 
+EARLIER_RUNS_MAX: Final = 20  # they are read with the run, and so are few
+MESSAGE_CHARS_MAX: Final = 1000  # of a failure message that is remembered
+
 
 class BulkPublishStatus(enum.StrEnum):
     """The status of a run, as the API spells it."""
@@ -67,6 +70,34 @@ TRANSITIONS: Final = {
 }
 
 
+class Counts(msgspec.Struct, frozen=True, gc=False):
+    """How much a slice or a run has delivered."""
+
+    datasets: int = 0
+    records: int = 0
+    data_bytes: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        """Add two counts."""
+        return Counts(
+            self.datasets + other.datasets,
+            self.records + other.records,
+            self.data_bytes + other.data_bytes,
+        )
+
+
+class EarlierRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of a run when another one has followed it."""
+
+    run_id: str
+    status: BulkPublishStatus
+    stream_name: str
+    start_time_ms: int | None
+    complete_time_ms: int | None
+    failure_message: str | None  # its beginning, when it is long
+    delivered: Counts
+
+
 class BulkPublishRun(msgspec.Struct, frozen=True, kw_only=True):
     """The last run of a pool."""
 
@@ -80,6 +111,8 @@ class BulkPublishRun(msgspec.Struct, frozen=True, kw_only=True):
     last_success_ms: int | None = None  # outlives later failures
     stream_switches: int = 0  # `StreamConfiguration.switches` when it started
     stream_mark: Mark | None = None  # before its first record; None: not known yet
+    delivered: Counts = Counts()  # filled in when the next one is to start
+    earlier: tuple[EarlierRun, ...] = ()  # `EARLIER_RUNS_MAX` at most, the latest first
 
 
 class HashRange(msgspec.Struct, frozen=True, gc=False):
@@ -106,22 +139,6 @@ class Position(msgspec.Struct, frozen=True, gc=False):
 
     identity_id: str
     dataset_name: str
-
-
-class Counts(msgspec.Struct, frozen=True, gc=False):
-    """How much a slice or a run has delivered."""
-
-    datasets: int = 0
-    records: int = 0
-    data_bytes: int = 0
-
-    def plus(self, other: Counts) -> Counts:
-        """Add two counts."""
-        return Counts(
-            self.datasets + other.datasets,
-            self.records + other.records,
-            self.data_bytes + other.data_bytes,
-        )
 
 
 class LeasedSlice(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -202,7 +219,25 @@ def start(
         stream_switches=stream.switches,
         start_time_ms=now_ms,
         last_success_ms=run.last_success_ms,
+        earlier=_remember(run),
     )
+
+
+def _remember(run: BulkPublishRun) -> tuple[EarlierRun, ...]:
+    """Put a run that is over in front of those before it; the oldest are forgotten."""
+    if run.status is BulkPublishStatus.NOT_STARTED:
+        return run.earlier
+    message = run.failure_message
+    latest = EarlierRun(
+        run_id=run.run_id,
+        status=run.status,
+        stream_name=run.stream_name,
+        start_time_ms=run.start_time_ms,
+        complete_time_ms=run.complete_time_ms,
+        failure_message=message if message is None else message[:MESSAGE_CHARS_MAX],
+        delivered=run.delivered,
+    )
+    return (latest, *run.earlier)[:EARLIER_RUNS_MAX]
 
 
 def _check_pause(pool: str, pause_s: int, *, elapsed_ms: int) -> None:

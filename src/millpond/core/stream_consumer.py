@@ -22,7 +22,9 @@ Source: docs/concepts.md, "Reading a stream".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -71,6 +73,12 @@ class ReadEvent(msgspec.Struct, frozen=True, rename="camel", gc=False):
         return self.kinesis_sync_records_url if self.payload_type == "S3Url" else None
 
 
+# What an event of ours begins with; JSON in its names is escaped.
+_TEXT: Final = rb'"(?:[^"\\]|\\.)*"'
+_DATASET_NAME: Final = re.compile(
+    rb'\{"identityPoolId":%b,"identityId":%b,"dataSetName":(%b)' % (_TEXT, _TEXT, _TEXT)
+)
+
 _decode_event = msgspec.json.Decoder(ReadEvent).decode
 _decode_records = msgspec.json.Decoder(list[ReadRecord]).decode
 
@@ -101,6 +109,15 @@ def decode_event(data: bytes) -> ReadEvent | None:
         return _decode_event(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # anybody may put records into a stream
+
+
+def read_dataset_name(head: bytes) -> str | None:
+    """Read the name of the dataset from the beginning of an event; None: no event."""
+    found = _DATASET_NAME.match(head)
+    try:
+        return None if found is None else msgspec.json.decode(found[1], type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def decode_records(data: bytes) -> list[ReadRecord] | None:

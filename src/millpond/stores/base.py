@@ -52,6 +52,7 @@ from millpond.core.sync import (
 )
 
 MERGED_LOOKED_AT_MAX: Final = 1000
+OUTBOX_HEAD_BYTES: Final = 1024  # the names that an event begins with are shorter
 
 
 class DeveloperKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +152,18 @@ class ParkedEntry(msgspec.Struct, frozen=True, gc=False):
     entry: OutboxEntry
     parked_ms: int
     reason: str
+
+
+class OutboxNote(msgspec.Struct, frozen=True, gc=False):
+    """What is known of an entry without reading it whole."""
+
+    outbox_id: int
+    identity_id: str
+    data_bytes: int
+    head: bytes  # the first `OUTBOX_HEAD_BYTES` of it
+    created_ms: int  # by the clock of the store; 0 when that is not known
+    parked_ms: int | None = None  # None: it waits
+    reason: str | None = None  # why it was parked
 
 
 class OutboxUsage(msgspec.Struct, frozen=True, gc=False):
@@ -637,15 +650,36 @@ class OutboxStore(Protocol):
         """Delete entries that the stream has acknowledged."""
         ...
 
-    async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
-        """Tell how much waits, of one pool or (None) of all."""
+    async def measure_outbox(
+        self, identity_pool_id: str | None, *, count_max: int | None = None
+    ) -> OutboxUsage:
+        """
+        Tell how much waits, of one pool or (None) of all.
+
+        Args:
+            count_max: of one pool, count no further than this, however much there is;
+                None: to the end.
+        """
         ...
 
     async def list_outbox_usage(
-        self, *, after: str | None, limit: int
+        self, *, after: str | None, limit: int, count_max: int | None = None
     ) -> list[PoolOutboxUsage]:
         """
         Tell by pool id how much waits, of pools behind `after` of which anything does.
+
+        Args:
+            count_max: of each pool, as `measure_outbox` does.
+        """
+        ...
+
+    async def list_outbox_notes(
+        self, identity_pool_id: str, *, parked: bool, after: int, limit: int
+    ) -> list[OutboxNote]:
+        """
+        List what waits of a pool, or is parked, by id, those above `after`.
+
+        It is for looking: no lease is taken, and nothing is read but the beginnings.
         """
         ...
 
@@ -883,15 +917,15 @@ class StreamStore(Protocol):
         stream_id: int,
         shard: int,
         *,
-        partition_key: str,
+        partition_key: str | None,
         before: int | None,
         limit: int,
         bytes_max: int,
     ) -> list[StoredStreamRecord]:
         """
         List records of a shard below a sequence number (None: from the end), the newest
-        first: at least one when there is any. Those of other partition keys come with
-        no data, which is not read.
+        first: at least one when there is any. With a partition key, those of other keys
+        come with no data, which is not read.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +26,17 @@ def read_run(identity_pool_id: str, stored: bytes | None) -> BulkPublishRun:
     if stored is None:
         return BulkPublishRun(identity_pool_id=identity_pool_id)
     return _decode(stored)
+
+
+def with_counts(run: BulkPublishRun, counted: Sequence[Any]) -> BulkPublishRun:
+    """
+    Tell a run what it has delivered.
+
+    Args:
+        counted: slices, those that are open, and the sums of their counts.
+    """
+    _, _, *counts = counted
+    return msgspec.structs.replace(run, delivered=Counts(*counts))
 
 
 def slice_key(leased: LeasedSlice) -> tuple[str, int, str, int]:

@@ -151,7 +151,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
         words={
             "list": Command({**_OF_POOL, **_PAGE}),
             "retry": Command(_PARKED),
+            "discard": Command(_PARKED),
             "drop": Command(_PARKED),
+            "download": Command({**_SETTINGS, "--identity-pool-id": TEXT}),
         }
     ),
     "stream": Command(

@@ -8,7 +8,6 @@ that is changed meanwhile may stand in it twice, and then the later one counts.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from millpond.core.sync import DatasetId, DatasetState, StoredRecord
 from millpond.errors import NotFoundError
 from millpond.service.looking.datasets import RecordPosition, describe_dataset
 from millpond.service.looking.identities import IdentityPlace
+from millpond.service.times import iso_date
 from millpond.stores.base import RegisteredDevice, Store
 
 FORMAT: Final = "millpond-identity-1"
@@ -41,7 +41,7 @@ async def export_identity(
     identity = await store.find_identity(place.identity_id)
     head = {
         "Format": FORMAT,
-        "ExportDate": _date(now_ms),
+        "ExportDate": iso_date(now_ms),
         "IdentityPoolId": place.identity_pool_id,
         "IdentityId": place.identity_id,
         **({} if identity is None else _of_identity(identity)),
@@ -67,8 +67,8 @@ def _of_identity(identity: Identity) -> dict[str, Any]:
     return {
         "Kind": identity.kind.name,
         "MergedInto": identity.merged_into,
-        "CreationDate": _date(identity.creation_date_ms),
-        "LastModifiedDate": _date(identity.last_modified_date_ms),
+        "CreationDate": iso_date(identity.creation_date_ms),
+        "LastModifiedDate": iso_date(identity.last_modified_date_ms),
         "Logins": [
             {"ProviderName": each.provider_name, "Subject": each.subject}
             for each in identity.logins
@@ -93,7 +93,7 @@ def _of_device(registered: RegisteredDevice) -> dict[str, Any]:
         "DeviceId": device.device_id,
         "Platform": device.platform,
         "Token": device.token,
-        "RegistrationDate": _date(device.registration_date_ms),
+        "RegistrationDate": iso_date(device.registration_date_ms),
         "Disabled": device.disabled,
         "DatasetNames": registered.dataset_names,
     }
@@ -152,8 +152,8 @@ def _of_dataset(dataset_name: str, state: DatasetState) -> dict[str, Any]:
         "SyncCount": state.sync_count,
         "NumRecords": state.num_records,
         "DataStorage": state.data_storage,
-        "CreationDate": _date(state.creation_date_ms),
-        "LastModifiedDate": _date(state.last_modified_date_ms),
+        "CreationDate": iso_date(state.creation_date_ms),
+        "LastModifiedDate": iso_date(state.last_modified_date_ms),
         "LastModifiedBy": state.last_modified_by,
     }
 
@@ -164,18 +164,7 @@ def _of_record(record: StoredRecord) -> dict[str, Any]:
         "Value": record.value,
         "SyncCount": record.sync_count,
         "Op": "replace" if record.value is not None else "remove",
-        "LastModifiedDate": _date(record.last_modified_date_ms),
-        "DeviceLastModifiedDate": _date(record.device_last_modified_date_ms),
+        "LastModifiedDate": iso_date(record.last_modified_date_ms),
+        "DeviceLastModifiedDate": iso_date(record.device_last_modified_date_ms),
         "LastModifiedBy": record.last_modified_by,
     }
-
-
-def _date(time_ms: int | None) -> str | None:
-    """Write a time to the millisecond; None when there is none in the calendar."""
-    if time_ms is None:
-        return None
-    try:
-        moment = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.isoformat(timespec="milliseconds")

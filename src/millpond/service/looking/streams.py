@@ -22,6 +22,8 @@ class StreamUser(msgspec.Struct, frozen=True):
     streaming_status: str
     disabled_reason: str | None
     outbox: OutboxUsage
+    identity_pool_name: str = ""
+    disabled_date_ms: int | None = None  # when the server has switched it off itself
 
 
 class StreamLook(msgspec.Struct, frozen=True):
@@ -55,15 +57,18 @@ class StreamLook(msgspec.Struct, frozen=True):
         )
 
 
-async def list_streams(store: Store, streams: Mapping[str, str]) -> list[StreamLook]:
+async def list_streams(
+    store: Store, streams: Mapping[str, str], *, count_max: int | None = None
+) -> list[StreamLook]:
     """
     List the streams that exist, that the settings name, and that pools are set up with.
 
     Args:
         streams: the setting `streams`.
+        count_max: of each pool, count no further than this; None: to the end.
     """
     shards = await _embedded(store)
-    users = await _users(store)
+    users = await _users(store, count_max)
     return [
         StreamLook(
             stream_name=name,
@@ -85,10 +90,12 @@ async def _embedded(store: Store) -> dict[str, int]:
     return found
 
 
-async def _users(store: Store) -> defaultdict[str, list[StreamUser]]:
+async def _users(
+    store: Store, count_max: int | None
+) -> defaultdict[str, list[StreamUser]]:
     """Find the pools that are set up with a stream, by the name of that."""
     found: defaultdict[str, list[StreamUser]] = defaultdict(list)
-    waiting = await _waiting(store)
+    waiting = await _waiting(store, count_max)
     after = None
     while page := await store.list_identity_pools(after=after, limit=_AT_ONCE):
         for pool in page:
@@ -100,16 +107,20 @@ async def _users(store: Store) -> defaultdict[str, list[StreamUser]]:
                 stream.streaming_status or "DISABLED",
                 stream.disabled_reason,
                 waiting.get(pool.identity_pool_id, _NOTHING),
+                pool.identity_pool_name,
+                stream.disabled_date_ms,
             )
             found[stream.stream_name].append(user)
         after = page[-1].identity_pool_id
     return found
 
 
-async def _waiting(store: Store) -> dict[str, OutboxUsage]:
+async def _waiting(store: Store, count_max: int | None) -> dict[str, OutboxUsage]:
     found: dict[str, OutboxUsage] = {}
     after = None
-    while page := await store.list_outbox_usage(after=after, limit=_AT_ONCE):
+    while page := await store.list_outbox_usage(
+        after=after, limit=_AT_ONCE, count_max=count_max
+    ):
         found |= {each.identity_pool_id: each.usage for each in page}
         after = page[-1].identity_pool_id
     return found

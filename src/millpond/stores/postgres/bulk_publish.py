@@ -31,6 +31,7 @@ from millpond.stores.runs import (
     slice_key,
     to_leased,
     to_progress,
+    with_counts,
 )
 
 SQL: Final = Queries("bulk_publish.sql")
@@ -78,7 +79,8 @@ class BulkPublishes:
             none_yet = BulkPublishRun(identity_pool_id=identity_pool_id)
             await db.run(SQL.begin_runs, identity_pool_id, encode_run(none_yet))
             last = await _find_run_to_change(db, identity_pool_id)
-            run = await _put_run(db, decide(pool, last))
+            counted = await db.row(SQL.count_slices, identity_pool_id)
+            run = await _put_run(db, decide(pool, with_counts(last, counted)))
             await db.run(SQL.drop_slices, identity_pool_id)
             ids = (identity_pool_id, run.run_id)
             await db.run_many(

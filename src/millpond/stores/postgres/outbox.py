@@ -19,7 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from millpond.stores.base import (
+    OUTBOX_HEAD_BYTES,
     OutboxEntry,
+    OutboxNote,
     OutboxRange,
     OutboxUsage,
     ParkedEntry,
@@ -32,6 +34,7 @@ from millpond.stores.postgres.queries import Queries
 from millpond.stores.postgres.shards import Question, Shards, pick
 
 SQL: Final = Queries("outbox.sql")
+COUNT_MAX: Final = 2**62  # more than there will be
 _LEASE: Final = "outbox:"
 _POOLS: Final = Question(
     "list_outbox_pools",
@@ -109,25 +112,37 @@ class Outbox:
             async with self.database.session("delete_outbox") as db:
                 await db.run(SQL.delete_outbox, identity_pool_id, ids, numbers)
 
-    async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
+    async def measure_outbox(
+        self, identity_pool_id: str | None, *, count_max: int | None = None
+    ) -> OutboxUsage:
         if identity_pool_id is None:
             # For people to look at: what is away is missing from the figures.
             parts = await self.shards.look(_MEASURED)
         else:
             look_at = self.shards.look_at
-            parts = await look_at(None, _MEASURED_OF_POOL, identity_pool_id)
+            bounds = (identity_pool_id, _to_limit(count_max))
+            parts = await look_at(None, _MEASURED_OF_POOL, *bounds)
         return _together(parts)
 
     async def list_outbox_usage(
-        self, *, after: str | None, limit: int
+        self, *, after: str | None, limit: int, count_max: int | None = None
     ) -> list[PoolOutboxUsage]:
         parts: dict[str, list[Sequence[Any]]] = {}
-        for pool, *part in await self.shards.look(_BY_POOL, after or "", limit):
+        bounds = (after or "", limit, _to_limit(count_max))
+        for pool, *part in await self.shards.look(_BY_POOL, *bounds):
             parts.setdefault(pool, []).append(part)
         # The first pools of all are among the first ones of each server.
         return [
             PoolOutboxUsage(each, _together(parts[each])) for each in sorted(parts)
         ][:limit]
+
+    async def list_outbox_notes(
+        self, identity_pool_id: str, *, parked: bool, after: int, limit: int
+    ) -> list[OutboxNote]:
+        sql = SQL.list_parked_outbox_notes if parked else SQL.list_outbox_notes
+        bounds = (identity_pool_id, after, limit, OUTBOX_HEAD_BYTES)
+        async with self.database.session("list_outbox_notes") as db:
+            return [OutboxNote(*row) for row in await db.rows(sql, *bounds)]
 
     async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
         rows = await self.shards.look_at(None, _RANGE, identity_pool_id)
@@ -183,6 +198,10 @@ class Outbox:
             return await db.run(
                 SQL.delete_parked_outbox, identity_pool_id, list(outbox_ids)
             )
+
+
+def _to_limit(count_max: int | None) -> int:
+    return COUNT_MAX if count_max is None else count_max
 
 
 def _together(parts: Iterable[Sequence[Any]]) -> OutboxUsage:

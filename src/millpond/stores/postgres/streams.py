@@ -135,7 +135,7 @@ class Streams:
         stream_id: int,
         shard: int,
         *,
-        partition_key: str,
+        partition_key: str | None,
         before: int | None,
         limit: int,
         bytes_max: int,

@@ -25,6 +25,7 @@ from millpond.stores.runs import (
     slice_key,
     to_leased,
     to_progress,
+    with_counts,
 )
 from millpond.stores.sqlite import identity_pools
 from millpond.stores.sqlite.database import Database, Reader, Writer
@@ -54,7 +55,8 @@ class BulkPublishes:
             pool = identity_pools.find(db, identity_pool_id)
             if pool is None:
                 return None
-            run = decide(pool, _find_run(db, identity_pool_id))
+            last = _find_run(db, identity_pool_id)
+            run = decide(pool, with_counts(last, _count_slices(db, identity_pool_id)))
             db.execute(SQL.put_run, (identity_pool_id, encode_run(run)))
             db.execute(SQL.drop_slices, (identity_pool_id,))
             db.executemany(
@@ -80,9 +82,7 @@ class BulkPublishes:
         def job(cursor: Reader) -> BulkPublishProgress | None:
             if identity_pools.find(cursor, identity_pool_id) is None:
                 return None
-            ((slices, still_open, *counts),) = cursor.execute(
-                SQL.count_slices, (identity_pool_id,)
-            ).fetchall()
+            slices, still_open, *counts = _count_slices(cursor, identity_pool_id)
             ((datasets,),) = cursor.execute(
                 SQL.count_pool_datasets, (identity_pool_id,)
             ).fetchall()
@@ -247,9 +247,13 @@ def _close_slice(db: Writer, leased: LeasedSlice) -> BulkPublishRun:
 
 def _count_open(db: Reader, leased: LeasedSlice) -> int:
     """Count the slices of a run that are not done."""
-    rows = db.execute(SQL.count_slices, (leased.identity_pool_id,))
-    ((_, still_open, *_),) = rows.fetchall()
-    return int(still_open)
+    return _count_slices(db, leased.identity_pool_id)[1]
+
+
+def _count_slices(db: Reader, identity_pool_id: str) -> tuple[int, ...]:
+    """Count slices, those that are open, and what they have delivered."""
+    (counted,) = db.execute(SQL.count_slices, (identity_pool_id,)).fetchall()
+    return tuple(counted)
 
 
 def _lost(leased: LeasedSlice) -> LeaseLostError:

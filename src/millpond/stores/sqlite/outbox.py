@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from millpond.stores.base import (
+    OUTBOX_HEAD_BYTES,
     OutboxEntry,
+    OutboxNote,
     OutboxRange,
     OutboxUsage,
     ParkedEntry,
@@ -48,28 +50,44 @@ class Outbox:
         rows = [(identity_pool_id, *each) for each in runs]
         await self.database.write(lambda db: db.executemany(SQL.delete_outbox, rows))
 
-    async def measure_outbox(self, identity_pool_id: str | None) -> OutboxUsage:
+    async def measure_outbox(
+        self, identity_pool_id: str | None, *, count_max: int | None = None
+    ) -> OutboxUsage:
+        bounds = (identity_pool_id, _to_limit(count_max))
+
         def job(cursor: Reader) -> OutboxUsage:
             if identity_pool_id is None:
                 rows = cursor.execute(SQL.measure_outbox)
             else:
-                rows = cursor.execute(SQL.measure_outbox_of_pool, (identity_pool_id,))
+                rows = cursor.execute(SQL.measure_outbox_of_pool, bounds)
             ((entries, parked, oldest_ms),) = rows.fetchall()
             return OutboxUsage(entries, parked, oldest_ms or None)
 
         return await self.database.read_slowly("measure_outbox", job)
 
     async def list_outbox_usage(
-        self, *, after: str | None, limit: int
+        self, *, after: str | None, limit: int, count_max: int | None = None
     ) -> list[PoolOutboxUsage]:
+        bounds = (after or "", limit, _to_limit(count_max))
+
         def job(cursor: Reader) -> list[PoolOutboxUsage]:
-            rows = cursor.execute(SQL.list_outbox_usage, (after or "", limit))
+            rows = cursor.execute(SQL.list_outbox_usage, bounds)
             return [
                 PoolOutboxUsage(pool, OutboxUsage(entries, parked, oldest_ms or None))
                 for pool, entries, parked, oldest_ms in rows
             ]
 
         return await self.database.read_slowly("list_outbox_usage", job)
+
+    async def list_outbox_notes(
+        self, identity_pool_id: str, *, parked: bool, after: int, limit: int
+    ) -> list[OutboxNote]:
+        sql = SQL.list_parked_outbox_notes if parked else SQL.list_outbox_notes
+        bounds = (identity_pool_id, after, limit, OUTBOX_HEAD_BYTES)
+        return await self.database.read_slowly(
+            "list_outbox_notes",
+            lambda cursor: [OutboxNote(*row) for row in cursor.execute(sql, bounds)],
+        )
 
     async def find_outbox_range(self, identity_pool_id: str) -> OutboxRange | None:
         with self.database.reading("find_outbox_range") as cursor:
@@ -119,6 +137,10 @@ class Outbox:
         return await self.database.write(
             lambda db: _delete_parked(db, identity_pool_id, outbox_ids)
         )
+
+
+def _to_limit(count_max: int | None) -> int:
+    return -1 if count_max is None else count_max
 
 
 def _runs(outbox_ids: Sequence[int]) -> list[tuple[int, int]]:

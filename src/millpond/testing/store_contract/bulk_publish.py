@@ -134,6 +134,38 @@ class BulkPublishContract(StoreBench):
 
         self.play(tmp_path, scene)
 
+    def test_a_run_remembers_those_before_it(self, tmp_path: Path) -> None:
+        """How they ended and what they delivered; a long row of them is cut."""
+
+        async def scene(store: Store) -> None:
+            most = bulk_publish.EARLIER_RUNS_MAX
+            for number in range(most + 2):
+                run_id = f"run {number}"
+                await store.start_bulk_publish(POOL, starting(run_id), WHOLE)
+                leased = await lease(store)
+                await store.checkpoint_slice(
+                    leased, None, Counts(number, 2, 3), lease_until_ms=NOW_MS + 1
+                )
+                await store.fail_bulk_publish(leased, failing)
+            run = await store.find_bulk_publish(POOL)
+
+            assert run is not None
+            numbers = range(most, 0, -1)
+            assert [f"run {number}" for number in numbers] == [
+                each.run_id for each in run.earlier
+            ]
+            assert run.earlier[0] == bulk_publish.EarlierRun(
+                run_id=f"run {most}",
+                status=BulkPublishStatus.FAILED,
+                stream_name="changes",
+                start_time_ms=NOW_MS,
+                complete_time_ms=None,
+                failure_message="The stream is gone.",
+                delivered=Counts(most, 2, 3),
+            )
+
+        self.play(tmp_path, scene)
+
     def test_a_refused_start_leaves_the_last_run(self, tmp_path: Path) -> None:
         """What `decide` raises comes out; the run in progress and its slices stay."""
 

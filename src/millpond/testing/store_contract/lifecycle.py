@@ -135,6 +135,9 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "delete_outbox": lambda s: s.delete_outbox(POOL, [_ENTRY]),
     "measure_outbox": lambda s: s.measure_outbox(None),
     "list_outbox_usage": lambda s: s.list_outbox_usage(after=None, limit=9),
+    "list_outbox_notes": lambda s: s.list_outbox_notes(
+        POOL, parked=True, after=0, limit=9
+    ),
     "find_outbox_range": lambda s: s.find_outbox_range(POOL),
     "park_outbox": lambda s: s.park_outbox(POOL, [(_ENTRY, "refused")], now_ms=NOW_MS),
     "list_parked_outbox": lambda s: s.list_parked_outbox(POOL, after=0, limit=9),

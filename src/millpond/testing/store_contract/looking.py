@@ -11,7 +11,10 @@ from millpond.core.identities import Identity, IdentityKind, Login
 from millpond.core.push import Device
 from millpond.core.sync import DatasetId
 from millpond.stores.base import (
+    OUTBOX_HEAD_BYTES,
     NewStreamRecord,
+    OutboxEntry,
+    OutboxNote,
     OutboxUsage,
     PoolLogin,
     RegisteredDevice,
@@ -314,6 +317,55 @@ class LookingContract(StoreBench):
             await store.delete_identity_pool(THIRD_POOL)
             assert found[:2] == await store.list_outbox_usage(after=None, limit=9)
 
+            for _ in range(4):
+                await put(store, DatasetId(POOL, ALICE, "d"), {"k": "v"}, event=b"x")
+            counted = await store.list_outbox_usage(after=None, limit=9, count_max=3)
+            assert [each.usage.entries for each in counted] == [3, 0]
+            assert counted[0].usage.oldest_ms == found[0].usage.oldest_ms
+            assert counted[0].usage == await store.measure_outbox(POOL, count_max=3)
+
+        self.play(tmp_path, scene)
+
+    def test_what_waits_and_what_is_parked_is_noted_by_its_beginning(
+        self, tmp_path: Path
+    ) -> None:
+        """Entries by id, with their sizes, behind a place; parked ones with reasons."""
+
+        async def scene(store: Store) -> None:
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            large = bytes(range(256)) * 5
+            for data in (large, b"two", b"", b"four"):
+                await put(store, DatasetId(POOL, ALICE, "d"), {"k": "v"}, event=data)
+            await put(store, DatasetId(OTHER_POOL, ALICE, "d"), {"k": "v"}, event=b"x")
+            one, two, three, four = await store.list_outbox(
+                POOL, limit=9, bytes_max=9999
+            )
+            await store.park_outbox(
+                POOL, [(one, "too odd"), (three, "<b>no</b>")], now_ms=NOW_MS
+            )
+
+            async def notes(*, parked: bool, after: int = 0) -> list[OutboxNote]:
+                return await store.list_outbox_notes(
+                    POOL, parked=parked, after=after, limit=2
+                )
+
+            def note(entry: OutboxEntry, *parked: int | str) -> tuple[object, ...]:
+                head = entry.data[:OUTBOX_HEAD_BYTES]
+                size = len(entry.data)
+                shown = (entry.outbox_id, entry.identity_id, size, head)
+                return *shown, entry.created_ms, *(parked or (None, None))
+
+            astuple = msgspec.structs.astuple
+            assert [note(two), note(four)] == [
+                astuple(each) for each in await notes(parked=False)
+            ]
+            assert [note(one, NOW_MS, "too odd"), note(three, NOW_MS, "<b>no</b>")] == [
+                astuple(each) for each in await notes(parked=True)
+            ]
+            behind = await notes(parked=True, after=one.outbox_id)
+            assert [each.outbox_id for each in behind] == [three.outbox_id]
+            assert await notes(parked=True, after=three.outbox_id) == []
+
         self.play(tmp_path, scene)
 
     # --- Streams ----------------------------------------------------------------------
@@ -353,5 +405,14 @@ class LookingContract(StoreBench):
             assert found[2:4] == (await read(numbers[4], bytes_max=1))[:2]
             assert found[5:] == await read(numbers[1], bytes_max=0)
             assert await read(numbers[0]) == []
+            every = await store.list_earlier_stream_records(
+                stream.stream_id,
+                0,
+                partition_key=None,
+                before=None,
+                limit=2,
+                bytes_max=99,
+            )
+            assert [each.data for each in every] == [b"\x05", b"\x04"]
 
         self.play(tmp_path, scene)

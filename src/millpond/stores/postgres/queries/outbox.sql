@@ -31,30 +31,55 @@ SELECT (SELECT count(*) FROM outbox) AS entries,
     (SELECT min(created_ms) FROM outbox) AS oldest_ms;
 
 -- name: measure_outbox_of_pool
-SELECT (SELECT count(*) FROM outbox WHERE identity_pool_id = $1) AS entries,
-    (SELECT count(*) FROM parked_outbox WHERE identity_pool_id = $1) AS parked,
+SELECT
+    (SELECT count(*) FROM (
+        SELECT 1 FROM outbox WHERE identity_pool_id = $1 LIMIT $2
+    ) AS counted) AS entries,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM parked_outbox WHERE identity_pool_id = $1 LIMIT $2
+    ) AS counted) AS parked,
     (
         SELECT created_ms FROM outbox WHERE identity_pool_id = $1
         ORDER BY outbox_id LIMIT 1
     ) AS oldest_ms;
 
 -- name: list_outbox_usage
--- In a form that Citus takes, too: of no subquery that depends on a reference table.
-SELECT waiting.identity_pool_id, sum(entries)::bigint AS entries,
-    sum(parked)::bigint AS parked, min(oldest_ms) AS oldest_ms
-FROM (
-    SELECT identity_pool_id, count(*) AS entries, 0 AS parked,
-        min(created_ms) AS oldest_ms
-    FROM outbox WHERE identity_pool_id > $1 GROUP BY identity_pool_id
-    UNION ALL
-    SELECT identity_pool_id, 0 AS entries, count(*) AS parked,
-        NULL::bigint AS oldest_ms
-    FROM parked_outbox WHERE identity_pool_id > $1 GROUP BY identity_pool_id
-) AS waiting
-JOIN identity_pools AS pool
-    ON pool.identity_pool_id = waiting.identity_pool_id AND NOT pool.deleted
-GROUP BY waiting.identity_pool_id
-ORDER BY waiting.identity_pool_id LIMIT $2;
+-- A few looks at the index per pool, and no count that goes beyond $3.
+SELECT pool.identity_pool_id,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM outbox
+        WHERE outbox.identity_pool_id = pool.identity_pool_id LIMIT $3
+    ) AS counted) AS entries,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM parked_outbox
+        WHERE parked_outbox.identity_pool_id = pool.identity_pool_id LIMIT $3
+    ) AS counted) AS parked,
+    (
+        SELECT created_ms FROM outbox
+        WHERE outbox.identity_pool_id = pool.identity_pool_id
+        ORDER BY outbox_id LIMIT 1
+    ) AS oldest_ms
+FROM identity_pools AS pool
+WHERE pool.identity_pool_id > $1 AND NOT pool.deleted AND (
+    EXISTS (SELECT 1 FROM outbox WHERE outbox.identity_pool_id = pool.identity_pool_id)
+    OR EXISTS (
+        SELECT 1 FROM parked_outbox
+        WHERE parked_outbox.identity_pool_id = pool.identity_pool_id
+    )
+)
+ORDER BY pool.identity_pool_id LIMIT $2;
+
+-- name: list_outbox_notes
+SELECT outbox_id, identity_id, octet_length(data),
+    substring(data FROM 1 FOR $4), created_ms
+FROM outbox
+WHERE identity_pool_id = $1 AND outbox_id > $2 ORDER BY outbox_id LIMIT $3;
+
+-- name: list_parked_outbox_notes
+SELECT outbox_id, identity_id, octet_length(data),
+    substring(data FROM 1 FOR $4), created_ms, parked_ms, reason
+FROM parked_outbox
+WHERE identity_pool_id = $1 AND outbox_id > $2 ORDER BY outbox_id LIMIT $3;
 
 -- name: find_outbox_range
 SELECT min(outbox_id), max(outbox_id) FROM outbox WHERE identity_pool_id = $1;

@@ -46,7 +46,8 @@ ORDER BY sequence_number LIMIT $3;
 
 -- name: list_earlier_stream_records
 SELECT sequence_number, partition_key, arrival_ms,
-    CASE WHEN partition_key = $3 THEN data ELSE ''::bytea END AS data
+    CASE WHEN $3::text IS NULL OR partition_key = $3 THEN data
+        ELSE ''::bytea END AS data
 FROM stream_records
 WHERE shard_key = $1 AND sequence_number < $2
 ORDER BY sequence_number DESC LIMIT $4;

@@ -18,8 +18,13 @@ SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM parked_outbox),
     (SELECT created_ms FROM outbox ORDER BY outbox_id LIMIT 1);
 
 -- name: measure_outbox_of_pool
-SELECT (SELECT count(*) FROM outbox WHERE identity_pool_id = ?1),
-    (SELECT count(*) FROM parked_outbox WHERE identity_pool_id = ?1),
+SELECT
+    (SELECT count(*) FROM (
+        SELECT 1 FROM outbox WHERE identity_pool_id = ?1 LIMIT ?2
+    )),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM parked_outbox WHERE identity_pool_id = ?1 LIMIT ?2
+    )),
     (
         SELECT created_ms FROM outbox WHERE identity_pool_id = ?1
         ORDER BY outbox_id LIMIT 1
@@ -27,20 +32,37 @@ SELECT (SELECT count(*) FROM outbox WHERE identity_pool_id = ?1),
 
 -- name: list_outbox_usage
 SELECT pool.identity_pool_id,
-    (SELECT count(*) FROM outbox WHERE identity_pool_id = pool.identity_pool_id),
-    (SELECT count(*) FROM parked_outbox WHERE identity_pool_id = pool.identity_pool_id),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM outbox WHERE identity_pool_id = pool.identity_pool_id LIMIT ?3
+    )),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM parked_outbox WHERE identity_pool_id = pool.identity_pool_id
+        LIMIT ?3
+    )),
     (
         SELECT created_ms FROM outbox WHERE identity_pool_id = pool.identity_pool_id
         ORDER BY outbox_id LIMIT 1
     )
 FROM identity_pools AS pool
-WHERE pool.identity_pool_id > ? AND deleted = 0 AND (
+WHERE pool.identity_pool_id > ?1 AND deleted = 0 AND (
     EXISTS (SELECT 1 FROM outbox WHERE identity_pool_id = pool.identity_pool_id)
     OR EXISTS (
         SELECT 1 FROM parked_outbox WHERE identity_pool_id = pool.identity_pool_id
     )
 )
-ORDER BY pool.identity_pool_id LIMIT ?;
+ORDER BY pool.identity_pool_id LIMIT ?2;
+
+-- name: list_outbox_notes
+SELECT outbox_id, identity_id, length(data), coalesce(substr(data, 1, ?4), x''),
+    created_ms
+FROM outbox
+WHERE identity_pool_id = ?1 AND outbox_id > ?2 ORDER BY outbox_id LIMIT ?3;
+
+-- name: list_parked_outbox_notes
+SELECT outbox_id, identity_id, length(data), coalesce(substr(data, 1, ?4), x''),
+    created_ms, parked_ms, reason
+FROM parked_outbox
+WHERE identity_pool_id = ?1 AND outbox_id > ?2 ORDER BY outbox_id LIMIT ?3;
 
 -- name: find_outbox_range
 SELECT (SELECT min(outbox_id) FROM outbox WHERE identity_pool_id = ?1),

@@ -44,7 +44,7 @@ ORDER BY sequence_number LIMIT ?;
 
 -- name: list_earlier_stream_records
 SELECT sequence_number, partition_key, arrival_ms,
-    CASE WHEN partition_key = ?4 THEN data ELSE x'' END
+    CASE WHEN ?4 IS NULL OR partition_key = ?4 THEN data ELSE x'' END
 FROM stream_records
 WHERE stream_id = ?1 AND shard = ?2 AND sequence_number < ?3
 ORDER BY sequence_number DESC LIMIT ?5;
