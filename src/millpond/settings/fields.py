@@ -224,7 +224,8 @@ class Settings:
     )
     user_credentials_lifetime_s: int = setting(
         limits.USER_CREDENTIALS_LIFETIME_S,
-        "How long the temporary credentials of an identity are good for.",
+        "How long the temporary credentials of an identity are good for. Amplify keeps "
+        "those of guests for 50 minutes, also when that is longer.",
         least=limits.USER_CREDENTIALS_LIFETIME_S_MIN,
         most=limits.USER_CREDENTIALS_LIFETIME_S_MAX,
     )
