@@ -26,6 +26,7 @@ STREAM_NAME_CHARS_MAX: Final = 128  # AWS: model, StreamName
 ARN_CHARS_MIN: Final = 20  # AWS: model, AssumeRoleArn
 ARN_CHARS_MAX: Final = 2048  # AWS: model, AssumeRoleArn
 PUSH_TOKEN_CHARS_MAX: Final = 4096  # Ours: FCM, which has the longest, promises that
+PUSH_ERROR_CHARS_MAX: Final = 500  # Ours: what is kept of the last push of a device
 DEVICES_PER_IDENTITY_MAX: Final = 100  # Ours: reinstalled apps come with new tokens
 COGNITO_EVENTS_MAX: Final = 1  # AWS: model, Events
 SYNC_TRIGGER_CHARS_MAX: Final = 2048  # Ours: the model gives LambdaFunctionArn none

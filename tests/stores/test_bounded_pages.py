@@ -46,6 +46,9 @@ LOOKS: dict[str, Look] = {
     ),
     "merged into one": lambda s: s.list_merged_identities(POOL, an_id(1), limit=PAGE),
     "devices": lambda s: s.list_devices(POOL, an_id(50), after=None, limit=PAGE),
+    "devices of a pool": lambda s: s.list_pool_devices(
+        POOL, after=(an_id(50), "d50"), limit=1
+    ),
     "outbox": lambda s: s.list_outbox_usage(after=None, limit=PAGE),
 }
 
@@ -71,10 +74,11 @@ async def fill(store: Store, count: int) -> None:
         logins=[],
         decide=lambda stored: IdentityChanges(people[0], people),
     )
-    for number in range(50, 53):
+    for number in range(50, max(53, count // 20)):
         await store.put_device(
             a_device(f"d{number}", identity_id=an_id(number)), devices_max=9
         )
+    for number in range(50, 53):
         dataset_id = DatasetId(POOL, an_id(number), "prefs")
         await put(store, dataset_id, {"k": "v"}, event=b"x")
 

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from millpond import limits
 from millpond.core.identities import IdentityChanges, new_identity
 from millpond.core.identity_pools import PushConfiguration
-from millpond.core.push import Device
+from millpond.core.push import Device, LastPush
 from millpond.core.sync import DatasetId
 from millpond.errors import EndpointGoneError, PushError
 from millpond.workers import push_sender
@@ -331,6 +332,52 @@ def test_without_an_application_pushes_are_dropped(run: Run) -> None:
         assert (push.created, push.taken) == ([], [])
         assert await world.context.store.count_pushes() == 0
         assert counted(world, "dropped") == 1
+
+    run(test)
+
+
+def test_how_the_last_push_went_is_kept(run: Run) -> None:
+    """When it was tried and why it failed, without the token that the error repeats."""
+
+    async def test(world: World) -> None:
+        async def last() -> LastPush | None:
+            found = await world.context.store.list_devices(
+                POOL, ONE, after=None, limit=9
+            )
+            assert found is not None
+            return found[0].last_push
+
+        push = ScriptedPush(None, PushError(f"{'t' * 64} is no \0good " + "x" * 999))
+        sender = sender_of(world, push)
+        await set_up(world, names=["t" * 64])
+        await world.write(ONE, "prefs", "k")
+        await sender.step()
+        failed = await last()
+        assert failed is not None
+        assert failed.error is not None
+        assert failed.error.startswith("tttttttt is no good xx")
+        assert len(failed.error) == limits.PUSH_ERROR_CHARS_MAX
+
+        await sender.step()
+        sent = await last()
+        assert sent is not None
+        assert sent.error is None
+        assert sent.date_ms >= failed.date_ms
+
+        push.script = [EndpointGoneError("disabled")]
+        await world.write(ONE, "prefs", "k")
+        await sender.step()
+        gone = await last()
+        assert gone is not None
+        assert gone.error == "disabled"
+
+        await register(world, "t" * 64)
+        await world.write(ONE, "prefs", "k")
+        await configure(world)
+        await sender.step()
+        dropped = await last()
+        assert dropped is not None
+        assert "no push application for GCM" in (dropped.error or "")
 
     run(test)
 

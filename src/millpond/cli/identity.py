@@ -27,6 +27,7 @@ from millpond.cli.tables import (
     print_details,
     print_table,
 )
+from millpond.core.push import token_end
 from millpond.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ _DEVICE_COLUMNS = (
     Column("TOKEN"),
     Column("REGISTERED"),
     Column("STATE"),
+    Column("LAST PUSH"),
     Column("SUBSCRIPTIONS", flexible=True),
+    Column("PUSH ERROR", flexible=True),
 )
 _SHOWN_MAX = 100  # datasets, and devices, of one identity
-_TOKEN_END = 8  # characters of a push token, to tell it from others
 
 
 def main(argv: list[str]) -> int:
@@ -280,16 +282,17 @@ def _details_document(details: IdentityDetails, settings: Settings) -> dict[str,
 
 
 def _device_document(registered: RegisteredDevice) -> dict[str, Any]:
-    device = registered.device
+    device, push = registered.device, registered.last_push
     return {
         "DeviceId": device.device_id,
         "Platform": device.platform,
-        "TokenEnd": device.token[-_TOKEN_END:],
+        "TokenEnd": token_end(device.token),
         "RegistrationDate": date(device.registration_date_ms),
         "Disabled": device.disabled,
         "DatasetNames": list(registered.dataset_names),
         "PushesWaiting": registered.waiting,
         "PushFailures": registered.failures,
+        "LastPush": push and {"Date": date(push.date_ms), "Error": push.error},
     }
 
 
@@ -333,15 +336,17 @@ def _print_devices(devices: Page[RegisteredDevice, str]) -> None:
 
 
 def _device_row(registered: RegisteredDevice) -> tuple[Cell, ...]:
-    device = registered.device
+    device, push = registered.device, registered.last_push
     state = "disabled" if device.disabled else "ready"
     if registered.waiting:
         state = f"{registered.waiting} waiting, {registered.failures} failures"
     return (
         device.device_id,
         device.platform,
-        f"...{device.token[-_TOKEN_END:]}",
+        f"...{token_end(device.token)}",
         Time(device.registration_date_ms),
         state,
+        Time(push.date_ms if push else None),
         ", ".join(registered.dataset_names),
+        push.error if push else None,
     )

@@ -15,10 +15,12 @@ from typing import Final
 
 import msgspec
 
+from millpond import limits
 from millpond.core.identity_pools import IdentityPool
 
 SOURCE: Final = "cognito-sync"  # AWS: by this an app tells these pushes from its own
 APNS_PLATFORMS: Final = frozenset({"APNS", "APNS_SANDBOX"})
+_TOKEN_END: Final = 8  # characters, to tell a token from others
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,6 +45,31 @@ class Push(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     dataset_name: str
     sync_count: int  # the dataset's
     failures: int = 0  # how often it was tried
+
+
+class LastPush(msgspec.Struct, frozen=True, gc=False):
+    """How the push went that was tried last for a device."""
+
+    date_ms: int
+    error: str | None = None  # None: the push service took it
+
+
+def failed_push(device: Device, date_ms: int, error: object) -> LastPush:
+    """
+    Make what is kept of a push that failed.
+
+    A service may repeat the token in its error, and may say much.
+    """
+    text = str(error).replace("\0", "") or type(error).__name__
+    text = text.replace(device.token, token_end(device.token))
+    if len(text) > limits.PUSH_ERROR_CHARS_MAX:
+        text = f"{text[: limits.PUSH_ERROR_CHARS_MAX - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return LastPush(date_ms, text)
+
+
+def token_end(token: str) -> str:
+    """Give what may be shown of a token: its end, and never more than half of it."""
+    return token[-min(_TOKEN_END, len(token) // 2) :] if len(token) > 1 else ""
 
 
 def find_application(pool: IdentityPool, platform: str) -> str | None:

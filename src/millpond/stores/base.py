@@ -41,7 +41,7 @@ from millpond.core.identities import (
     StoredIdentities,
 )
 from millpond.core.identity_pools import IdentityPool
-from millpond.core.push import Device, Push
+from millpond.core.push import Device, LastPush, Push
 from millpond.core.sync import (
     Changes,
     DatasetId,
@@ -188,6 +188,7 @@ class RegisteredDevice(msgspec.Struct, frozen=True, gc=False):
     dataset_names: tuple[str, ...]  # in order
     waiting: int  # pushes
     failures: int  # of the one of them that was tried most often
+    last_push: LastPush | None = None  # None: there was none yet, or it is not known
 
 
 class OutboxRange(NamedTuple):
@@ -590,6 +591,28 @@ class DeviceStore(Protocol):
         self, identity_pool_id: str, identity_id: str, *, after: str | None, limit: int
     ) -> list[RegisteredDevice] | None:
         """List devices of an identity by id, those behind `after`. None: no pool."""
+        ...
+
+    async def list_pool_devices(
+        self, identity_pool_id: str, *, after: tuple[str, str] | None, limit: int
+    ) -> list[RegisteredDevice] | None:
+        """
+        List devices of a pool by (identity id, device id), those behind `after`; of the
+        other devices, hardly more are read than one identity has. None: no such pool.
+        """
+        ...
+
+    async def delete_device(
+        self, identity_pool_id: str, identity_id: str, device_id: str
+    ) -> bool:
+        """
+        Forget a device, its subscriptions and what waits for it. False: the identity
+        has no such device in this pool.
+        """
+        ...
+
+    async def put_last_push(self, device: Device, last_push: LastPush) -> None:
+        """Keep how a push to a device went, if it is still the identity's."""
         ...
 
     async def put_endpoint(self, device: Device, endpoint_arn: str) -> None:

@@ -173,6 +173,8 @@ class DeviceRow(Row, frozen=True, gc=False, array_like=True):
     registration_date_ms: int
     endpoint_arn: str | None
     disabled: bool
+    last_push_ms: int | None = None
+    last_push_error: str | None = None
 
 
 class SubscriptionRow(Row, frozen=True, gc=False, array_like=True):

@@ -25,15 +25,17 @@ import structlog
 
 from millpond.core.push import (
     Device,
+    LastPush,
     Push,
+    failed_push,
     find_application,
-    is_endpoint_of,
     message,
 )
 from millpond.errors import EndpointGoneError, StoreError
 from millpond.metrics import Metrics
 from millpond.push.base import PushService
 from millpond.service.context import Context
+from millpond.service.pushes import find_endpoint
 from millpond.workers.loop import Backoff, pause_s_max, run_steps
 
 _log = structlog.get_logger()
@@ -99,18 +101,17 @@ class PushSender:
                 await self._drop(device, waiting)
                 return
             role_arn = pool.push.role_arn
-            if endpoint_arn is None or not is_endpoint_of(
-                endpoint_arn, application_arn
-            ):
-                endpoint_arn = await self._make_endpoint(
-                    device, application_arn, role_arn
-                )
+            endpoint_arn = await find_endpoint(
+                self._context, self._service, device, application_arn, role_arn
+            )
             while waiting:
                 await self._service.publish(
                     endpoint_arn, message(waiting[0]), role_arn=role_arn
                 )
                 await self._context.store.delete_pushes([waiting.pop(0)])
                 self._metrics.pushes.labels("sent").inc()
+            sent = LastPush(self._context.now_ms())
+            await self._context.store.put_last_push(device, sent)
         except StoreError:
             raise  # what was not deleted is sent again
         except EndpointGoneError as error:
@@ -118,18 +119,12 @@ class PushSender:
         except Exception as error:  # must not hold up other devices
             await self._defer(device, waiting, error)
 
-    async def _make_endpoint(
-        self, device: Device, application_arn: str, role_arn: str | None
-    ) -> str:
-        endpoint_arn = await self._service.create_endpoint(
-            application_arn, device.token, role_arn=role_arn
-        )
-        await self._context.store.put_endpoint(device, endpoint_arn)
-        return endpoint_arn
-
     async def _drop(self, device: Device, waiting: Sequence[Push]) -> None:
         """Drop what nobody can send: the pool has no application for it any more."""
         await self._context.store.delete_pushes(waiting)
+        await self._keep(
+            device, f"The pool has no push application for {device.platform}."
+        )
         self._metrics.pushes.labels("dropped").inc(len(waiting))
         _log.warning("push.dropped", platform=device.platform, **_names(device))
 
@@ -139,6 +134,7 @@ class PushSender:
         """Leave a device alone, unless it has registered again meanwhile."""
         disabled = await self._context.store.disable_device(device, endpoint_arn)
         if disabled:
+            await self._keep(device, error)
             self._metrics.pushes.labels("disabled").inc()
             _log.info("push.device_disabled", error=str(error), **_names(device))
 
@@ -151,6 +147,7 @@ class PushSender:
             self._retrying_until_s = max(self._retrying_until_s, until_s)
             due_ms = self._context.now_ms() + round(delay_s * 1000)
             await self._context.store.defer_push(push, due_ms=due_ms)
+        await self._keep(device, error)
         self._metrics.pushes.labels("failed").inc(len(waiting))
         _log.warning(
             "push.failed",
@@ -158,6 +155,11 @@ class PushSender:
             error=str(error),
             **_names(device),
         )
+
+    async def _keep(self, device: Device, error: object) -> None:
+        """Keep why a push failed, for whoever looks at the device."""
+        failed = failed_push(device, self._context.now_ms(), error)
+        await self._context.store.put_last_push(device, failed)
 
 
 def _names(device: Device) -> dict[str, str]:

@@ -88,7 +88,7 @@ async def _devices(
 
 
 def _of_device(registered: RegisteredDevice) -> dict[str, Any]:
-    device = registered.device
+    device, push = registered.device, registered.last_push
     return {
         "DeviceId": device.device_id,
         "Platform": device.platform,
@@ -96,6 +96,7 @@ def _of_device(registered: RegisteredDevice) -> dict[str, Any]:
         "RegistrationDate": iso_date(device.registration_date_ms),
         "Disabled": device.disabled,
         "DatasetNames": registered.dataset_names,
+        "LastPush": push and {"Date": _date(push.date_ms), "Error": push.error},
     }
 
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from millpond.core.dataset_moves import DatasetMove
-from millpond.core.push import Device, Push
+from millpond.core.push import Device, LastPush, Push
 from millpond.core.sync import DatasetId
 from millpond.stores.base import RegisteredDevice
 from millpond.stores.postgres import heads, identity_pools, leases
@@ -82,14 +83,56 @@ class Devices:
                 return None
             rows = await db.rows(SQL.list_registered_devices, *bounds)
         return [
-            RegisteredDevice(
-                _device(row),
-                tuple(row["dataset_names"]),
-                row["waiting"],
-                row["failures"],
-            )
+            _registered(row, row["dataset_names"], row["waiting"], row["failures"])
             for row in rows
         ]
+
+    async def list_pool_devices(
+        self, identity_pool_id: str, *, after: tuple[str, str] | None, limit: int
+    ) -> list[RegisteredDevice] | None:
+        bounds = (identity_pool_id, *(after or ("", "")), limit)
+        async with self.database.moment("list_pool_devices") as db:
+            if await identity_pools.find(db, identity_pool_id) is None:
+                return None
+            rows = await db.rows(SQL.list_pool_devices, *bounds)
+            # Beside the list and not in it: a cluster takes no such parts of a question
+            # that goes to all workers.
+            ids = [[row[name] for row in rows] for name in ("identity_id", "device_id")]
+            names: dict[tuple[str, str], list[str]] = {}
+            for *key, name in await db.rows(
+                SQL.list_subscriptions_of, identity_pool_id, *ids
+            ):
+                names.setdefault((key[0], key[1]), []).append(name)
+            waiting = {
+                (identity_id, device_id): counts
+                for identity_id, device_id, *counts in await db.rows(
+                    SQL.count_pushes_of, *ids
+                )
+            }
+        keys = list(zip(*ids, strict=True))
+        return [
+            _registered(row, names.get(key, ()), *waiting.get(key, (0, 0)))
+            for row, key in zip(rows, keys, strict=True)
+        ]
+
+    async def delete_device(
+        self, identity_pool_id: str, identity_id: str, device_id: str
+    ) -> bool:
+        names = (identity_pool_id, identity_id, device_id)
+
+        async def job(db: Session) -> bool:
+            if await db.value(SQL.find_device_of, *names) is None:
+                return False  # and no head is made for what is not there
+            await heads.hold(db, identity_pool_id, [identity_id])
+            await _drop(db, identity_id, device_id)
+            return True
+
+        return await self.database.write("delete_device", job)
+
+    async def put_last_push(self, device: Device, last_push: LastPush) -> None:
+        row = (device.identity_id, device.device_id, *astuple(last_push))
+        async with self.database.session("put_last_push") as db:
+            await db.run(SQL.put_last_push, *row)
 
     async def put_endpoint(self, device: Device, endpoint_arn: str) -> None:
         async with self.database.session("put_endpoint") as db:
@@ -210,6 +253,15 @@ async def _drop(db: Session, identity_id: str, device_id: str) -> None:
     await db.run(SQL.clear_pushes, identity_id, device_id)
     await db.run(SQL.clear_subscriptions_of_device, identity_id, device_id)
     await db.run(SQL.delete_device, identity_id, device_id)
+
+
+def _registered(
+    row: Any, dataset_names: Sequence[str], waiting: int, failures: int
+) -> RegisteredDevice:
+    push_ms, push_error = row["last_push_ms"], row["last_push_error"]
+    last_push = None if push_ms is None else LastPush(push_ms, push_error)
+    names = tuple(dataset_names)
+    return RegisteredDevice(_device(row), names, waiting, failures, last_push)
 
 
 def _device(row: Any) -> Device:

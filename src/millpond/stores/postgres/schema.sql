@@ -248,9 +248,13 @@ CREATE TABLE devices (
     registration_date_ms bigint NOT NULL,
     endpoint_arn text, -- known after the first push that follows a registration
     disabled boolean NOT NULL DEFAULT false,
+    last_push_ms bigint, -- NULL: there was none since this is kept
+    last_push_error text, -- NULL: the push service took it
     PRIMARY KEY (identity_id, device_id),
     UNIQUE (identity_id, identity_pool_id, platform, token_digest)
 );
+
+CREATE INDEX devices_by_pool ON devices (identity_pool_id, identity_id, device_id);
 
 -- Only live datasets have any.
 CREATE TABLE subscriptions (

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from msgspec.structs import astuple
+
 from millpond.core.dataset_moves import DatasetMove
-from millpond.core.push import Device, Push
+from millpond.core.push import Device, LastPush, Push
 from millpond.core.sync import DatasetId, DatasetState, Notice
 from millpond.stores.base import RegisteredDevice
 from millpond.stores.sqlite import identity_pools
@@ -62,15 +64,36 @@ class Devices:
             if identity_pools.find(cursor, identity_pool_id) is None:
                 return None
             rows = cursor.execute(SQL.list_registered_devices, bounds).fetchall()
-            return [
-                RegisteredDevice(
-                    _device(columns),
-                    _subscriptions(cursor, columns[0]),
-                    waiting,
-                    failures,
-                )
-                for waiting, failures, *columns in rows
-            ]
+            return [_registered(cursor, row) for row in rows]
+
+    async def list_pool_devices(
+        self, identity_pool_id: str, *, after: tuple[str, str] | None, limit: int
+    ) -> list[RegisteredDevice] | None:
+        bounds = (identity_pool_id, *(after or ("", "")), limit)
+        with self.database.reading("list_pool_devices") as cursor:
+            if identity_pools.find(cursor, identity_pool_id) is None:
+                return None
+            rows = cursor.execute(SQL.list_pool_devices, bounds).fetchall()
+            return [_registered(cursor, row) for row in rows]
+
+    async def delete_device(
+        self, identity_pool_id: str, identity_id: str, device_id: str
+    ) -> bool:
+        names = (identity_pool_id, identity_id, device_id)
+
+        def job(db: Writer) -> bool:
+            if identity_pools.find(db, identity_pool_id) is None:
+                return False
+            if not db.execute(SQL.find_device_of, names).fetchall():
+                return False
+            drop(db, device_id)
+            return True
+
+        return await self.database.write(job)
+
+    async def put_last_push(self, device: Device, last_push: LastPush) -> None:
+        row = (device.identity_id, device.device_id, *astuple(last_push))
+        await self.database.write(lambda db: db.execute(SQL.put_last_push, row))
 
     async def put_endpoint(self, device: Device, endpoint_arn: str) -> None:
         row = (device.identity_id, device.device_id, endpoint_arn)
@@ -223,6 +246,13 @@ def _find_subscribable(db: Reader, dataset_id: DatasetId, device_id: str) -> int
 def _subscriptions(db: Reader, device_id: str) -> tuple[str, ...]:
     rows = db.execute(SQL.list_subscriptions, (device_id,))
     return tuple(dataset_name for (dataset_name,) in rows)
+
+
+def _registered(db: Reader, row: Sequence[Any]) -> RegisteredDevice:
+    waiting, failures, push_ms, push_error, *columns = row
+    last_push = None if push_ms is None else LastPush(push_ms, push_error)
+    names = _subscriptions(db, columns[0])
+    return RegisteredDevice(_device(columns), names, waiting, failures, last_push)
 
 
 def _device(columns: Sequence[Any]) -> Device:

@@ -12,6 +12,7 @@ import pytest
 
 from millpond.core.bulk_publish import Counts, Position, Slice
 from millpond.core.identities import Login
+from millpond.core.push import LastPush
 from millpond.core.sync import (
     Changes,
     DatasetId,
@@ -164,6 +165,8 @@ async def _fill_devices(store: CopyStore) -> None:
     await change(store, writer="d1")
     await store.put_endpoint(a_device("d1"), "arn:aws:sns:endpoint")
     await store.disable_device(a_device("d3"), None)
+    await store.put_last_push(a_device("d2"), LastPush(NOW_MS))
+    await store.put_last_push(a_device("d3"), LastPush(NOW_MS, "gone \N{BULLET}"))
     await put(store, DatasetId(POOL, BOB, "prefs"), {"of bob": "v"})
     await merge(store, BOB, ALICE)
 

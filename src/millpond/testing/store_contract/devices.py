@@ -307,6 +307,32 @@ class DeviceContract(StoreBench):
 
         self.play(tmp_path, scene)
 
+    def test_a_device_is_forgotten(self, tmp_path: Path) -> None:
+        """Its subscriptions and what waits go along; only its own identity's does."""
+
+        async def scene(store: Store) -> None:
+            await join(store, ALICE, BOB)
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            await register(store, a_device("d1"), a_device("d2"))
+            await subscribe(store, "d1", "d2")
+            await change(store, writer="somebody")
+            for names in [
+                (POOL, BOB, "d1"),
+                (OTHER_POOL, ALICE, "d1"),
+                (UNKNOWN_POOL, ALICE, "d1"),
+                (POOL, ALICE, "d3"),
+            ]:
+                assert not await store.delete_device(*names)
+            assert await store.find_device(ALICE, "d1") is not None
+
+            assert await store.delete_device(POOL, ALICE, "d1")
+            assert await store.find_device(ALICE, "d1") is None
+            assert await store.count_pushes() == 1
+            assert not await store.delete_device(POOL, ALICE, "d1")
+            assert not await store.put_subscription(PREFS, "d1")
+
+        self.play(tmp_path, scene)
+
     def test_devices_move_with_a_merge(self, tmp_path: Path) -> None:
         """They are the survivor's, with their subscriptions and what waits for them."""
 

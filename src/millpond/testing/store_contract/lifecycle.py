@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from millpond.core.bulk_publish import Counts, LeasedSlice, Position, Slice
-from millpond.core.push import Push
+from millpond.core.push import LastPush, Push
 from millpond.core.sync import Changes, DatasetId
 from millpond.errors import StoreError
 from millpond.stores import base
@@ -118,6 +118,9 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "put_device": lambda s: s.put_device(a_device(), devices_max=9),
     "find_device": lambda s: s.find_device(ALICE, "d1"),
     "list_devices": lambda s: s.list_devices(POOL, ALICE, after=None, limit=9),
+    "list_pool_devices": lambda s: s.list_pool_devices(POOL, after=None, limit=9),
+    "delete_device": lambda s: s.delete_device(POOL, ALICE, "d1"),
+    "put_last_push": lambda s: s.put_last_push(a_device(), LastPush(1)),
     "put_endpoint": lambda s: s.put_endpoint(a_device(), "arn"),
     "disable_device": lambda s: s.disable_device(a_device(), "arn"),
     "put_subscription": lambda s: s.put_subscription(PREFS, "d1"),

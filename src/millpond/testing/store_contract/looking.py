@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from millpond.core.identities import Identity, IdentityKind, Login
-from millpond.core.push import Device
+from millpond.core.push import Device, LastPush
 from millpond.core.sync import DatasetId
 from millpond.stores.base import (
     OUTBOX_HEAD_BYTES,
@@ -265,6 +265,43 @@ class LookingContract(StoreBench):
             assert wanted == await store.list_devices(POOL, ALICE, after=None, limit=9)
             assert wanted[1:2] == await store.list_devices(
                 POOL, ALICE, after="d1", limit=1
+            )
+
+        self.play(tmp_path, scene)
+
+    def test_the_devices_of_a_pool_are_listed(self, tmp_path: Path) -> None:
+        """Whosever they are, by identity and id, a page after the other, as above."""
+        mine = [a_device(each) for each in ("d1", "d3")]
+        bobs = [a_device(each, identity_id=BOB) for each in ("d0", "d2")]
+        foreign = a_device("d9", identity_pool_id=OTHER_POOL, identity_id="us-east-1:f")
+
+        async def scene(store: Store) -> None:
+            await join(store, ALICE, BOB)
+            await store.create_identity_pool(a_pool(OTHER_POOL), pools_max=9)
+            await join(store, "us-east-1:f", pool=OTHER_POOL)
+            await register(store, *mine, *bobs, foreign)
+            await subscribe(store, "d1", to=DatasetId(POOL, ALICE, "bag"))
+            await subscribe(store, "d1", "d3", to=PREFS)
+            await change(store, PREFS, writer="d3")
+            (push,) = await store.list_pushes(now_ms=NOW_MS + 10**6, limit=9)
+            await store.defer_push(push, due_ms=NOW_MS)
+            last_push = LastPush(NOW_MS, "no \N{SNOWMAN}")
+            await store.put_last_push(mine[0], last_push)
+
+            wanted = [
+                RegisteredDevice(mine[0], ("bag", "prefs"), 1, 1, last_push),
+                RegisteredDevice(mine[1], ("prefs",), 0, 0),
+                RegisteredDevice(bobs[0], (), 0, 0),
+                RegisteredDevice(bobs[1], (), 0, 0),
+            ]
+            wanted.sort(key=lambda e: (e.device.identity_id, e.device.device_id))
+            assert wanted == await store.list_pool_devices(POOL, after=None, limit=9)
+            for number, each in enumerate(wanted):
+                place = (each.device.identity_id, each.device.device_id)
+                behind = await store.list_pool_devices(POOL, after=place, limit=2)
+                assert behind == wanted[number + 1 : number + 3]
+            assert (
+                await store.list_pool_devices(UNKNOWN_POOL, after=None, limit=9) is None
             )
 
         self.play(tmp_path, scene)

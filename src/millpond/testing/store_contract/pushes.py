@@ -6,15 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from millpond.core.push import LastPush
 from millpond.core.sync import Changes, DatasetId, StoredDataset
 from millpond.stores.base import Store
-from millpond.testing.store_contract.bench import ALICE, NOW_MS, POOL, PREFS, StoreBench
+from millpond.testing.store_contract.bench import (
+    ALICE,
+    BOB,
+    NOW_MS,
+    POOL,
+    PREFS,
+    StoreBench,
+)
 from millpond.testing.store_contract.devices import (
     a_device,
     change,
     delete,
     is_subscribed,
     join,
+    merge,
     register,
     subscribe,
     told,
@@ -57,6 +66,35 @@ class PushContract(StoreBench):
             assert not await is_subscribed(store, DatasetId(POOL, ALICE, "other"))
             await store.delete_subscription(PREFS, "d1")
             assert not await is_subscribed(store, PREFS)
+
+        self.play(tmp_path, scene)
+
+    def test_the_last_push_is_kept(self, tmp_path: Path) -> None:
+        """Until the next one; it outlives a registration, and goes with a merge."""
+
+        async def scene(store: Store) -> None:
+            async def last(identity_id: str) -> list[LastPush | None]:
+                found = await store.list_devices(POOL, identity_id, after=None, limit=9)
+                return [each.last_push for each in found or ()]
+
+            await join(store, ALICE, BOB)
+            bobs = a_device("d2", identity_id=BOB)
+            await register(store, a_device(), bobs)
+            assert await last(ALICE) == [None]
+
+            failed = LastPush(NOW_MS, "\N{SNOWMAN} is away")
+            await store.put_last_push(a_device(), LastPush(NOW_MS - 1))
+            await store.put_last_push(a_device(), failed)
+            await register(store, a_device())
+            assert (await last(ALICE), await last(BOB)) == ([failed], [None])
+
+            sent = LastPush(NOW_MS + 1)
+            await store.put_last_push(bobs, sent)
+            await merge(store)
+            assert await last(ALICE) == [failed, sent]
+            await store.put_last_push(bobs, failed)  # it is not Bob's any more
+            await store.put_last_push(a_device("d3"), failed)
+            assert await last(ALICE) == [failed, sent]
 
         self.play(tmp_path, scene)
 

@@ -179,7 +179,8 @@ SELECT * FROM unnest(
 
 -- name: export_devices
 SELECT identity_id, device_id, identity_id, device_id, device.identity_pool_id,
-    platform, token, registration_date_ms, endpoint_arn, disabled
+    platform, token, registration_date_ms, endpoint_arn, disabled, last_push_ms,
+    last_push_error
 FROM devices AS device
 JOIN identity_pools AS pool
     ON pool.identity_pool_id = device.identity_pool_id AND NOT pool.deleted
@@ -189,11 +190,11 @@ ORDER BY identity_id, device_id LIMIT $3;
 -- name: import_devices
 INSERT INTO devices (
     identity_id, device_id, identity_pool_id, platform, token, registration_date_ms,
-    endpoint_arn, disabled, token_digest
+    endpoint_arn, disabled, last_push_ms, last_push_error, token_digest
 )
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-    $7::text[], $8::boolean[], $9::bytea[]
+    $7::text[], $8::boolean[], $9::bigint[], $10::text[], $11::bytea[]
 ) ON CONFLICT DO NOTHING;
 
 -- name: export_subscriptions

@@ -22,10 +22,41 @@ SELECT device_id, identity_pool_id, identity_id, platform, token, registration_d
     (
         SELECT coalesce(max(failures), 0) FROM pushes AS p
         WHERE p.identity_id = $2 AND p.device_id = device.device_id
-    ) AS failures
+    ) AS failures,
+    last_push_ms, last_push_error
 FROM devices AS device
 WHERE identity_id = $2 AND identity_pool_id = $1 AND device_id > $3
 ORDER BY device_id LIMIT $4;
+
+-- name: list_pool_devices
+SELECT device_id, identity_pool_id, identity_id, platform, token, registration_date_ms,
+    endpoint_arn, disabled, last_push_ms, last_push_error
+FROM devices
+WHERE identity_pool_id = $1 AND (identity_id, device_id) > ($2, $3)
+ORDER BY identity_id, device_id LIMIT $4;
+
+-- name: list_subscriptions_of
+SELECT identity_id, device_id, dataset_name FROM subscriptions
+WHERE identity_id = ANY ($2::text[]) AND identity_pool_id = $1
+    AND device_id = ANY ($3::text[])
+ORDER BY dataset_name;
+
+-- name: count_pushes_of
+SELECT identity_id, device_id, count(*) AS waiting, max(failures) AS failures
+FROM pushes
+WHERE identity_id = ANY ($1::text[]) AND device_id = ANY ($2::text[])
+GROUP BY identity_id, device_id;
+
+-- name: put_last_push
+UPDATE devices SET last_push_ms = $3, last_push_error = $4
+WHERE identity_id = $1 AND device_id = $2;
+
+-- name: find_device_of
+SELECT 1 FROM devices AS device
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = device.identity_pool_id AND NOT pool.deleted
+WHERE device.identity_id = $2 AND device.device_id = $3
+    AND device.identity_pool_id = $1;
 
 -- name: has_identity
 SELECT 1 FROM identities AS identity
@@ -63,10 +94,10 @@ WHERE identity_id = $2 AND identity_pool_id = $1 AND platform = $3
 -- name: copy_device
 INSERT INTO devices (
     identity_id, device_id, identity_pool_id, platform, token, token_digest,
-    registration_date_ms, endpoint_arn, disabled
+    registration_date_ms, endpoint_arn, disabled, last_push_ms, last_push_error
 )
 SELECT $3::text, device_id, identity_pool_id, platform, token, token_digest,
-    registration_date_ms, endpoint_arn, disabled
+    registration_date_ms, endpoint_arn, disabled, last_push_ms, last_push_error
 FROM devices WHERE identity_id = $1 AND device_id = $2;
 
 -- name: delete_device

@@ -133,7 +133,7 @@ INSERT INTO spent_sessions (
 
 -- name: export_devices
 SELECT device_id, identity_id, device_id, device.identity_pool_id, platform, token,
-    registration_date_ms, endpoint_arn, disabled
+    registration_date_ms, endpoint_arn, disabled, last_push_ms, last_push_error
 FROM devices AS device CROSS JOIN identity_pools AS pool
 WHERE device_id > ? AND pool.identity_pool_id = device.identity_pool_id AND deleted = 0
 ORDER BY device_id LIMIT ?;
@@ -141,8 +141,8 @@ ORDER BY device_id LIMIT ?;
 -- name: import_devices
 INSERT INTO devices (
     identity_id, device_id, identity_pool_id, platform, token, registration_date_ms,
-    endpoint_arn, disabled
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+    endpoint_arn, disabled, last_push_ms, last_push_error
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: export_subscriptions
 SELECT subscription.dataset_number, device_id, identity_id, dataset.identity_pool_id,

@@ -12,11 +12,33 @@ SELECT
         SELECT coalesce(max(failures), 0) FROM pushes
         WHERE pushes.device_id = device.device_id
     ),
-    device_id, identity_pool_id, identity_id, platform, token, registration_date_ms,
-    endpoint_arn, disabled
+    last_push_ms, last_push_error, device_id, identity_pool_id, identity_id, platform,
+    token, registration_date_ms, endpoint_arn, disabled
 FROM devices AS device
 WHERE identity_pool_id = ? AND identity_id = ? AND device_id > ?
 ORDER BY device_id LIMIT ?;
+
+-- name: list_pool_devices
+SELECT
+    (SELECT count(*) FROM pushes WHERE pushes.device_id = device.device_id),
+    (
+        SELECT coalesce(max(failures), 0) FROM pushes
+        WHERE pushes.device_id = device.device_id
+    ),
+    last_push_ms, last_push_error, device_id, identity_pool_id, identity_id, platform,
+    token, registration_date_ms, endpoint_arn, disabled
+FROM devices AS device
+WHERE identity_pool_id = ?1 AND identity_id >= ?2
+    AND (identity_id > ?2 OR device_id > ?3)
+ORDER BY identity_id, device_id LIMIT ?4;
+
+-- name: put_last_push
+UPDATE devices SET last_push_ms = ?3, last_push_error = ?4
+WHERE identity_id = ?1 AND device_id = ?2;
+
+-- name: find_device_of
+SELECT 1 FROM devices
+WHERE device_id = ?3 AND identity_id = ?2 AND identity_pool_id = ?1;
 
 -- name: list_subscriptions
 SELECT dataset_name

@@ -131,6 +131,8 @@ CREATE TABLE devices (
     registration_date_ms INTEGER NOT NULL,
     endpoint_arn TEXT, -- known after the first push that follows a registration
     disabled INTEGER NOT NULL DEFAULT 0,
+    last_push_ms INTEGER, -- NULL: there was none since this is kept
+    last_push_error TEXT, -- NULL: the push service took it
     UNIQUE (identity_pool_id, identity_id, platform, token)
 ) STRICT, WITHOUT ROWID;
 
