@@ -71,6 +71,7 @@ def test_everything_of_an_identity_is_exported(identity):
                 "RegistrationDate": NOW,
                 "Disabled": False,
                 "DatasetNames": ["prefs"],
+                "LastPush": None,
             }
         ],
         "Datasets": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from millpond.contract import cognito_sync as contract
 from millpond.core.identities import IdentityChanges, new_identity
 from millpond.core.identity_pools import IdentityPool, PushConfiguration
 from millpond.core.push import Device, LastPush
+from millpond.core.tokens import SyncSessions
 from millpond.errors import EndpointGoneError, NotFoundError, PushError
 from millpond.service import records
 from millpond.service.context import Caller, Context
@@ -114,7 +116,12 @@ def play(
         store = SqliteStore(place)
         await store.open()
         try:
-            context = make_context(store, Settings(), lambda: NOW_MS, push=service)
+            sessions = SyncSessions(
+                b"k" * 32, lifetime_ms=1000, random_bytes=secrets.token_bytes
+            )
+            context = make_context(
+                store, Settings(), lambda: NOW_MS, push=service, sessions=sessions
+            )
             await set_up(context, *application_arns)
             await scene(context)
         finally:

@@ -89,8 +89,6 @@ async def try_push(
         error = explanation = str(cause)
     except EndpointGoneError as cause:
         error = cause
-        # As the sender does; a device that has registered meanwhile is left alone.
-        await context.store.disable_device(device, device.endpoint_arn)
         explanation = (
             "The push service has given this device up: the app was removed, or its "
             "token was replaced. It is left alone until the app registers again."
@@ -131,10 +129,16 @@ async def _send(context: Context, push: Push) -> str:
             "SetIdentityPoolConfiguration."
         )
     role_arn = pool.push.role_arn
-    endpoint_arn = await find_endpoint(
-        context, context.push, device, application_arn, role_arn
-    )
-    await context.push.publish(endpoint_arn, message(push), role_arn=role_arn)
+    endpoint_arn = device.endpoint_arn
+    try:
+        endpoint_arn = await find_endpoint(
+            context, context.push, device, application_arn, role_arn
+        )
+        await context.push.publish(endpoint_arn, message(push), role_arn=role_arn)
+    except EndpointGoneError:
+        # As the sender does; a device that has registered meanwhile is left alone.
+        await context.store.disable_device(device, endpoint_arn)
+        raise
     sentence = (
         "The push service has taken it. Whether and when the device gets it is between "
         "the service and the platform. Nothing is shown on the device; the app "

@@ -96,7 +96,7 @@ def _of_device(registered: RegisteredDevice) -> dict[str, Any]:
         "RegistrationDate": iso_date(device.registration_date_ms),
         "Disabled": device.disabled,
         "DatasetNames": registered.dataset_names,
-        "LastPush": push and {"Date": _date(push.date_ms), "Error": push.error},
+        "LastPush": push and {"Date": iso_date(push.date_ms), "Error": push.error},
     }
 
 
