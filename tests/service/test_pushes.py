@@ -15,6 +15,7 @@ from millpond.contract import cognito_sync as contract
 from millpond.core.identities import IdentityChanges, new_identity
 from millpond.core.identity_pools import IdentityPool, PushConfiguration
 from millpond.core.push import Device, LastPush
+from millpond.core.sync import DatasetId
 from millpond.core.tokens import SyncSessions
 from millpond.errors import EndpointGoneError, NotFoundError, PushError
 from millpond.service import records
@@ -98,7 +99,7 @@ async def set_up(context: Context, *application_arns: str) -> None:
     }
     for count in range(2):
         token = context.sessions.issue(
-            records.DatasetId(POOL, ALICE, "prefs"), now_ms=NOW_MS
+            DatasetId(POOL, ALICE, "prefs"), now_ms=NOW_MS
         ).token
         patch = contract.RecordPatch(op="replace", key="k", sync_count=count, value="v")
         request = contract.UpdateRecordsRequest(
