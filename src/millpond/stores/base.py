@@ -532,6 +532,15 @@ class DatasetStore(Protocol):
         """
         ...
 
+    async def find_records(
+        self, dataset_id: DatasetId, keys: Sequence[str]
+    ) -> RecordPage | None:
+        """
+        Find a dataset and its records of some keys, removed ones too, in no order, and
+        no names of merged datasets. None: no such pool.
+        """
+        ...
+
     async def find_spent_session(
         self, dataset_id: DatasetId, session_id: bytes
     ) -> SpentSession | None:

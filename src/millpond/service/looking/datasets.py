@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -51,6 +52,24 @@ async def list_datasets(
     if found is None:
         raise NotFoundError(f"there is no identity pool '{identity_pool_id}'.")
     return cut(found, limit, lambda each: each.dataset_name)
+
+
+async def find_records(
+    store: Store, dataset_id: DatasetId, keys: Sequence[str]
+) -> tuple[DatasetState | None, dict[str, StoredRecord]]:
+    """
+    Find records of a dataset by key, removed ones too; those that never were are not
+    among them, and the dataset may never have been.
+
+    Raises:
+        NotFoundError: there is no such pool.
+    """
+    page = await store.find_records(dataset_id, keys)
+    if page is None:
+        raise NotFoundError(
+            f"there is no identity pool '{dataset_id.identity_pool_id}'."
+        )
+    return page.dataset, {each.key: each for each in page.records}
 
 
 async def describe_dataset(

@@ -55,10 +55,14 @@ async def look_back(
     *,
     before: int | None,
     limit: int,
+    look_at_max: int = LOOKED_AT_MAX,
 ) -> Page[HistoryEvent, int]:
     """
     Read an embedded stream backwards, from a position or from the end.
 
+    Args:
+        look_at_max: after about so many stream records it ends, with a position to go
+            on from, whatever was found.
     Raises:
         NotFoundError: there is no such stream.
     """
@@ -69,13 +73,13 @@ async def look_back(
     shard = shards.place(key, stream.shard_count)
     found: dict[tuple[object, ...], HistoryEvent] = {}
     looked_at = 0
-    while looked_at < LOOKED_AT_MAX:
+    while looked_at < look_at_max:
         rows = await store.list_earlier_stream_records(
             stream.stream_id,
             shard,
             partition_key=key,
             before=before,
-            limit=_ROWS_AT_ONCE,
+            limit=min(_ROWS_AT_ONCE, look_at_max),
             bytes_max=_BYTES_AT_ONCE,
         )
         if not rows:

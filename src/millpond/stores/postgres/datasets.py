@@ -173,6 +173,19 @@ class Datasets:
                     raise
         return await act(_PLAIN)
 
+    async def find_records(
+        self, dataset_id: DatasetId, keys: Sequence[str]
+    ) -> RecordPage | None:
+        names = msgspec.structs.astuple(dataset_id)
+        wanted = set(keys)
+        async with self.database.moment("find_records") as db:
+            row = await db.row(SQL.load_dataset, *names, digests_of(keys), None, False)
+        if row is None:
+            return None
+        stored = _to_stored(row)
+        records = [each for key, each in stored.records.items() if key in wanted]
+        return RecordPage(stored.dataset, records)
+
     async def find_spent_session(
         self, dataset_id: DatasetId, session_id: bytes
     ) -> SpentSession | None:

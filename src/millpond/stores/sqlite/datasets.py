@@ -171,6 +171,19 @@ class Datasets:
 
         return await self.database.read_slowly("read_records", job)
 
+    async def find_records(
+        self, dataset_id: DatasetId, keys: Sequence[str]
+    ) -> RecordPage | None:
+        def job(cursor: Reader) -> RecordPage | None:
+            found = _find_dataset(cursor, dataset_id)
+            if found is None:
+                return None
+            number, state = found
+            records = _find_records(cursor, number, [*dict.fromkeys(keys)])
+            return RecordPage(state, [*records.values()])
+
+        return await self.database.read_slowly("find_records", job)
+
     async def find_spent_session(
         self, dataset_id: DatasetId, session_id: bytes
     ) -> SpentSession | None:

@@ -112,6 +112,7 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
         forget=lambda dataset, newest: dataset,
     ),
     "read_records": lambda s: s.read_records(PREFS, lambda dataset: None),
+    "find_records": lambda s: s.find_records(PREFS, ["k"]),
     "find_spent_session": lambda s: s.find_spent_session(PREFS, b"s" * 16),
     "list_datasets": lambda s: s.list_datasets(POOL, ALICE, after=None, limit=None),
     "find_identity_usage": lambda s: s.find_identity_usage(POOL, ALICE),

@@ -16,11 +16,14 @@ from millpond.testing.store_contract.bench import (
     BOB,
     POOL,
     PREFS,
+    UNKNOWN_POOL,
     StoreBench,
     delete,
     put,
     read_all,
 )
+
+UNKNOWN_PREFS = DatasetId(UNKNOWN_POOL, ALICE, "prefs")
 
 
 def choosing(
@@ -39,6 +42,31 @@ async def keys_in(store: Store, chosen: RecordRange) -> list[str]:
 
 class ReadingContract(StoreBench):
     """Reads of records and lists of datasets."""
+
+    def test_records_are_found_by_key(self, tmp_path: Path) -> None:
+        """Those asked for, removed ones too, and the dataset; whatever the keys are."""
+
+        async def scene(store: Store) -> None:
+            assert await store.find_records(UNKNOWN_PREFS, ["a"]) is None
+            assert await store.find_records(PREFS, ["a"]) == RecordPage(None, [])
+
+            values = dict.fromkeys([*AWKWARD_TEXTS, "a", "b"], "v")
+            await put(store, PREFS, values)
+            await put(store, PREFS, {"b": None})
+            page = await store.find_records(PREFS, ["b", "a", "a", "never"])
+            assert page is not None
+            assert page.dataset is not None
+            assert page.dataset.sync_count == 2
+            found = {each.key: (each.value, each.sync_count) for each in page.records}
+            assert found == {"a": ("v", 1), "b": (None, 2)}
+            page = await store.find_records(PREFS, list(values))
+            assert page is not None
+            assert {each.key for each in page.records} == set(values)
+            page = await store.find_records(PREFS, [])
+            assert page is not None
+            assert page.records == []
+
+        self.play(tmp_path, scene)
 
     def test_select_sees_the_dataset_and_may_want_no_records(
         self, tmp_path: Path
