@@ -44,6 +44,7 @@ from millpond.console.base import (
     link,
     read_segment,
 )
+from millpond.console.downloads import send_download
 from millpond.console.live import LiveParts
 from millpond.console.pages import (
     audit,
@@ -264,7 +265,7 @@ class Frame:
         self._check_pool(viewer, ask)
         shown = await row.function(self._console, viewer, ask)
         if isinstance(shown, Download):
-            return _download(shown)
+            return send_download(shown, look.door)
         return self._page(look, viewer, shown, row.template, row.path)
 
     async def _act(self, row: Page, look: _Look) -> Response:
@@ -281,7 +282,7 @@ class Frame:
         if isinstance(answer, Done):
             return self._go_on(look, answer)
         if isinstance(answer, Download):
-            return _download(answer)
+            return send_download(answer, look.door)
         template = row.template or self._templates[row.path]
         return self._page(look, viewer, answer, template, row.path)
 
@@ -530,14 +531,6 @@ def _read_fields(raw: bytes, fields_max: int) -> Fields:
             raise Refused(400, "What was sent has a NUL character.")
         values.setdefault(name, []).append(value)
     return Fields(values)
-
-
-def _download(download: Download) -> Response:
-    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in download.name)
-    ascii_name = name.encode("ascii", "replace").decode().replace("?", "_")
-    response = Response(download.content, media_type=download.media_type)
-    response.headers["content-disposition"] = f'attachment; filename="{ascii_name}"'
-    return response
 
 
 def _status_of(error: Refused | ServiceException) -> int:

@@ -163,7 +163,7 @@ class Download:
     """Something to keep: a file for whoever asks, never shown as a page."""
 
     name: str
-    content: bytes
+    content: bytes | AsyncIterator[bytes]
     media_type: str = "text/plain; charset=utf-8"
 
 

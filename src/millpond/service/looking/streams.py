@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
@@ -78,6 +79,29 @@ async def list_streams(
         )
         for name in sorted({*shards, *streams, *users})
     ]
+
+
+def how_to_show(stream_name: str, place: str) -> list[str]:
+    """
+    Give the commands that show what is in a stream: ours, and that of its engine.
+
+    Args:
+        place: its URL, without secrets.
+    """
+    kind, _, rest = place.partition(":")
+    name = shlex.quote(rest.rstrip("/").rpartition("/")[2] or stream_name)
+    host = shlex.quote(rest.strip("/").partition("/")[0].partition(",")[0])
+    known = {
+        "embedded": "aws kinesis get-records --shard-iterator ...",
+        "kinesis": f"aws kinesis get-shard-iterator --stream-name {name} --shard-id "
+        "shardId-000000000000 --shard-iterator-type TRIM_HORIZON",
+        "nats": f"nats --server {host} stream view {name}",
+        "kafka": f"kafka-console-consumer.sh --bootstrap-server {host} --topic {name} "
+        "--from-beginning --property print.key=true",
+        "file": f"ls {shlex.quote(rest.removeprefix('//'))}",
+    }
+    ours = f"millpond stream tail --from-start {shlex.quote(stream_name)}"
+    return [ours, known[kind]] if kind in known else [ours]
 
 
 async def _embedded(store: Store) -> dict[str, int]:
