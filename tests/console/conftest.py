@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from console.visitor import Visitor
+from console.worlds import serving
 from millpond.testing.server import RunningServer
 
 
@@ -28,4 +29,19 @@ def visitor(console_server: RunningServer) -> Visitor:
     """Somebody who is logged in with a key that may do everything."""
     visitor = Visitor(console_server.endpoint)
     visitor.log_in(console_server)
+    return visitor
+
+
+@pytest.fixture(scope="module")
+def world_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with two pools, some identities and their data (`cli.world`)."""
+    with serving(tmp_path_factory.mktemp("world")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def looker(world_server: RunningServer) -> Visitor:
+    """Somebody who is logged in there, with a key that may do everything."""
+    visitor = Visitor(world_server.endpoint)
+    visitor.log_in(world_server)
     return visitor

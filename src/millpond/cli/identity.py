@@ -161,46 +161,49 @@ def _check_find(options: argparse.Namespace) -> None:
 async def _found(
     store: Store, settings: Settings, options: argparse.Namespace, pool: str | None
 ) -> tuple[Sequence[Identity], str | None]:
-    from millpond.core.identities import IdentityKind
-    from millpond.service.looking import identities, ids
+    from millpond.service.looking.searching import (
+        KINDS,
+        IdentitySearch,
+        SearchBy,
+        search,
+    )
 
+    asked = IdentitySearch(
+        identity_pool_id=pool, text=options.beginning, kind=KINDS.get(options.kind)
+    )
     if options.login is not None:
-        return await identities.find_by_login(
-            store, pool, options.login, provider_name=options.provider
-        ), None
-    if options.developer_user_id is not None:
-        return await identities.find_by_developer_user(
-            store, pool, options.developer_user_id
-        ), None
-    kinds = {
-        "users": IdentityKind.USER,
-        "guests": IdentityKind.GUEST,
-        "merged": IdentityKind.MERGED,
-    }
-    kind = kinds.get(options.kind)
-    if kind is not None and pool is None:
-        pool = await _only_pool(store, options.kind)
-    page = await identities.search_identities(
+        asked = IdentitySearch(
+            identity_pool_id=pool,
+            by=SearchBy.LOGIN,
+            text=options.login,
+            provider_name=options.provider,
+        )
+    elif options.developer_user_id is not None:
+        asked = IdentitySearch(
+            identity_pool_id=pool,
+            by=SearchBy.DEVELOPER_USER,
+            text=options.developer_user_id,
+        )
+    elif asked.kind is not None and pool is None:
+        await _check_only_pool(store, options.kind)
+    page = await search(
         store,
-        pool,
-        prefix=ids.typed(options.beginning, region=settings.region),
-        kind=kind,
+        asked,
+        region=settings.region,
         after=paging.start(options, str),
         limit=options.max_items,
     )
     return page.items, paging.token_of(page.next_position)
 
 
-async def _only_pool(store: Store, kind: str) -> str:
+async def _check_only_pool(store: Store, kind: str) -> None:
     from millpond.service.looking.pools import the_only_pool
 
-    pool = await the_only_pool(store)
-    if pool is None:
+    if await the_only_pool(store) is None:
         raise CommandError(
             f"--{kind} lists those of one identity pool; name it with "
             "--identity-pool-id (`millpond pool list` shows them)."
         )
-    return pool
 
 
 def _document(identity: Identity) -> dict[str, Any]:

@@ -205,12 +205,19 @@ async def list_pools_with_data(
 
 
 async def describe_identity(
-    store: Store, place: IdentityPlace, *, limit: int
+    store: Store,
+    place: IdentityPlace,
+    *,
+    limit: int,
+    after: str | None = None,
+    deleted: bool = False,
 ) -> IdentityDetails:
     """
     Tell all of an identity.
 
     Args:
+        after: the name of the dataset behind which they are listed.
+        deleted: with datasets that were deleted.
         limit: of datasets and of devices, the first ones by name and id, and of those
             who were merged into it.
     Raises:
@@ -218,7 +225,9 @@ async def describe_identity(
     """
     names = (place.identity_pool_id, place.identity_id)
     identity = await store.find_identity(place.identity_id)
-    datasets = await store.list_datasets(*names, after=None, limit=limit + 1)
+    datasets = await store.list_datasets(
+        *names, after=after, limit=limit + 1, deleted=deleted
+    )
     devices = await store.list_devices(*names, after=None, limit=limit + 1)
     if datasets is None or devices is None:
         raise NotFoundError(f"there is no identity pool '{place.identity_pool_id}'.")
