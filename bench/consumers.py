@@ -21,7 +21,7 @@ import seed
 from load import LoadError, Target
 from millpond.testing.server import RunningServer, wait_until
 from millpond.wire import cbor
-from millpond.wire.sigv4 import SignedRequest, sign
+from millpond.wire.sigv4.signer import Outgoing, sign
 from results import Comparison, Results, Throughput, processor_ratio, ratio
 from signed import encode
 
@@ -109,7 +109,7 @@ def _signed(server: RunningServer, target: Target, spelling: str, body: bytes) -
         (b"x-amz-target", b"Kinesis_20131202.GetRecords"),
     ]
     headers += sign(
-        SignedRequest("POST", b"/", b"", headers, body),
+        Outgoing("POST", b"/", b"", headers, body),
         access_key_id=server.access_key_id,
         secret=server.secret_access_key,
         region=server.region,

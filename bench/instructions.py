@@ -305,7 +305,11 @@ class _Signer:
         call: tuple[str, str, str, bytes],
         identity_id: str | None,
     ) -> _Request:
-        from millpond.wire.sigv4 import SignedRequest, sign
+        try:
+            from millpond.wire.sigv4.signer import Outgoing, sign
+        except ImportError:  # an older build, which `--against` may name
+            from millpond.wire.sigv4 import SignedRequest as Outgoing
+            from millpond.wire.sigv4 import sign
 
         method, path, query, body = call
         headers = [(b"host", b"localhost:8014"), *headers]
@@ -314,7 +318,7 @@ class _Signer:
         if identity_id is not None:
             issued = self._credentials(identity_id)
             access_key_id, secret, token = issued
-        signed = SignedRequest(method, path.encode(), query.encode(), headers, body)
+        signed = Outgoing(method, path.encode(), query.encode(), headers, body)
         headers += sign(
             signed,
             access_key_id=access_key_id,

@@ -11,7 +11,7 @@ from load import Target
 from millpond.core.session_tokens import SessionTokens, UserCredentials, UserSession
 from millpond.server import secret_key
 from millpond.testing.server import RunningServer
-from millpond.wire.sigv4 import SignedRequest, sign
+from millpond.wire.sigv4.signer import Outgoing, sign
 from seed import POOL, random_bytes
 
 ROLE: Final = "arn:aws:iam::000000000000:role/authenticated"
@@ -103,7 +103,7 @@ class Signer:
         headers = [(b"host", self._host)]
         if method == "POST":
             headers.append((b"content-type", b"application/json"))
-        request = SignedRequest(method, path.encode(), query.encode(), headers, body)
+        request = Outgoing(method, path.encode(), query.encode(), headers, body)
         headers += sign(
             request,
             access_key_id=who.access_key_id,

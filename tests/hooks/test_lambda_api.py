@@ -17,7 +17,7 @@ from millpond.hooks import Hooks
 from millpond.hooks.lambda_api import LambdaHook, _aws_endpoint
 from millpond.settings import Settings
 from millpond.testing.deadlines import seconds
-from millpond.wire.sigv4 import SignedRequest, Verifier
+from millpond.wire.sigv4.verifier import SignedRequest, Verifier
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:check:PROD"
 EVENT = b'{"version":2}'

@@ -17,7 +17,7 @@ from aiohttp import web
 from yarl import URL
 
 from millpond.testing.server import RunningServer
-from millpond.wire.sigv4 import SignedRequest, sign
+from millpond.wire.sigv4.signer import Outgoing, sign
 
 _TARGET: Final = "X-Amz-Target"
 _EMPTY_PAGE: Final = "empty-page-before-"
@@ -153,7 +153,7 @@ class TryingProxy:
             if name.lower() in ("content-type", "x-amz-target")
         ]
         headers.append((b"host", self._server.endpoint.partition("//")[2].encode()))
-        signed = SignedRequest(
+        signed = Outgoing(
             method=request.method,
             raw_path=path.encode(),
             raw_query=query.encode(),

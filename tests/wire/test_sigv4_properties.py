@@ -16,8 +16,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from millpond.errors import ServiceException
-from millpond.wire import sigv4
-from millpond.wire.sigv4 import SignedRequest, Verifier, normal_path, presign, sign
+from millpond.wire.sigv4 import verifier as verifying
+from millpond.wire.sigv4.canonical import normal_path
+from millpond.wire.sigv4.signer import presign, sign
+from millpond.wire.sigv4.verifier import SignedRequest, Verifier
 from signed_at import botocore_signs_at
 from wire.known import Known, finding
 
@@ -463,7 +465,7 @@ def test_what_is_remembered_is_bounded():
         find_credentials=lambda key, token, now_s: Known(key, SECRET, token),
         regions=None,
     )
-    for number in range(sigv4._KNOWN_MAX + 10):
+    for number in range(verifying._KNOWN_MAX + 10):
         stranger = {**WHO, "access_key_id": f"AKID{number}", "secret": "wrong"}
         if number % 2:
             stranger["secret"] = SECRET
@@ -471,7 +473,7 @@ def test_what_is_remembered_is_bounded():
         request.headers = [*request.headers, *sign(request, **stranger)]
         outcome(verifier.verify, request, service=SERVICE, now_s=NOW_S)
 
-    assert 0 < len(verifier._known) <= sigv4._KNOWN_MAX
+    assert 0 < len(verifier._known) <= verifying._KNOWN_MAX
     assert all(b"AKID0/" not in head for head in verifier._known)
 
 

@@ -68,7 +68,7 @@ from millpond.sinks.base import PayloadStore, Sink, sink_url
 from millpond.sinks.embedded_payloads import EmbeddedPayloads
 from millpond.sinks.s3_payloads import S3Payloads
 from millpond.stores.base import Neighbours, Store
-from millpond.wire.sigv4 import Verifier
+from millpond.wire.sigv4.verifier import Verifier
 from millpond.workers import housekeeping
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
 from millpond.workers.outbox_relay import OutboxRelay

@@ -20,7 +20,7 @@ from millpond.errors import (
 from millpond.server.requests import Request
 from millpond.wire.query import PARAMETERS_MAX, QueryRoute, QueryRouter, read_form
 from millpond.wire.routing import Route, Router
-from millpond.wire.sigv4 import normal_path
+from millpond.wire.sigv4.canonical import normal_path
 
 _TARGETS_MAX: Final = 4096  # that are remembered; an entry has some 2,000 bytes
 _TARGET_BYTES_REMEMBERED: Final = 512

@@ -63,7 +63,8 @@ from millpond.wire.query import (
     encode_response,
 )
 from millpond.wire.routing import Route
-from millpond.wire.sigv4 import SignedRequest, Verifier, body_sha256
+from millpond.wire.sigv4.canonical import body_sha256
+from millpond.wire.sigv4.verifier import SignedRequest, Verifier
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]

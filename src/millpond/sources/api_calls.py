@@ -25,7 +25,7 @@ from yarl import URL
 from millpond import __version__
 from millpond.errors import SourceError, SourceRefusedError
 from millpond.sources.pace import Pace
-from millpond.wire.sigv4 import SignedRequest, sign
+from millpond.wire.sigv4.signer import Outgoing, sign
 
 CONNECT_TIMEOUT_S: Final = 10.0
 CALL_TIMEOUT_S: Final = 60.0
@@ -254,7 +254,7 @@ class ApiCalls:
             headers.append((b"x-amz-target", value))
         raw_path = parts.path + path
         if signed:
-            request = SignedRequest(
+            request = Outgoing(
                 method=method,
                 raw_path=raw_path.encode(),
                 raw_query=query.encode(),
@@ -287,9 +287,7 @@ class ApiCalls:
             why = f"{type(error).__name__} {error}".strip()
             return _Failed(why, put_off=False, wait_s=0.0)
 
-    def _sign(
-        self, request: SignedRequest, service: str
-    ) -> Sequence[tuple[bytes, bytes]]:
+    def _sign(self, request: Outgoing, service: str) -> Sequence[tuple[bytes, bytes]]:
         keys = self._credentials.find()
         return sign(
             request,

@@ -1,32 +1,28 @@
 """
-Signature Version 4, as a client makes it: four steps, one function each.
+Sign a request that is about to be sent, by the signer of `wire`.
 
-The `wire` package has the verifier's half, with all that a server must be wary of. This
-is the half that a command needs, small enough to load in no time.
+Signed is every header but those that somebody on the way may change or add.
 
-AWS: "Create a signed AWS API request", IAM user guide; botocore/auth.py.
+AWS: botocore/auth.py, `SIGNED_HEADERS_BLACKLIST`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import time
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
+
+from millpond.wire.sigv4 import signer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Final
 
     from millpond.cli.api.credentials import Credentials
     from millpond.cli.api.transport import Request
 
-_ALGORITHM: Final = "AWS4-HMAC-SHA256"
-_TERMINATOR: Final = "aws4_request"
 _UNSIGNED_HEADERS: Final = frozenset(
     ("expect", "user-agent", "x-amzn-trace-id", "transfer-encoding", "connection")
 )
+_OF_AN_ATTEMPT: Final = ("X-Amz-Date", "X-Amz-Security-Token", "Authorization")
 
 
 def sign(
@@ -43,80 +39,35 @@ def sign(
     Args:
         now_s: epoch seconds.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s))
-    scope = f"{stamp[:8]}/{region}/{service}/{_TERMINATOR}"
-    for name in ("Authorization", "X-Amz-Date", "X-Amz-Security-Token"):
+    names = {name.lower(): name for name in _OF_AN_ATTEMPT}
+    for name in names.values():
         request.headers.pop(name, None)  # of an attempt before
-    request.headers["X-Amz-Date"] = stamp
-    if credentials.token:
-        request.headers["X-Amz-Security-Token"] = credentials.token
-    signed = _headers_to_sign(request)
-    to_sign = "\n".join(
-        (_ALGORITHM, stamp, scope, _sha256(_canonical_request(request, signed)))
-    )
-    signature = _hmac(
-        _signing_key(credentials.secret_key, scope), to_sign.encode()
-    ).hex()
-    request.headers["Authorization"] = (
-        f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, "
-        f"SignedHeaders={';'.join(signed)}, Signature={signature}"
-    )
-
-
-def _headers_to_sign(request: Request) -> Mapping[str, str]:
-    headers = {
-        name.lower(): " ".join(value.split())
-        for name, value in request.headers.items()
-        if name.lower() not in _UNSIGNED_HEADERS
-    }
-    headers["host"] = request.host
-    return dict(sorted(headers.items()))
-
-
-def _canonical_request(request: Request, signed: Mapping[str, str]) -> bytes:
     parts = urlsplit(request.url)
-    return "\n".join(
-        (
+    added = signer.sign(
+        signer.Outgoing(
             request.method,
-            quote(_normal_path(parts.path), safe="/~"),
-            _canonical_query(parts.query),
-            *(f"{name}:{value}" for name, value in signed.items()),
-            "",
-            ";".join(signed),
-            _sha256(request.body),
-        )
-    ).encode()
+            parts.path.encode(),
+            parts.query.encode(),
+            _headers_to_sign(request),
+            request.body,
+        ),
+        access_key_id=credentials.access_key,
+        secret=credentials.secret_key,
+        region=region,
+        service=service,
+        now_s=now_s,
+        session_token=credentials.token or None,
+    )
+    request.headers.update(
+        {names[name.decode()]: value.decode() for name, value in added}
+    )
 
 
-def _canonical_query(query: str) -> str:
-    """Sort the pairs; they are encoded already."""
-    pairs = (pair.partition("=") for pair in query.split("&") if pair)
-    return "&".join(f"{name}={value}" for name, _, value in sorted(pairs))
-
-
-def _normal_path(path: str) -> str:
-    """Resolve '.', '..' and empty segments; a slash at the end stays."""
-    kept: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            if kept:
-                kept.pop()
-        elif segment not in ("", "."):
-            kept.append(segment)
-    end = "/" if kept and path.endswith("/") else ""
-    return f"/{'/'.join(kept)}{end}"
-
-
-def _signing_key(secret: str, scope: str) -> bytes:
-    key = f"AWS4{secret}".encode()
-    for part in scope.split("/"):
-        key = _hmac(key, part.encode())
-    return key
-
-
-def _hmac(key: bytes, text: bytes) -> bytes:
-    return hmac.digest(key, text, "sha256")
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _headers_to_sign(request: Request) -> list[tuple[bytes, bytes]]:
+    named = {name.lower(): value for name, value in request.headers.items()}
+    named["host"] = request.host
+    return [
+        (name.encode(), value.encode())
+        for name, value in named.items()
+        if name not in _UNSIGNED_HEADERS
+    ]
