@@ -249,6 +249,7 @@ PARTS: dict[str, dict[str, str]] = {
     "push": {"ApplicationArns": APP, "RoleArn": ROLE},
     "sync-trigger": {"SyncTrigger": "https://93.184.215.14/trigger"},
 }
+CLEARED = {"stream": "StreamName", "push": "RoleArn"}
 KEYS = {
     "description": "identity_pool_name",
     "tags": "identity_pool_tags",
@@ -291,7 +292,7 @@ def test_a_part_of_a_pool_is_changed_alone(
 
     def settings() -> Any:
         data = looker.json(f"/console/pools/{pool}")
-        return {k: v for k, v in data.items() if k not in ("parts", "outbox")}
+        return {k: v for k, v in data.items() if k != "parts"}
 
     before = settings()
     unchanged = looker.post(path, sent())
@@ -324,6 +325,23 @@ def test_a_part_that_cannot_be_so_stays(looker: Visitor, pool: str, part: str) -
     assert 'role="alert"' in answer.text
     assert "<script>alert" not in answer.text
     assert looker.json(f"/console/pools/{pool}") == before
+
+
+@pytest.mark.parametrize("part", CLEARED)
+def test_what_the_api_cannot_take_away_is_said(
+    looker: Visitor, sync: Any, pool: str, part: str
+) -> None:
+    """An empty field would leave it as it is; nobody should believe it gone."""
+    sync.set_identity_pool_configuration(
+        IdentityPoolId=pool,
+        PushSync={"RoleArn": ROLE},
+        CognitoStreams={"StreamName": "other"},
+    )
+    path = f"/console/pools/{pool}/change/{part}"
+    answer = looker.post(path, {"seen": looker.json(path)["seen"]})
+
+    assert answer.status == 400
+    assert f'id="e-{CLEARED[part]}" role="alert"' in answer.text
 
 
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten(

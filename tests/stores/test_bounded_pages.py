@@ -12,6 +12,13 @@ import pytest
 
 from millpond.core.identities import IdentityChanges, IdentityKind, Login
 from millpond.core.sync import DatasetId
+from millpond.service.looking.erasure import plan_erasure
+from millpond.service.looking.identities import (
+    IdentityPlace,
+    describe_identity,
+    find_by_login,
+)
+from millpond.service.looking.pools import describe_pool, list_pools
 from millpond.stores.base import PoolLogin, Store
 from millpond.stores.postgres import PostgresStore
 from millpond.stores.postgres.identities import SQL
@@ -45,6 +52,13 @@ LOOKS: dict[str, Look] = {
         [PoolLogin(POOL, Login("google", "1")), PoolLogin(POOL, Login("google", "x"))]
     ),
     "merged into one": lambda s: s.list_merged_identities(POOL, an_id(1), limit=PAGE),
+    "found by login": lambda s: find_by_login(s, None, "1"),
+    "an identity": lambda s: describe_identity(
+        s, IdentityPlace(POOL, an_id(50)), limit=PAGE, deleted=True
+    ),
+    "what goes with an identity": lambda s: plan_erasure(s, an_id(50)),
+    "pools": lambda s: list_pools(s, after=None, limit=PAGE),
+    "a pool": lambda s: describe_pool(s, POOL, outbox_count_max=2),
     "devices": lambda s: s.list_devices(POOL, an_id(50), after=None, limit=PAGE),
     "devices of a pool": lambda s: s.list_pool_devices(
         POOL, after=(an_id(50), "d50"), limit=1

@@ -195,6 +195,6 @@ def _ticked(fields: Fields) -> list[str]:
 ROUTES: Final = (
     page("/identities", list_identities, "identities.html"),
     page("/identities/delete", ask_to_delete, "identities_delete.html"),
-    action("/identities/delete", delete_identities),
+    action("/identities/delete", delete_identities, form_bytes_max=65_536),
     *one.ROUTES,
 )

@@ -265,5 +265,5 @@ ROUTES: Final = (
     page("/identities/{identity}", show_identity, "identity.html"),
     page("/identities/{identity}/export", export, ""),
     page("/identities/{identity}/delete", ask_to_erase, "identity_delete.html"),
-    action("/identities/{identity}/delete", erase),
+    action("/identities/{identity}/delete", erase, form_bytes_max=65_536),
 )

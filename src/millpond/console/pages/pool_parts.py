@@ -162,7 +162,7 @@ def description_request(form: Fields) -> dict[str, Any]:
     """Read what was typed into `description_fields`."""
     text = form.long_text
     return {
-        "IdentityPoolName": form.text("IdentityPoolName"),
+        "IdentityPoolName": form.long_text("IdentityPoolName"),
         "AllowUnauthenticatedIdentities": form.flag("AllowUnauthenticatedIdentities"),
         "AllowClassicFlow": _FLAGS[form.choice("AllowClassicFlow", _EITHER, "")],
         "SupportedLoginProviders": forms.read_map(
@@ -343,11 +343,24 @@ def _role_field(role_arn: str | None) -> FormField:
 
 def _push_request(pool: IdentityPool, provider: str, form: Fields) -> dict[str, Any]:
     arns = forms.read_list(form.long_text("ApplicationArns"), "ApplicationArns")
-    role = form.text("RoleArn").strip()
+    role = _kept(form, "RoleArn", (pool.push or PushConfiguration()).role_arn)
     return {
         "IdentityPoolId": pool.identity_pool_id,
         "PushSync": {"ApplicationArns": arns, **({"RoleArn": role} if role else {})},
     }
+
+
+def _kept(form: Fields, name: str, now: str | None) -> str:
+    """
+    Read what the API can replace, and not take away.
+
+    Raises:
+        FormError: it was to be taken away.
+    """
+    typed = form.text(name).strip()
+    if now and not typed:
+        raise forms.FormError({name: f"It can be replaced, and stays {now} else."})
+    return typed
 
 
 def _stream_fields(pool: IdentityPool, provider: str) -> list[FormField]:
@@ -367,9 +380,10 @@ def _stream_fields(pool: IdentityPool, provider: str) -> list[FormField]:
 
 def _stream_request(pool: IdentityPool, provider: str, form: Fields) -> dict[str, Any]:
     status = form.choice("StreamingStatus", ("ENABLED", "DISABLED"), "DISABLED")
+    stream = pool.stream or StreamConfiguration()
     given = {
-        "StreamName": form.text("StreamName").strip(),
-        "RoleArn": form.text("RoleArn").strip(),
+        "StreamName": _kept(form, "StreamName", stream.stream_name),
+        "RoleArn": _kept(form, "RoleArn", stream.role_arn),
         "StreamingStatus": status,
     }
     return {

@@ -25,10 +25,12 @@ from millpond.console.pages.pool_parts import PARTS
 from millpond.contract import cognito_identity, examination
 from millpond.core.identity_pools import IdentityPool
 from millpond.service.looking import pools
+from millpond.service.looking.outbox import COUNT_MAX, bounded
 from millpond.service.looking.pages import Page as ListPage
 from millpond.service.looking.pools import PoolDetails, PoolLook
 
 POOLS_AT_ONCE: Final = 50
+FORM_BYTES_MAX: Final = 1_048_576  # of lists and maps as large as the API takes
 _OPERATIONS: Final = cognito_identity.API.by_name
 _EXAMINATIONS: Final = examination.API.by_name
 
@@ -37,7 +39,7 @@ async def list_pools(console: Console, viewer: Viewer, ask: Ask) -> Shown:
     """Show the pools, with what they hold."""
     store = console.context.store
     if viewer.pool is not None:
-        details = await looking.found(pools.describe_pool(store, viewer.pool))
+        details = await _describe(console, viewer.pool)
         listed: ListPage[Any, str] = ListPage([details])
     else:
         after = ask.query.text("after") or None
@@ -70,9 +72,7 @@ def _row(look: PoolLook | PoolDetails) -> dict[str, Any]:
 
 async def show_pool(console: Console, viewer: Viewer, ask: Ask) -> Shown:
     """Show all of a pool."""
-    context = console.context
-    typed = ask.path["pool"]
-    details = await looking.found(pools.describe_pool(context.store, typed))
+    details = await _describe(console, ask.path["pool"])
     pool = details.pool
     trigger = await console.call(
         viewer,
@@ -88,7 +88,7 @@ async def show_pool(console: Console, viewer: Viewer, ask: Ask) -> Shown:
             **_row(details),
             **_settings(pool),
             "sync_trigger_details": looking.plain_times(trigger.sync_trigger),
-            "outbox": details.outbox,
+            **_outbox(details),
             "bulk_publish": {
                 "status": details.run.status.value,
                 "start_time_ms": details.run.start_time_ms,
@@ -99,6 +99,23 @@ async def show_pool(console: Console, viewer: Viewer, ask: Ask) -> Shown:
             "parts": {each.name: each.title for each in PARTS.values()},
         },
     )
+
+
+async def _describe(console: Console, identity_pool_id: str) -> PoolDetails:
+    return await looking.found(
+        pools.describe_pool(
+            console.context.store, identity_pool_id, outbox_count_max=COUNT_MAX + 1
+        )
+    )
+
+
+def _outbox(details: PoolDetails) -> dict[str, Any]:
+    usage = details.outbox
+    return {
+        "waiting": bounded(usage.entries),
+        "parked": bounded(usage.parked),
+        "oldest_ms": usage.oldest_ms,
+    }
 
 
 def _settings(pool: IdentityPool) -> dict[str, Any]:
@@ -168,16 +185,14 @@ async def examine_pool(console: Console, viewer: Viewer, ask: Ask) -> Shown:
 
 async def ask_to_delete(console: Console, viewer: Viewer, ask: Ask) -> Shown:
     """Show what goes with a pool, and let its name be typed."""
-    details = await looking.found(
-        pools.describe_pool(console.context.store, ask.path["pool"])
-    )
+    details = await _describe(console, ask.path["pool"])
     pool = details.pool
     return Shown(
         title="Delete this pool",
         crumbs=looking.crumbs_of(pool),
         data={
             **_row(details),
-            "outbox": details.outbox,
+            **_outbox(details),
             "is_streaming": bool(pool.stream and pool.stream.streaming),
         },
     )
@@ -207,14 +222,18 @@ async def delete_pool(console: Console, viewer: Viewer, ask: Ask) -> Done | Show
 ROUTES: Final = (
     page("/pools", list_pools, "pools.html"),
     page("/pools/new", pool_forms.ask_for_pool, "pool_new.html"),
-    action("/pools/new", pool_forms.create_pool),
+    action("/pools/new", pool_forms.create_pool, form_bytes_max=FORM_BYTES_MAX),
     page("/pools/adopt", pool_forms.ask_for_adopted, "pool_adopt.html"),
-    action("/pools/adopt", pool_forms.adopt_pool),
+    action("/pools/adopt", pool_forms.adopt_pool, form_bytes_max=FORM_BYTES_MAX),
     page("/pools/{pool}", show_pool, "pool.html"),
     page("/pools/{pool}/change/{part}", pool_forms.show_part, "pool_change.html"),
-    action("/pools/{pool}/change/{part}", pool_forms.change_part),
+    action(
+        "/pools/{pool}/change/{part}",
+        pool_forms.change_part,
+        form_bytes_max=FORM_BYTES_MAX,
+    ),
     page("/pools/{pool}/examination", examine_pool, "pool_examination.html"),
     page("/pools/{pool}/delete", ask_to_delete, "pool_delete.html"),
-    action("/pools/{pool}/delete", delete_pool),
+    action("/pools/{pool}/delete", delete_pool, form_bytes_max=65_536),
 )
 assert POOLS_AT_ONCE <= limits.PAGE_POOLS_MAX

@@ -72,10 +72,14 @@ async def the_only_pool(store: Store) -> str | None:
     return pools[0].identity_pool_id if len(pools) == 1 else None
 
 
-async def describe_pool(store: Store, identity_pool_id: str) -> PoolDetails:
+async def describe_pool(
+    store: Store, identity_pool_id: str, *, outbox_count_max: int | None = None
+) -> PoolDetails:
     """
     Tell all of a pool.
 
+    Args:
+        outbox_count_max: what waits is counted no further; None: to the end.
     Raises:
         NotFoundError: there is no such pool.
     """
@@ -84,7 +88,7 @@ async def describe_pool(store: Store, identity_pool_id: str) -> PoolDetails:
     run = await store.find_bulk_publish(identity_pool_id)
     if pool is None or usage is None or run is None:
         raise NotFoundError(f"there is no identity pool '{identity_pool_id}'.")
-    outbox = await store.measure_outbox(identity_pool_id)
+    outbox = await store.measure_outbox(identity_pool_id, count_max=outbox_count_max)
     moving = None
     if isinstance(store, ImportStore):
         moving = await store.find_import(identity_pool_id)
