@@ -1,0 +1,90 @@
+"""Which identity, and which dataset of it, a path means."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, TypeVar
+
+import msgspec
+
+from millpond.console.base import Ask, Console, Crumb, Refused, Viewer, link
+from millpond.core.sync import DatasetId
+from millpond.errors import AmbiguousError, NotFoundError
+from millpond.service.looking.identities import IdentityPlace, resolve_identity
+
+T = TypeVar("T")
+
+
+def as_sentence(error: Exception) -> str:
+    """Begin with a capital what a terminal says behind the name of the command."""
+    text = str(error)
+    return text[:1].upper() + text[1:]
+
+
+async def find_place(console: Console, viewer: Viewer, ask: Ask) -> IdentityPlace:
+    """
+    Find the identity that a path means, in the pool that the query may name.
+
+    Raises:
+        Refused: there is none, or not in the viewer's pool; or it may be several.
+    """
+    pool = ask.query.text("pool").strip() or viewer.pool
+    if viewer.pool not in (None, pool):
+        raise Refused(404, f"There is no identity pool '{pool}'.")
+    typed = ask.path["identity"]
+    region = console.context.settings.region
+    try:
+        return await resolve_identity(console.context.store, pool, typed, region=region)
+    except NotFoundError as error:
+        raise Refused(404, as_sentence(error)) from error
+    except AmbiguousError as error:
+        raise Refused(
+            409, f"{as_sentence(error)} Look for it among the identities."
+        ) from error
+
+
+async def find_dataset_id(console: Console, viewer: Viewer, ask: Ask) -> DatasetId:
+    """
+    Say which dataset a path means; it may not be there.
+
+    Raises:
+        Refused: as `find_place` does.
+    """
+    place = await find_place(console, viewer, ask)
+    return DatasetId(place.identity_pool_id, place.identity_id, ask.path["dataset"])
+
+
+def crumbs_to_identity(place: IdentityPlace | DatasetId, of_pool: str) -> list[Crumb]:
+    """Lead back to an identity."""
+    pool, identity = place.identity_pool_id, place.identity_id
+    return [
+        (pool, link("/pools/{pool}", pool=pool)),
+        (
+            identity,
+            link("/identities/{identity}", {"pool": of_pool}, identity=identity),
+        ),
+    ]
+
+
+def spell_cursor(position: Any) -> str:
+    """Spell a place in a list, for a link to what comes behind it."""
+    encoded = msgspec.json.encode(position)
+    return base64.urlsafe_b64encode(encoded).rstrip(b"=").decode()
+
+
+def read_cursor(ask: Ask, name: str, kind: type[T]) -> T | None:
+    """
+    Read such a place; None: the beginning.
+
+    Raises:
+        Refused: it is none of ours.
+    """
+    text = ask.query.text(name, chars_max=16_384)
+    if not text:
+        return None
+    try:
+        encoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return msgspec.json.decode(encoded, type=kind)
+    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        raise Refused(400, "That place in the list is not known.") from error
