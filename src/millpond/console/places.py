@@ -8,18 +8,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from millpond.console import looking
 from millpond.console.base import Ask, Console, Crumb, Refused, Viewer, link
 from millpond.core.sync import DatasetId
 from millpond.errors import AmbiguousError, NotFoundError
 from millpond.service.looking.identities import IdentityPlace, resolve_identity
 
 T = TypeVar("T")
-
-
-def as_sentence(error: Exception) -> str:
-    """Begin with a capital what a terminal says behind the name of the command."""
-    text = str(error)
-    return text[:1].upper() + text[1:]
 
 
 async def find_place(console: Console, viewer: Viewer, ask: Ask) -> IdentityPlace:
@@ -37,10 +32,10 @@ async def find_place(console: Console, viewer: Viewer, ask: Ask) -> IdentityPlac
     try:
         return await resolve_identity(console.context.store, pool, typed, region=region)
     except NotFoundError as error:
-        raise Refused(404, as_sentence(error)) from error
+        raise Refused(404, looking.as_sentence(error)) from error
     except AmbiguousError as error:
         raise Refused(
-            409, f"{as_sentence(error)} Look for it among the identities."
+            409, f"{looking.as_sentence(error)} Look for it among the identities."
         ) from error
 
 
@@ -58,13 +53,8 @@ async def find_dataset_id(console: Console, viewer: Viewer, ask: Ask) -> Dataset
 def crumbs_to_identity(place: IdentityPlace | DatasetId, of_pool: str) -> list[Crumb]:
     """Lead back to an identity."""
     pool, identity = place.identity_pool_id, place.identity_id
-    return [
-        (pool, link("/pools/{pool}", pool=pool)),
-        (
-            identity,
-            link("/identities/{identity}", {"pool": of_pool}, identity=identity),
-        ),
-    ]
+    to_identity = link("/identities/{identity}", {"pool": of_pool}, identity=identity)
+    return [(pool, link("/pools/{pool}", pool=pool)), (identity, to_identity)]
 
 
 def spell_cursor(position: Any) -> str:

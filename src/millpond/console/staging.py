@@ -2,8 +2,8 @@
 Edits of a dataset that are not sent yet: the stage, which is carried in its form.
 
 A form with a stage has, for each record, a hidden text that says what was seen when the
-edit began (`Seen`), what is to be done with it, and its new value. Nothing of it is kept
-on the server: whoever sends the form sends all of it, with script and without.
+edit began (`Seen`), what is to be done with it, and its new value. Nothing of it is
+kept on the server: whoever sends the form sends all of it, with script and without.
 
 Browsers end the lines of what is typed with CR LF, whatever they ended with. So a value
 is compared as a form would send it, and one that nobody typed in is not sent; the line

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from millpond.console import places, staging
+from millpond.console import looking, places, staging
 from millpond.console.base import (
     Ask,
     Console,
@@ -92,7 +92,7 @@ async def _describe(
             store, dataset_id, after=after, limit=limit
         )
     except NotFoundError as error:
-        raise Refused(404, places.as_sentence(error)) from error
+        raise Refused(404, looking.as_sentence(error)) from error
 
 
 def state_of(

@@ -21,16 +21,15 @@ from millpond.console.base import (
     page,
     with_form,
 )
+from millpond.console.places import find_place
 from millpond.contract import cognito_identity
 from millpond.core.identities import Identity
-from millpond.errors import AmbiguousError, NotFoundError
 from millpond.service.looking.erasure import Erasure, plan_erasure
 from millpond.service.looking.exports import export_identity
 from millpond.service.looking.identities import (
     IdentityDetails,
     IdentityPlace,
     describe_identity,
-    resolve_identity,
 )
 from millpond.stores.base import NamedDataset, RegisteredDevice
 
@@ -70,7 +69,7 @@ def logins_of(identity: Identity) -> list[dict[str, str]]:
 async def show_identity(console: Console, viewer: Viewer, ask: Ask) -> Shown:
     """Show an identity; the beginning of its id will do."""
     settings = console.context.settings
-    place = await _place(console, viewer, ask)
+    place = await find_place(console, viewer, ask)
     after = ask.query.text("after") or None
     details = await looking.found(
         describe_identity(
@@ -163,34 +162,12 @@ def _device(registered: RegisteredDevice) -> dict[str, Any]:
 async def export(console: Console, viewer: Viewer, ask: Ask) -> Download:
     """Hand out all that is kept of an identity, as `millpond identity export`."""
     context = console.context
-    place = await _place(console, viewer, ask)
+    place = await find_place(console, viewer, ask)
     return Download(
         f"{place.identity_id}.json",
         export_identity(context.store, place, now_ms=context.now_ms()),
         "application/json",
     )
-
-
-async def _place(console: Console, viewer: Viewer, ask: Ask) -> IdentityPlace:
-    """
-    Find the identity that a path means, in the pool that the query may name.
-
-    Raises:
-        Refused: there is none, or not in the viewer's pool; or it may be several.
-    """
-    pool = ask.query.text("pool").strip() or viewer.pool
-    if viewer.pool not in (None, pool):
-        raise Refused(404, f"There is no identity pool '{pool}'.")
-    typed = ask.path["identity"]
-    region = console.context.settings.region
-    try:
-        return await resolve_identity(console.context.store, pool, typed, region=region)
-    except NotFoundError as error:
-        raise Refused(404, looking.as_sentence(error)) from error
-    except AmbiguousError as error:
-        raise Refused(
-            409, f"{looking.as_sentence(error)} Look for it among the identities."
-        ) from error
 
 
 def crumbs_of(place: IdentityPlace) -> list[Crumb]:
