@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from millpond import limits
 from millpond.console.base import Fields, Refused
 from millpond.contract.cognito_sync import RecordPatch
 from millpond.core import sync
@@ -31,6 +32,8 @@ REPLACE: Final = "replace"
 REMOVE: Final = "remove"
 MINE: Final = "mine"
 THEIRS: Final = "theirs"
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=limits.LONG_MAX)]
 
 
 class Seen(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -48,13 +51,13 @@ class Seen(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
 
     key: str
-    count: int = 0
+    count: _Count = 0
     value: str | None = None
-    chars: int = 0
-    size: int = 0
+    chars: _Count = 0
+    size: _Count = 0
     digest: str = ""
     line_end: Literal["\n", "\r\n", "\r"] = "\n"
-    theirs: int | None = None
+    theirs: _Count | None = None
 
 
 class Staged(msgspec.Struct, kw_only=True):
@@ -163,12 +166,12 @@ def spell_key(key: str) -> str:
     return msgspec.json.encode(key).decode()
 
 
-def check(staged: Sequence[Staged], limits: SyncLimits) -> dict[str, str]:
+def check(staged: Sequence[Staged], sync_limits: SyncLimits) -> dict[str, str]:
     """Say, by field, what the server would refuse of single records."""
     errors = {}
     for number, each in enumerate(staged):
         try:
-            sync.check_patches([each.to_patch(0)], limits=limits)
+            sync.check_patches([each.to_patch(0)], limits=sync_limits)
         except ServiceException as error:
             errors[f"value-{number}"] = error.message
         if each.seen.theirs is not None and not each.choice:
