@@ -3,8 +3,8 @@ What a stream takes from a bare producer: its driver, the payloads, and nothing 
 
     python bare_producer.py (nats|file|sink) TARGET PAYLOADS
 
-`sink` is not so bare: it puts the payloads through the sink of the URL, as the server
-would, with nothing before it.
+`sink` is not so bare: it puts the payloads, events that were encoded here, through the
+sink of the URL, as the server would, with nothing before it.
 
 Prints the seconds it took. The payloads are in memory before the clock starts; each
 stands behind its length, four bytes.
@@ -22,7 +22,7 @@ from typing import Final
 
 import nats
 
-from millpond.core.streaming import StreamRecord
+from millpond.core.streaming import EncodedRecord, StreamRecord
 from millpond.sinks import load_engine
 from millpond.sinks.base import Sink
 from millpond.workers.delivery import RECORDS_MAX
@@ -84,7 +84,7 @@ async def _to_sink(target: str, payloads: Sequence[bytes]) -> float:
     batch: list[StreamRecord] = []
     size = 0
     for number, each in enumerate(payloads):
-        batch.append(StreamRecord(f"us-east-1:{number}", each, f"bench.{number}"))
+        batch.append(EncodedRecord(f"us-east-1:{number}", each, f"bench.{number}"))
         size += len(each)
         if size >= BATCH_BYTES or len(batch) == min(sink.records_max, RECORDS_MAX):
             assert not (await sink.put(batch)).failed

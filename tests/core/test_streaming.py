@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from millpond.core import streaming
-from millpond.core.streaming import KinesisSyncRecord
+from millpond.core.streaming import (
+    EncodedRecord,
+    KinesisSyncRecord,
+    StreamEvent,
+    StreamRecord,
+)
 from millpond.core.sync import DatasetId, StoredRecord
 
 PREFS = DatasetId("us-east-1:aa", "us-east-1:bb", "prefs")
@@ -105,6 +113,57 @@ def test_a_snapshot_of_whatever_name_is_whole() -> None:
     assert list(event) == IN_ORDER
     assert (event["identityPoolId"], event["identityId"]) == (odd, f"{odd}[]")
     assert event["kinesisSyncRecords"] == []
+
+
+@given(st.text(), st.text(), st.text(), st.integers(0, 2**62), st.integers(0, 2**62))
+def test_a_snapshot_is_what_its_event_is(
+    pool: str, identity: str, name: str, count: int, date: int
+) -> None:
+    """Put together from pieces or encoded as a whole: the same bytes."""
+    record = KinesisSyncRecord("k", pool, count, date, date, "replace")
+    whole = StreamEvent(
+        identity_pool_id=pool,
+        identity_id=identity,
+        data_set_name=name,
+        operation="replace",
+        kinesis_sync_records=[record],
+        last_modified_date=date,
+        sync_count=count,
+    )
+
+    pieces = streaming.snapshot_event(
+        DatasetId(pool, identity, name),
+        msgspec.json.encode([record]),
+        sync_count=count,
+        last_modified_date_ms=date,
+    )
+
+    assert pieces == msgspec.json.encode(whole)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (b"plain", EncodedRecord),
+        ("\u2603\U0001f9c0".encode(), EncodedRecord),
+        (b"\xed\xa0\x80", StreamRecord),
+        (b"\xff", StreamRecord),
+        (b"\xe2\x98", StreamRecord),
+    ],
+)
+def test_only_text_is_called_encoded(value: bytes, kind: type[StreamRecord]) -> None:
+    """What other programs wrote into a store may be no UTF-8: it is not trusted."""
+    record = streaming.snapshot_record(
+        PREFS,
+        b'[{"value":"%b"}]' % value,
+        sync_count=1,
+        last_modified_date_ms=1,
+        message_id="m",
+    )
+
+    assert type(record) is kind
+    assert value in record.data
+    assert (record.partition_key, record.message_id) == (PREFS.identity_id, "m")
 
 
 def test_a_deletion_has_no_records() -> None:

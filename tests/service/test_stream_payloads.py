@@ -89,7 +89,7 @@ async def fitted(
                     each, retention_hours=retention_hours
                 ),
             )
-        return await fit(context, sink, records)
+        return list(await fit(context, sink, records))
     finally:
         await store.aclose()
 

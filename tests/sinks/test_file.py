@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from millpond.core.streaming import StreamRecord
+from millpond.core.streaming import EncodedRecord, StreamRecord
 from millpond.errors import (
     SettingsError,
     SinkError,
@@ -34,7 +34,13 @@ from millpond.sinks import (
     make_sink,
 )
 from millpond.sinks.file import ROTATE_BYTES, ROTATE_S, FileSink, FileStream, parse_url
-from millpond.sinks.file_format import FileName, decode_line, encode_line, name_behind
+from millpond.sinks.file_format import (
+    FileName,
+    decode_line,
+    encode_line,
+    encode_lines,
+    name_behind,
+)
 from millpond.sinks.file_reader import FileReader
 from millpond.stores.sqlite import SqliteStore
 from millpond.testing.server import wait_until
@@ -215,6 +221,24 @@ def test_json_is_in_the_line_as_it_is(data):
     assert line.endswith(b',"data":' + data + b"}\n")
     assert json.loads(line)["partitionKey"] == 'ke"y\n'
     assert decode_line(line[:-1]) == StreamRecord('ke"y\n', data)
+
+
+def test_what_was_encoded_here_is_not_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It makes the same line as if it had been; others between are looked at."""
+    event = b'{"value":"\xe2\x98\x83"}'
+    lines = encode_line(StreamRecord("k", event)) + encode_line(ONE)
+    looked: list[bytes] = []
+
+    def look(data: bytes) -> bool:
+        looked.append(data)
+        return True
+
+    monkeypatch.setattr(file_format, "_is_json_on_one_line", look)
+
+    assert encode_lines([EncodedRecord("k", event), ONE]) == lines
+    assert looked == [ONE.data]
 
 
 @pytest.mark.parametrize(

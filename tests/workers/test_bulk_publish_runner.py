@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from millpond.errors import (
     StreamGoneError,
 )
 from millpond.sinks.base import FailedRecord
+from millpond.testing.deadlines import Deadline
 from millpond.workers import bulk_publish_runner, delivery
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
 from millpond.workers.outbox_relay import OutboxRelay
@@ -317,6 +319,137 @@ def test_a_slice_out_of_reach_lets_others_go_on(
         assert (await world.details()).bulk_publish_status == "SUCCEEDED"
 
     run(test)
+
+
+def test_the_next_page_is_read_while_one_is_put(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One page ahead and no further; and what was only read is no checkpoint."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        world.sink.records_max = 2
+        pages = watch_scans(world, monkeypatch)
+        behind: list[int] = []
+
+        async def look_around() -> None:
+            await until(lambda: len(pages) > len(behind) % 4 + 1)
+            for _ in range(20):  # in which one more would be asked for
+                await asyncio.sleep(0)
+            behind.append(len(pages))
+            progress = await world.context.store.find_bulk_publish_progress(POOL)
+            assert progress is not None
+            assert progress.delivered.datasets == len(world.sink.taken)
+            if len(behind) % 4 == 0:
+                pages.clear()
+
+        world.sink.script = [look_around] * 16
+
+        await publish(world)
+
+        assert behind == [2, 3, 4, 5] * 4  # the last one of a slice is empty
+        assert sorted(arrived(world)) == sorted(names)
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_a_page_that_cannot_be_read_takes_nothing_from_the_one_before(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is being put meanwhile is acknowledged, and not put again."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        world.sink.records_max = 4
+        store = type(world.context.store)
+        scan = store.scan_datasets
+        failed = asyncio.Event()
+
+        async def scan_once(
+            store: Any, leased: LeasedSlice, *, position: Any, **bounds: Any
+        ) -> Any:
+            if position is not None and not failed.is_set():
+                failed.set()
+                raise StoreUnavailableError("A server is away.")
+            return await scan(store, leased, position=position, **bounds)
+
+        async def wait_for_failure() -> None:
+            await failed.wait()
+
+        monkeypatch.setattr(store, "scan_datasets", scan_once)
+        monkeypatch.setattr(bulk_publish_runner, "POSTPONED_MS", 0)
+        world.sink.script = [wait_for_failure]
+
+        await publish(world)
+
+        assert sorted(arrived(world)) == sorted(names)  # each of them once
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
+def test_a_put_that_fails_ends_the_reading_beside_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of a run that is over goes on, however long it would take."""
+
+    async def test(world: World) -> None:
+        await fill(world)
+        await world.start_bulk_publish()
+        world.sink.records_max = 4
+        store = type(world.context.store)
+        scan = store.scan_datasets
+        reading, given_up = asyncio.Event(), asyncio.Event()
+
+        async def scan_for_ever(
+            store: Any, leased: LeasedSlice, *, position: Any, **bounds: Any
+        ) -> Any:
+            if position is None:
+                return await scan(store, leased, position=position, **bounds)
+            reading.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.set()
+
+        async def fail_meanwhile() -> None:
+            await reading.wait()
+            raise StreamGoneError("gone")
+
+        monkeypatch.setattr(store, "scan_datasets", scan_for_ever)
+        world.sink.script = [fail_meanwhile]
+
+        await publish(world)
+
+        assert given_up.is_set()
+        assert (await world.details()).bulk_publish_status == "FAILED"
+
+    run(test)
+
+
+def watch_scans(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note how many datasets each scan found."""
+    found: list[int] = []
+    store = type(world.context.store)
+    scan = store.scan_datasets
+
+    async def watched(*args: Any, **bounds: Any) -> Any:
+        page = await scan(*args, **bounds)
+        found.append(len(page))
+        return page
+
+    monkeypatch.setattr(store, "scan_datasets", watched)
+    return found
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = Deadline(10)
+    while not condition():
+        assert not deadline.passed()
+        await asyncio.sleep(0.001)
 
 
 def test_a_lost_answer_repeats_and_loses_nothing(run: Run) -> None:

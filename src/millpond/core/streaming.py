@@ -14,7 +14,9 @@ Source: ruling 19; the field names and their order are those of the developer gu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -29,6 +31,14 @@ class StreamRecord(msgspec.Struct, frozen=True, gc=False):
     partition_key: str  # the identity id
     data: bytes  # JSON, UTF-8
     message_id: str = ""  # the same when it is sent again; empty: it has none
+
+
+class EncodedRecord(StreamRecord, frozen=True, gc=False):
+    """
+    A stream record whose data was encoded here: UTF-8, JSON, and all on one line.
+
+    Whoever needs to know that about its data, as a file of lines does, need not look.
+    """
 
 
 class KinesisSyncRecord(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -56,6 +66,13 @@ class StreamEvent(msgspec.Struct, frozen=True, rename="camel", gc=False, kw_only
     )
     payload_type: str = "Inline"
     sync_count: int
+
+
+def _around() -> list[bytes]:
+    """Cut what all snapshots have alike out of one: what stands around their values."""
+    empty = DatasetId("", "", "")
+    values = rb'""|(?<=:)0|(?<="kinesisSyncRecords":)null'
+    return re.split(values, _event(empty, None, 0, 0))
 
 
 def update_event(
@@ -88,11 +105,52 @@ def snapshot_event(
         records_json: the live records as a JSON array of `KinesisSyncRecord`, which
             the store builds itself because that is several times as fast.
     """
-    # The records are most of the event, so they are put in as they are. Quotes within
-    # an id are escaped, so nothing before the member can look like it.
-    event = _event(dataset_id, None, sync_count, last_modified_date_ms)
-    before, member, after = event.partition(b'"kinesisSyncRecords":')
-    return b"".join((before, member, records_json, after.removeprefix(b"null")))
+    # The records are most of the event, so they are put in as they are.
+    pool, identity, name, records, date, count, end = _AROUND
+    return b"".join(
+        (
+            pool,
+            _encode(dataset_id.identity_pool_id),
+            identity,
+            _encode(dataset_id.identity_id),
+            name,
+            _encode(dataset_id.dataset_name),
+            records,
+            records_json,
+            date,
+            _encode(last_modified_date_ms),
+            count,
+            _encode(sync_count),
+            end,
+        )
+    )
+
+
+def snapshot_record(
+    dataset_id: DatasetId,
+    records_json: bytes,
+    *,
+    sync_count: int,
+    last_modified_date_ms: int,
+    message_id: str,
+) -> StreamRecord:
+    """Make the stream record of a whole dataset, as `snapshot_event` encodes it."""
+    data = snapshot_event(
+        dataset_id,
+        records_json,
+        sync_count=sync_count,
+        last_modified_date_ms=last_modified_date_ms,
+    )
+    kind = EncodedRecord if _is_text(data) else StreamRecord
+    return kind(dataset_id.identity_id, data, message_id)
+
+
+def _is_text(data: bytes) -> bool:
+    """Say whether it is UTF-8; what other programs wrote into a store may not be."""
+    try:
+        return data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def deletion_event(
@@ -155,3 +213,6 @@ def _sync_record(record: StoredRecord) -> KinesisSyncRecord:
         ),
         op="replace" if record.value is not None else "remove",
     )
+
+
+_AROUND: Final = _around()

@@ -8,37 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from millpond.core import streaming
-from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
 from millpond.service.context import Context
-from millpond.sinks.base import Sink
+from millpond.sinks.base import Sink, too_large
 
 PUT_S_MAX: Final = 300  # between the making of a link and the arrival of its record
 PUTS_AT_ONCE: Final = 8
 
 
 async def fit(
-    context: Context, sink: Sink, records: list[StreamRecord]
-) -> list[StreamRecord]:
+    context: Context, sink: Sink, records: Sequence[StreamRecord]
+) -> Sequence[StreamRecord]:
     """
     Replace the records of events that the sink cannot take by links to them.
 
     Raises:
         SinkError, StoreError: as `PayloadStore.put` does, of the first that fails.
     """
-    fitting = list(records)
     large = [
-        (index, record)
-        for index, record in enumerate(records)
-        if record_bytes(record.partition_key, record.data) > sink.record_bytes_max
+        (each.index, records[each.index])
+        for each in too_large(records, sink.record_bytes_max)
     ]
     if not large:
-        return fitting
+        return records
+    fitting = list(records)
     waiting = iter(large)
     lifetime_s = await link_lifetime_s(context) + PUT_S_MAX
 

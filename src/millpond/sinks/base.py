@@ -25,17 +25,23 @@ The suite in `millpond.testing.sink_contract` checks these for any sink.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
 from millpond.core import targets
+from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
 from millpond.core.targets import Target
 from millpond.errors import StreamUnfitError
 
 EMBEDDED: Final = "embedded"
+
+UTF8_BYTES_MAX: Final = 4  # of a character
+_DATA: Final = attrgetter("data")
+_PARTITION_KEY: Final = attrgetter("partition_key")
 
 
 class FailedRecord(msgspec.Struct, frozen=True):
@@ -163,6 +169,34 @@ class PayloadStore(Protocol):
         ...
 
 
+def too_large(
+    records: Sequence[StreamRecord], record_bytes_max: int
+) -> list[FailedRecord]:
+    """Find the records that are larger than a stream takes."""
+    if _fit_surely(records, record_bytes_max):
+        return []
+    found = []
+    for index, record in enumerate(records):
+        size = record_bytes(record.partition_key, record.data)
+        if size > record_bytes_max:
+            reason = f"It has {size} bytes; the limit is {record_bytes_max}."
+            found.append(FailedRecord(index, reason, retryable=False))
+    return found
+
+
+def bytes_at_most(records: Sequence[StreamRecord]) -> int:
+    """Measure records together, as if all keys were of the longest characters."""
+    keys = sum(map(len, map(_PARTITION_KEY, records)))
+    return sum(map(len, map(_DATA, records))) + UTF8_BYTES_MAX * keys
+
+
+def _fit_surely(records: Sequence[StreamRecord], record_bytes_max: int) -> bool:
+    # All at once, and with a bound that nearly always is enough to know.
+    longest = max(map(len, map(_DATA, records)), default=0)
+    longest_key = max(map(len, map(_PARTITION_KEY, records)), default=0)
+    return longest + UTF8_BYTES_MAX * longest_key <= record_bytes_max
+
+
 def hold_back_followers(
     records: Sequence[StreamRecord], failed: Iterable[FailedRecord]
 ) -> PutResult:
@@ -180,6 +214,16 @@ def hold_back_followers(
             reason = f"It stands behind record {first[record.partition_key]}."
             held.append(FailedRecord(index, reason, retryable=True))
     return PutResult(tuple(held))
+
+
+def without_failed(
+    records: Sequence[StreamRecord], result: PutResult
+) -> Sequence[StreamRecord]:
+    """Leave out the records that are reported as failed."""
+    if not result.failed:
+        return records
+    failed = {each.index for each in result.failed}
+    return [each for index, each in enumerate(records) if index not in failed]
 
 
 def demand(target: Target) -> None:

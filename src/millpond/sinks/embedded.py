@@ -1,7 +1,7 @@
 """
 The embedded sink: a stream in Millpond's own store, read with the Kinesis API.
 
-It shards as `PutRecords` does, and takes as much at a time.
+It shards as `PutRecords` does, and takes more at a time: each put is made durable.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from millpond.errors import (
 )
 from millpond.sinks.base import (
     EMBEDDED,
-    FailedRecord,
     PutResult,
     demand,
     hold_back_followers,
+    too_large,
+    without_failed,
 )
 from millpond.stores.base import NewStreamRecord, Stream, StreamStore
 
@@ -32,8 +33,8 @@ from millpond.stores.base import NewStreamRecord, Stream, StreamStore
 class EmbeddedSink:
     """An embedded stream as a sink."""
 
-    records_max: Final = limits.PUT_RECORDS_MAX
-    bytes_max: Final = limits.PUT_RECORDS_BYTES_MAX
+    records_max: Final = 2000
+    bytes_max: Final = 8 * 1024 * 1024
     record_bytes_max: Final = limits.STREAM_RECORD_BYTES_MAX
 
     def __init__(
@@ -78,9 +79,9 @@ class EmbeddedSink:
             raise self._translated(error) from error
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
-        result = hold_back_followers(records, self._too_large(records))
-        held_back = {each.index for each in result.failed}
-        accepted = [r for i, r in enumerate(records) if i not in held_back]
+        failed = too_large(records, self.record_bytes_max)
+        result = hold_back_followers(records, failed)
+        accepted = without_failed(records, result)
         if accepted:
             try:
                 await self._append(accepted)
@@ -90,15 +91,6 @@ class EmbeddedSink:
 
     async def aclose(self) -> None:
         self._stream = None
-
-    def _too_large(self, records: Sequence[StreamRecord]) -> list[FailedRecord]:
-        found = []
-        for index, record in enumerate(records):
-            size = shards.record_bytes(record.partition_key, record.data)
-            if size > self.record_bytes_max:
-                reason = f"It has {size} bytes; the limit is {self.record_bytes_max}."
-                found.append(FailedRecord(index, reason, retryable=False))
-        return found
 
     async def _append(self, records: Sequence[StreamRecord]) -> None:
         stream = self._stream or await self._find()

@@ -19,12 +19,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
 from millpond.core.targets import Target
 from millpond.errors import SettingsError, SinkUnavailableError
-from millpond.sinks.base import FailedRecord, PutResult, demand, hold_back_followers
-from millpond.sinks.file_format import encode_line
+from millpond.sinks.base import (
+    PutResult,
+    demand,
+    hold_back_followers,
+    too_large,
+    without_failed,
+)
+from millpond.sinks.file_format import encode_lines
 from millpond.sinks.file_reader import FileReader
 from millpond.sinks.file_writer import FileWriter
 from millpond.sinks.urls import VOLATILE, is_true, read_url
@@ -131,9 +136,9 @@ class FileSink:
         return await self._call(lambda: self._writer.describe(volatile=volatile))
 
     async def put(self, records: Sequence[StreamRecord]) -> PutResult:
-        result = hold_back_followers(records, self._too_large(records))
-        held_back = {each.index for each in result.failed}
-        accepted = [r for i, r in enumerate(records) if i not in held_back]
+        failed = too_large(records, self.record_bytes_max)
+        result = hold_back_followers(records, failed)
+        accepted = without_failed(records, result)
         if accepted:
             self._watch_age(await self._call(lambda: self._append(accepted)))
         return result
@@ -154,7 +159,7 @@ class FileSink:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _append(self, records: Sequence[StreamRecord]) -> str:
-        self._writer.append(b"".join(map(encode_line, records)))
+        self._writer.append(encode_lines(records))
         return self._writer.stem
 
     def _watch_age(self, stem: str) -> None:
@@ -172,12 +177,3 @@ class FileSink:
     def _end_of_age(self, stem: str) -> None:
         if self._thread is not None:
             self._thread.submit(self._writer.finish, stem)
-
-    def _too_large(self, records: Sequence[StreamRecord]) -> list[FailedRecord]:
-        found = []
-        for index, record in enumerate(records):
-            size = record_bytes(record.partition_key, record.data)
-            if size > self.record_bytes_max:
-                reason = f"It has {size} bytes; the limit is {self.record_bytes_max}."
-                found.append(FailedRecord(index, reason, retryable=False))
-        return found

@@ -19,11 +19,12 @@ import base64
 import binascii
 import os
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
 
-from millpond.core.streaming import StreamRecord
+from millpond.core.streaming import EncodedRecord, StreamRecord
 
 SUFFIX: Final = ".jsonl"
 OPEN_SUFFIX: Final = ".jsonl.open"
@@ -94,13 +95,23 @@ def name_behind(last_stem: str, *, moment: str, random_hex: str) -> FileName:
     return FileName(f"{moment}-{number:06d}-{random_hex}", is_open=True)
 
 
+def encode_lines(records: Iterable[StreamRecord]) -> bytes:
+    """Write records as lines, one behind the other, their line feeds included."""
+    parts: list[bytes] = []
+    for record in records:
+        data = record.data
+        if isinstance(record, EncodedRecord) or _is_json_on_one_line(data):
+            member, end = _DATA_MEMBER, b"}\n"
+        else:
+            member, end = _TEXT_MEMBER, b'"}\n'
+            data = base64.b64encode(data)
+        parts += (_KEY_MEMBER, _encode(record.partition_key), member, data, end)
+    return b"".join(parts)
+
+
 def encode_line(record: StreamRecord) -> bytes:
     """Write a record as a line, its line feed included."""
-    key = _KEY_MEMBER + _encode(record.partition_key)
-    data = record.data
-    if _is_json_on_one_line(data):
-        return b"%b%b%b}\n" % (key, _DATA_MEMBER, data)
-    return b'%b%b%b"}\n' % (key, _TEXT_MEMBER, base64.b64encode(data))
+    return encode_lines((record,))
 
 
 def decode_line(line: bytes) -> StreamRecord:

@@ -5,12 +5,14 @@ Theory of operation
 -------------------
 The runner leases a slice, reads whole datasets in (identity id, name) order, about as
 many as one put takes, puts them into the stream, and saves a checkpoint when the stream
-has acknowledged them. When it dies, the slice goes on from its last checkpoint, here
-after a restart or on another node once the lease has ended; what was put after the
-checkpoint is put again. Each lease has a higher fence than the one before, and a
-checkpoint with an old fence is refused, so two workers cannot both believe for long
-that they hold a slice. While they do, both deliver true data, and consumers pass over
-what is older.
+has acknowledged them. While it puts one such page, the next one is read and encoded on
+a thread; no more than these two are in memory.
+
+When it dies, the slice goes on from its last checkpoint, here after a restart or on
+another node once the lease has ended; what was put after the checkpoint is put again.
+Each lease has a higher fence than the one before, and a checkpoint with an old fence is
+refused, so two workers cannot both believe for long that they hold a slice. While they
+do, both deliver true data, and consumers pass over what is older.
 
 What the stream refuses is tried again with growing pauses; when the retries are spent,
 or the stream is gone, the run ends FAILED and says why, where and how far it got. So it
@@ -39,7 +41,7 @@ from typing import Final, TypeVar
 import structlog
 
 from millpond.core import bulk_publish as rules
-from millpond.core import streaming, targets
+from millpond.core import targets
 from millpond.core.bulk_publish import (
     BulkPublishRun,
     Counts,
@@ -48,7 +50,6 @@ from millpond.core.bulk_publish import (
 )
 from millpond.core.bulk_publish_progress import SliceState
 from millpond.core.streaming import StreamRecord
-from millpond.core.sync import DatasetId
 from millpond.core.targets import Mark
 from millpond.errors import (
     LeaseLostError,
@@ -60,9 +61,15 @@ from millpond.errors import (
 from millpond.metrics import Metrics
 from millpond.service.context import Context
 from millpond.sinks import Destination, SinkRegistry
-from millpond.stores.base import DatasetSnapshot
-from millpond.workers.delivery import Delivery, Room
-from millpond.workers.loop import Backoff, heed_cancellation, pause_s_max, run_steps
+from millpond.workers.bulk_publish_pages import Page, to_page
+from millpond.workers.delivery import Delivery
+from millpond.workers.loop import (
+    Backoff,
+    doing_meanwhile,
+    heed_cancellation,
+    pause_s_max,
+    run_steps,
+)
 
 _log = structlog.get_logger()
 
@@ -155,29 +162,23 @@ class BulkPublishRunner:
         if destination is None:
             return  # the pool was deleted meanwhile
         mark = await self._mark(leased, destination)
-        while True:
+        page = await self._read(leased, destination, position)
+        while page is not None:
             heed_cancellation()
+            # Looked up after the page was read: what changes from now on comes by the
+            # outbox, or the pool does not stream any more and the next look says so.
             destination = await self._destination(leased)
             if destination is None:
                 return
-            room = await self._delivery.room(destination)
-            snapshots = await self._context.store.scan_datasets(
-                leased,
-                position=position,
-                limit=room.records_max,
-                bytes_max=room.bytes_max,
-            )
-            if not snapshots:
-                break
-            records = [_stream_record(leased, snapshot) for snapshot in snapshots]
-            await self._put(leased, destination, records, position, counts)
-            counts = counts.plus(_count(snapshots))
-            position = Position(snapshots[-1].identity_id, snapshots[-1].dataset_name)
-            await self._checkpoint(leased, position, counts)
-            if self._is_time_to_look(leased):
-                await self._confirm(leased, destination, mark, position, counts)
-            if not _is_full(snapshots, room):
-                break  # what comes behind it now comes by the outbox
+            next_page = self._read_behind(leased, destination, page)
+            async with doing_meanwhile(next_page) as reading:
+                await self._put(leased, destination, page.records, position, counts)
+                counts = counts.plus(page.counts)
+                position = page.end
+                await self._checkpoint(leased, position, counts)
+                if self._is_time_to_look(leased):
+                    await self._confirm(leased, destination, mark, position, counts)
+            page = await reading
         of_shard = leased.slice.hashes is not None
         if of_shard and await self._context.store.close_slice(leased):
             return  # the last of all waits, and looks at the stream, for each
@@ -188,6 +189,29 @@ class BulkPublishRunner:
             leased, lambda run: rules.finish(run, now_ms=self._context.now_ms())
         )
         self._note_end(run)
+
+    async def _read(
+        self, leased: LeasedSlice, destination: Destination, position: Position | None
+    ) -> Page | None:
+        """Read the page behind a position; None: there is nothing behind it."""
+        room = await self._delivery.room(destination)
+        snapshots = await self._context.store.scan_datasets(
+            leased,
+            position=position,
+            limit=room.records_max,
+            bytes_max=room.bytes_max,
+        )
+        if not snapshots:
+            return None
+        return await asyncio.to_thread(to_page, leased, snapshots, room)
+
+    async def _read_behind(
+        self, leased: LeasedSlice, destination: Destination, page: Page
+    ) -> Page | None:
+        """Read the next page; None: what comes behind this one comes by the outbox."""
+        if not page.is_full:
+            return None
+        return await self._read(leased, destination, page.end)
 
     async def _mark(self, leased: LeasedSlice, destination: Destination) -> Mark:
         """
@@ -395,37 +419,6 @@ class BulkPublishRunner:
             stream_name=run.stream_name,
             error=run.failure_message,
         )
-
-
-def _is_full(snapshots: Sequence[DatasetSnapshot], room: Room) -> bool:
-    """Say whether a page was cut, so that more may stand behind it."""
-    size = sum(len(each.records_json) for each in snapshots)
-    return len(snapshots) >= room.records_max or size >= room.bytes_max
-
-
-def _stream_record(leased: LeasedSlice, snapshot: DatasetSnapshot) -> StreamRecord:
-    dataset_id = DatasetId(
-        leased.identity_pool_id, snapshot.identity_id, snapshot.dataset_name
-    )
-    data = streaming.snapshot_event(
-        dataset_id,
-        snapshot.records_json,
-        sync_count=snapshot.sync_count,
-        last_modified_date_ms=snapshot.last_modified_date_ms,
-    )
-    message_id = (
-        f"{leased.run_id}.{snapshot.identity_id}.{snapshot.dataset_name}"
-        f".{snapshot.sync_count}"
-    )
-    return StreamRecord(snapshot.identity_id, data, message_id)
-
-
-def _count(snapshots: Sequence[DatasetSnapshot]) -> Counts:
-    return Counts(
-        datasets=len(snapshots),
-        records=sum(each.num_records for each in snapshots),
-        data_bytes=sum(len(each.records_json) for each in snapshots),
-    )
 
 
 def _names(leased: LeasedSlice) -> dict[str, str | int]:

@@ -24,10 +24,10 @@ from millpond.metrics import Metrics
 from millpond.service.context import Context
 from millpond.service.stream_payloads import fit
 from millpond.sinks import Destination, SinkRegistry
-from millpond.sinks.base import FailedRecord, PutResult, Sink, demand
+from millpond.sinks.base import FailedRecord, PutResult, Sink, bytes_at_most, demand
 
 PUT_S_MAX: Final = 40.0  # well under the lease of a slice
-RECORDS_MAX: Final = 1000  # bound what is in memory, whatever a sink would take
+RECORDS_MAX: Final = 2000  # bound what is in memory, whatever a sink would take
 BYTES_MAX: Final = 4 * 1024 * 1024
 
 
@@ -124,7 +124,7 @@ class Delivery:
         self, destination: Destination, records: Sequence[StreamRecord]
     ) -> PutResult:
         sink = await self._sinks.get(destination)
-        fitting = await fit(self._context, sink, list(records))
+        fitting = await fit(self._context, sink, records)
         try:
             return await _put_all(sink, fitting)
         except (SinkError, asyncio.CancelledError):
@@ -169,10 +169,10 @@ def _batches(
     sink: Sink, records: Sequence[StreamRecord]
 ) -> Iterator[Sequence[StreamRecord]]:
     """Cut records into what one put takes, in order."""
-    sizes = [record_bytes(each.partition_key, each.data) for each in records]
-    if len(records) <= sink.records_max and sum(sizes) <= sink.bytes_max:
+    if len(records) <= sink.records_max and bytes_at_most(records) <= sink.bytes_max:
         yield records
         return
+    sizes = [record_bytes(each.partition_key, each.data) for each in records]
     batch: list[StreamRecord] = []
     size = 0
     for record, record_size in zip(records, sizes, strict=True):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
-from typing import Final
+from asyncio import Future
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -18,6 +19,8 @@ from millpond.service.context import Context, Signal
 from millpond.stores.base import Neighbours
 
 _log = structlog.get_logger()
+
+T = TypeVar("T")
 
 FAILED_PAUSE_S: Final = 1.0
 
@@ -84,6 +87,24 @@ def heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+@contextlib.asynccontextmanager
+async def doing_meanwhile(work: Coroutine[Any, Any, T]) -> AsyncIterator[Future[T]]:
+    """
+    Do something beside a block of code, which gets a future of it.
+
+    The block goes on when it fails. When the block fails, the work is given up.
+    """
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    except BaseException:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody needs it any more, and so it is not logged
+        raise
 
 
 def pause_s_max(context: Context, pause_s: float, longest_s: float = 10.0) -> float:

@@ -40,11 +40,24 @@ T = TypeVar("T")
 GROUP_JOBS_MAX: Final = 256  # bounds how long the first of a group waits
 BUSY_TIMEOUT_MS: Final = 5000  # the administration commands write beside a server
 CACHE_KIB: Final = 16 * 1024  # per connection
+SLOW_CACHE_KIB: Final = 2 * 1024  # of one that reads long stretches, once
 BUSY_LOOK_S: Final = 0.0005  # between two looks whether others are done, at first ...
 BUSY_LOOKS: Final = 200
 BUSY_LOOK_LATER_S: Final = 0.01  # ... and then
 CHECKPOINT_BYTES: Final = 32 * 1024 * 1024  # then the WAL is copied back
 SLOW_READERS: Final = 2
+
+
+def _count_no_memory() -> None:
+    """Spare SQLite the count of its memory, a lock for each allocation and release."""
+    if apsw.connections():
+        return  # somebody uses it already; it works either way
+    apsw.shutdown()
+    apsw.config(apsw.SQLITE_CONFIG_MEMSTATUS, False)
+    apsw.initialize()
+
+
+_count_no_memory()
 
 
 class Rows(Protocol):
@@ -202,7 +215,9 @@ class Database:
             connection: apsw.Connection | None = getattr(self._slow, "db", None)
             if connection is None:
                 with map_driver_errors(op):
-                    connection = _connect(self.path, write=False)
+                    connection = _connect(
+                        self.path, write=False, cache_kib=SLOW_CACHE_KIB
+                    )
                 self._slow.db = connection
                 self._slow_connections.append(connection)
             with _Moment(connection, op) as cursor:
@@ -301,7 +316,7 @@ class _Moment:
             raise translate(error, self._op) from error
 
 
-def _connect(path: Path, *, write: bool) -> apsw.Connection:
+def _connect(path: Path, *, write: bool, cache_kib: int = CACHE_KIB) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(
         str(path), flags=flags if write else apsw.SQLITE_OPEN_READONLY
@@ -310,7 +325,7 @@ def _connect(path: Path, *, write: bool) -> apsw.Connection:
     # Without it SQLite prepares a statement anew whenever other values are bound to it,
     # in case they suit another plan; that is most of the time of a short read.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-    connection.pragma("cache_size", -CACHE_KIB)
+    connection.pragma("cache_size", -cache_kib)
     connection.pragma("temp_store", "memory")
     return connection
 
