@@ -179,8 +179,9 @@ def test_a_server_that_was_killed_here_is_in_nobodys_way(run, data):
 
 def test_a_server_that_stopped_takes_its_word_back(run, data):
     """The lock file is empty then."""
-    with RunningServer(data):
-        assert (data / lock.FILE_NAME).read_text().split()[1:] == [os.uname().nodename]
+    with RunningServer(data) as server:
+        said = (data / lock.FILE_NAME).read_text().split()[1:]
+        assert said == [os.uname().nodename, server.endpoint]
         result = run("key", "create", "--data", str(data))
         assert f"The server on '{data}' (process " in result.out
 

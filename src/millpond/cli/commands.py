@@ -55,6 +55,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "settings": Command(
         RUN, "settings", "Check the settings, and show where each comes from."
     ),
+    "console": Command(RUN, "console", "Print a link that logs in to the console."),
     "key": Command(RUN, "key", "Create, list and delete developer keys."),
     "token-key": Command(RUN, "token_key", "Rotate the keys that sign tokens."),
     "hook-secret": Command(

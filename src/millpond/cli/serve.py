@@ -127,4 +127,9 @@ def _tell(settings: Settings, started: Started) -> None:
             "before them, give\nendpoint_url= to each client and --endpoint-url to "
             "each command, or they call AWS.\n"
         )
+    if started.console_link:
+        print(
+            "The console, logged in once by this link (for ten minutes; then "
+            f"`millpond console` prints another):\n\n  {started.console_link}\n"
+        )
     sys.stdout.flush()

@@ -114,14 +114,20 @@ def make_console(console: Console) -> Frame:
     return Frame(console)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Look:
     """One request to the console, as far as it has been looked at."""
 
     request: Request
     door: Door
-    session: Session | None
     wants_json: bool
+    session: Session | None = None
+
+
+def _look(request: Request) -> _Look:
+    path, query = request.scope["path"], request.scope["query_string"]
+    wants_json = path.endswith(_JSON) or b"format=json" in query.split(b"&")
+    return _Look(request, request.scope[DOOR], wants_json)
 
 
 class Frame:
@@ -162,11 +168,22 @@ class Frame:
     def _own_routes(self) -> list[Route]:
         return [
             Route(f"{ROOT}/static/{{name}}", self._static),
-            Route(f"{ROOT}/login", self._show_login, methods=["GET"]),
-            Route(f"{ROOT}/login", self._log_in, methods=["POST"]),
-            Route(f"{ROOT}/logout", self._log_out, methods=["POST"]),
+            self._own("login", self._show_login, is_change=False),
+            self._own("login", self._log_in, is_change=True),
+            self._own("logout", self._log_out, is_change=True),
             Route(f"{ROOT}/", self._to_root),
         ]
+
+    def _own(
+        self,
+        name: str,
+        answer: Callable[[_Look], Awaitable[Response]],
+        *,
+        is_change: bool,
+    ) -> Route:
+        endpoint = self._guarded(answer, is_change=is_change)
+        methods = ["POST"] if is_change else ["GET"]
+        return Route(f"{ROOT}/{name}", endpoint, methods=methods)
 
     def _of(self, row: Page) -> list[Route]:
         path = (ROOT + row.path).rstrip("/")
@@ -183,30 +200,36 @@ class Frame:
     def _endpoint(
         self, row: Page, answer: Callable[[Page, _Look], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
-        is_change = row.kind == "action"
+        async def show(look: _Look) -> Response:
+            look.session = await self._find_session(look)
+            if look.session is None:
+                return self._ask_to_log_in(look)
+            return self._finish(await answer(row, look))
+
+        return self._guarded(show, is_change=row.kind == "action")
+
+    def _guarded(
+        self, answer: Callable[[_Look], Awaitable[Response]], *, is_change: bool
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Let in what comes from where it may; whatever goes wrong becomes a page."""
 
         async def endpoint(request: Request) -> Response:
-            look = self._look(request)
+            look = _look(request)
+            headers = dict(request.scope["headers"])
             try:
                 if is_change:
-                    guard.check_change(dict(request.scope["headers"]), look.door)
+                    guard.check_change(headers, look.door)
                 else:
-                    guard.check_reading(dict(request.scope["headers"]))
-                if look.session is None:
-                    return self._ask_to_log_in(look)
-                return self._finish(await answer(row, look))
+                    guard.check_reading(headers)
+                return await answer(look)
             except Exception as error:
                 return self._refuse(look, error)
 
         return endpoint
 
-    def _look(self, request: Request) -> _Look:
-        door: Door = request.scope[DOOR]
-        path = request.scope["path"]
-        query = request.scope["query_string"]
-        wants_json = path.endswith(_JSON) or b"format=json" in query.split(b"&")
-        session = self._sessions.find(self._cookies(request, door, "session"))
-        return _Look(request, door, session, wants_json)
+    async def _find_session(self, look: _Look) -> Session | None:
+        cookies = self._cookies(look.request, look.door, "session")
+        return await self._sessions.find(cookies)
 
     def _cookies(self, request: Request, door: Door, what: str) -> list[str]:
         name = self._sessions.cookie_name(what, is_secure=door.is_secure)
@@ -250,7 +273,7 @@ class Frame:
             return await self._show_page(row, look, viewer, raw)
         # A dataset may be called `a.json`: the page of what is called so comes first.
         try:
-            as_page = _Look(look.request, look.door, look.session, _asks_json(look))
+            as_page = _Look(look.request, look.door, _asks_json(look), look.session)
             return await self._show_page(row, as_page, viewer, raw)
         except (Refused, ServiceException) as error:
             if _status_of(error) not in (400, 404):
@@ -394,13 +417,16 @@ class Frame:
 
     async def _no_page(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        look = self._look(request)
-        if error.status_code == 404 and look.session is None:
-            return self._ask_to_log_in(look)
-        sentence = NO_PAGE
-        if error.status_code == 405:
-            sentence = "This page does not take that."
-        return self._message(look, Refused(error.status_code, sentence))
+        status = error.status_code
+
+        async def refuse(look: _Look) -> Response:
+            look.session = await self._find_session(look)
+            if status == 404 and look.session is None:
+                return self._ask_to_log_in(look)
+            sentence = "This page does not take that." if status == 405 else NO_PAGE
+            return self._message(look, Refused(status, sentence))
+
+        return await self._guarded(refuse, is_change=False)(request)
 
     def _html(self, html: str, status: int = 200) -> Response:
         return self._finish(Response(html, status, media_type="text/html"))
@@ -445,43 +471,28 @@ class Frame:
     async def _to_root(self, request: Request) -> Response:
         return self._finish(RedirectResponse(ROOT, 308))
 
-    async def _show_login(self, request: Request) -> Response:
-        look = self._look(request)
-        try:
-            guard.check_reading(dict(request.scope["headers"]))
-            query = _read_fields(request.scope["query_string"], QUERY_FIELDS_MAX)
-            return self._login_page(look, self._login.page(query))
-        except Exception as error:
-            return self._refuse(look, error)
+    async def _show_login(self, look: _Look) -> Response:
+        query = _read_fields(look.request.scope["query_string"], QUERY_FIELDS_MAX)
+        return self._login_page(self._login.page(query))
 
-    async def _log_in(self, request: Request) -> Response:
-        look = self._look(request)
-        try:
-            guard.check_change(dict(request.scope["headers"]), look.door)
-            form = await read_form(request, look.door, login.FORM_BYTES_MAX)
-            answer = await self._login.log_in(form, look.door)
-            if isinstance(answer, Shown):
-                return self._login_page(look, answer)
-            response = RedirectResponse(answer.location, 303)
-            self._set_cookie(response, look.door, "session", answer.cookie)
-            return self._finish(response)
-        except Exception as error:
-            return self._refuse(look, error)
+    async def _log_in(self, look: _Look) -> Response:
+        form = await read_form(look.request, look.door, login.FORM_BYTES_MAX)
+        answer = await self._login.log_in(form, look.door)
+        if isinstance(answer, Shown):
+            return self._login_page(answer)
+        response = RedirectResponse(answer.location, 303)
+        self._set_cookie(response, look.door, "session", answer.cookie)
+        return self._finish(response)
 
-    async def _log_out(self, request: Request) -> Response:
-        look = self._look(request)
-        try:
-            guard.check_change(dict(request.scope["headers"]), look.door)
-            if look.session is not None:
-                await self._login.log_out(look.session)
-            response = RedirectResponse(f"{ROOT}/login?out=1", 303)
-            self._set_cookie(response, look.door, "session", "")
-            response.headers["clear-site-data"] = '"cache"'
-            return self._finish(response)
-        except Exception as error:
-            return self._refuse(look, error)
+    async def _log_out(self, look: _Look) -> Response:
+        session = await self._find_session(look)
+        if session is not None:
+            await self._login.log_out(session)
+        response = RedirectResponse(f"{ROOT}/login?out=1", 303)
+        self._set_cookie(response, look.door, "session", "")
+        return self._finish(response)
 
-    def _login_page(self, look: _Look, shown: Shown) -> Response:
+    def _login_page(self, shown: Shown) -> Response:
         html = rendering.render(
             "login.html",
             data=shown.data,

@@ -1,7 +1,7 @@
 """
 Logging in: by a link that is good once, or by access key and secret.
 
-The secret is compared in constant time and forgotten. How often a peer may try is
+The secret is compared in constant time and forgotten. How often a peer may fail is
 bounded; the secret of a key has 240 bits, so that this protects the server rather than
 the key.
 """
@@ -9,18 +9,23 @@ the key.
 from __future__ import annotations
 
 import hmac
+import math
 import time
 from dataclasses import dataclass
 from typing import Final
 
+from millpond.console import links
 from millpond.console.base import ROOT, Console, Door, Fields, Refused, Shown
 from millpond.console.sessions import Session, Sessions
 from millpond.core.rates import BURST_S, Buckets
 
 FORM_BYTES_MAX: Final = 16_384
-TRIES_PER_MINUTE: Final = 10  # of a peer
+TRIES_PER_MINUTE: Final = 10  # of a peer, that fail
 WRONG: Final = "There is no such key, or this is not its secret."
-_PURPOSE: Final = "link"
+OLD_LINK: Final = (
+    "This link was used, or is too old. `millpond console` prints another one."
+)
+NO_KEY: Final = "The key that this link is for is not there any more."
 _NO_SECRET: Final = "-" * 40  # as long as one
 
 
@@ -41,8 +46,16 @@ class Login:
         self._tries = Buckets(TRIES_PER_MINUTE / BURST_S)
 
     def page(self, query: Fields) -> Shown:
-        """Show the form."""
-        return self._form(own_path(query.text("next")))
+        """Show the form, or, of a link, its button."""
+        sealed = query.text("link")
+        if not sealed:
+            was_out = query.flag("out")
+            return self._form(own_path(query.text("next")), was_out=was_out)
+        found = self._read_link(sealed)
+        if found is None:
+            return self._form(ROOT, wrong=OLD_LINK)
+        data = {"link": sealed, "accessKeyId": found.access_key_id}
+        return Shown(title="Log in", data=data)
 
     async def log_in(self, form: Fields, door: Door) -> Shown | LoggedIn:
         """
@@ -51,34 +64,69 @@ class Login:
         Raises:
             Refused: too many tries.
         """
-        wait_s = self._tries.take(door.peer, time.monotonic())
+        wait_s = self._tries.wait_s(door.peer, time.monotonic())
         if wait_s:
             raise Refused(
-                429, f"Too many tries to log in. Try again in {wait_s:.0f} s."
+                429, f"Too many tries to log in. Try again in {math.ceil(wait_s)} s."
             )
+        answer = await self._try(form)
+        if isinstance(answer, Shown):
+            self._tries.take(door.peer, time.monotonic())
+        return answer
+
+    async def _try(self, form: Fields) -> Shown | LoggedIn:
+        if "link" in form:
+            return await self._follow(form.text("link"))
         target = own_path(form.text("next"))
         access_key_id = form.text("access_key_id").strip()
         if not await self._is_right(access_key_id, form.text("secret_access_key")):
             return self._form(target, access_key_id, WRONG)
         return LoggedIn(self._sessions.begin(access_key_id), target)
 
-    async def _is_right(self, access_key_id: str, secret: str) -> bool:
+    async def _follow(self, sealed: str) -> Shown | LoggedIn:
+        """Log in by a link, which is used up then."""
+        found = self._read_link(sealed)
+        if found is None:
+            return self._form(ROOT, wrong=OLD_LINK)
+        if await self._find_secret(found.access_key_id) is None:
+            return self._form(ROOT, wrong=NO_KEY)
+        if not await links.use(self._console.context.store, found):
+            return self._form(ROOT, wrong=OLD_LINK)
+        return LoggedIn(self._sessions.begin(found.access_key_id), ROOT)
+
+    def _read_link(self, sealed: str) -> links.Link | None:
+        now_ms = self._console.context.now_ms()
+        return links.read(self._console.seal_key, sealed, now_ms=now_ms)
+
+    async def _find_secret(self, access_key_id: str) -> str | None:
         keys = self._console.keys
         found = keys.find_secret(access_key_id)
         if found is None and access_key_id:
             await keys.look_again()  # it may have been made a moment ago
             found = keys.find_secret(access_key_id)
+        return found
+
+    async def _is_right(self, access_key_id: str, secret: str) -> bool:
+        found = await self._find_secret(access_key_id)
         given = secret.strip().encode()
         is_same = hmac.compare_digest(given, (found or _NO_SECRET).encode())
         return is_same and found is not None
 
     async def log_out(self, session: Session) -> None:
         """End a session, on every server."""
+        await self._sessions.end(session)
 
-    def _form(self, target: str, access_key_id: str = "", wrong: str = "") -> Shown:
+    def _form(
+        self,
+        target: str,
+        access_key_id: str = "",
+        wrong: str = "",
+        *,
+        was_out: bool = False,
+    ) -> Shown:
         return Shown(
             title="Log in",
-            data={"next": target},
+            data={"next": target, "link": "", "loggedOut": was_out},
             status=403 if wrong else 200,
             form={"access_key_id": access_key_id},
             errors={"": wrong} if wrong else {},

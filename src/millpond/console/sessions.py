@@ -26,6 +26,7 @@ SESSION_S: Final = 8 * 3600
 SAID_S: Final = 60  # the page that shows it is the next one
 _PURPOSE: Final = "session"
 _SAID: Final = "said"
+_ENDED_MAX: Final = 1000
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -43,6 +44,7 @@ class Sessions:
         self._console = console
         self._seal = Seal(console.seal_key)
         self._suffix = hashlib.sha256(console.seal_key + b"name").hexdigest()[:8]
+        self._ended: dict[str, None] = {}  # for what goes on here; the store has all
 
     def cookie_name(self, what: str, *, is_secure: bool) -> str:
         """Name a cookie; over TLS in the way that only this host can set it."""
@@ -54,22 +56,38 @@ class Sessions:
         session = Session(secrets.token_urlsafe(16), access_key_id, now_ms)
         return self._seal.close(_PURPOSE, session, until_ms=now_ms + SESSION_S * 1000)
 
-    def find(self, cookies: Iterable[str]) -> Session | None:
-        """Find the session that a cookie is of; None where there is none any more."""
+    async def find(self, cookies: Iterable[str]) -> Session | None:
+        """
+        Find the session that a cookie is of; None where there is none any more.
+
+        Raises:
+            StoreError: nobody can say whether it has ended.
+        """
         now_ms = self._console.context.now_ms()
         for value in cookies:
             session = self._seal.open(_PURPOSE, value, Session, now_ms=now_ms)
             if session is not None and self.is_good(session):
-                return session
+                store = self._console.context.store
+                return None if await store.is_mark_spent(_mark(session)) else session
         return None
 
     def is_good(self, session: Session) -> bool:
-        """Say whether a session's key is still one, and its time not over."""
+        """Say whether a session goes on, as far as this server knows by itself."""
         age_ms = self._console.context.now_ms() - session.began_ms
         return (
             age_ms < SESSION_S * 1000
+            and session.id not in self._ended
             and self._console.keys.find_secret(session.access_key_id) is not None
         )
+
+    async def end(self, session: Session) -> None:
+        """End a session, on every server."""
+        while len(self._ended) >= _ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
+        self._ended[session.id] = None
+        until_ms = session.began_ms + SESSION_S * 1000
+        store = self._console.context.store
+        await store.spend_mark(_mark(session), until_ms=until_ms)
 
     def note_said(self, sentence: str) -> str:
         """Seal a sentence for the next page."""
@@ -84,6 +102,10 @@ class Sessions:
             if sentence:
                 return sentence
         return ""
+
+
+def _mark(session: Session) -> str:
+    return f"session {session.id}"
 
 
 def read_cookies(headers: Iterable[tuple[bytes, bytes]], name: str) -> Iterator[str]:

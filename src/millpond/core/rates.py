@@ -40,6 +40,14 @@ class Buckets:
     def __sizeof__(self) -> int:
         return self._full_s.buffer_info()[1] * self._full_s.itemsize
 
+    def wait_s(self, key: str, now_s: float) -> float:
+        """Say how long `take` would have a key wait, and take nothing."""
+        hashed = hash(key)
+        one, other = hashed & 0xFFFF, 0x10000 | (hashed >> 16 & 0xFFFF)
+        full_s = max(min(self._full_s[one], self._full_s[other]), now_s)
+        wait_s = full_s + 1.0 / self.rate - now_s - BURST_S
+        return wait_s if wait_s > _ROUNDING_S else 0.0
+
     def take(self, key: str, now_s: float) -> float:
         """
         Take a token out of the bucket of a key.

@@ -38,7 +38,7 @@ from millpond.server import connections, neighbours, secret_key
 from millpond.server.answer_streams import AnswerStreams
 from millpond.server.answers import Answers
 from millpond.server.connections import Connections
-from millpond.server.console import make_console
+from millpond.server.console import login_link, make_console
 from millpond.server.gateway import Gateway
 from millpond.server.importing import limits_of
 from millpond.server.live import LiveStreams
@@ -99,6 +99,8 @@ class Started:
 
     endpoint: str
     first_key: NewKey | None
+    console_link: str = ""
+    """Logs in once; empty: there is no console, or not for this machine alone."""
 
 
 def make_context(settings: Settings, store: Store) -> Context:
@@ -172,19 +174,29 @@ async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
         StoreError: the store cannot be opened, or another server holds it.
         SettingsError: a setting turns out to be wrong, or the address is taken.
     """
-    with hold_store(settings):
+    with hold_store(settings) as tell:
         settings = _with_address(settings, _claim_port(settings))
+        tell(endpoint_of(settings))
         async with open_store(settings) as store:
             sealer = make_sealer(settings)
             first_key = await _first_key(store, sealer)
             keys = KeyRing(store, sealer)
             await keys.refresh()
             keys.check()
+            known_keys = await store.list_developer_keys()
             context = make_context(settings, store)
             await context.token_keys.refresh()
             context.token_keys.check()
             await _run(
-                context, keys, lambda: started(Started(_endpoint(settings), first_key))
+                context,
+                keys,
+                lambda: started(
+                    Started(
+                        endpoint_of(settings),
+                        first_key,
+                        login_link(context, known_keys),
+                    )
+                ),
             )
     _log.info("server.stopped")
 
@@ -345,7 +357,7 @@ async def _listen(
     serving = asyncio.create_task(server.serve())
     await _wait_until_listening(settings, serving)
     started()
-    _log.info("server.started", endpoint=_endpoint(settings), version=__version__)
+    _log.info("server.started", endpoint=endpoint_of(settings), version=__version__)
     ended = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
@@ -408,11 +420,11 @@ def _claim_port(settings: Settings) -> int:
 def _with_address(settings: Settings, port: int) -> Settings:
     """Fill in the port that was found, and the public URL when none is set."""
     settings = dataclasses.replace(settings, port=port)
-    public_url = settings.public_url or _endpoint(settings)
+    public_url = settings.public_url or endpoint_of(settings)
     return dataclasses.replace(settings, public_url=public_url)
 
 
-def _endpoint(settings: Settings) -> str:
+def endpoint_of(settings: Settings) -> str:
     """Give the URL at which a client on this machine reaches the server."""
     scheme = "https" if settings.tls_certificate else "http"
     host = _reachable(settings.host)

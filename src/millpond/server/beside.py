@@ -83,10 +83,18 @@ class BesideDoor:
 
 def _is_of_this_machine(request: Request, address: str) -> bool:
     """Say whether a request never left it, as far as can be told."""
-    try:
-        is_loopback = ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
     # A proxy on this machine that nobody told us of; then `address` is its own.
     proxied = not request.trusted.any and not _PROXIED.isdisjoint(request.headers)
-    return is_loopback and not proxied
+    return is_loopback(address) and not proxied
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine, and nothing that others reach."""
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import PlainTextResponse
 
+from millpond.console import links
 from millpond.console.base import DOOR
 from millpond.contract.shapes import Operation
 from millpond.server import secret_key
+from millpond.server.beside import is_loopback
 from millpond.server.bindings import ServiceFunction, api_of, bind_one
 from millpond.service.context import Caller, Context
 from millpond.service.developer_keys import KeyRing
 from millpond.settings import Settings
+from millpond.stores.base import DeveloperKey
 from millpond.wire.decoding import RequestDecoder
 
 if TYPE_CHECKING:
@@ -37,6 +40,25 @@ def make_console(context: Context, keys: KeyRing) -> LazyConsole | None:
     if context.settings.console == OFF:
         return None
     return LazyConsole(context, keys)
+
+
+def choose_key(keys: Sequence[DeveloperKey]) -> DeveloperKey | None:
+    """Choose the key that a link is for where nobody said: the oldest."""
+    return min(keys, key=lambda each: each.creation_date_ms, default=None)
+
+
+def login_link(context: Context, keys: Sequence[DeveloperKey]) -> str:
+    """Make a link for whoever started this server, where nobody else can reach it."""
+    settings = context.settings
+    key = choose_key(keys)
+    if settings.console == OFF or key is None or not is_loopback(settings.host):
+        return ""
+    return links.make(
+        console_key(settings),
+        access_key_id=key.access_key_id,
+        url=settings.public_url,
+        now_ms=context.now_ms(),
+    )
 
 
 class LazyConsole:

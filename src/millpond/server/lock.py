@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,6 +27,7 @@ class Holder(NamedTuple):
     process: str
     machine: str  # empty: one of an older version has written it
     is_held: bool  # as far as this machine can tell
+    endpoint: str = ""  # where it answers; empty: it has not said so
 
     @property
     def is_here(self) -> bool:
@@ -51,13 +52,14 @@ def find_holder(directory: Path) -> Holder | None:
         os.close(descriptor)
     if not words or not words[0].isdecimal() or not "".join(words).isprintable():
         return Holder("unknown", "", is_held=True) if held else None
-    return Holder(words[0], words[1] if len(words) > 1 else "", held)
+    machine, endpoint = (*words[1:3], "", "")[:2]
+    return Holder(words[0], machine, held, endpoint)
 
 
 @contextlib.contextmanager
-def hold(directory: Path) -> Iterator[None]:
+def hold(directory: Path) -> Iterator[Callable[[str], None]]:
     """
-    Hold the lock of a data folder.
+    Hold the lock of a data folder; what is yielded tells others where we answer.
 
     Raises:
         StoreInUseError: another server holds it.
@@ -74,8 +76,13 @@ def hold(directory: Path) -> Iterator[None]:
                 hint="Stop it, or give this one a folder of its own with --data.",
             ) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {os.uname().nodename}\n".encode(), 0)
-        yield
+        holder = f"{os.getpid()} {os.uname().nodename}"
+        os.pwrite(descriptor, f"{holder}\n".encode(), 0)
+
+        def tell(endpoint: str) -> None:
+            os.pwrite(descriptor, f"{holder} {endpoint}\n".encode(), 0)
+
+        yield tell
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)

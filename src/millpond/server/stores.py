@@ -9,7 +9,7 @@ number of nodes share a database. They need the same master secret: from the set
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -49,9 +49,11 @@ def prepare_data_folder(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def hold_store(settings: Settings) -> Iterator[None]:
+def hold_store(settings: Settings) -> Iterator[Callable[[str], None]]:
     """
     Hold what only one server may use: the folder of the embedded store.
+
+    What is yielded tells commands on this machine where the server answers.
 
     Raises:
         StoreInUseError: another server holds it.
@@ -59,11 +61,11 @@ def hold_store(settings: Settings) -> Iterator[None]:
     prepare_data_folder(settings)
     if settings.store:
         _note_database(settings)
-        yield
+        yield lambda endpoint: None
         return
-    with lock.hold(settings.data):
+    with lock.hold(settings.data) as tell:
         (settings.data / DATABASE_NOTE_NAME).unlink(missing_ok=True)
-        yield
+        yield tell
 
 
 def _note_database(settings: Settings) -> None:

@@ -281,6 +281,23 @@ class TokenKeyStore(Protocol):
         ...
 
 
+class SpentMarkStore(Protocol):
+    """What may be used once, or not any more: links to log in, sessions that ended."""
+
+    async def spend_mark(self, mark: str, *, until_ms: int) -> bool:
+        """
+        Keep that something is spent, until it would be over anyway.
+
+        Returns:
+            Whether it was not: of several who spend it at once, one is told so.
+        """
+        ...
+
+    async def is_mark_spent(self, mark: str) -> bool:
+        """Say whether something is spent."""
+        ...
+
+
 class IdentityPoolStore(Protocol):
     """Identity pools, their configuration and their usage."""
 
@@ -1113,6 +1130,7 @@ class SharedFiles(Protocol):
 class Store(
     DeveloperKeyStore,
     TokenKeyStore,
+    SpentMarkStore,
     IdentityPoolStore,
     IdentityStore,
     GuestStore,

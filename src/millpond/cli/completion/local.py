@@ -209,6 +209,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "migrate": Command({**_STORE, "--distribute": FLAG}),
     "hook-secret": Command(_SETTINGS),
+    "console": Command(
+        {"--access-key-id": TEXT, "--url": TEXT, "--output": _OUTPUT, **_SERVER}
+    ),
     "demo": Command(),
     "doctor": Command({"--identity-pool-id": TEXT, "--output": _OUTPUT, **_CONNECTION}),
     "bulk-publish": Command(

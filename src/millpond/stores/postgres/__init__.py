@@ -32,6 +32,7 @@ from millpond.stores.postgres.leases import RENEWAL_S, Leases
 from millpond.stores.postgres.nodes import Nodes
 from millpond.stores.postgres.outbox import Outbox
 from millpond.stores.postgres.shards import Shards
+from millpond.stores.postgres.spent_marks import SpentMarks
 from millpond.stores.postgres.stream_consumers import StreamConsumers
 from millpond.stores.postgres.streams import Streams
 from millpond.stores.postgres.verification import Verifications
@@ -41,6 +42,7 @@ _log = structlog.get_logger()
 
 class PostgresStore(
     Keys,
+    SpentMarks,
     IdentityPools,
     Identities,
     Guests,

@@ -51,6 +51,7 @@ LOCAL_TABLES: Final = (
     "copy_positions",
     "developer_keys",
     "token_keys",
+    "spent_marks",
     "bulk_publish_runs",
     "bulk_publish_slices",
     "leases",

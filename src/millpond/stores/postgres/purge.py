@@ -20,6 +20,7 @@ from millpond.stores.postgres import (
     identity_pools,
     keys,
     outbox,
+    spent_marks,
     streams,
 )
 from millpond.stores.postgres.database import Database, Session
@@ -84,6 +85,10 @@ async def purge(
         async with database.session("purge") as db:
             return await db.run(keys.SQL.purge_token_keys, now_ms)
 
+    async def marks() -> int:
+        async with database.session("purge") as db:
+            return await db.run(spent_marks.SQL.purge_spent_marks, now_ms)
+
     async def pools() -> int:
         async with database.session("purge") as db:
             pool = await db.value(identity_pools.SQL.find_deleted_identity_pool)
@@ -105,7 +110,10 @@ async def purge(
         return await streams.purge_deleted(database, limit=few)
 
     dropped = 0
-    steps = (usage, sessions, token_keys, pools, payloads, records, deleted_streams)
+    steps = (
+        *(usage, sessions, token_keys, marks, pools),
+        *(payloads, records, deleted_streams),
+    )
     for step in steps:
         try:
             dropped += await step()

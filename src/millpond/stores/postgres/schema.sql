@@ -24,6 +24,12 @@ CREATE TABLE token_keys (
     retire_date_ms bigint
 );
 
+-- What may be used once, or not any more: links to log in, sessions that ended.
+CREATE TABLE spent_marks (
+    mark text PRIMARY KEY,
+    until_ms bigint NOT NULL -- from then on it is over anyway
+);
+
 -- A deleted pool keeps its row until `purge` has dropped its data.
 CREATE TABLE identity_pools (
     identity_pool_id text COLLATE "C" PRIMARY KEY,

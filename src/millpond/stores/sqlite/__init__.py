@@ -27,6 +27,7 @@ from millpond.stores.sqlite.importing import Imports
 from millpond.stores.sqlite.keys import DeveloperKeys
 from millpond.stores.sqlite.outbox import Outbox
 from millpond.stores.sqlite.purge import purge_main, purge_streams
+from millpond.stores.sqlite.spent_marks import SpentMarks
 from millpond.stores.sqlite.stream_consumers import StreamConsumers
 from millpond.stores.sqlite.streams import Streams
 from millpond.stores.sqlite.token_keys import TokenKeys
@@ -41,6 +42,7 @@ STREAMS_PAGE_BYTES: Final = 65_536  # a stream record is a few KiB; several fit
 class SqliteStore(
     DeveloperKeys,
     TokenKeys,
+    SpentMarks,
     IdentityPools,
     Identities,
     Guests,

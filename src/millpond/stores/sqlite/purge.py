@@ -8,6 +8,7 @@ from millpond.stores.sqlite import (
     devices,
     identities,
     importing,
+    spent_marks,
     streams,
     token_keys,
 )
@@ -21,6 +22,7 @@ def purge_main(db: Writer, *, now_ms: int, limit: int) -> int:
     dropped = len(db.execute(datasets.SQL.purge_spent_sessions, expired).fetchall())
     retired = (now_ms, limit)
     dropped += len(db.execute(token_keys.SQL.purge_token_keys, retired).fetchall())
+    dropped += len(db.execute(spent_marks.SQL.purge_spent_marks, retired).fetchall())
     return dropped + _purge_deleted_pool(db, limit=limit)
 
 

@@ -34,6 +34,7 @@ from millpond.testing.store_contract.outbox import OutboxContract
 from millpond.testing.store_contract.purging import PurgeContract
 from millpond.testing.store_contract.pushes import PushContract
 from millpond.testing.store_contract.reading import ReadingContract
+from millpond.testing.store_contract.spent_marks import SpentMarkContract
 from millpond.testing.store_contract.stream_consumers import StreamConsumerContract
 from millpond.testing.store_contract.streams import StreamContract
 from millpond.testing.store_contract.token_keys import TokenKeyContract
@@ -45,6 +46,7 @@ __all__ = ["StoreBench", "StoreContract"]
 class StoreContract(
     DeveloperKeyContract,
     TokenKeyContract,
+    SpentMarkContract,
     IdentityPoolContract,
     IdentityContract,
     GuestContract,

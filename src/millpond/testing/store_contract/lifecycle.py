@@ -62,6 +62,8 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "put_token_key": lambda s: s.put_token_key(a_token_key()),
     "list_token_keys": lambda s: s.list_token_keys(),
     "retire_token_key": lambda s: s.retire_token_key("us-east-1-1", retire_date_ms=1),
+    "spend_mark": lambda s: s.spend_mark("link 1", until_ms=1),
+    "is_mark_spent": lambda s: s.is_mark_spent("link 1"),
     "create_identity_pool": lambda s: s.create_identity_pool(
         a_pool("us-east-1:9"), pools_max=9
     ),

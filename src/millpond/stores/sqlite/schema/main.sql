@@ -60,6 +60,12 @@ CREATE TABLE token_keys (
     retire_date_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- What may be used once, or not any more: links to log in, sessions that ended.
+CREATE TABLE spent_marks (
+    mark TEXT PRIMARY KEY,
+    until_ms INTEGER NOT NULL -- from then on it is over anyway
+) STRICT, WITHOUT ROWID;
+
 -- Kept apart from the description because every update writes it.
 CREATE TABLE identity_pool_usage (
     identity_pool_id TEXT PRIMARY KEY,
