@@ -21,6 +21,7 @@ from typing import Final
 
 import citus
 import command_line
+import console
 import consumers
 import live
 import load
@@ -48,6 +49,7 @@ PARTS: Final = (
     "publish",
     "sinks",
     "live",
+    "console",
     "postgres",
     "moving",
     "citus",
@@ -135,6 +137,10 @@ def _measure(
     if "live" in options.only:
         _say("live updates")
         live.measure(results, folder, cores, seconds=5 if options.quick else 10)
+    if "console" in options.only:
+        _say("console")
+        identities = 10_000 if options.quick else 100_000
+        console.measure(results, folder, cores, identities=identities, rounds=rounds)
     if "postgres" in options.only:
         _say("PostgreSQL")
         postgres.measure(results, folder, cores, identities=IDENTITIES, rounds=rounds)

@@ -24,6 +24,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, Protocol
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
@@ -35,6 +36,7 @@ from millpond.service.developer_keys import KeyRing
 ROOT: Final = "/console"
 POOL: Final = "pool"  # the parameter by which a key of one pool is held to it
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
+_PLAIN: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z:@+,=_.-]*")
 _ESCAPE: Final = "~"  # a browser takes segments that are dots for folders
 
 
@@ -216,18 +218,28 @@ def live(path: str, function: LiveHandler, template: str) -> Page:
 def link(path: str, query: Mapping[str, Any] | None = None, **parameters: str) -> str:
     """Make the URL of a path; no parameter can lead out of it."""
 
-    def fill(match: re.Match[str]) -> str:
-        return segment(str(parameters[match[1]]))
-
-    url = ROOT + _PARAMETER.sub(fill, path).rstrip("/")
+    literals, names = _parts(path)
+    url = literals[0]
+    for name, literal in zip(names, literals[1:], strict=True):
+        url += segment(str(parameters[name])) + literal
+    url = (ROOT + url).rstrip("/")
     given = {
         name: value for name, value in (query or {}).items() if value not in (None, "")
     }
     return f"{url}?{urlencode(given, doseq=True)}" if given else url
 
 
+@cache
+def _parts(path: str) -> tuple[list[str], list[str]]:
+    """Part a path of ours into what stands between its parameters, and their names."""
+    parts = _PARAMETER.split(path)
+    return parts[::2], parts[1::2]
+
+
 def segment(value: str) -> str:
     """Spell a value as one segment of a path."""
+    if _PLAIN.fullmatch(value):
+        return value  # as most ids are
     if not value.strip(".") or value.startswith(_ESCAPE):
         value = _ESCAPE + value
     return quote(value, safe=":@+,=~", errors="replace")

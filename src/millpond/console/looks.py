@@ -24,10 +24,9 @@ def time(ms: int | None) -> Markup | str:
         moment = datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC)
     except (OverflowError, ValueError, OSError):
         return str(ms)
-    return Markup('<time datetime="{}">{} UTC</time>').format(
-        moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        moment.strftime("%Y-%m-%d %H:%M:%S"),
-    )
+    text = moment.isoformat(timespec="milliseconds")[:23]  # digits, and what is between
+    shown = f"{text[:10]} {text[11:19]} UTC"
+    return Markup(f'<time datetime="{text}Z">{shown}</time>')
 
 
 def size(count: float | None) -> str:
