@@ -63,6 +63,11 @@ def spell_cursor(position: Any) -> str:
     return base64.urlsafe_b64encode(encoded).rstrip(b"=").decode()
 
 
+def spell_next(position: Any | None) -> str | None:
+    """Spell where the next page begins, if there is one."""
+    return None if position is None else spell_cursor(position)
+
+
 def read_cursor(ask: Ask, name: str, kind: type[T]) -> T | None:
     """
     Read such a place; None: the beginning.

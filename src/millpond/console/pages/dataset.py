@@ -70,7 +70,7 @@ async def show_dataset(console: Console, viewer: Viewer, ask: Ask) -> Shown:
             ],
             "hidden": sum(each.value is None for each in records) if hide else 0,
             "is_first": "after" not in ask.query,
-            "next": places.spell_cursor(after) if after else None,
+            "next": places.spell_next(after),
         },
     )
 
@@ -178,8 +178,7 @@ async def show_history(console: Console, viewer: Viewer, ask: Ask) -> Shown:
             data["is_missing"] = True
         else:
             data["events"] = [_event(each) for each in found.items]
-            if found.next_position is not None:
-                data["next"] = places.spell_cursor(found.next_position)
+            data["next"] = places.spell_next(found.next_position)
     return Shown(title="History", crumbs=_crumbs(ask, dataset_id), data=data)
 
 

@@ -24,6 +24,7 @@ from millpond.console.base import (
 from millpond.console.places import find_place
 from millpond.contract import cognito_identity
 from millpond.core.identities import Identity
+from millpond.core.push import token_end
 from millpond.service.looking.erasure import Erasure, plan_erasure
 from millpond.service.looking.exports import export_identity
 from millpond.service.looking.identities import (
@@ -34,7 +35,6 @@ from millpond.service.looking.identities import (
 from millpond.stores.base import NamedDataset, RegisteredDevice
 
 THINGS_AT_ONCE: Final = 100  # datasets, devices, identities that were merged
-TOKEN_END_CHARS: Final = 8  # of a push token, to tell it from others
 DATA_ALONE: Final = "data alone"
 _OPERATIONS: Final = cognito_identity.API.by_name
 
@@ -150,7 +150,7 @@ def _device(registered: RegisteredDevice) -> dict[str, Any]:
     return {
         "device_id": device.device_id,
         "platform": device.platform,
-        "token_end": device.token[-TOKEN_END_CHARS:],
+        "token_end": token_end(device.token),
         "registration_date_ms": device.registration_date_ms,
         "disabled": device.disabled,
         "dataset_names": registered.dataset_names,
