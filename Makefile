@@ -134,7 +134,7 @@ $(UV):
 
 docs: $(READY) ## write what is generated: reference pages, the model of the CLI
 	$(BIN)/python docs/generate.py
-	$(BIN)/python -m millpond.cli.api.models
+	$(BIN)/python -m millpond.client.api.models
 
 clean: ## remove what was built; data folders stay
 	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

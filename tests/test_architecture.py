@@ -2,7 +2,7 @@
 The packages know each other in one direction.
 
     errors, limits, metrics  <-  settings, aws
-    errors, limits           <-  core, contract  <-  wire
+    errors, limits           <-  core, contract  <-  wire  <-  client  <-  cli
                                  core            <-  stores, sinks, hooks, push,
                                                      login_providers, sources
                                  core + ports    <-  service  <-  workers, console
@@ -54,7 +54,7 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"stores.verification"},
     "sources.base": GROUND | {"core", "stores.importing"},
     "sources": GROUND
-    | {"aws", "contract", "core", "settings", "wire"}
+    | {"aws", "client", "contract", "core", "settings", "wire"}
     | {"sources.base", "stores.copying", "stores.importing"},
     "sinks.base": GROUND | {"core"},
     # The embedded sink puts into the store, whichever that is.
@@ -70,8 +70,10 @@ MAY_KNOW: dict[str, set[str]] = {
     "service": GROUND | {"core", "contract", "settings", "metrics"} | PORTS,
     # Workers open sinks, by the registry.
     "workers": GROUND | {"core", "service", "settings", "metrics", "sinks"} | PORTS,
+    # It calls servers, and knows nothing of ours.
+    "client": GROUND | {"contract", "core", "wire"},
     # The commands of the API know what is published and nothing of the server.
-    "cli": GROUND | {"contract", "wire"},
+    "cli": GROUND | {"client", "contract", "wire"},
     "__main__": {"cli"},
 }
 """What each part of the package may import, besides itself."""

@@ -12,8 +12,8 @@ import pytest
 from certificates import make_certificate
 from cli.side_by_side import run
 from cli.stub import Stub
-from millpond.cli.api.configuration import Configuration
-from millpond.cli.api.retries import Policy
+from millpond.client.api.configuration import Configuration
+from millpond.client.api.retries import Policy
 
 AWS = Path(sys.executable).with_name("aws")
 PROGRAMS = ([sys.executable, "-m", "millpond"], [str(AWS)])

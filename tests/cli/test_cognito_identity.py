@@ -13,9 +13,9 @@ import pytest
 from botocore.utils import ArgumentGenerator
 
 import published
-from millpond.cli.api import serializing
 from millpond.cli.api.arguments import GLOBAL_OPTIONS
-from millpond.cli.api.model import ServiceModel, Shape, command_name
+from millpond.client.api import serializing
+from millpond.client.api.model import ServiceModel, Shape, command_name
 from millpond.contract.cognito_identity import API
 from millpond.contract.shapes import Callers, members
 

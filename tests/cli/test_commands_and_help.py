@@ -8,7 +8,7 @@ import botocore
 import pytest
 
 from millpond.cli.api.arguments import GLOBAL_OPTIONS
-from millpond.cli.api.model import ServiceModel, command_name
+from millpond.client.api.model import ServiceModel, command_name
 from millpond.contract.cognito_sync import API
 from millpond.contract.shapes import members
 

@@ -14,9 +14,9 @@ import pytest
 
 import millpond
 from cli.shells import Shell
-from millpond.cli.api.model import ServiceModel, command_name
 from millpond.cli.commands import COMMANDS
 from millpond.cli.completion import SHELLS, bash_line, local, script, words
+from millpond.client.api.model import ServiceModel, command_name
 from millpond.contract.cognito_sync import API
 from millpond.testing.deadlines import seconds
 

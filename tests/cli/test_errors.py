@@ -408,7 +408,7 @@ def test_an_unexpected_failure_is_one_line(run, monkeypatch):
     def fail(name):
         raise RuntimeError("something odd")
 
-    monkeypatch.setattr("millpond.cli.api.models.read", fail)
+    monkeypatch.setattr("millpond.client.api.models.read", fail)
 
     result = run(SYNC, "help")
     assert (result.code, result.err) == (255, "\nsomething odd\n")
@@ -422,6 +422,6 @@ def test_an_interrupt(run, monkeypatch):
     def interrupt(name):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("millpond.cli.api.models.read", interrupt)
+    monkeypatch.setattr("millpond.client.api.models.read", interrupt)
 
     assert (run(SYNC, "help").code, run(SYNC, "help").out) == (130, "\n")

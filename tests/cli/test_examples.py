@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from cli.stub import Received
-from millpond.cli.api import models
 from millpond.cli.api.examples import examples, sample
-from millpond.cli.api.model import ServiceModel
+from millpond.client.api import models
+from millpond.client.api.model import ServiceModel
 from millpond.contract.shapes import Api
 from millpond.wire import query
 from millpond.wire.query import QueryRoute, QueryRouter

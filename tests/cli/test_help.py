@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from millpond.cli.api import models
-from millpond.cli.api.model import ServiceModel
 from millpond.cli.commands import COMMANDS, GROUPS
+from millpond.client.api import models
+from millpond.client.api.model import ServiceModel
 
 COLUMNS = 50
 OPERATIONS = [

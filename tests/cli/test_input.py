@@ -7,7 +7,7 @@ import json
 import pytest
 
 from millpond.cli.api import shorthand
-from millpond.cli.api.model import ServiceModel
+from millpond.client.api.model import ServiceModel
 
 SERVICE = ServiceModel.load("cognito-sync")
 PATCHES = SERVICE.operation("update-records").input.members["RecordPatches"]

@@ -153,6 +153,6 @@ def test_a_plain_call_loads_no_botocore(loaded, stub, pool):
     """A call with keys from the environment loads nothing heavy either."""
     modules = loaded(*DETAILS, "--identity-pool-id", pool, "--endpoint-url", stub.url)
 
-    assert "millpond.cli.api.transport" in modules
+    assert "millpond.client.api.transport" in modules
     assert not modules & set(HEAVY)
     assert len(stub.received) == 1

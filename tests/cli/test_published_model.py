@@ -9,7 +9,7 @@ import botocore.serialize
 import pytest
 
 import published
-from millpond.cli.api import models
+from millpond.client.api import models
 from millpond.contract.botocore_model import service_model
 from millpond.contract.cognito_sync import API
 

@@ -11,9 +11,9 @@ import botocore.model
 import botocore.serialize
 import pytest
 
-from millpond.cli.api import models, serializing, signing, times, transport
-from millpond.cli.api.credentials import Credentials
-from millpond.cli.api.model import ServiceModel
+from millpond.client.api import models, serializing, signing, times, transport
+from millpond.client.api.credentials import Credentials
+from millpond.client.api.model import ServiceModel
 from signed_at import botocore_signs_at
 
 SERVICE = ServiceModel.load("cognito-sync")
@@ -65,6 +65,7 @@ def test_an_input_becomes_the_request_that_botocore_makes_of_it(command, complet
         "https://sync.example/",
         "https://sync.example:443/a/../b//c/./d/?b=2&a=1&a=0&c",
         "http://[::1]:8080/x%2Fy",
+        "https://sync.example/a?b=2&&a=1",
     ],
 )
 def test_a_signature_is_botocores(url, token):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from millpond.cli.api import endpoints
+from millpond.client.api import endpoints
 
 KEYS = """\
 [default]

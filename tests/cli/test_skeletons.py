@@ -8,8 +8,8 @@ import pytest
 from botocore.model import ServiceModel as BotocoreModel
 from botocore.utils import ArgumentGenerator
 
-from millpond.cli.api import models
-from millpond.cli.api.model import ServiceModel
+from millpond.client.api import models
+from millpond.client.api.model import ServiceModel
 
 SERVICE = ServiceModel.load("cognito-sync")
 BOTOCORE = BotocoreModel(models.read("cognito-sync"))

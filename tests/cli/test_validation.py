@@ -6,9 +6,9 @@ import pytest
 from botocore.model import ServiceModel as BotocoreModel
 from botocore.validate import ParamValidator
 
-from millpond.cli.api import models, validation
-from millpond.cli.api.faults import Fault
-from millpond.cli.api.model import ServiceModel
+from millpond.client.api import models, validation
+from millpond.client.api.faults import Fault
+from millpond.client.api.model import ServiceModel
 
 SERVICE = ServiceModel.load("cognito-sync")
 BOTOCORE = BotocoreModel(models.read("cognito-sync"))

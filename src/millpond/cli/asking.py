@@ -77,7 +77,7 @@ def _standing(words: Sequence[str]) -> list[str]:
 
 
 def _apis() -> Collection[str]:
-    from millpond.cli.api import models
+    from millpond.client.api import models
 
     return models.CONTRACTS
 
@@ -85,7 +85,7 @@ def _apis() -> Collection[str]:
 def _operations(api: str) -> Collection[str]:
     if api not in _apis():
         return ()
-    from millpond.cli.api.model import ServiceModel
+    from millpond.client.api.model import ServiceModel
 
     return ServiceModel.load(api).commands
 

@@ -24,13 +24,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from millpond.cli import bulk_publish_watch
-from millpond.cli.api import client
-from millpond.cli.api.call import RefusedFault
-from millpond.cli.api.client import Answer, Client
-from millpond.cli.api.configuration import Configuration
-from millpond.cli.api.faults import PROGRAM, Fault
-from millpond.cli.api.model import ServiceModel
+from millpond.cli.api import connecting
+from millpond.cli.api.faults import PROGRAM
 from millpond.cli.bulk_publish_watch import Details, Screen, duration
+from millpond.client.api.call import RefusedFault
+from millpond.client.api.client import Answer, Client
+from millpond.client.api.configuration import Configuration
+from millpond.client.api.faults import Fault
+from millpond.client.api.model import ServiceModel
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
     """Run `millpond bulk-publish`."""
     options = make_parser().parse_args(argv)
     pool_id: str = options.identity_pool_id
-    configuration = client.settle(options)
+    configuration = connecting.settle(options)
     api = Client(options, configuration, ServiceModel.load("cognito-sync"))
     _start(api, pool_id)
     if not options.wait:
@@ -81,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--wait", action="store_true", help="show the progress until the run has ended"
     )
     bulk_publish_watch.add_options(parser)
-    client.add_options(parser)
+    connecting.add_options(parser)
     return parser
 
 

@@ -19,11 +19,11 @@ import sys
 from typing import Any, Final, TextIO
 
 from millpond.cli import bulk_publish_watch
-from millpond.cli.api import client
-from millpond.cli.api.client import Client
+from millpond.cli.api import connecting
 from millpond.cli.api.faults import PROGRAM
-from millpond.cli.api.model import ServiceModel
 from millpond.cli.bulk_publish_watch import Details
+from millpond.client.api.client import Client
+from millpond.client.api.model import ServiceModel
 
 _CLEAR_LINE: Final = "\r\x1b[K"
 
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     """Run `millpond get-bulk-publish-details`."""
     options = make_parser().parse_args(argv)
     screen = Line(sys.stdout)
-    api = Client(options, client.settle(options), ServiceModel.load("cognito-sync"))
+    api = Client(options, connecting.settle(options), ServiceModel.load("cognito-sync"))
 
     def ask() -> Details:
         pool = {"IdentityPoolId": options.identity_pool_id}
@@ -67,7 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--watch", action="store_true", help="go on until the run has ended"
     )
     bulk_publish_watch.add_options(parser)
-    client.add_options(parser)
+    connecting.add_options(parser)
     return parser
 
 

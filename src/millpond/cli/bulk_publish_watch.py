@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol, TextIO, TypeVar
 
-from millpond.cli.api.call import RefusedFault
-from millpond.cli.api.client import Answer
-from millpond.cli.api.faults import PROGRAM, Fault
-from millpond.cli.api.transport import ConnectionFault
+from millpond.cli.api.faults import PROGRAM
+from millpond.client.api.call import RefusedFault
+from millpond.client.api.client import Answer
+from millpond.client.api.faults import Fault
+from millpond.client.api.transport import ConnectionFault
 
 EXIT_CODES: Final = {"SUCCEEDED": 0, "FAILED": 1, "NOT_STARTED": 3, "IN_PROGRESS": 0}
 INTERRUPTED: Final = 130

@@ -12,10 +12,11 @@ import argparse
 import os
 import sys
 
-from millpond.cli.api import compat, credentials
-from millpond.cli.api.configuration import Configuration
-from millpond.cli.api.credentials import Elsewhere
-from millpond.cli.api.faults import Fault
+from millpond.cli.api import compat
+from millpond.client.api import credentials
+from millpond.client.api.configuration import Configuration
+from millpond.client.api.credentials import Elsewhere
+from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

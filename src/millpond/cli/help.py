@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 
-from millpond.cli.api import models
 from millpond.cli.api.arguments import COMMON_OPTIONS, GLOBAL_OPTIONS
 from millpond.cli.api.faults import PROGRAM
 from millpond.cli.api.help import VERSIONS, versions
-from millpond.cli.api.ways import V1
 from millpond.cli.commands import AWS_APIS, COMMANDS, GROUPS
 from millpond.cli.page import STEP, page, prose, section, terms
+from millpond.client.api import models
+from millpond.client.api.ways import V1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

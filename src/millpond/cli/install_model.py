@@ -31,7 +31,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from millpond import __version__
-from millpond.cli.api import models, paging
+from millpond.cli.api import paging
+from millpond.client.api import models
 from millpond.errors import MillpondError
 
 APIS: Final = ("cognito-sync", "cognito-identity")

@@ -18,11 +18,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from millpond.cli.api import client
-from millpond.cli.api.client import Client
-from millpond.cli.api.faults import PROGRAM, Fault
-from millpond.cli.api.model import ServiceModel
-from millpond.cli.api.transport import Lines
+from millpond.cli.api import connecting
+from millpond.cli.api.faults import PROGRAM
 from millpond.cli.bulk_publish_watch import (
     INTERRUPTED,
     duration,
@@ -32,6 +29,10 @@ from millpond.cli.bulk_publish_watch import (
 )
 from millpond.cli.numbers import at_least_1
 from millpond.cli.tables import local, plain
+from millpond.client.api.client import Client
+from millpond.client.api.faults import Fault
+from millpond.client.api.model import ServiceModel
+from millpond.client.api.transport import Lines
 
 EVERYTHING: Final = "none"  # an id that no event had: every dataset is told of
 _CONTENT_TYPE: Final = "text/event-stream"
@@ -41,7 +42,7 @@ _RETRY_S: Final = (0.2, 2.0)  # the pause before it comes back, at first and at 
 def main(argv: list[str]) -> int:
     """Run `millpond live`."""
     options = make_parser().parse_args(argv)
-    api = Client(options, client.settle(options), ServiceModel.load("live"))
+    api = Client(options, connecting.settle(options), ServiceModel.load("live"))
     try:
         _follow(api, options)
     except KeyboardInterrupt:
@@ -86,7 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
         default="text",
         help="form of the lines [text]",
     )
-    client.add_options(parser)
+    connecting.add_options(parser)
     return parser
 
 

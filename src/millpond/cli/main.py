@@ -12,8 +12,8 @@ from __future__ import annotations
 import sys
 
 from millpond.cli import asking, page
-from millpond.cli.api.faults import Fault
 from millpond.cli.commands import COMMANDS
+from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False  # importing typing for this constant would be dear
 if TYPE_CHECKING:

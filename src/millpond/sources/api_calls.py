@@ -16,13 +16,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 from yarl import URL
 
 from millpond import __version__
+from millpond.client.api.answers import error_code
+from millpond.client.api.serializing import percent_encode
 from millpond.errors import SourceError, SourceRefusedError
 from millpond.sources.pace import Pace
 from millpond.wire.sigv4.signer import Outgoing, sign
@@ -179,9 +181,9 @@ class ApiCalls:
             SourceRefusedError: it may not be called, or the keys are not known.
             SourceError: it is not answered.
         """
-        path = "".join(f"/{quote(each, safe='-_.~')}" for each in segments)
+        path = "".join(f"/{percent_encode(each)}" for each in segments)
         pairs = [
-            f"{name}={quote(str(value), safe='-_.~')}"
+            f"{name}={percent_encode(value)}"
             for name, value in sorted(query.items())
             if value is not None
         ]
@@ -357,16 +359,15 @@ def _judge(
 
 
 def _error_of(response: aiohttp.ClientResponse, content: bytes) -> tuple[str, str]:
-    code = response.headers.get("x-amzn-ErrorType", "")
     message = response.headers.get("x-amzn-ErrorMessage", "")
     try:
         body = msgspec.json.decode(content)
     except msgspec.DecodeError:
         body = None
-    if isinstance(body, dict):
-        code = code or str(body.get("__type") or body.get("code") or "")
-        message = str(body.get("message") or body.get("Message") or message)
-    code = code.partition(":")[0].rpartition("#")[2]
+    body = body if isinstance(body, dict) else {}
+    message = str(body.get("message") or body.get("Message") or message)
+    # What names no error is judged by its status, hence no number here.
+    code = error_code(response.headers, {"__type": "", **body}, 0, "rest-json")
     return code, message[:500]
 
 

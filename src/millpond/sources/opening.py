@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from millpond.client.api.endpoints import default_url
 from millpond.core.sync import SyncLimits
 from millpond.errors import SourceError
 from millpond.sources.api import PARALLEL, ApiSource
@@ -114,7 +115,7 @@ def _endpoint_of(session: Any, service: str, region: str) -> str:
             aws_secret_access_key="unused",
         )
     except UnknownServiceError:  # AWS: the day on which the SDKs drop it
-        return f"https://{service}.{region}.amazonaws.com"
+        return default_url(service, region)
     try:
         return str(client.meta.endpoint_url)
     finally:

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import argparse
 
-from millpond.cli.api.faults import PROGRAM, USAGE, Fault, InputFault, UsageFault
-from millpond.cli.api.model import command_name
-from millpond.cli.api.ways import V1, V2
+from millpond.cli.api.faults import PROGRAM, USAGE, UsageFault
+from millpond.client.api.faults import Fault, InputFault
+from millpond.client.api.model import command_name
+from millpond.client.api.ways import NAMED, V1, V2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, Final, NoReturn
 
-    from millpond.cli.api.model import OperationModel, Shape
-    from millpond.cli.api.ways import Ways
+    from millpond.client.api.model import OperationModel, Shape
+    from millpond.client.api.ways import Ways
 
 _CHOICES_PER_LINE: Final = 2
 _CHOICE_WIDTH: Final = 40
@@ -212,6 +213,9 @@ _CONNECTION_NAMES: Final = frozenset(
 CONNECTION_OPTIONS: Final = tuple(
     option for option in GLOBAL_OPTIONS if option.name in _CONNECTION_NAMES
 )
+
+# In whose ways a command line is run; they are looked at before it is parsed.
+WAYS_OPTIONS: Final = tuple(f"--{name}" for name in NAMED)
 
 # The options that every operation has, beside those of its input.
 COMMON_OPTIONS: Final = (

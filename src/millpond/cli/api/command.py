@@ -13,10 +13,12 @@ import sys
 
 from millpond import __version__
 from millpond.cli import page
-from millpond.cli.api import arguments, models
+from millpond.cli.api import arguments
 from millpond.cli.api.compat import choose
-from millpond.cli.api.faults import Fault, InputFault, SettingFault, UsageFault
-from millpond.cli.api.ways import V1
+from millpond.cli.api.faults import UsageFault
+from millpond.client.api import models
+from millpond.client.api.faults import Fault, InputFault, SettingFault
+from millpond.client.api.ways import V1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Final
 
-    from millpond.cli.api.configuration import Configuration
-    from millpond.cli.api.model import OperationModel
     from millpond.cli.api.paging import Fetch, Pages
-    from millpond.cli.api.ways import Ways
+    from millpond.client.api.configuration import Configuration
+    from millpond.client.api.model import OperationModel
+    from millpond.client.api.ways import Ways
 
 _INPUT_SKELETONS: Final = ("input", "yaml-input")
 _YAML_OUTPUTS: Final = ("yaml", "yaml-stream")
@@ -92,8 +94,8 @@ def _compile_query(expression: str) -> Any:
 
 
 def _run_api(options: Namespace, words: Sequence[str], query: Any, ways: Ways) -> int:
-    from millpond.cli.api.configuration import Configuration
-    from millpond.cli.api.model import ServiceModel
+    from millpond.client.api.configuration import Configuration
+    from millpond.client.api.model import ServiceModel
 
     configuration = Configuration(options.profile, ways=ways)
     read_time = _time_reader(configuration)
@@ -161,7 +163,7 @@ def _time_reader(configuration: Configuration) -> Callable[[Any], Any]:
         )
     if time_format != "iso8601":
         return lambda value: value
-    from millpond.cli.api import times
+    from millpond.client.api import times
 
     return times.iso8601
 
@@ -202,7 +204,8 @@ def _sample_result(
     options: Namespace,
     configuration: Configuration,
 ) -> Any:
-    from millpond.cli.api import call, skeleton, validation
+    from millpond.cli.api import skeleton
+    from millpond.client.api import call, validation
 
     call.prepare(operation, parameters, options, configuration)
     sample = skeleton.of_output(operation.output)
@@ -219,7 +222,7 @@ def _call(
     configuration: Configuration,
     read_time: Callable[[Any], Any],
 ) -> dict[str, Any]:
-    from millpond.cli.api import answers, call
+    from millpond.client.api import answers, call
 
     prepared = call.prepare(operation, parameters, options, configuration)
     response = call.make(prepared, options)

@@ -8,16 +8,17 @@ places are looked at before the words are parsed.
 
 from __future__ import annotations
 
-from millpond.cli.api.configuration import Configuration, files_mention
-from millpond.cli.api.faults import Fault, SettingFault
-from millpond.cli.api.ways import NAMED, OPTIONS, V1
+from millpond.cli.api.arguments import WAYS_OPTIONS
+from millpond.client.api.configuration import Configuration, files_mention
+from millpond.client.api.faults import Fault, SettingFault
+from millpond.client.api.ways import NAMED, V1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Final
 
-    from millpond.cli.api.ways import Ways
+    from millpond.client.api.ways import Ways
 
 SETTING: Final = "cli_compat"
 VARIABLE: Final = "MILLPOND_CLI_COMPAT"
@@ -39,7 +40,7 @@ def choose(
     chosen = None
     rest = []
     for word in words:
-        if word in OPTIONS:
+        if word in WAYS_OPTIONS:
             chosen = NAMED[word.removeprefix("--")]  # the last one wins
         else:
             rest.append(word)

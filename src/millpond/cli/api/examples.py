@@ -13,14 +13,14 @@ import json
 import shlex
 
 from millpond.cli.api.faults import PROGRAM
-from millpond.cli.api.model import command_name
+from millpond.client.api.model import command_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any, Final
 
-    from millpond.cli.api.model import OperationModel, Shape
+    from millpond.client.api.model import OperationModel, Shape
 
 _ROLE: Final = "arn:aws:iam::000000000000:role/sync"
 _STREAM_ARN: Final = "arn:aws:kinesis:us-east-1:000000000000:stream/changes"

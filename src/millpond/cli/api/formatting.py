@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 
-from millpond.cli.api.faults import Fault
+from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

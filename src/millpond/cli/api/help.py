@@ -18,11 +18,10 @@ from millpond.cli.api.arguments import (
     INPUT_JSON,
     INPUT_YAML,
     LATER_OPTIONS,
+    WAYS_OPTIONS,
     of_version,
     options_beside,
 )
-from millpond.cli.api.model import command_name
-from millpond.cli.api.ways import OPTIONS, V1
 from millpond.cli.page import (
     STEP,
     bullets,
@@ -33,6 +32,8 @@ from millpond.cli.page import (
     section,
     width,
 )
+from millpond.client.api.model import command_name
+from millpond.client.api.ways import V1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from millpond.cli.api.arguments import Option
-    from millpond.cli.api.model import OperationModel, ServiceModel, Shape
-    from millpond.cli.api.ways import Ways
+    from millpond.client.api.model import OperationModel, ServiceModel, Shape
+    from millpond.client.api.ways import Ways
 
 _DEPTH_MAX: Final = 8
 _TAG: Final = re.compile(r"<[^>]*>")
@@ -129,7 +130,7 @@ def versions(options: Iterable[Option], ways: Ways) -> Iterator[str]:
     Args:
         options: those beside the global ones.
     """
-    lines = [f"{', '.join(OPTIONS)}: In whose ways this command line is run."]
+    lines = [f"{', '.join(WAYS_OPTIONS)}: In whose ways this command line is run."]
     for option in (*options, *_SHARED) if ways is V1 else ():
         if option.version == 2:
             choices = f" {', '.join(option.choices)}" if option.choices else ""

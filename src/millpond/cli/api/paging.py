@@ -12,8 +12,8 @@ import json
 import sys
 
 from millpond.cli.api.arguments import attribute
-from millpond.cli.api.faults import Fault, InputFault
-from millpond.cli.api.model import PAGED, command_name
+from millpond.client.api.faults import Fault, InputFault
+from millpond.client.api.model import PAGED, command_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, Final
 
-    from millpond.cli.api.model import Paging, Path
-    from millpond.cli.api.ways import Ways
+    from millpond.client.api.model import Paging, Path
+    from millpond.client.api.ways import Ways
 
     Fetch = Callable[[dict[str, Any]], dict[str, Any]]
 

@@ -15,16 +15,16 @@ import json
 
 from millpond.cli.api import paramfile
 from millpond.cli.api.arguments import INPUT_JSON, INPUT_YAML, attribute
-from millpond.cli.api.faults import Fault, InputFault
-from millpond.cli.api.model import command_name
+from millpond.client.api.faults import Fault, InputFault
+from millpond.client.api.model import command_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from typing import Any
 
-    from millpond.cli.api.model import OperationModel, Shape
-    from millpond.cli.api.ways import Ways
+    from millpond.client.api.model import OperationModel, Shape
+    from millpond.client.api.ways import Ways
 
 
 class ParameterFault(InputFault):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from millpond.cli.api.faults import Fault
+from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _expand(path: str) -> str:
 
 
 def _fetch(url: str) -> str:
-    from millpond.cli.api import transport
+    from millpond.client.api import transport
 
     try:
         response = transport.send(

@@ -26,13 +26,13 @@ import re
 import string
 
 from millpond.cli.api import paramfile
-from millpond.cli.api.faults import Fault
+from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from millpond.cli.api.model import Shape
+    from millpond.client.api.model import Shape
 
 _BLANKS: Final = string.whitespace
 _KEY_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + "-_.#/:")

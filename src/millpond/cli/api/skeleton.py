@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from millpond.cli.api.model import Shape
+    from millpond.client.api.model import Shape
 
     Pick = Callable[[Sequence[str]], str]
 

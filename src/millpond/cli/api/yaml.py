@@ -15,14 +15,14 @@ import io
 import json
 
 from millpond.cli.api import formatting, skeleton
-from millpond.cli.api.faults import Fault
-from millpond.cli.api.model import first_sentence
+from millpond.client.api.faults import Fault
+from millpond.client.api.model import first_sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from millpond.cli.api.model import Shape
+    from millpond.client.api.model import Shape
 
 
 def dump(result: Any, *, as_item: bool = False) -> str:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import os
 
-from millpond.cli.api import models, ways
 from millpond.cli.api.arguments import (
     GLOBAL_OPTIONS,
     INPUT_JSON,
     INPUT_YAML,
     LATER_OPTIONS,
+    WAYS_OPTIONS,
     options_beside,
 )
-from millpond.cli.api.model import ServiceModel, command_name, first_sentence
 from millpond.cli.commands import COMMANDS
 from millpond.cli.completion import local
+from millpond.client.api import models
+from millpond.client.api.model import ServiceModel, command_name, first_sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from millpond.cli.api.arguments import Option
-    from millpond.cli.api.model import OperationModel, Shape
+    from millpond.client.api.model import OperationModel, Shape
 
 _ABOUT_CHARS_MAX: Final = 80
 _FILE_SCHEMES: Final = ("file://", "fileb://")
@@ -108,7 +109,7 @@ def _in_api(before: Sequence[str], current: str) -> Iterable[Word]:
         f"--{each.name}": _Option(_option_values(each), each.help)
         for each in (*GLOBAL_OPTIONS, *LATER_OPTIONS)
     }
-    for name in ways.OPTIONS:
+    for name in WAYS_OPTIONS:
         options[name] = _Option(None, f"Run in the ways of the AWS CLI, {name[2:]}.")
     rest = _Rest(before, options)
     if not rest.standing:
@@ -248,8 +249,8 @@ def _any_of(choices: Iterable[str]) -> Values:
 
 
 def _profiles(current: str) -> Iterable[Word]:
-    from millpond.cli.api.configuration import Configuration
-    from millpond.cli.api.faults import Fault
+    from millpond.client.api.configuration import Configuration
+    from millpond.client.api.faults import Fault
 
     try:
         return [Word(name) for name in Configuration().profile_names]

@@ -19,11 +19,8 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
-from millpond.cli.api import client
-from millpond.cli.api.client import Client
-from millpond.cli.api.configuration import Configuration
-from millpond.cli.api.faults import PROGRAM, Fault
-from millpond.cli.api.model import ServiceModel
+from millpond.cli.api import connecting
+from millpond.cli.api.faults import PROGRAM
 from millpond.cli.doctor import caller, pool, server
 from millpond.cli.doctor.check import Check, Status, Steps, T, fail
 from millpond.cli.doctor.examination import (
@@ -31,6 +28,10 @@ from millpond.cli.doctor.examination import (
     examine_server,
     explain_store,
 )
+from millpond.client.api.client import Client
+from millpond.client.api.configuration import Configuration
+from millpond.client.api.faults import Fault
+from millpond.client.api.model import ServiceModel
 
 _NAME_WIDTH: Final = len("identity pool")
 _STATUS_WIDTH: Final = max(map(len, Status))
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
 def examine(options: argparse.Namespace) -> Iterator[Check]:
     """Go through all steps, as far as one leads to the next."""
     try:
-        configuration = client.settle(options)
+        configuration = connecting.settle(options)
         _ = configuration.profile  # one that was named and is not there
     except Fault as fault:
         yield fail("settings", str(fault), "Correct the option or the file.")
@@ -143,7 +144,7 @@ def make_parser() -> argparse.ArgumentParser:
         default="text",
         help="form of the result [text]",
     )
-    client.add_options(parser)
+    connecting.add_options(parser)
     # Who asks a doctor does not want to wait for the usual minute.
     parser.set_defaults(connect_timeout="5", read_timeout="10")
     return parser

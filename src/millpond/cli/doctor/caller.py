@@ -5,11 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Final
 
-from millpond.cli.api import credentials, endpoints
-from millpond.cli.api.configuration import Configuration
-from millpond.cli.api.credentials import Credentials, Elsewhere
-from millpond.cli.api.faults import PROGRAM, Fault
+from millpond.cli.api.faults import PROGRAM
 from millpond.cli.doctor.check import Check, Steps, fail, ok, warn
+from millpond.client.api import credentials, endpoints
+from millpond.client.api.configuration import Configuration
+from millpond.client.api.credentials import Credentials, Elsewhere
+from millpond.client.api.faults import Fault
 
 _SERVICE: Final = "cognito_sync"
 # AWS: the changelogs of boto3 and of both lines of the AWS CLI, and their releases.

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from millpond import __version__
-from millpond.cli.api.call import RefusedFault
-from millpond.cli.api.client import Client
-from millpond.cli.api.faults import PROGRAM, Fault
+from millpond.cli.api.faults import PROGRAM
 from millpond.cli.doctor.check import Check, Status, fail, ok, warn
+from millpond.client.api.call import RefusedFault
+from millpond.client.api.client import Client
+from millpond.client.api.faults import Fault
 
 _DATABASE = "database"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from millpond.cli.api.call import RefusedFault
-from millpond.cli.api.client import Client
-from millpond.cli.api.credentials import Credentials
-from millpond.cli.api.faults import PROGRAM, Fault
+from millpond.cli.api.faults import PROGRAM
 from millpond.cli.doctor import stream
 from millpond.cli.doctor.check import Check, Steps, fail, ok, warn
+from millpond.client.api.call import RefusedFault
+from millpond.client.api.client import Client
+from millpond.client.api.credentials import Credentials
+from millpond.client.api.faults import Fault
 
 _KEYS: Final = (
     f"On the server, `{PROGRAM} key list` lists the keys and `{PROGRAM} key create` "

@@ -13,11 +13,12 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from millpond import limits
-from millpond.cli.api import call, transport
-from millpond.cli.api.configuration import Configuration
-from millpond.cli.api.faults import PROGRAM, Fault
-from millpond.cli.api.transport import ConnectionFault, Request, Response, Settings
+from millpond.cli.api.faults import PROGRAM
 from millpond.cli.doctor.check import Check, Steps, fail, ok, warn
+from millpond.client.api import call, transport
+from millpond.client.api.configuration import Configuration
+from millpond.client.api.faults import Fault
+from millpond.client.api.transport import ConnectionFault, Request, Response, Settings
 
 _API_PATH: Final = "/identitypools"  # ListIdentityPoolUsage, which nobody may unsigned
 _AWS_DOMAINS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from millpond.cli.api.call import RefusedFault
-from millpond.cli.api.client import Client
 from millpond.cli.api.faults import PROGRAM
 from millpond.cli.doctor.check import Check, Steps, fail, ok, warn
+from millpond.client.api.call import RefusedFault
+from millpond.client.api.client import Client
 
 _API: Final = f"{PROGRAM} cognito-sync"
 _EMBEDDED: Final = "embedded"

@@ -11,14 +11,14 @@ what else it sets, nothing concerns us.
 
 from __future__ import annotations
 
-from millpond.cli.api.faults import Fault
+from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from millpond.cli.api.answers import ServiceError
-    from millpond.cli.api.configuration import Configuration
+    from millpond.client.api.answers import ServiceError
+    from millpond.client.api.configuration import Configuration
 
 _DEFAULTS_MODES: Final = (
     *("legacy", "auto", "standard"),

@@ -1,5 +1,5 @@
 """
-In whose ways a command line is run: those of AWS CLI 1, the default, or of AWS CLI 2.
+In whose ways settings are read and calls made: those of AWS CLI 1, or of AWS CLI 2.
 
 Rule: what the two do differently stands in the table below, or where it is done with a
 `ways.version` beside it; the rest of the command line does not know of versions. What
@@ -71,4 +71,3 @@ V2: Final = Ways(
     profile_variables=("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
 )
 NAMED: Final[Mapping[str, Ways]] = {"v1": V1, "v2": V2}
-OPTIONS: Final = tuple(f"--{name}" for name in NAMED)

@@ -8,7 +8,7 @@ map an element `entry`. Names are taken without their namespaces.
 
 from __future__ import annotations
 
-from millpond.cli.api.faults import Fault
+from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
     from xml.etree.ElementTree import Element
 
-    from millpond.cli.api.model import OperationModel, Shape
+    from millpond.client.api.model import OperationModel, Shape
 
 _UNKNOWN: Final = "Unknown"
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import json
 
-from millpond.cli.api.faults import Fault
+from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, Final
 
-    from millpond.cli.api.model import OperationModel, Shape
-    from millpond.cli.api.transport import Response
+    from millpond.client.api.model import OperationModel, Shape
+    from millpond.client.api.transport import Response
 
 _ERROR_STATUS_MIN: Final = 300
 _SERVER_ERROR_STATUS_MIN: Final = 500
@@ -50,7 +50,7 @@ def parse_result(
     if operation.output is None:
         return {}
     if operation.service.protocol == "query":
-        from millpond.cli.api import xml_answers
+        from millpond.client.api import xml_answers
 
         return xml_answers.parse_result(response.body, operation, read_time)
     body = _parse_body(response.body)
@@ -70,7 +70,7 @@ def parse_error(response: Response, protocol: str) -> ServiceError:
         # AWS: read as a result, and then found to be an error without a name.
         return ServiceError("Unknown", "Unknown", response.status)
     if not _says_nothing(response) and protocol == "query":
-        from millpond.cli.api import xml_answers
+        from millpond.client.api import xml_answers
 
         code, message = xml_answers.parse_error(response.body)
         return ServiceError(code, message, response.status)
@@ -85,25 +85,32 @@ def parse_error(response: Response, protocol: str) -> ServiceError:
         body = {"message": response.body.decode("utf-8", "replace")}
     message = body.get("message", body.get("Message", ""))
     return ServiceError(
-        _error_code(response, body, protocol), str(message), response.status
+        error_code(response.headers, body, response.status, protocol),
+        str(message),
+        response.status,
     )
 
 
-def _error_code(response: Response, body: dict[str, Any], protocol: str) -> str:
+def error_code(
+    headers: Mapping[str, str], body: dict[str, Any], status: int, protocol: str
+) -> str:
     """
     Find the code: in a header, in the body, else the status.
 
     AWS: rest-json looks into x-amzn-ErrorType, code and Code before __type.
+
+    Args:
+        headers: names in lower case, or in any case for a mapping that minds none.
     """
     if protocol == "rest-json":
-        found = response.headers.get("x-amzn-errortype")
+        found = headers.get("x-amzn-errortype")
         if found is None:
             found = body.get("code", body.get("Code"))
         if found is not None:
             return _bare_code(found)
-    found = body.get("__type", response.status)
+    found = body.get("__type", status)
     code = "" if found is None else _bare_code(found)
-    query_error = response.headers.get("x-amzn-query-error", "").split(";")
+    query_error = headers.get("x-amzn-query-error", "").split(";")
     if len(query_error) == 2 and query_error[0]:
         return query_error[0]
     return code

@@ -9,14 +9,14 @@ loaded for that alone. The order is botocore's: credentials.py,
 
 from __future__ import annotations
 
-from millpond.cli.api.faults import Fault, PlainFault
+from millpond.client.api.faults import Fault, PlainFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final
 
-    from millpond.cli.api.configuration import Configuration
+    from millpond.client.api.configuration import Configuration
 
 _KEY_VARIABLE: Final = "AWS_ACCESS_KEY_ID"
 _SECRET_VARIABLE: Final = "AWS_SECRET_ACCESS_KEY"

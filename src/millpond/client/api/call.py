@@ -8,25 +8,42 @@ sample of an answer too, which checks everything and sends nothing.
 
 from __future__ import annotations
 
-from millpond.cli.api import binary, endpoints, validation
-from millpond.cli.api.credentials import Elsewhere, NoCredentialsFault, find
-from millpond.cli.api.faults import Fault, PlainFault
-from millpond.cli.api.retries import Policy, check_defaults_mode
+from millpond.client.api import binary, endpoints, validation
+from millpond.client.api.credentials import Elsewhere, NoCredentialsFault, find
+from millpond.client.api.faults import Fault, PlainFault
+from millpond.client.api.retries import Policy, check_defaults_mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Callable
-    from typing import Any, Final
+    from typing import Any, Final, Protocol
 
-    from millpond.cli.api.answers import ServiceError
-    from millpond.cli.api.configuration import Configuration
-    from millpond.cli.api.credentials import Credentials
-    from millpond.cli.api.model import OperationModel
-    from millpond.cli.api.transport import Lines, Request, Response, Settings
-    from millpond.cli.api.ways import Ways
+    from millpond.client.api.answers import ServiceError
+    from millpond.client.api.configuration import Configuration
+    from millpond.client.api.credentials import Credentials
+    from millpond.client.api.model import OperationModel
+    from millpond.client.api.transport import Lines, Request, Response, Settings
+    from millpond.client.api.ways import Ways
 
     Tell = Callable[[str], None]
+
+    class Options(Protocol):
+        """
+        What is said for one call, and goes before the settings; `None` says nothing.
+
+        A timeout is in seconds, and `None` waits for ever. `debug` has what is sent and
+        received told on standard error.
+        """
+
+        ca_bundle: str | None
+        cli_binary_format: str | None
+        connect_timeout: float | None
+        debug: bool
+        endpoint_url: str | None
+        read_timeout: float | None
+        region: str | None
+        sign_request: bool
+        verify_ssl: bool
 
 
 # Errors that have to do with how something is set up, and not with what is asked.
@@ -85,7 +102,7 @@ class Call:
 def prepare(
     operation: OperationModel,
     parameters: dict[str, Any],
-    options: Namespace,
+    options: Options,
     configuration: Configuration,
 ) -> Call:
     """Settle where a call goes and as whom, and check its input."""
@@ -132,7 +149,7 @@ def prepare(
     )
 
 
-def make(call: Call, options: Namespace) -> Response:
+def make(call: Call, options: Options) -> Response:
     """
     Make a call, as often as the policy says.
 
@@ -140,7 +157,7 @@ def make(call: Call, options: Namespace) -> Response:
         RefusedFault: the service answered with an error.
         ConnectionFault: it could not be reached.
     """
-    from millpond.cli.api import answers, transport
+    from millpond.client.api import answers, transport
 
     tell = _narrator(options)
     credentials = _fetch(call)
@@ -169,7 +186,7 @@ def make(call: Call, options: Namespace) -> Response:
         _sleep(call.policy.pause_s(attempts))
 
 
-def listen(call: Call, options: Namespace) -> Lines:
+def listen(call: Call, options: Options) -> Lines:
     """
     Make a call whose answer goes on, once.
 
@@ -177,7 +194,7 @@ def listen(call: Call, options: Namespace) -> Lines:
         RefusedFault: the service answered with an error.
         ConnectionFault: it could not be reached.
     """
-    from millpond.cli.api import answers, transport
+    from millpond.client.api import answers, transport
 
     request = _build_request(call)
     _sign(call, request, _fetch(call))
@@ -211,7 +228,7 @@ def _build_request(call: Call) -> Request:
     from urllib.parse import quote, urlsplit, urlunsplit
 
     from millpond import __version__
-    from millpond.cli.api import serializing, transport
+    from millpond.client.api import serializing, transport
 
     parts = serializing.serialize(call.operation, call.parameters, call.ways)
     base = urlsplit(call.endpoint_url)
@@ -227,7 +244,7 @@ def _build_request(call: Call) -> Request:
     return transport.Request(call.operation.method, url, headers, parts.body)
 
 
-def find_ca_bundle(options: Namespace, configuration: Configuration) -> str | None:
+def find_ca_bundle(options: Options, configuration: Configuration) -> str | None:
     """Find the file of certificates to trust, where one is named."""
     bundle: str | None = options.ca_bundle
     if bundle is None:
@@ -243,8 +260,8 @@ def find_ca_bundle(options: Namespace, configuration: Configuration) -> str | No
     return bundle
 
 
-def _settings(call: Call, options: Namespace) -> Settings:
-    from millpond.cli.api import transport
+def _settings(call: Call, options: Options) -> Settings:
+    from millpond.client.api import transport
 
     for name in ("connect", "read"):
         timeout_s = getattr(options, f"{name}_timeout")
@@ -268,7 +285,7 @@ def _attempt(
     settings: Settings,
     tell: Tell,
 ) -> Response:
-    from millpond.cli.api import transport
+    from millpond.client.api import transport
 
     _sign(call, request, credentials)
     tell(f"{request.method} {request.url}, {len(request.body)} bytes")
@@ -281,7 +298,7 @@ def _attempt(
 def _sign(call: Call, request: Request, credentials: Credentials | None) -> None:
     import time
 
-    from millpond.cli.api import signing
+    from millpond.client.api import signing
 
     if credentials is not None:
         signing.sign(
@@ -293,7 +310,7 @@ def _sign(call: Call, request: Request, credentials: Credentials | None) -> None
         )
 
 
-def _narrator(options: Namespace) -> Tell:
+def _narrator(options: Options) -> Tell:
     """What --debug writes. Ours: neither values nor secrets, which AWS shows."""
     if not options.debug:
         return lambda _: None

@@ -5,7 +5,7 @@ Each API's model is derived from its contract by `contract.botocore_model` and k
 as a file, because reading the file takes a millisecond and deriving the model forty. A
 test keeps the two the same; this writes the files anew:
 
-    python -m millpond.cli.api.models
+    python -m millpond.client.api.models
 """
 
 from __future__ import annotations

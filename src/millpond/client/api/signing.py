@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from millpond.cli.api.credentials import Credentials
-    from millpond.cli.api.transport import Request
+    from millpond.client.api.credentials import Credentials
+    from millpond.client.api.transport import Request
 
 _UNSIGNED_HEADERS: Final = frozenset(
     ("expect", "user-agent", "x-amzn-trace-id", "transfer-encoding", "connection")

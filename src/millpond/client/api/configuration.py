@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import os
 
-from millpond.cli.api.faults import Fault
-from millpond.cli.api.ways import V1
+from millpond.client.api.faults import Fault
+from millpond.client.api.ways import V1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final
 
-    from millpond.cli.api.ways import Ways
+    from millpond.client.api.ways import Ways
 
 Section = dict[str, "str | dict[str, str]"]
 

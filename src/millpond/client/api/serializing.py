@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 from urllib.parse import quote, urlencode
 
-from millpond.cli.api.ways import V1
+from millpond.client.api.ways import V1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from millpond.cli.api.model import OperationModel, Shape
-    from millpond.cli.api.ways import Ways
+    from millpond.client.api.model import OperationModel, Shape
+    from millpond.client.api.ways import Ways
 
 _UNTOUCHED: Final = "-._~"
 
@@ -84,7 +84,7 @@ def _fill_form(form: dict[str, str], name: str, value: Any, shape: Shape) -> Non
     elif shape.type == "boolean":
         form[name] = str(value).lower()
     elif shape.type == "timestamp":
-        from millpond.cli.api import times
+        from millpond.client.api import times
 
         form[name] = times.utc(value)
     else:
@@ -142,7 +142,7 @@ def _convert(value: Any, shape: Shape) -> Any:
     if shape.type == "list" and isinstance(value, list):
         return [_convert(each, shape.member) for each in value]
     if shape.type == "timestamp":
-        from millpond.cli.api import times
+        from millpond.client.api import times
 
         return times.whole_epoch_s(value)
     if shape.type == "blob":

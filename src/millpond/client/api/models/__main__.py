@@ -1,6 +1,6 @@
 """Derive all models from their contracts and write them."""
 
-from millpond.cli.api import models
+from millpond.client.api import models
 
 if __name__ == "__main__":
     for name in (*models.CONTRACTS, *models.EXTENSIONS):

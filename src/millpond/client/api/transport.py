@@ -16,7 +16,7 @@ import sys
 import zlib
 from urllib.parse import unquote, urlsplit
 
-from millpond.cli.api.faults import Fault
+from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ AWS: of version 2, awscli/customizations/binaryformat.py.
 
 from __future__ import annotations
 
-from millpond.cli.api.faults import Fault, SettingFault
+from millpond.client.api.faults import Fault, SettingFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from millpond.cli.api.configuration import Configuration
-    from millpond.cli.api.model import Shape
+    from millpond.client.api.configuration import Configuration
+    from millpond.client.api.model import Shape
 
 BASE64: Final = "base64"
 _FORMATS: Final = (BASE64, "raw-in-base64-out")

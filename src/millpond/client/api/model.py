@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from millpond.cli.api import models
+from millpond.client.api import models
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """
-Calls for commands of our own, which look at what comes back.
+Calls whose answers are looked at.
 
 A command of the API makes one call and prints it. `doctor` and a watched bulk publish
 make several, so a client is settled once (endpoint, region, credentials, certificates),
@@ -8,40 +8,19 @@ makes each call as often as it is told to, and never tries again by itself.
 
 from __future__ import annotations
 
-from millpond.cli.api import answers, arguments, call
-from millpond.cli.api.configuration import Configuration
-from millpond.cli.api.retries import Policy
+from millpond.client.api import answers, call
+from millpond.client.api.retries import Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
     from typing import Any, Final
 
-    from millpond.cli.api.call import Call
-    from millpond.cli.api.model import ServiceModel
-    from millpond.cli.api.transport import Lines, Response
+    from millpond.client.api.call import Call, Options
+    from millpond.client.api.configuration import Configuration
+    from millpond.client.api.model import ServiceModel
+    from millpond.client.api.transport import Lines, Response
 
 _ONCE: Final = Policy("legacy", attempts_max=1)
-
-
-def add_options(parser: ArgumentParser) -> None:
-    """Add the options of the AWS CLI that say where to, as whom and how to connect."""
-    group = parser.add_argument_group("connection")
-    for option in arguments.CONNECTION_OPTIONS:
-        option.add_to(group)
-
-
-def settle(options: Namespace) -> Configuration:
-    """
-    Read the options of `add_options`, and the settings that they do not give.
-
-    Raises:
-        Fault: an option or a settings file cannot be read.
-    """
-    arguments.settle_connection(options)
-    options.sign_request = True
-    options.cli_binary_format = None
-    return Configuration(options.profile)
 
 
 class Answer:
@@ -54,14 +33,14 @@ class Answer:
 
 class Client:
     """
-    Calls operations of one API as the command line says.
+    Calls operations of one API.
 
     Args:
-        options: those of `add_options`, parsed and settled.
+        options: what goes before the settings.
     """
 
     def __init__(
-        self, options: Namespace, configuration: Configuration, service: ServiceModel
+        self, options: Options, configuration: Configuration, service: ServiceModel
     ) -> None:
         self._options = options
         self._configuration = configuration

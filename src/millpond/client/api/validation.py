@@ -8,13 +8,13 @@ name Python's types, as those of the AWS CLI do.
 
 from __future__ import annotations
 
-from millpond.cli.api.faults import InputFault
+from millpond.client.api.faults import InputFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from millpond.cli.api.model import Shape
+    from millpond.client.api.model import Shape
 
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "structure": (dict,),
@@ -86,7 +86,7 @@ def _check_structure(
 
 
 def _check_time(value: Any, path: str, faults: list[str]) -> None:
-    from millpond.cli.api import times
+    from millpond.client.api import times
 
     try:
         times.parse(value)

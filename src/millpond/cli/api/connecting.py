@@ -1,0 +1,30 @@
+"""The options of commands of our own that say where to, as whom and how to connect."""
+
+from __future__ import annotations
+
+from millpond.cli.api import arguments
+from millpond.client.api.configuration import Configuration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the AWS CLI that say where to, as whom and how to connect."""
+    group = parser.add_argument_group("connection")
+    for option in arguments.CONNECTION_OPTIONS:
+        option.add_to(group)
+
+
+def settle(options: Namespace) -> Configuration:
+    """
+    Read the options of `add_options`, and the settings that they do not give.
+
+    Raises:
+        Fault: an option or a settings file cannot be read.
+    """
+    arguments.settle_connection(options)
+    options.sign_request = True
+    options.cli_binary_format = None
+    return Configuration(options.profile)

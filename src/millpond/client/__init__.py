@@ -1,0 +1,1 @@
+"""What calls a server: `api` makes calls of the published APIs."""
