@@ -7,6 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from millpond.stores.sqlite import SqliteStore
 from millpond.testing.server import RunningServer, wait_until
 
 IDENTITY = "us-east-1:0e0e0e0e-0000-4000-8000-00000000000{}"
+PROVIDER = "login.mill"
 AWAY = "nats://user:secret@127.0.0.1:1/away"  # nobody listens at port 1
 
 
@@ -46,7 +48,9 @@ class Mill:
     def pool(self, name: str, stream: str | None = None) -> str:
         """Make a pool that pours into a stream; of one that is embedded, the stream."""
         made = self.server.client("cognito-identity").create_identity_pool(
-            IdentityPoolName=name, AllowUnauthenticatedIdentities=True
+            IdentityPoolName=name,
+            AllowUnauthenticatedIdentities=True,
+            DeveloperProviderName=PROVIDER,
         )
         pool: str = made["IdentityPoolId"]
         if stream is not None:
@@ -64,12 +68,18 @@ class Mill:
             self.kinesis.create_stream(StreamName=stream, ShardCount=shards)
 
     def put(
-        self, pool: str, dataset: str, values: dict[str, str], *, identity: int = 1
+        self,
+        pool: str,
+        dataset: str,
+        values: dict[str, str],
+        *,
+        identity_id: str = IDENTITY.format(1),
+        sync_count: int = 0,
     ) -> None:
         """Write records as a developer does."""
         named = {
             "IdentityPoolId": pool,
-            "IdentityId": IDENTITY.format(identity),
+            "IdentityId": identity_id,
             "DatasetName": dataset,
         }
         listed = self.sync.list_records(**named)
@@ -77,10 +87,19 @@ class Mill:
             **named,
             SyncSessionToken=listed["SyncSessionToken"],
             RecordPatches=[
-                {"Op": "replace", "Key": key, "Value": value, "SyncCount": 0}
+                {"Op": "replace", "Key": key, "Value": value, "SyncCount": sync_count}
                 for key, value in values.items()
             ],
         )
+
+    def sign_up(self, pool: str, user: str) -> str:
+        """Make a user of the developer's provider; give the id of the identity."""
+        identity = self.server.client("cognito-identity")
+        made = identity.get_open_id_token_for_developer_identity(
+            IdentityPoolId=pool, Logins={PROVIDER: user}
+        )
+        identity_id: str = made["IdentityId"]
+        return identity_id
 
     def park(self, pool: str, reason: str, *events: bytes) -> list[int]:
         """Put changes aside as the relay does with what a stream refuses."""
@@ -120,7 +139,9 @@ class Mill:
             finally:
                 await store.aclose()
 
-        return asyncio.run(opened())
+        # On a thread: what drives a browser has a loop of its own on this one.
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(asyncio.run, opened()).result()
 
     def wait_for_stream(self, stream: str, count: int) -> Sequence[dict[str, Any]]:
         """Wait until an embedded stream of one shard has so many events."""
