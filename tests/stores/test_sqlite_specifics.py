@@ -159,7 +159,10 @@ def test_a_group_is_bounded(tmp_path: Path) -> None:
 
 def test_a_job_that_fails_leaves_the_others_of_its_group(tmp_path: Path) -> None:
     """It is rolled back alone, whatever it raised; the rest of the group is kept."""
-    insert = "INSERT INTO developer_keys VALUES ('lost', '', x'', 1)"
+    insert = (
+        "INSERT INTO developer_keys (access_key_id, name, sealed_secret, "
+        "creation_date_ms) VALUES ('lost', '', x'', 1)"
+    )
 
     def failing(error: Exception | None) -> Callable[[Writer], None]:
         def job(db: Writer) -> None:

@@ -22,6 +22,7 @@ from millpond.contract.shapes import (
     InQuery,
     Integer,
     Long,
+    OnePool,
     Operation,
     Sensitive,
     Shape,
@@ -659,6 +660,7 @@ API: Final = Api(
                 AlreadyStreamedException,
             ),
             uri=f"{_POOL}/bulkpublish",
+            changes=True,
         ),
         Operation(
             "DeleteDataset",
@@ -668,6 +670,7 @@ API: Final = Api(
             callers=Callers.EITHER,
             method="DELETE",
             uri=_DATASET,
+            changes=True,
         ),
         Operation(
             "DescribeDataset",
@@ -677,6 +680,7 @@ API: Final = Api(
             callers=Callers.EITHER,
             method="GET",
             uri=_DATASET,
+            changes=False,
         ),
         Operation(
             "DescribeIdentityPoolUsage",
@@ -685,6 +689,7 @@ API: Final = Api(
             errors=_NAMED,
             method="GET",
             uri=_POOL,
+            changes=False,
         ),
         Operation(
             "DescribeIdentityUsage",
@@ -694,6 +699,7 @@ API: Final = Api(
             callers=Callers.EITHER,
             method="GET",
             uri=_IDENTITY,
+            changes=False,
         ),
         Operation(
             "GetBulkPublishDetails",
@@ -701,6 +707,7 @@ API: Final = Api(
             GetBulkPublishDetailsResponse,
             errors=(*_COMMON, ResourceNotFoundException),
             uri=f"{_POOL}/getBulkPublishDetails",
+            changes=False,
         ),
         Operation(
             "GetCognitoEvents",
@@ -709,6 +716,7 @@ API: Final = Api(
             errors=_NAMED,
             method="GET",
             uri=f"{_POOL}/events",
+            changes=False,
         ),
         Operation(
             "GetIdentityPoolConfiguration",
@@ -717,6 +725,7 @@ API: Final = Api(
             errors=_NAMED,
             method="GET",
             uri=f"{_POOL}/configuration",
+            changes=False,
         ),
         Operation(
             "ListDatasets",
@@ -726,6 +735,7 @@ API: Final = Api(
             callers=Callers.EITHER,
             method="GET",
             uri=f"{_IDENTITY}/datasets",
+            changes=False,
         ),
         Operation(
             "ListIdentityPoolUsage",
@@ -734,6 +744,8 @@ API: Final = Api(
             errors=_THROTTLED,
             method="GET",
             uri="/identitypools",
+            changes=False,
+            one_pool=OnePool.OWN,
         ),
         Operation(
             "ListRecords",
@@ -743,6 +755,7 @@ API: Final = Api(
             callers=Callers.EITHER,
             method="GET",
             uri=f"{_DATASET}/records",
+            changes=False,
         ),
         Operation(
             "RegisterDevice",
@@ -752,6 +765,7 @@ API: Final = Api(
             callers=Callers.USER,
             # AWS: "identity" in the singular, in every SDK
             uri=f"{_POOL}/identity/{{IdentityId}}/device",
+            changes=True,
         ),
         Operation(
             "SetCognitoEvents",
@@ -759,6 +773,7 @@ API: Final = Api(
             None,
             errors=_NAMED,
             uri=f"{_POOL}/events",
+            changes=True,
         ),
         Operation(
             "SetIdentityPoolConfiguration",
@@ -766,6 +781,7 @@ API: Final = Api(
             SetIdentityPoolConfigurationResponse,
             errors=(*_NAMED, ConcurrentModificationException),
             uri=f"{_POOL}/configuration",
+            changes=True,
         ),
         Operation(
             "SubscribeToDataset",
@@ -774,6 +790,7 @@ API: Final = Api(
             errors=_PUSH,
             callers=Callers.USER,
             uri=_SUBSCRIPTION,
+            changes=True,
         ),
         Operation(
             "UnsubscribeFromDataset",
@@ -783,6 +800,7 @@ API: Final = Api(
             callers=Callers.USER,
             method="DELETE",
             uri=_SUBSCRIPTION,
+            changes=True,
         ),
         Operation(
             "UpdateRecords",
@@ -797,6 +815,8 @@ API: Final = Api(
             ),
             callers=Callers.EITHER,
             uri=_DATASET,
+            changes=True,
+            frequent=True,
         ),
     ),
 )

@@ -140,6 +140,7 @@ API: Final = Api(
             Callers.DEVELOPER,
             "POST",
             "/identitypools/{IdentityPoolId}/examination",
+            changes=False,
         ),
         Operation(
             "ExamineServer",
@@ -149,6 +150,7 @@ API: Final = Api(
             Callers.DEVELOPER,
             "POST",
             "/examination",
+            changes=False,
         ),
         Operation(
             "GetIdentityPoolDetails",
@@ -158,6 +160,7 @@ API: Final = Api(
             Callers.DEVELOPER,
             "GET",
             "/identitypools/{IdentityPoolId}/details",
+            changes=False,
         ),
     ),
     constraint_error=cognito_sync.API.constraint_error,

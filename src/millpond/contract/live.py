@@ -92,6 +92,7 @@ API: Final = Api(
             "GET",
             "/identitypools/{IdentityPoolId}/identities/{IdentityId}/live",
             event_stream=True,
+            changes=False,
         ),
     ),
     constraint_error=cognito_sync.API.constraint_error,

@@ -142,6 +142,17 @@ class Callers(enum.Enum):
     ANYONE = "anyone, unsigned"
 
 
+class OnePool(enum.Enum):
+    """What an operation is to a developer key of one identity pool."""
+
+    NAMED = "the request names the key's pool"
+    BY_IDENTITY = "the identities that the request names are of the key's pool"
+    BY_ARN = "the request names the key's pool by its ARN"
+    OWN = "yes; the answer has the key's pool alone"
+    ANY = "yes; it is about no pool"
+    REFUSED = "no"
+
+
 class RateClass(enum.Enum):
     """Operations whose calls are counted together, for limits of rates."""
 
@@ -164,6 +175,18 @@ class Operation:
     uri: str = "/"
     event_stream: bool = False  # answers events; the response says what is in each
     makes_identities: bool = False
+    changes: bool = field(kw_only=True)
+    """Whether it changes anything, or hands out what changes can be made with."""
+    frequent: bool = field(default=False, kw_only=True)
+    """Whether it is called for each user or record, so that its changes are merged
+    in the audit."""
+    one_pool: OnePool = field(default=OnePool.REFUSED, kw_only=True)
+    """What it is to a key of one pool; where the request names a pool, by that."""
+
+    def __post_init__(self) -> None:
+        if "identity_pool_id" in self.request.__struct_fields__:
+            assert self.one_pool is OnePool.REFUSED, "the name of the pool counts"
+            object.__setattr__(self, "one_pool", OnePool.NAMED)
 
     @property
     def rate_class(self) -> RateClass:

@@ -214,6 +214,7 @@ API: Final = Api(
             Callers.DEVELOPER,
             "GET",
             "/identitypools/{IdentityPoolId}/bulkPublishProgress",
+            changes=False,
         ),
         Operation(
             "GetStreamDetails",
@@ -223,6 +224,7 @@ API: Final = Api(
             Callers.DEVELOPER,
             "GET",
             "/identitypools/{IdentityPoolId}/stream",
+            changes=False,
         ),
     ),
     constraint_error=cognito_sync.API.constraint_error,

@@ -20,6 +20,7 @@ from millpond import limits
 from millpond.contract.shapes import (
     Api,
     Callers,
+    OnePool,
     Operation,
     Sensitive,
     Shape,
@@ -269,6 +270,7 @@ API: Final = Api(
                 ExpiredTokenException,
             ),
             callers=Callers.ANYONE,
+            changes=True,
         ),
         Operation(
             "GetCallerIdentity",
@@ -276,6 +278,8 @@ API: Final = Api(
             GetCallerIdentityResponse,
             errors=(),
             callers=Callers.EITHER,
+            changes=False,
+            one_pool=OnePool.ANY,
         ),
     ),
 )

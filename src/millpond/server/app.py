@@ -259,6 +259,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         trusted,
         RateLimits(settings, metrics, count_servers=_server_counter(context.store)),
         look_for_keys=keys.look_again,
+        note_key_use=keys.note_use,
         beside=make_pages(context, metrics, is_draining=stopping.is_set),
         beside_paths=PATHS,
         console=console,
@@ -276,6 +277,9 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             housekeeping.watch_keys(context, "key watch", keys),
             housekeeping.watch_keys(context, "token key watch", context.token_keys),
             housekeeping.watch_deletions(context),
+            housekeeping.save_key_uses(context, keys),
+            housekeeping.save_audit(context),
+            housekeeping.trim_audit(context),
             housekeeping.save_sync_sessions(context),
             sockets.watch(),
             housekeeping.purge(context),
@@ -304,6 +308,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         if stuck:
             _log.error("server.workers_stuck", workers=len(stuck))
         await context.sync_sessions.save()
+        await housekeeping.save_last_words(context, keys)
         await context.hooks.aclose()
         await context.payloads.aclose()
         if context.read_through is not None:

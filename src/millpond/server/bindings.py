@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from types import ModuleType
@@ -12,9 +13,10 @@ from millpond.contract import examination as examination_contract
 from millpond.contract import kinesis as kinesis_contract
 from millpond.contract import live as live_contract
 from millpond.contract import streaming as streaming_contract
-from millpond.contract.shapes import Api, Operation, Shape
+from millpond.contract.shapes import Api, Callers, Operation, Shape
 from millpond.service import (
     access,
+    audit,
     bulk_publish,
     bulk_publish_progress,
     cognito_events,
@@ -131,28 +133,67 @@ def find(
 def bind(
     api: Api, operation: Operation, modules: tuple[ModuleType, ...]
 ) -> ServiceFunction:
-    """Tie an operation to its function, to who may call it and who has to be here."""
+    """
+    Tie an operation to its function, to who may call it and who has to be here; what a
+    developer changes leaves an entry in the audit.
+    """
     check = access.make_check(operation)
+    check_identities = access.make_identity_check(operation)
     function = find(operation, modules) or _not_built(operation)
-
     find_wanted = read_through.make_finder(api, operation)
 
     async def call(context: Context, caller: Caller, request: Any) -> Response:
         check(caller, request)
         return await function(context, caller, request)
 
-    if find_wanted is None:
-        return call
-
     async def bring_and_call(
         context: Context, caller: Caller, request: Any
     ) -> Response:
         check(caller, request)
+        if check_identities is not None:
+            await check_identities(context.store, caller, request)
         if context.read_through is not None:
-            await context.read_through.bring(find_wanted(request))
+            assert find_wanted is not None
+            wanted = find_wanted(request)
+            if wanted.identity_pool_id is None:
+                # A key of one pool has nothing brought into another.
+                own = caller.scope.identity_pool_id
+                wanted = wanted._replace(identity_pool_id=own)
+            await context.read_through.bring(wanted)
         return await function(context, caller, request)
 
-    return bring_and_call
+    bound = call if find_wanted is None else bring_and_call
+    if operation.changes and operation.callers in (Callers.DEVELOPER, Callers.EITHER):
+        return _noted(operation, bound)
+    return bound
+
+
+def _noted(operation: Operation, call: ServiceFunction) -> ServiceFunction:
+    """Have what a developer changes leave an entry in the audit."""
+
+    async def call_and_note(context: Context, caller: Caller, request: Any) -> Response:
+        if caller.session is not None:
+            return await call(context, caller, request)
+        book = context.audit
+        try:
+            response = await call(context, caller, request)
+        except Exception as error:
+            result = audit.result_of(error)
+            await audit.note_call(book, caller, operation, request, result=result)
+            raise
+        except asyncio.CancelledError:
+            names = audit.names_of(operation, request)
+            book.note_later(
+                caller,
+                operation=operation.name,
+                names=names,
+                result=audit.INTERRUPTED,
+            )
+            raise
+        await audit.note_call(book, caller, operation, request, response=response)
+        return response
+
+    return call_and_note
 
 
 def _not_built(operation: Operation) -> ServiceFunction:

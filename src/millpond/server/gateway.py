@@ -95,6 +95,7 @@ class Gateway:
         rates: RateLimits,
         *,
         look_for_keys: Callable[[], Awaitable[None]],
+        note_key_use: Callable[[str], None],
         beside: AsgiApp,
         beside_paths: Iterable[str],
         console: AsgiApp | None = None,
@@ -103,10 +104,12 @@ class Gateway:
         Args:
             console: serves what is below `console.base.ROOT`; it takes forms.
             look_for_keys: learns of developer keys that were made before the call.
+            note_key_use: is told the id of each that signed rightly.
         """
         self._context = context
         self._verifier = verifier
         self._look_for_keys = look_for_keys
+        self._note_key_use = note_key_use
         self._metrics = metrics.requests
         self._refused = metrics.refused
         self._live = live
@@ -371,7 +374,11 @@ class Gateway:
             is_large = len(body) > heavy.BYTES_MAX
             if is_large:
                 signed.body_sha256 = await heavy.run(body_sha256, body)
-            request.caller = await self._verify(signed, api.name)
+            caller = request.caller = await self._verify(signed, api.name)
+            if caller.session is None:
+                self._note_key_use(caller.access_key_id)
+                if operation.changes:
+                    request.caller = caller.coming_from(request)
             self._under_way.known.add(request.client)
             self._rates.check_caller(operation, request.caller, now_s)
         codec = codecs.choose(request.headers, api)

@@ -68,10 +68,15 @@ def peer_of(scope: Scope, trusted: TrustedProxies) -> str:
     Returns:
         An IPv4 address, or an IPv6 network of 64 bits.
     """
+    return name(address_of(scope, trusted))
+
+
+def address_of(scope: Scope, trusted: TrustedProxies) -> str:
+    """Tell the address that a request was sent from, as far as it can be known."""
     host: str = scope["client"][0]
     if not trusted.any or not trusted.trusts(host):
-        return name(host)
-    return name(_forwarded(scope, host, trusted))
+        return host
+    return _forwarded(scope, host, trusted)
 
 
 class Sender(NamedTuple):

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from millpond.server import http2
 from millpond.server.bodies import NO_BODY, Body
-from millpond.server.peers import TrustedProxies, peer_of
+from millpond.server.peers import TrustedProxies, address_of, peer_of
 from millpond.server.under_way import Client
 from millpond.server.welcome import is_for_people
-from millpond.service.context import ANYONE, Caller
+from millpond.service.callers import ANYONE, ORIGIN_API, Caller
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -69,6 +69,27 @@ class Request:
     def peer(self) -> str:
         """Tell whom bounds count it for; asked where one is near, not of every one."""
         return peer_of(self.scope, self.trusted)
+
+    @property
+    def origin(self) -> str:
+        """The way in, for the audit."""
+        return ORIGIN_API
+
+    @property
+    def address(self) -> str:
+        """The address of the client, for the audit."""
+        return address_of(self.scope, self.trusted)
+
+    @property
+    def user_agent(self) -> str:
+        """What the client calls itself, for the audit."""
+        name: bytes = self.headers.get(b"user-agent", b"")
+        return name.decode("latin-1")
+
+    @property
+    def request_id(self) -> str:
+        """Its id, for the audit."""
+        return self.id
 
     @property
     def is_of_people(self) -> bool:

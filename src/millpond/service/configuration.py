@@ -19,7 +19,9 @@ from millpond.core.identity_pools import (
     PushConfiguration,
     StreamConfiguration,
 )
-from millpond.errors import InvalidParameterException
+from millpond.errors import InvalidParameterException, NotAuthorizedException
+from millpond.limits import PAGE_POOLS_MAX
+from millpond.service.access import OF_ONE_POOL
 from millpond.service.context import Caller, Context
 from millpond.service.refusals import pool_not_found
 
@@ -42,6 +44,7 @@ async def set_identity_pool_configuration(
     context: Context, caller: Caller, request: SetIdentityPoolConfigurationRequest
 ) -> SetIdentityPoolConfigurationResponse:
     """Change what the request names; the rest stays (ruling 17)."""
+    await _check_stream_is_free(context, caller, request)
 
     def change(pool: IdentityPool) -> IdentityPool:
         push, stream = pool.push, pool.stream
@@ -67,6 +70,32 @@ async def set_identity_pool_configuration(
         push_sync=_push_sync(pool.push),
         cognito_streams=show_stream(pool.stream),
     )
+
+
+async def _check_stream_is_free(
+    context: Context, caller: Caller, request: SetIdentityPoolConfigurationRequest
+) -> None:
+    """
+    Keep a key of one pool out of the streams of other pools.
+
+    Raises:
+        NotAuthorizedException: another pool has this stream.
+    """
+    own, streams = caller.scope.identity_pool_id, request.cognito_streams
+    if own is None or streams is None or streams.stream_name is None:
+        return
+    after = None
+    while pools := await context.store.list_identity_pools(
+        after=after, limit=PAGE_POOLS_MAX
+    ):
+        for pool in pools:
+            if (
+                pool.identity_pool_id != own
+                and pool.stream is not None
+                and pool.stream.stream_name == streams.stream_name
+            ):
+                raise NotAuthorizedException(OF_ONE_POOL)
+        after = pools[-1].identity_pool_id
 
 
 async def get_pool(context: Context, identity_pool_id: str) -> IdentityPool:

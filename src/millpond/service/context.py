@@ -7,15 +7,17 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
 
-from millpond.core.session_tokens import SessionTokens, UserSession
+from millpond.core.session_tokens import SessionTokens
 from millpond.core.sync import SyncLimits
 from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.hooks.base import Hook
 from millpond.login_providers.base import LoginProviderKeys
 from millpond.metrics import Metrics
 from millpond.push.base import PushService
+from millpond.service.audit import AuditBook
+from millpond.service.callers import ANYONE as ANYONE
+from millpond.service.callers import Caller as Caller
 from millpond.service.changes import Changes
 from millpond.service.damage import Damage
 from millpond.service.progress_looks import ProgressLooks
@@ -93,6 +95,7 @@ class Context:
     """Pools that are known to have a sync trigger; what counts is the store."""
     trigger_notes: TriggerNotes = field(default_factory=TriggerNotes)
     damage: Damage = field(init=False)
+    audit: AuditBook = field(init=False)
     outbox_changed: Signal = field(default_factory=Signal)
     pushes_changed: Signal = field(default_factory=Signal)
     bulk_publish_started: Signal = field(default_factory=Signal)
@@ -100,22 +103,7 @@ class Context:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "damage", Damage(self.metrics))
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is calling: a developer, an identity, or somebody unknown."""
-
-    access_key_id: str
-    account_id: str
-    session: UserSession | None = None
-    """The session of an identity; None for a developer."""
-
-    @property
-    def name(self) -> str:
-        """The name under which the caller's changes are kept (ruling 10)."""
-        return self.account_id if self.session is None else self.session.identity_id
-
-
-ANYONE: Final = Caller("", "")
-"""Whoever calls an operation that is not signed."""
+        audit = AuditBook(
+            self.store, now_ms=self.now_ms, random_bytes=self.random_bytes
+        )
+        object.__setattr__(self, "audit", audit)

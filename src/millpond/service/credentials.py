@@ -14,7 +14,7 @@ from millpond.core.session_tokens import ACCESS_KEY_PREFIX, SessionTokens
 from millpond.errors import ExpiredTokenException, UnrecognizedClientException
 from millpond.limits import LONG_MAX
 from millpond.service.context import Caller
-from millpond.service.developer_keys import KeyRing
+from millpond.service.developer_keys import KeyRing, KnownKey
 
 CACHED_MAX: Final = (
     8192  # session tokens that need not be opened again; about 1 KiB each
@@ -52,15 +52,21 @@ class CredentialFinder:
             ExpiredTokenException: it was, until it expired.
         """
         if session_token is None:
-            secret = self._keys.find_secret(access_key_id)
-            return None if secret is None else self._of_developer(access_key_id, secret)
+            known = self._keys.find(access_key_id)
+            if known is None:
+                return None
+            developer = self._of_developer(access_key_id, known)
+            return None if developer.expires_ms <= now_s * 1000 else developer
         found = self._open(access_key_id, session_token)
         if found.expires_ms <= now_s * 1000:
             raise ExpiredTokenException
         return found
 
-    def _make_developer(self, access_key_id: str, secret: str) -> Credentials:
-        return Credentials(secret, Caller(access_key_id, self._account_id), LONG_MAX)
+    def _make_developer(self, access_key_id: str, known: KnownKey) -> Credentials:
+        # What the key may do is part of what is remembered: another scope, another one.
+        caller = Caller(access_key_id, self._account_id, scope=known.scope)
+        end_ms = known.scope.expires_ms
+        return Credentials(known.secret, caller, LONG_MAX if end_ms is None else end_ms)
 
     def _open_session(self, access_key_id: str, session_token: str) -> Credentials:
         if not access_key_id.startswith(ACCESS_KEY_PREFIX):

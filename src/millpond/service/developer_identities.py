@@ -57,7 +57,7 @@ async def get_open_id_token_for_developer_identity(
         pool,
         identity,
         proofs.all_logins,
-        lifetime_s=request.token_duration or DEVELOPER_TOKEN_LIFETIME_S,
+        lifetime_s=_lifetime_s(context, caller, request.token_duration),
         principal_tags={
             **principal_tags(pool, verified.provider_name, verified.claims),
             **principal_tags(pool, name, {"sub": user, "aud": pool.identity_pool_id}),
@@ -67,6 +67,15 @@ async def get_open_id_token_for_developer_identity(
     return contract.GetOpenIdTokenForDeveloperIdentityResponse(
         identity_id=identity.identity_id, token=token
     )
+
+
+def _lifetime_s(context: Context, caller: Caller, wanted_s: int | None) -> int:
+    """Say how long a token lasts: no longer than the key that it is asked with."""
+    lifetime_s = wanted_s or DEVELOPER_TOKEN_LIFETIME_S
+    end_ms = caller.scope.expires_ms
+    if end_ms is None:
+        return lifetime_s
+    return max(1, min(lifetime_s, (end_ms - context.now_ms()) // 1000))
 
 
 async def lookup_developer_identity(

@@ -19,19 +19,29 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+import msgspec
 import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from millpond.errors import SettingsError
+from millpond.service.callers import KeyScope
 from millpond.stores.base import DeveloperKey, DeveloperKeyStore
 
 _log = structlog.get_logger()
 
 LOOKS_PER_S_MAX: Final = 10
+USE_KEPT_MS: Final = 5 * 60_000  # to which the date of the last use is kept
 _NONCE_BYTES: Final = 12
 _ID_BYTES: Final = 10  # 16 characters of base32
 _SECRET_BYTES: Final = 30  # 40 characters of base64
+
+
+class KnownKey(NamedTuple):
+    """A key that requests are signed with."""
+
+    secret: str
+    scope: KeyScope
 
 
 class NewKey(NamedTuple):
@@ -79,33 +89,67 @@ class KeyRing:
     def __init__(self, store: DeveloperKeyStore, sealer: SecretSealer) -> None:
         self._store = store
         self._sealer = sealer
-        self._sealed: dict[str, bytes] = {}
-        self._secrets: dict[str, str] = {}
+        self._stored: dict[str, DeveloperKey] = {}
+        self._known: dict[str, KnownKey] = {}
+        self._used_ms: dict[str, int] = {}  # when, as the store knows it
+        self._used: set[str] = set()  # since that was last looked at
         self._looked_s = -math.inf  # by the monotonic clock
         self._next_look: asyncio.Task[None] | None = None  # it has not begun yet
 
+    def find(self, access_key_id: str) -> KnownKey | None:
+        """Find a key, as of the last refresh; it may have expired."""
+        return self._known.get(access_key_id)
+
     def find_secret(self, access_key_id: str) -> str | None:
         """Find the secret of a key, as of the last refresh."""
-        return self._secrets.get(access_key_id)
+        known = self._known.get(access_key_id)
+        return None if known is None else known.secret
+
+    def note_use(self, access_key_id: str) -> None:
+        """Note that somebody signed with a key; this is on the way of every request."""
+        self._used.add(access_key_id)
+
+    async def save_uses(self, now_ms: int) -> None:
+        """
+        Write when keys were used, those of which that is not known to some minutes.
+
+        Raises:
+            StoreError: it is written the next time.
+        """
+        uses = {
+            each: now_ms
+            for each in self._used
+            if now_ms - self._used_ms.get(each, 0) >= USE_KEPT_MS
+        }
+        if uses:
+            await self._store.note_key_uses(uses)
+            self._used_ms.update(uses)
+        self._used.clear()
 
     async def refresh(self) -> None:
         """Learn of keys that were made or deleted, by this process or another."""
         keys = await self._store.list_developer_keys()
-        sealed = {key.access_key_id: key.sealed_secret for key in keys}
-        if sealed == self._sealed:
+        self._used_ms = {each.access_key_id: each.last_used_ms or 0 for each in keys}
+        stored = {
+            each.access_key_id: msgspec.structs.replace(each, last_used_ms=None)
+            for each in keys
+        }
+        if stored == self._stored:
             return
-        self._secrets, unreadable = {}, []
-        for access_key_id, secret in sealed.items():
+        self._known, unreadable = {}, []
+        for access_key_id, key in stored.items():
             try:
-                self._secrets[access_key_id] = self._sealer.open(
-                    secret, access_key_id=access_key_id
+                secret = self._sealer.open(
+                    key.sealed_secret, access_key_id=access_key_id
                 )
             except SettingsError as error:
                 # One key that cannot be read must not keep the others out, nor a
                 # deleted one in.
                 unreadable.append(str(error))
-        self._sealed = sealed
-        if self._secrets:  # else `check` says it
+                continue
+            self._known[access_key_id] = KnownKey(secret, scope_of(key))
+        self._stored = stored
+        if self._known:  # else `check` says it
             for reason in unreadable:
                 _log.error("keys.unreadable", error=reason)
 
@@ -136,10 +180,15 @@ class KeyRing:
         Raises:
             SettingsError: the secret is that of another store.
         """
-        if self._secrets:
+        if self._known:
             return
-        for access_key_id, secret in self._sealed.items():
-            self._sealer.open(secret, access_key_id=access_key_id)
+        for access_key_id, key in self._stored.items():
+            self._sealer.open(key.sealed_secret, access_key_id=access_key_id)
+
+
+def scope_of(key: DeveloperKey) -> KeyScope:
+    """Tell what a key may do."""
+    return KeyScope(key.name, key.read_only, key.identity_pool_id, key.expires_ms)
 
 
 async def create_developer_key(
@@ -149,8 +198,18 @@ async def create_developer_key(
     name: str,
     now_ms: int,
     random_bytes: Callable[[int], bytes],
+    read_only: bool = False,
+    identity_pool_id: str | None = None,
+    expires_ms: int | None = None,
 ) -> NewKey:
-    """Make a key, of the length and alphabet that clients expect."""
+    """
+    Make a key, of the length and alphabet that clients expect.
+
+    Args:
+        read_only: it may change nothing.
+        identity_pool_id: of the one pool that it is for; None: of all.
+        expires_ms: from when on it is refused; None: never.
+    """
     access_key_id = "AKIA" + base64.b32encode(random_bytes(_ID_BYTES)).decode()
     secret = base64.b64encode(random_bytes(_SECRET_BYTES)).decode()
     await store.put_developer_key(
@@ -159,6 +218,9 @@ async def create_developer_key(
             name=name,
             sealed_secret=sealer.seal(secret, access_key_id=access_key_id),
             creation_date_ms=now_ms,
+            read_only=read_only,
+            identity_pool_id=identity_pool_id,
+            expires_ms=expires_ms,
         )
     )
     return NewKey(access_key_id, secret)

@@ -113,7 +113,12 @@ async def list_identity_pools(
     if request.next_token is not None:
         after = context.pages.read(request.next_token, str, "ListIdentityPools")
     limit = request.max_results
-    found = await context.store.list_identity_pools(after=after, limit=limit + 1)
+    own = caller.scope.identity_pool_id
+    if own is None:
+        found = await context.store.list_identity_pools(after=after, limit=limit + 1)
+    else:
+        pool = await context.store.find_identity_pool(own)
+        found = [pool] if pool is not None and own > (after or "") else []
     page = found[:limit]
     token = None
     if len(found) > limit:

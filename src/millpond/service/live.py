@@ -203,5 +203,7 @@ def _expires_ms(context: Context, caller: Caller) -> int:
     """Say until when these credentials may listen."""
     if caller.session is not None:
         return caller.session.expires_ms
-    # A developer's key has no end, but it can be deleted; so it is looked at again.
-    return context.now_ms() + limits.LIVE_DEVELOPER_LIFETIME_S * 1000
+    # A developer's key can be deleted; so it is looked at again.
+    again_ms = context.now_ms() + limits.LIVE_DEVELOPER_LIFETIME_S * 1000
+    end_ms = caller.scope.expires_ms
+    return again_ms if end_ms is None else min(again_ms, end_ms)

@@ -63,7 +63,13 @@ async def list_identity_pool_usage(
     most = limits.PAGE_POOLS_MAX
     limit = page_size(request.max_results, most=most) or most
     await context.sync_sessions.save()
-    found = await context.store.list_identity_pool_usage(after=after, limit=limit + 1)
+    own = caller.scope.identity_pool_id
+    store = context.store
+    if own is None:
+        found = await store.list_identity_pool_usage(after=after, limit=limit + 1)
+    else:
+        usage = await store.find_identity_pool_usage(own)
+        found = [usage] if usage is not None and own > (after or "") else []
     next_token = None
     if len(found) > limit:
         del found[limit:]

@@ -290,6 +290,20 @@ class Settings:
         least=1,
         most=100 * 365 * 86_400,
     )
+    audit_entries_max: int = setting(
+        100_000,
+        "Entries of the audit that are kept; the oldest go. What is changed for each "
+        "user or record, and what is refused, has audit_frequent_entries_max.",
+        least=1000,
+        most=10_000_000,
+    )
+    audit_frequent_entries_max: int = setting(
+        100_000,
+        "Entries of the audit that are kept of record writes, sign-ins by developer "
+        "keys, and of what was refused or failed.",
+        least=1000,
+        most=10_000_000,
+    )
     identity_pools_max: int = setting(limits.POOLS_MAX, "Identity pools.", least=1)
     streams: dict[str, str] = setting(
         {},

@@ -62,6 +62,47 @@ class DeveloperKey(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     sealed_secret: bytes
     creation_date_ms: int
+    read_only: bool = False  # it changes nothing
+    identity_pool_id: str | None = None  # of this pool alone; None: of all
+    expires_ms: int | None = None  # None: never
+    last_used_ms: int | None = None  # to some minutes; None: never
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """
+    Who changed what. An entry may stand for several changes of one kind.
+
+    What is not there is empty; values, secrets and tokens never are.
+    """
+
+    entry_id: str  # begins with the time, so ids are in the order of the changes
+    time_ms: int
+    last_ms: int  # of the last change that it stands for
+    changes: int = 1  # for how many it stands
+    frequent: bool = False  # of an operation whose changes are merged
+    origin: str  # "API", "console" or "command line"
+    access_key_id: str = ""
+    caller_name: str = ""  # of the key, or of the user of the operating system
+    operation: str
+    identity_pool_id: str = ""
+    identity_id: str = ""
+    dataset_name: str = ""
+    target: str = ""  # what else was changed
+    address: str = ""  # of the client
+    user_agent: str = ""
+    request_id: str = ""
+    result: str  # "OK", or the code of the error
+
+
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries of the audit are wanted; None: it does not matter."""
+
+    identity_pool_id: str | None = None
+    identity_id: str | None = None
+    access_key_id: str | None = None
+    operation: str | None = None
+    since_ms: int | None = None  # at this time or later
+    until_ms: int | None = None  # before this time
 
 
 class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,11 +297,47 @@ class BulkPublishProgress(msgspec.Struct, frozen=True, gc=False):
 class DeveloperKeyStore(Protocol):
     """Access keys of developers."""
 
-    async def put_developer_key(self, key: DeveloperKey) -> None: ...
+    async def put_developer_key(self, key: DeveloperKey) -> None:
+        """Keep a key; of one that is there, all but its dates is as given here."""
+        ...
 
     async def list_developer_keys(self) -> list[DeveloperKey]: ...
 
+    async def update_developer_key(
+        self, access_key_id: str, change: Callable[[DeveloperKey], DeveloperKey]
+    ) -> DeveloperKey | None:
+        """Change a key, and return it. None: there is none."""
+        ...
+
     async def delete_developer_key(self, access_key_id: str) -> bool: ...
+
+    async def note_key_uses(self, uses: Mapping[str, int]) -> None:
+        """Note when keys were used last, by access key id; epoch milliseconds."""
+        ...
+
+
+class AuditStore(Protocol):
+    """Who changed what: entries that stay, whatever is deleted."""
+
+    async def put_audit_entries(self, entries: Sequence[AuditEntry]) -> None:
+        """
+        Keep entries. Of one that is there already, the greater count, the later date
+        and this result are kept.
+        """
+        ...
+
+    async def list_audit_entries(
+        self, wanted: AuditFilter, *, before: str | None, limit: int
+    ) -> list[AuditEntry]:
+        """List entries, the newest first, those before the one of an id."""
+        ...
+
+    async def trim_audit(self, *, frequent: bool, keep: int, limit: int) -> int:
+        """
+        Drop the oldest entries beyond the newest `keep`, of one of the two sorts; at
+        most `limit` of them. Returns how many.
+        """
+        ...
 
 
 class TokenKeyStore(Protocol):
@@ -1129,6 +1206,7 @@ class SharedFiles(Protocol):
 
 class Store(
     DeveloperKeyStore,
+    AuditStore,
     TokenKeyStore,
     SpentMarkStore,
     IdentityPoolStore,

@@ -60,6 +60,7 @@ class Kind(enum.StrEnum):
     STREAM_CONSUMERS = "stream_consumers"
     STREAM_RECORDS = "stream_records"
     STREAM_PAYLOADS = "stream_payloads"
+    AUDIT = "audit"
 
 
 STREAM_KINDS: Final = frozenset(
@@ -84,6 +85,32 @@ class DeveloperKeyRow(Row, frozen=True, gc=False, array_like=True):
     name: str
     sealed_secret: bytes
     creation_date_ms: int
+    read_only: bool = False
+    identity_pool_id: str | None = None
+    expires_ms: int | None = None
+    last_used_ms: int | None = None
+
+
+class AuditRow(Row, frozen=True, gc=False, array_like=True):
+    """An entry of the audit, as `stores.base.AuditEntry`."""
+
+    entry_id: str
+    time_ms: int
+    last_ms: int
+    changes: int
+    frequent: bool
+    origin: str
+    access_key_id: str
+    caller_name: str
+    operation: str
+    identity_pool_id: str
+    identity_id: str
+    dataset_name: str
+    target: str
+    address: str
+    user_agent: str
+    request_id: str
+    result: str
 
 
 class TokenKeyRow(Row, frozen=True, gc=False, array_like=True):
@@ -333,6 +360,7 @@ ROWS: Final[dict[Kind, type[Row]]] = {
     Kind.STREAM_CONSUMERS: StreamConsumerRow,
     Kind.STREAM_RECORDS: StreamRecordRow,
     Kind.STREAM_PAYLOADS: StreamPayloadRow,
+    Kind.AUDIT: AuditRow,
 }
 
 

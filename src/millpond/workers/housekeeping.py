@@ -7,8 +7,10 @@ import time
 from collections.abc import Awaitable
 from typing import Final, Protocol
 
+import structlog
 from prometheus_client import Gauge
 
+from millpond.errors import StoreError
 from millpond.metrics import Metrics
 from millpond.service import tombstones
 from millpond.service.context import Context
@@ -20,6 +22,9 @@ KEYS_PAUSE_S: Final = 0.4  # a deleted key ends within a second
 KEYS_TOLD_PAUSE_S: Final = 10.0  # where we are told, in case that is lost
 DELETIONS_PAUSE_S: Final = 0.4
 SESSIONS_PAUSE_S: Final = 1.0
+KEY_USES_PAUSE_S: Final = 10.0
+AUDIT_PAUSE_S: Final = 0.5  # docs promise a second
+AUDIT_TRIM_PAUSE_S: Final = 60.0
 PURGE_PAUSE_S: Final = 10.0
 PURGE_PAUSE_S_MAX: Final = 30.0
 PURGE_ROWS_MAX: Final = 1000  # per transaction, so that writers hardly wait
@@ -29,6 +34,7 @@ EXPIRY_PAUSE_S_MAX: Final = 600.0  # ... no later than that
 GUESTS_PAUSE_S: Final = 3600.0  # a lifetime has a day at least
 GUEST_ROWS_MAX: Final = 1000  # identities that are looked at in one transaction
 
+_log = structlog.get_logger()
 
 CENSUS_ROWS_MAX: Final = 10_000  # a piece; some milliseconds
 CENSUS_PAUSE_S: Final = 5.0  # between two counts of a small store
@@ -56,6 +62,60 @@ async def watch_keys(context: Context, name: str, keys: Ring) -> None:
         pause_s=KEYS_TOLD_PAUSE_S if told else KEYS_PAUSE_S,
         wake=context.keys_changed,
     )
+
+
+class UsedKeys(Protocol):
+    """Keys in memory, of which it is known which were used."""
+
+    async def save_uses(self, now_ms: int) -> None: ...
+
+
+async def save_key_uses(context: Context, keys: UsedKeys) -> None:
+    """Write now and then which keys were used, until cancelled."""
+
+    async def step() -> bool:
+        await keys.save_uses(context.now_ms())
+        return False
+
+    await run_steps("key uses", step, pause_s=KEY_USES_PAUSE_S)
+
+
+async def save_audit(context: Context) -> None:
+    """Write what the audit has counted, until cancelled."""
+
+    async def step() -> bool:
+        await context.audit.flush()
+        return False
+
+    await run_steps("audit", step, pause_s=AUDIT_PAUSE_S)
+
+
+async def trim_audit(context: Context) -> None:
+    """Drop the oldest entries of the audit beyond what is to be kept."""
+    settings = context.settings
+
+    async def step() -> bool:
+        dropped = 0
+        for frequent, keep in (
+            (False, settings.audit_entries_max),
+            (True, settings.audit_frequent_entries_max),
+        ):
+            dropped += await context.store.trim_audit(
+                frequent=frequent, keep=keep, limit=PURGE_ROWS_MAX
+            )
+        await asyncio.sleep(PURGE_REST_S)
+        return dropped > 0
+
+    await run_steps("audit trim", step, pause_s=AUDIT_TRIM_PAUSE_S)
+
+
+async def save_last_words(context: Context, keys: UsedKeys) -> None:
+    """Write what is only in memory, when the workers have ended."""
+    try:
+        await context.audit.flush()
+        await keys.save_uses(context.now_ms())
+    except StoreError as error:
+        _log.warning("server.last_words_lost", error=str(error))
 
 
 async def watch_deletions(context: Context) -> None:

@@ -17,6 +17,7 @@ import structlog
 
 from millpond.errors import StoreError
 from millpond.stores.postgres import purge
+from millpond.stores.postgres.audit import Audit
 from millpond.stores.postgres.bulk_publish import BulkPublishes
 from millpond.stores.postgres.census import Census
 from millpond.stores.postgres.copying import Copies
@@ -43,6 +44,7 @@ _log = structlog.get_logger()
 class PostgresStore(
     Keys,
     SpentMarks,
+    Audit,
     IdentityPools,
     Identities,
     Guests,

@@ -93,6 +93,7 @@ _EXPORTS: Final = {
     Kind.STREAMS: _Export(SQL.export_streams, (-1,)),
     Kind.STREAM_CONSUMERS: _Export(SQL.export_stream_consumers, (-1, "")),
     Kind.STREAM_PAYLOADS: _Export(SQL.export_stream_payloads, ("",)),
+    Kind.AUDIT: _Export(SQL.export_audit, ("",)),
 }
 _FIRST_STREAM_RECORD: Final = (-1, 0, 0)
 _IMPORTS: Final = {
@@ -114,6 +115,7 @@ _IMPORTS: Final = {
     Kind.STREAM_CONSUMERS: SQL.import_stream_consumers,
     Kind.STREAM_RECORDS: SQL.import_stream_records,
     Kind.STREAM_PAYLOADS: SQL.import_stream_payloads,
+    Kind.AUDIT: SQL.import_audit,
 }
 
 

@@ -62,6 +62,7 @@ LOCAL_TABLES: Final = (
     "stream_payloads",
     "verification",
     "guest_expiry",
+    "audit",
 )
 
 HAS_CITUS: Final = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"

@@ -56,6 +56,7 @@ _KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.STREAMS: ("stream_id",),
     Kind.STREAM_CONSUMERS: ("stream_id", "consumer_name"),
     Kind.STREAM_PAYLOADS: ("payload_id",),
+    Kind.AUDIT: ("entry_id",),
 }
 
 

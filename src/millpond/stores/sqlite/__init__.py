@@ -14,6 +14,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+from millpond.stores.sqlite.audit import Audit
 from millpond.stores.sqlite.bulk_publish import BulkPublishes
 from millpond.stores.sqlite.census import Census
 from millpond.stores.sqlite.copying import Copies
@@ -41,6 +42,7 @@ STREAMS_PAGE_BYTES: Final = 65_536  # a stream record is a few KiB; several fit
 
 class SqliteStore(
     DeveloperKeys,
+    Audit,
     TokenKeys,
     SpentMarks,
     IdentityPools,

@@ -63,7 +63,7 @@ def _boolean(index: int) -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 
 _EXPORTS: Final = {
-    Kind.DEVELOPER_KEYS: _Export(SQL.export_developer_keys, ("",)),
+    Kind.DEVELOPER_KEYS: _Export(SQL.export_developer_keys, ("",), _boolean(4)),
     Kind.TOKEN_KEYS: _Export(SQL.export_token_keys, ("",)),
     Kind.IDENTITY_POOLS: _Export(SQL.export_identity_pools, ("",)),
     Kind.IDENTITIES: _Export(SQL.export_identities, ("",), _identity),
@@ -86,6 +86,7 @@ _EXPORTS: Final = {
     Kind.STREAM_CONSUMERS: _Export(_STREAMS_SQL.export_stream_consumers, (-1, "")),
     Kind.STREAM_RECORDS: _Export(_STREAMS_SQL.export_stream_records, (-1, 0, 0)),
     Kind.STREAM_PAYLOADS: _Export(_STREAMS_SQL.export_stream_payloads, ("",)),
+    Kind.AUDIT: _Export(SQL.export_audit, ("",), _boolean(4)),
 }
 _IMPORTS: Final = {
     Kind.DEVELOPER_KEYS: SQL.import_developer_keys,
@@ -106,6 +107,7 @@ _IMPORTS: Final = {
     Kind.STREAMS: _STREAMS_SQL.import_streams,
     Kind.STREAM_CONSUMERS: _STREAMS_SQL.import_stream_consumers,
     Kind.STREAM_PAYLOADS: _STREAMS_SQL.import_stream_payloads,
+    Kind.AUDIT: SQL.import_audit,
 }
 
 

@@ -47,6 +47,7 @@ _KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.STREAM_CONSUMERS: ("stream_id", "consumer_name"),
     Kind.STREAM_RECORDS: ("stream_id", "shard", "sequence_number"),
     Kind.STREAM_PAYLOADS: ("payload_id",),
+    Kind.AUDIT: ("entry_id",),
 }
 
 

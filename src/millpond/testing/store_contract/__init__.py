@@ -12,6 +12,7 @@ end. Nothing here knows SQL.
 
 from __future__ import annotations
 
+from millpond.testing.store_contract.audit import AuditContract
 from millpond.testing.store_contract.bench import StoreBench
 from millpond.testing.store_contract.bulk_publish import BulkPublishContract
 from millpond.testing.store_contract.census import CensusContract
@@ -45,6 +46,7 @@ __all__ = ["StoreBench", "StoreContract"]
 
 class StoreContract(
     DeveloperKeyContract,
+    AuditContract,
     TokenKeyContract,
     SpentMarkContract,
     IdentityPoolContract,

@@ -22,7 +22,7 @@ from millpond.core.sync import (
     StoredRecord,
 )
 from millpond.errors import StoreError
-from millpond.stores.base import Store
+from millpond.stores.base import AuditFilter, DeveloperKey, Store
 from millpond.stores.copying import (
     Checksum,
     CopyMark,
@@ -37,6 +37,7 @@ from millpond.stores.copying import (
     StreamRecordRow,
     StreamRow,
 )
+from millpond.testing.store_contract.audit import an_entry
 from millpond.testing.store_contract.bench import (
     ALICE,
     AWKWARD_TEXTS,
@@ -109,6 +110,19 @@ EVERY_COPY_METHOD: Final[Mapping[str, Callable[[CopyStore], Awaitable[Any]]]] = 
 async def fill(store: CopyStore) -> None:
     """Put something of everything into a store that has `POOL`."""
     await store.put_developer_key(a_key())
+    await store.put_developer_key(
+        DeveloperKey(
+            access_key_id="AKIA2",
+            name="bound",
+            sealed_secret=b"sealed",
+            creation_date_ms=NOW_MS,
+            read_only=True,
+            identity_pool_id=POOL,
+            expires_ms=NOW_MS + 1,
+        )
+    )
+    await store.note_key_uses({"AKIA2": NOW_MS})
+    await store.put_audit_entries([an_entry(1), an_entry(2, frequent=True)])
     await store.put_token_key(a_token_key())
     await store.put_token_key(a_token_key("us-east-1-0", retires=NOW_MS * 2))
     await store.create_identity_pool(a_pool(OTHER_POOL, streaming=False), pools_max=100)
@@ -286,6 +300,7 @@ class CopyContract(StoreBench):
             places = {(e.slice, e.run_id, e.position, e.counts) for e in leased if e}
             return [
                 await store.list_developer_keys(),
+                await store.list_audit_entries(AuditFilter(), before=None, limit=9),
                 await store.list_token_keys(),
                 await store.list_identity_pools(after=None, limit=9),
                 await store.list_identity_pool_usage(after=None, limit=9),

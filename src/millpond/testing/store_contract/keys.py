@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from millpond.stores.base import DeveloperKey, Store
 from millpond.testing.store_contract.bench import AWKWARD_TEXTS, NOW_MS, StoreBench
 
@@ -81,5 +83,46 @@ class DeveloperKeyContract(StoreBench):
             assert await store.delete_developer_key("AKIA1")
             assert not await store.delete_developer_key("AKIA1")
             assert [a_key("AKIA2")] == await store.list_developer_keys()
+
+        self.play(tmp_path, scene)
+
+    def test_a_key_keeps_its_bounds_and_its_last_use(self, tmp_path: Path) -> None:
+        """The last use never goes back, and putting the key again leaves it."""
+        bound = DeveloperKey(
+            access_key_id="AKIA1",
+            name="bound",
+            sealed_secret=b"sealed",
+            creation_date_ms=NOW_MS,
+            read_only=True,
+            identity_pool_id="us-east-1:pool",
+            expires_ms=NOW_MS + 1,
+        )
+
+        async def scene(store: Store) -> None:
+            await store.put_developer_key(bound)
+            assert [bound] == await store.list_developer_keys()
+
+            await store.note_key_uses({"AKIA1": NOW_MS + 5, "AKIA9": NOW_MS})
+            await store.note_key_uses({"AKIA1": NOW_MS + 4})
+            await store.put_developer_key(bound)
+            used = msgspec.structs.replace(bound, last_used_ms=NOW_MS + 5)
+            assert [used] == await store.list_developer_keys()
+
+        self.play(tmp_path, scene)
+
+    def test_a_key_is_changed_where_there_is_one(self, tmp_path: Path) -> None:
+        """A change of a deleted key does not bring it back."""
+
+        def bind(key: DeveloperKey) -> DeveloperKey:
+            return msgspec.structs.replace(key, read_only=True, expires_ms=NOW_MS)
+
+        async def scene(store: Store) -> None:
+            await store.put_developer_key(a_key())
+            changed = await store.update_developer_key("AKIA1", bind)
+
+            assert changed == bind(a_key())
+            assert [changed] == await store.list_developer_keys()
+            assert await store.update_developer_key("AKIA2", bind) is None
+            assert [changed] == await store.list_developer_keys()
 
         self.play(tmp_path, scene)

@@ -14,8 +14,15 @@ from millpond.core.push import LastPush, Push
 from millpond.core.sync import Changes, DatasetId
 from millpond.errors import StoreError
 from millpond.stores import base
-from millpond.stores.base import NewStreamRecord, OutboxEntry, PoolLogin, Store
+from millpond.stores.base import (
+    AuditFilter,
+    NewStreamRecord,
+    OutboxEntry,
+    PoolLogin,
+    Store,
+)
 from millpond.testing.deadlines import seconds
+from millpond.testing.store_contract.audit import an_entry
 from millpond.testing.store_contract.bench import (
     ALICE,
     BOB,
@@ -59,6 +66,13 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "put_developer_key": lambda s: s.put_developer_key(a_key()),
     "list_developer_keys": lambda s: s.list_developer_keys(),
     "delete_developer_key": lambda s: s.delete_developer_key("AKIA1"),
+    "update_developer_key": lambda s: s.update_developer_key("AKIA1", lambda k: k),
+    "note_key_uses": lambda s: s.note_key_uses({"AKIA1": NOW_MS}),
+    "put_audit_entries": lambda s: s.put_audit_entries([an_entry(1)]),
+    "list_audit_entries": lambda s: s.list_audit_entries(
+        AuditFilter(), before=None, limit=1
+    ),
+    "trim_audit": lambda s: s.trim_audit(frequent=False, keep=1, limit=1),
     "put_token_key": lambda s: s.put_token_key(a_token_key()),
     "list_token_keys": lambda s: s.list_token_keys(),
     "retire_token_key": lambda s: s.retire_token_key("us-east-1-1", retire_date_ms=1),

@@ -48,12 +48,38 @@ UPDATE stream_shards SET last_number = greatest(last_number, $1),
     last_arrival_ms = greatest(last_arrival_ms, $2);
 
 -- name: export_developer_keys
-SELECT access_key_id, access_key_id, name, sealed_secret, creation_date_ms
+SELECT access_key_id, access_key_id, name, sealed_secret, creation_date_ms, read_only,
+    identity_pool_id, expires_ms, last_used_ms
 FROM developer_keys WHERE access_key_id > $1 ORDER BY access_key_id LIMIT $2;
 
 -- name: import_developer_keys
-INSERT INTO developer_keys (access_key_id, name, sealed_secret, creation_date_ms)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[])
+INSERT INTO developer_keys (
+    access_key_id, name, sealed_secret, creation_date_ms, read_only,
+    identity_pool_id, expires_ms, last_used_ms
+)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::boolean[], $6::text[],
+    $7::bigint[], $8::bigint[]
+)
+ON CONFLICT DO NOTHING;
+
+-- name: export_audit
+SELECT entry_id, entry_id, time_ms, last_ms, changes, frequent, origin, access_key_id, caller_name,
+    operation, identity_pool_id, identity_id, dataset_name, target, address, user_agent,
+    request_id, result
+FROM audit WHERE entry_id > $1 ORDER BY entry_id LIMIT $2;
+
+-- name: import_audit
+INSERT INTO audit (
+    entry_id, time_ms, last_ms, changes, frequent, origin, access_key_id, caller_name,
+    operation, identity_pool_id, identity_id, dataset_name, target, address, user_agent,
+    request_id, result
+)
+SELECT * FROM unnest(
+    $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::text[],
+    $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
+    $13::text[], $14::text[], $15::text[], $16::text[], $17::text[]
+)
 ON CONFLICT DO NOTHING;
 
 -- name: export_token_keys

@@ -30,12 +30,30 @@ UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'outbox' RETURNING seq
 INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?);
 
 -- name: export_developer_keys
-SELECT access_key_id, access_key_id, name, sealed_secret, creation_date_ms
+SELECT access_key_id, access_key_id, name, sealed_secret, creation_date_ms, read_only,
+    identity_pool_id, expires_ms, last_used_ms
 FROM developer_keys WHERE access_key_id > ? ORDER BY access_key_id LIMIT ?;
 
 -- name: import_developer_keys
-INSERT INTO developer_keys (access_key_id, name, sealed_secret, creation_date_ms)
-VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING;
+INSERT INTO developer_keys (
+    access_key_id, name, sealed_secret, creation_date_ms, read_only,
+    identity_pool_id, expires_ms, last_used_ms
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- name: export_audit
+SELECT entry_id, entry_id, time_ms, last_ms, changes, frequent, origin, access_key_id, caller_name,
+    operation, identity_pool_id, identity_id, dataset_name, target, address, user_agent,
+    request_id, result
+FROM audit WHERE entry_id > ? ORDER BY entry_id LIMIT ?;
+
+-- name: import_audit
+INSERT INTO audit (
+    entry_id, time_ms, last_ms, changes, frequent, origin, access_key_id, caller_name,
+    operation, identity_pool_id, identity_id, dataset_name, target, address, user_agent,
+    request_id, result
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: export_token_keys
 SELECT key_id, key_id, sealed_private_key, creation_date_ms, retire_date_ms

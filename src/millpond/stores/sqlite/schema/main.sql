@@ -6,7 +6,11 @@ CREATE TABLE developer_keys (
     access_key_id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     sealed_secret BLOB NOT NULL,
-    creation_date_ms INTEGER NOT NULL
+    creation_date_ms INTEGER NOT NULL,
+    read_only INTEGER NOT NULL DEFAULT 0,
+    identity_pool_id TEXT, -- of one pool alone; NULL: of all
+    expires_ms INTEGER, -- NULL: never
+    last_used_ms INTEGER -- to some minutes; NULL: never
 ) STRICT, WITHOUT ROWID;
 
 -- A deleted pool keeps its row until `purge` has dropped its data.
@@ -270,3 +274,35 @@ CREATE TABLE guest_expiry (
     expiry_number INTEGER PRIMARY KEY, -- 1: there is one
     since_ms INTEGER NOT NULL
 ) STRICT;
+
+-- Who changed what. An id begins with the time, so ids are in the order of the changes.
+-- What is not there is empty.
+CREATE TABLE audit (
+    entry_id TEXT PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL, -- of the last change that the entry stands for
+    changes INTEGER NOT NULL, -- for how many it stands
+    frequent INTEGER NOT NULL, -- of an operation whose changes are merged
+    origin TEXT NOT NULL,
+    access_key_id TEXT NOT NULL,
+    caller_name TEXT NOT NULL, -- of the key, or of the user of the operating system
+    operation TEXT NOT NULL,
+    identity_pool_id TEXT NOT NULL,
+    identity_id TEXT NOT NULL,
+    dataset_name TEXT NOT NULL,
+    target TEXT NOT NULL,
+    address TEXT NOT NULL,
+    user_agent TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    result TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX audit_by_pool ON audit (identity_pool_id, entry_id)
+WHERE identity_pool_id <> '';
+
+CREATE INDEX audit_by_key ON audit (access_key_id, entry_id);
+
+CREATE INDEX audit_by_identity ON audit (identity_id, entry_id)
+WHERE identity_id <> '';
+
+CREATE INDEX audit_by_frequency ON audit (frequent, entry_id);

@@ -1,0 +1,309 @@
+"""
+The audit: who changed what, when and from where, and how that went.
+
+Theory of operation. What a developer key or a session of the console changes leaves an
+entry, and the entry is durable before the change is answered. It names things (pool,
+identity, dataset, stream), never what is in them: no values, secrets or tokens.
+
+Some operations are called for each user or each record (`Operation.frequent`). Their
+changes are merged: the first one of a key, an operation and a dataset leaves an entry
+at once, those that follow within `WINDOW_MS` are counted in memory, and the count is
+written within a second. `NAMED_MAX` datasets have entries of their own in that time,
+all others have one together; so a script that goes through every user costs the store a
+few rows a second, however fast it is. A kill of the server loses what was counted in
+the last second and no entry.
+
+What was refused or failed is merged in the same way, and kept with the frequent ones:
+nobody pushes out what was done by asking for what is not allowed.
+
+Memory is bounded by `TALLIES_MAX` entries that are still counted.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from millpond.contract.shapes import Operation
+from millpond.errors import ServiceException, StoreError
+from millpond.service.callers import Caller
+from millpond.stores.base import AuditEntry, AuditStore
+
+OK: Final = "OK"
+INTERRUPTED: Final = "Interrupted"
+"""The caller went away before the answer; it may have been done."""
+
+WINDOW_MS: Final = 10_000
+NAMED_MAX: Final = 64
+TALLIES_MAX: Final = 4096  # some 1,000 bytes each
+ENTRIES_AT_ONCE: Final = 256  # written in one transaction
+NAME_CHARS_MAX: Final = 256
+TARGET_CHARS_MAX: Final = 4096  # room for the ids of 60 identities
+_TIME_CHARS: Final = 12
+_RANDOM_BYTES: Final = 8
+
+_log = structlog.get_logger()
+_Names = tuple[str, str, str, str]  # pool, identity, dataset, target
+_Group = tuple[str, str, str, str, str]  # key, origin, operation, result, pool
+
+
+class _Tally:
+    """An entry that may come to stand for more changes."""
+
+    __slots__ = ("changes", "entry", "last_ms")
+
+    def __init__(self, entry: AuditEntry) -> None:
+        self.entry = entry
+        self.changes = entry.changes
+        self.last_ms = entry.last_ms
+
+    def add(self, now_ms: int) -> None:
+        self.changes += 1
+        self.last_ms = max(self.last_ms, now_ms)
+
+    def read(self) -> AuditEntry:
+        return msgspec.structs.replace(
+            self.entry, changes=self.changes, last_ms=self.last_ms
+        )
+
+
+class _Window:
+    """What one group has changed of late."""
+
+    __slots__ = ("began_ms", "tallies")
+
+    def __init__(self, began_ms: int) -> None:
+        self.began_ms = began_ms
+        self.tallies: dict[_Names, _Tally] = {}
+
+
+class AuditBook:
+    """Makes entries of changes, and sees to it that the store has them."""
+
+    def __init__(
+        self,
+        store: AuditStore,
+        *,
+        now_ms: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._random_bytes = random_bytes
+        self._numbers = itertools.count()
+        self._last_ms = 0
+        self._windows: dict[_Group, _Window] = {}
+        self._counted = 0  # tallies in all windows
+        self._unwritten: dict[str, _Tally] = {}  # by entry id
+
+    async def note(
+        self,
+        caller: Caller,
+        *,
+        operation: str,
+        identity_pool_id: str = "",
+        identity_id: str = "",
+        dataset_name: str = "",
+        target: str = "",
+        result: str = OK,
+        frequent: bool = False,
+    ) -> None:
+        """
+        Note what a caller did; it is durable when this returns.
+
+        Args:
+            operation: its name, or that of an action that is no operation.
+            target: what was changed, where the other names do not say it.
+            result: `OK`, or the code of the error.
+            frequent: whether it may be merged with others of its kind.
+        Raises:
+            StoreError: it is not kept; what failed anyhow is not told of again.
+        """
+        names = (
+            identity_pool_id[:NAME_CHARS_MAX],
+            identity_id[:NAME_CHARS_MAX],
+            dataset_name[:NAME_CHARS_MAX],
+            target[:TARGET_CHARS_MAX],
+        )
+        if result == OK and not frequent:
+            entry = self._make(caller, operation, names, result, frequent=False)
+            await self._store.put_audit_entries([entry])
+            return
+        tally = self._merge(caller, operation, names, result)
+        if tally is None:
+            return
+        try:
+            await self._store.put_audit_entries([tally.entry])
+        except StoreError as error:
+            self._write_later(tally)
+            if result == OK:
+                raise
+            _log.warning("audit.not_kept", error=str(error))
+
+    def note_later(
+        self, caller: Caller, *, operation: str, names: _Names, result: str
+    ) -> None:
+        """Note what a caller did, within a second; for who cannot wait."""
+        tally = self._merge(caller, operation, names, result)
+        if tally is not None:
+            self._write_later(tally)
+
+    async def flush(self) -> None:
+        """
+        Write what was counted.
+
+        Raises:
+            StoreError: it is written the next time.
+        """
+        while self._unwritten:
+            ids = [*itertools.islice(self._unwritten, ENTRIES_AT_ONCE)]
+            tallies = [self._unwritten.pop(each) for each in ids]
+            try:
+                await self._store.put_audit_entries([each.read() for each in tallies])
+            except BaseException:
+                for each in tallies:
+                    self._write_later(each)
+                raise
+
+    def _merge(
+        self, caller: Caller, operation: str, names: _Names, result: str
+    ) -> _Tally | None:
+        """Count a change; give what stands for it when that is new."""
+        now_ms = self._now_ms()
+        group: _Group = (
+            caller.access_key_id,
+            caller.whence.origin,
+            operation,
+            result,
+            names[0] if result == OK else "",
+        )
+        window = self._windows.get(group)
+        if window is None or not 0 <= now_ms - window.began_ms < WINDOW_MS:
+            window = self._open(group, now_ms)
+        tally = window.tallies.get(names)
+        if tally is None and len(window.tallies) >= NAMED_MAX:
+            names = (group[-1], "", "", "")  # all others together
+            tally = window.tallies.get(names)
+        if tally is not None:
+            tally.add(now_ms)
+            self._write_later(tally)
+            return None
+        tally = _Tally(self._make(caller, operation, names, result, frequent=True))
+        window.tallies[names] = tally
+        self._counted += 1
+        return tally
+
+    def _open(self, group: _Group, now_ms: int) -> _Window:
+        """Begin to count anew; what was counted before is on its way."""
+        before = self._windows.pop(group, None)
+        if before is not None:
+            self._counted -= len(before.tallies)
+        if self._counted + NAMED_MAX >= TALLIES_MAX:
+            self._windows.clear()
+            self._counted = 0
+        window = self._windows[group] = _Window(now_ms)
+        return window
+
+    def _write_later(self, tally: _Tally) -> None:
+        # A store that takes nothing for long must not fill the memory.
+        if len(self._unwritten) < TALLIES_MAX:
+            self._unwritten[tally.entry.entry_id] = tally
+
+    def _make(
+        self,
+        caller: Caller,
+        operation: str,
+        names: _Names,
+        result: str,
+        *,
+        frequent: bool,
+    ) -> AuditEntry:
+        whence = caller.whence
+        now_ms = self._now_ms()
+        identity_pool_id, identity_id, dataset_name, target = names
+        return AuditEntry(
+            entry_id=self._new_id(now_ms),
+            time_ms=now_ms,
+            last_ms=now_ms,
+            frequent=frequent,
+            origin=whence.origin,
+            access_key_id=caller.access_key_id[:NAME_CHARS_MAX],
+            caller_name=caller.scope.name[:NAME_CHARS_MAX],
+            operation=operation,
+            identity_pool_id=identity_pool_id,
+            identity_id=identity_id,
+            dataset_name=dataset_name,
+            target=target,
+            address=whence.address[:NAME_CHARS_MAX],
+            user_agent=whence.user_agent[:NAME_CHARS_MAX],
+            request_id=whence.request_id[:NAME_CHARS_MAX],
+            result=result,
+        )
+
+    def _new_id(self, now_ms: int) -> str:
+        """Make an id behind all that were made here; no other server makes it."""
+        self._last_ms = max(self._last_ms, now_ms)
+        number = next(self._numbers) & 0xFFFF_FFFF
+        tail = self._random_bytes(_RANDOM_BYTES).hex()
+        return f"{self._last_ms:0{_TIME_CHARS}x}{number:08x}{tail}"
+
+
+_TARGETS: Final = (
+    "resource_arn",
+    "stream_arn",
+    "stream_name",
+    "consumer_arn",
+    "consumer_name",
+    "identity_pool_name",
+    "device_id",
+)
+
+
+def names_of(operation: Operation, request: Any, response: Any = None) -> _Names:
+    """Name what a call is about: pool, identity, dataset, and what else there is."""
+
+    def named(name: str) -> str:
+        value = getattr(request, name, None) or getattr(response, name, None)
+        return value if isinstance(value, str) else ""
+
+    target = next((found for each in _TARGETS if (found := named(each))), "")
+    identity_id = named("identity_id")
+    deleted = getattr(request, "identity_ids_to_delete", None)
+    if deleted:
+        identity_id = deleted[0] if len(deleted) == 1 else ""
+        target = " ".join(deleted) if len(deleted) > 1 else ""
+    return named("identity_pool_id"), identity_id, named("dataset_name"), target
+
+
+def result_of(error: Exception) -> str:
+    """Give the code under which an error is answered."""
+    if isinstance(error, ServiceException):
+        return type(error).__name__
+    return "InternalErrorException"
+
+
+async def note_call(
+    book: AuditBook,
+    caller: Caller,
+    operation: Operation,
+    request: Any,
+    *,
+    response: Any = None,
+    result: str = OK,
+) -> None:
+    """Note the call of an operation; as `AuditBook.note`."""
+    pool, identity, dataset, target = names_of(operation, request, response)
+    await book.note(
+        caller,
+        operation=operation.name,
+        identity_pool_id=pool or caller.scope.identity_pool_id or "",
+        identity_id=identity,
+        dataset_name=dataset,
+        target=target,
+        result=result,
+        frequent=operation.frequent,
+    )
