@@ -31,7 +31,7 @@ def test_every_operation_is_built(
 
 def test_an_operation_that_is_not_built_says_so() -> None:
     """It answers 501 and names itself, rather than pretend."""
-    operation = cognito_sync.API.by_name["DescribeDataset"]
+    operation = cognito_sync.API.by_name["GetCognitoEvents"]
     call = bind(cognito_sync.API, operation, ())
 
     async def run() -> None:

@@ -7,15 +7,19 @@ import asyncio
 import io
 import json
 import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millpond.cli.serve import add_settings_options, read_settings
 from millpond.cli.tables import iso as iso
 from millpond.cli.tables import plain as plain
 from millpond.errors import MillpondError, NoStoreError
 from millpond.settings import Reading, Settings, refuse
+
+if TYPE_CHECKING:
+    from millpond.stores.base import AuditStore
 
 Command = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 
@@ -135,6 +139,57 @@ def add_pool_option(*parsers: argparse.ArgumentParser) -> None:
             metavar="ID",
             help="in this identity pool alone; the beginning of its id will do",
         )
+
+
+async def note_change(
+    store: AuditStore,
+    operation: str,
+    *,
+    identity_pool_id: str = "",
+    identity_id: str = "",
+    target: str = "",
+) -> None:
+    """
+    Leave an entry in the audit of what a command has changed beside the server.
+
+    Raises:
+        StoreError: it is not kept.
+    """
+    import secrets
+
+    from millpond.service.audit import AuditBook
+    from millpond.service.callers import (
+        ORIGIN_COMMAND_LINE,
+        Caller,
+        CameFrom,
+        KeyScope,
+    )
+    from millpond.service.context import system_now_ms
+
+    book = AuditBook(store, now_ms=system_now_ms, random_bytes=secrets.token_bytes)
+    caller = Caller(
+        "",
+        "",
+        scope=KeyScope(_os_user()),
+        whence=CameFrom(ORIGIN_COMMAND_LINE, socket.gethostname()),
+    )
+    await book.note(
+        caller,
+        operation=operation,
+        identity_pool_id=identity_pool_id,
+        identity_id=identity_id,
+        target=target,
+    )
+
+
+def _os_user() -> str:
+    """Name the user of the operating system; one without a name has a number."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid()) if hasattr(os, "getuid") else ""
 
 
 def show(options: argparse.Namespace, document: Any, lines: list[str]) -> None:

@@ -56,7 +56,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         RUN, "settings", "Check the settings, and show where each comes from."
     ),
     "console": Command(RUN, "console", "Print a link that logs in to the console."),
-    "key": Command(RUN, "key", "Create, list and delete developer keys."),
+    "key": Command(RUN, "key", "Create, list, change and delete developer keys."),
     "token-key": Command(RUN, "token_key", "Rotate the keys that sign tokens."),
     "hook-secret": Command(
         RUN, "hook_secret", "Print the secret that signs what sync triggers are sent."
@@ -74,6 +74,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "Say how a bulk publish goes, and watch it to its end.",
     ),
     "live": Command(LOOK, "live", "Follow the changes of an identity."),
+    "audit": Command(LOOK, "audit", "See who changed what, when and from where."),
     "identity": Command(
         LOOK, "identity", "Find users and guests, and see what they hold."
     ),

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from millpond.cli import confirming
-from millpond.cli.administration import CommandError, plain, show
+from millpond.cli.administration import CommandError, note_change, plain, show
 from millpond.cli.identity_choice import chosen_identity
 from millpond.cli.tables import size
 from millpond.settings import Settings
@@ -46,6 +46,11 @@ async def delete(settings: Settings, options: argparse.Namespace) -> int:
         now_ms = system_now_ms()
         if not await neighbours.delete_identity(store, identity_id, now_ms=now_ms):
             raise CommandError(f"there is no identity '{identity_id}' any more.")
+        pools = [each.identity_pool_id for each in erasure.parts] or [""]
+        for pool in pools:
+            await note_change(
+                store, "EraseIdentity", identity_pool_id=pool, identity_id=identity_id
+            )
     show(options, _erased(erasure), [f"Deleted {identity_id}."])
     return 0
 

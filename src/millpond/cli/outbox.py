@@ -10,6 +10,7 @@ from millpond.cli import paging
 from millpond.cli.administration import (
     add_store_options,
     iso,
+    note_change,
     run,
     show,
 )
@@ -151,6 +152,7 @@ async def _retry(settings: Settings, options: argparse.Namespace) -> int:
     async with stores.open_existing(settings) as store:
         pool = options.identity_pool_id
         count = await retry_parked(store, pool, options.outbox_id)
+        await _note(store, "RetryParked", pool, count)
     show(options, {"Returned": count}, [f"{count} wait again."])
     return 0
 
@@ -173,7 +175,15 @@ async def _give_up(settings: Settings, options: argparse.Namespace) -> int:
 
     async with stores.open_existing(settings) as store:
         pool = options.identity_pool_id
-        return await discard_parked(store, pool, options.outbox_id)
+        count = await discard_parked(store, pool, options.outbox_id)
+        await _note(store, "DiscardParked", pool, count)
+        return count
+
+
+async def _note(store: Store, operation: str, pool: str, count: int) -> None:
+    if count:
+        changes = f"{count} parked {'change' if count == 1 else 'changes'}"
+        await note_change(store, operation, identity_pool_id=pool, target=changes)
 
 
 async def _download(settings: Settings, options: argparse.Namespace) -> int:

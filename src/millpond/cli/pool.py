@@ -11,6 +11,7 @@ from millpond.cli.administration import (
     CommandError,
     add_store_options,
     check_place,
+    note_change,
     run,
     show,
 )
@@ -218,8 +219,10 @@ async def _adopt(settings: Settings, options: argparse.Namespace) -> int:
             allow_guests=options.allow_unauthenticated_identities,
             pools_max=settings.identity_pools_max,
         )
-    if refusal is not None:
-        raise CommandError(refusal)
+        if refusal is not None:
+            raise CommandError(refusal)
+        pool_id = options.identity_pool_id
+        await note_change(store, "AdoptIdentityPool", identity_pool_id=pool_id)
     show(
         options,
         {"IdentityPoolId": options.identity_pool_id},

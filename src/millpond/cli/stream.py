@@ -11,6 +11,7 @@ from millpond.cli.administration import (
     add_store_options,
     check_place,
     iso,
+    note_change,
     plain,
     run,
     show,
@@ -141,6 +142,8 @@ async def _create(settings: Settings, options: argparse.Namespace) -> int:
             shard_count=options.shards,
             now_ms=system_now_ms(),
         )
+        if refusal is None:
+            await note_change(store, "CreateStream", target=name)
     if refusal is not None:
         url = sink_url(settings.streams, name)
         how = how_to_create(url)

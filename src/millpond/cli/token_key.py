@@ -8,6 +8,7 @@ from millpond.cli.administration import (
     CommandError,
     add_store_options,
     iso,
+    note_change,
     run,
     show,
 )
@@ -79,6 +80,7 @@ async def _rotate(settings: Settings, options: argparse.Namespace) -> int:
             region=settings.region,
             now_ms=system_now_ms(),
         )
+        await note_change(store, "RotateTokenKey", target=key_id)
     show(options, {"KeyId": key_id}, [f"{key_id} signs from now on."])
     return 0
 
@@ -96,7 +98,8 @@ async def _retire(settings: Settings, options: argparse.Namespace) -> int:
             region=settings.region,
             now_ms=system_now_ms(),
         )
-    if not retired:
-        raise CommandError(f"there is no key '{options.key_id}'.")
+        if not retired:
+            raise CommandError(f"there is no key '{options.key_id}'.")
+        await note_change(store, "RetireTokenKey", target=options.key_id)
     show(options, {"KeyId": options.key_id}, [f"Retired {options.key_id}."])
     return 0

@@ -62,7 +62,7 @@ from millpond.console.pages import (
 )
 from millpond.console.sessions import Session, Sessions, read_cookies
 from millpond.errors import DamagedStoreError, ServiceException, StoreError
-from millpond.service.context import Caller
+from millpond.service.callers import ORIGIN_CONSOLE, Caller, CameFrom, KeyScope
 from millpond.service.damage import is_damage
 
 _log = structlog.get_logger()
@@ -112,6 +112,10 @@ def routes() -> Sequence[Page]:
 def make_console(console: Console) -> Frame:
     """Make the application."""
     return Frame(console)
+
+
+# Of a key that ended while its last request was looked at.
+_ENDED: Final = KeyScope(read_only=True, identity_pool_id="-")
 
 
 @dataclass(slots=True)
@@ -239,12 +243,22 @@ class Frame:
 
     def _viewer(self, look: _Look) -> Viewer:
         assert look.session is not None
-        account_id = self._console.context.settings.account_id
-        agent = look.request.headers.get("user-agent", "")
+        console, access_key_id = self._console, look.session.access_key_id
+        key = console.keys.find_good(access_key_id, console.context.now_ms())
+        scope = _ENDED if key is None else key.scope
+        console.keys.note_use(access_key_id)
+        agent = look.request.headers.get("user-agent", "")[:200]
+        came_from = CameFrom(
+            ORIGIN_CONSOLE, look.door.address, agent, look.door.request_id
+        )
+        account_id = console.context.settings.account_id
         return Viewer(
-            Caller(look.session.access_key_id, account_id),
+            Caller(access_key_id, account_id, None, scope=scope, whence=came_from),
+            key_name=scope.name,
+            may_change=not scope.read_only,
+            pool=scope.identity_pool_id,
             address=look.door.address,
-            user_agent=agent[:200],
+            user_agent=agent,
         )
 
     def _ask_to_log_in(self, look: _Look) -> Response:

@@ -320,9 +320,31 @@ class Console:
         )
 
     async def note_change(
-        self, viewer: Viewer, *, action: str, pool: str = "", target: str = ""
+        self,
+        viewer: Viewer,
+        *,
+        action: str,
+        pool: str = "",
+        identity: str = "",
+        dataset: str = "",
+        target: str = "",
     ) -> None:
-        """Leave an audit entry of a change that is no operation of the APIs."""
+        """
+        Leave an audit entry of a change that is no operation of the APIs.
+
+        Args:
+            action: its name, in the form of an operation's: EraseIdentity.
+        Raises:
+            StoreError: it is not kept.
+        """
+        await self.context.audit.note(
+            viewer.caller,
+            operation=action,
+            identity_pool_id=pool,
+            identity_id=identity,
+            dataset_name=dataset,
+            target=target,
+        )
 
     def check_pool(self, viewer: Viewer, identity_pool_id: str) -> None:
         """

@@ -18,6 +18,7 @@ from millpond.console import links
 from millpond.console.base import ROOT, Console, Door, Fields, Refused, Shown
 from millpond.console.sessions import Session, Sessions
 from millpond.core.rates import BURST_S, Buckets
+from millpond.service.developer_keys import KnownKey
 
 FORM_BYTES_MAX: Final = 16_384
 TRIES_PER_MINUTE: Final = 10  # of a peer, that fail
@@ -88,7 +89,7 @@ class Login:
         found = self._read_link(sealed)
         if found is None:
             return self._form(ROOT, wrong=OLD_LINK)
-        if await self._find_secret(found.access_key_id) is None:
+        if await self._find_key(found.access_key_id) is None:
             return self._form(ROOT, wrong=NO_KEY)
         if not await links.use(self._console.context.store, found):
             return self._form(ROOT, wrong=OLD_LINK)
@@ -98,19 +99,20 @@ class Login:
         now_ms = self._console.context.now_ms()
         return links.read(self._console.seal_key, sealed, now_ms=now_ms)
 
-    async def _find_secret(self, access_key_id: str) -> str | None:
+    async def _find_key(self, access_key_id: str) -> KnownKey | None:
         keys = self._console.keys
-        found = keys.find_secret(access_key_id)
+        now_ms = self._console.context.now_ms()
+        found = keys.find_good(access_key_id, now_ms)
         if found is None and access_key_id:
             await keys.look_again()  # it may have been made a moment ago
-            found = keys.find_secret(access_key_id)
+            found = keys.find_good(access_key_id, now_ms)
         return found
 
     async def _is_right(self, access_key_id: str, secret: str) -> bool:
-        found = await self._find_secret(access_key_id)
+        found = await self._find_key(access_key_id)
         given = secret.strip().encode()
-        is_same = hmac.compare_digest(given, (found or _NO_SECRET).encode())
-        return is_same and found is not None
+        known = found.secret if found is not None else _NO_SECRET
+        return hmac.compare_digest(given, known.encode()) and found is not None
 
     async def log_out(self, session: Session) -> None:
         """End a session, on every server."""

@@ -73,11 +73,12 @@ class Sessions:
 
     def is_good(self, session: Session) -> bool:
         """Say whether a session goes on, as far as this server knows by itself."""
-        age_ms = self._console.context.now_ms() - session.began_ms
+        now_ms = self._console.context.now_ms()
+        key = self._console.keys.find_good(session.access_key_id, now_ms)
         return (
-            age_ms < SESSION_S * 1000
+            now_ms - session.began_ms < SESSION_S * 1000
             and session.id not in self._ended
-            and self._console.keys.find_secret(session.access_key_id) is not None
+            and key is not None
         )
 
     async def end(self, session: Session) -> None:

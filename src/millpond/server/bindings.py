@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any, Final
 
+from millpond.contract import audit as audit_contract
 from millpond.contract import cognito_identity, cognito_sync, sts
 from millpond.contract import examination as examination_contract
 from millpond.contract import kinesis as kinesis_contract
@@ -17,6 +18,7 @@ from millpond.contract.shapes import Api, Callers, Operation, Shape
 from millpond.service import (
     access,
     audit,
+    audit_entries,
     bulk_publish,
     bulk_publish_progress,
     cognito_events,
@@ -76,6 +78,7 @@ APIS: Final[tuple[tuple[Api, tuple[ModuleType, ...]], ...]] = (
     ),
     (live_contract.API, (live,)),
     (streaming_contract.API, (bulk_publish_progress, stream_details)),
+    (audit_contract.API, (audit_entries,)),
     (examination_contract.API, (examining_server, examining_pool)),
     (
         kinesis_contract.API,

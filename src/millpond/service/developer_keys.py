@@ -16,7 +16,7 @@ import asyncio
 import base64
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -99,6 +99,14 @@ class KeyRing:
     def find(self, access_key_id: str) -> KnownKey | None:
         """Find a key, as of the last refresh; it may have expired."""
         return self._known.get(access_key_id)
+
+    def find_good(self, access_key_id: str, now_ms: int) -> KnownKey | None:
+        """Find a key that has not expired."""
+        known = self._known.get(access_key_id)
+        if known is None:
+            return None
+        end_ms = known.scope.expires_ms
+        return None if end_ms is not None and end_ms <= now_ms else known
 
     def find_secret(self, access_key_id: str) -> str | None:
         """Find the secret of a key, as of the last refresh."""
@@ -184,6 +192,18 @@ class KeyRing:
             return
         for access_key_id, key in self._stored.items():
             self._sealer.open(key.sealed_secret, access_key_id=access_key_id)
+
+
+def is_last_full(keys: Sequence[DeveloperKey], access_key_id: str, now_ms: int) -> bool:
+    """Say whether a key is the last one that may do everything, now."""
+    full = [
+        each.access_key_id
+        for each in keys
+        if not each.read_only
+        and each.identity_pool_id is None
+        and (each.expires_ms is None or each.expires_ms > now_ms)
+    ]
+    return full == [access_key_id]
 
 
 def scope_of(key: DeveloperKey) -> KeyScope:

@@ -52,6 +52,13 @@ _SERVER: Final[dict[str, Value]] = {**_SETTINGS, "--host": TEXT, "--port": TEXT}
 _STORE: Final[dict[str, Value]] = {**_SETTINGS, "--output": _OUTPUT}
 _PAGE: Final[dict[str, Value]] = {"--max-items": TEXT, "--starting-token": TEXT}
 _OF_POOL: Final[dict[str, Value]] = {**_STORE, "--identity-pool-id": TEXT}
+_KEY: Final[dict[str, Value]] = {
+    "--name": TEXT,
+    "--scope": ("full", "read-only"),
+    "--pool": TEXT,
+    "--identity-pool-id": TEXT,
+    "--expires": TEXT,
+}
 _PARKED: Final[dict[str, Value]] = {
     **_OF_POOL,
     "--outbox-id": TEXT,
@@ -85,9 +92,26 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "key": Command(
         words={
-            "create": Command({**_STORE, "--name": TEXT}),
+            "create": Command({**_STORE, **_KEY}),
             "list": Command(_STORE),
+            "change": Command({**_STORE, **_KEY}),
             "delete": Command({**_STORE, "--yes": FLAG}),
+        }
+    ),
+    "audit": Command(
+        words={
+            "list": Command(
+                {
+                    **_OF_POOL,
+                    **_PAGE,
+                    "--pool": TEXT,
+                    "--identity-id": TEXT,
+                    "--key": TEXT,
+                    "--operation": TEXT,
+                    "--since": TEXT,
+                    "--until": TEXT,
+                }
+            ),
         }
     ),
     "token-key": Command(

@@ -83,10 +83,10 @@ class AuditContract(StoreBench):
             assert [one] == await listed(
                 store, identity_pool_id="p1", access_key_id="AKIA1"
             )
-            assert [] == await listed(store, identity_pool_id="p2", identity_id="i1")
+            assert await listed(store, identity_pool_id="p2", identity_id="i1") == []
             since, until = NOW_MS + 2, NOW_MS + 3
             assert [two] == await listed(store, since_ms=since, until_ms=until)
-            assert [] == await listed(store, until_ms=NOW_MS)
+            assert await listed(store, until_ms=NOW_MS) == []
             assert [three, two] == await listed(store, limit=2)
 
         self.play(tmp_path, scene)
