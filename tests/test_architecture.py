@@ -82,7 +82,7 @@ MAY_KNOW_EVERYTHING = {
     *("cli.administration", "cli.dataset", "cli.dataset_history"),
     "cli.dataset_tables",
     *("cli.console", "cli.demo", "cli.hook_secret", "cli.identity"),
-    *("cli.identity_choice", "cli.identity_erasure", "cli.key"),
+    *("cli.audit", "cli.identity_choice", "cli.identity_erasure", "cli.key"),
     *("cli.import_follow", "cli.import_progress", "cli.importing"),
     *("cli.migrate", "cli.outbox", "cli.pool", "cli.serve", "cli.store"),
     "cli.settings",

@@ -256,17 +256,17 @@ def test_each_change_leaves_an_entry_that_is_there_at_once(
     token = sync.list_records(**names)["SyncSessionToken"]
     patch = {"Op": "replace", "Key": "k", "Value": "secret value", "SyncCount": 0}
     answer = sync.update_records(**names, SyncSessionToken=token, RecordPatches=[patch])
-    assert code_of(identities.delete_identity_pool, IdentityPoolId=pool[:-1] + "0") in (
-        "ResourceNotFoundException",
-        "",
-    )
+    nowhere = "us-east-1:00000000-0000-4000-8000-000000000000"
+    failed = code_of(identities.delete_identity_pool, IdentityPoolId=nowhere)
+    assert failed == "ResourceNotFoundException"
     identities.delete_identity_pool(IdentityPoolId=pool)
 
     entries = millpond("audit", "list", "--key", key["AccessKeyId"])["Entries"]
 
     operations = [each["Operation"] for each in entries]
     assert operations[-2:] == ["UpdateRecords", "CreateIdentityPool"]
-    assert operations[0] == "DeleteIdentityPool"
+    assert operations[:2] == ["DeleteIdentityPool"] * 2
+    assert [each["Result"] for each in entries[:2]] == ["OK", failed]
     write = entries[-2]
     assert (write["IdentityPoolId"], write["IdentityId"]) == (pool, identity)
     assert (write["DatasetName"], write["Result"]) == ("prefs", "OK")

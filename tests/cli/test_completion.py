@@ -163,7 +163,7 @@ def test_profiles(home):
     ("typed", "expected"),
     [
         (("serve", "--po"), ["--port"]),
-        (("key", ""), ["create", "list", "delete"]),
+        (("key", ""), ["create", "list", "change", "delete"]),
         (("key", "create", "--output", ""), ["text", "json"]),
         (("key", "create", "--n"), ["--name"]),
         (("install-model", "--api", "cognito-s"), ["cognito-sync"]),
