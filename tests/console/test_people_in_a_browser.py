@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,17 +9,16 @@ import pytest
 
 from cli import world
 from cli.world import ANN, EMPTY_POOL, POOL
+from console.browsing import sitting_down
 from console.worlds import serving
 from millpond.console.base import link
 from millpond.core.identities import Login
 from millpond.stores.base import Store
-from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer
 from millpond.testing.store_contract.identities import an_identity, keep
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 MANY = [f"us-east-1:e0000000-0000-4000-8000-{n:012x}" for n in range(70)]
-CHROMIUM = os.environ.get("MILLPOND_TEST_CHROMIUM") or shutil.which("chromium")
 
 
 async def fill(store: Store) -> None:
@@ -43,42 +40,9 @@ def people_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
 
 @pytest.fixture(scope="module")
 def sit_down(people_server: RunningServer) -> Iterator[Callable[..., Any]]:
-    """Open a browser and log in; gives a page in which nothing of strangers may run."""
-    api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("needs Chromium; MILLPOND_TEST_CHROMIUM names one")
-    wrong: list[str] = []
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-
-        def open_page(*, script: bool, width: int = 1280) -> Any:
-            context = browser.new_context(
-                java_script_enabled=script, viewport={"width": width, "height": 900}
-            )
-            context.set_default_timeout(seconds(15) * 1000)
-            page = context.new_page()
-            page.on("dialog", lambda dialog: wrong.append(dialog.message))
-            page.on("request", lambda asked: note(asked.url))
-            page.on("console", lambda said: listen(said.text))
-            page.goto(f"{people_server.endpoint}/console/login")
-            page.fill("[name=access_key_id]", people_server.access_key_id)
-            page.fill("[name=secret_access_key]", people_server.secret_access_key)
-            page.click("main button")
-            return page
-
-        def listen(said: str) -> None:
-            if "the server responded with a status of 4" not in said:
-                wrong.append(said)  # of a policy that was broken, say
-
-        def note(url: str) -> None:
-            if not url.startswith(people_server.endpoint):
-                wrong.append(url)
-
+    """A browser, and whoever sits down at it logs in."""
+    with sitting_down(people_server) as open_page:
         yield open_page
-        browser.close()
-    assert wrong == []
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no-script"])
