@@ -152,7 +152,8 @@ def test_data_without_an_identity_is_found_by_its_whole_id(looker: Visitor) -> N
         ("pool=%00", 400),
         ("q=" + "x" * 3000, 400),
         ("q=%ff", 400),
-        ("after=%F0%9F%A7%80&q=z", 200),
+        ("after=%F0%9F%A7%80", 400),
+        ("after=bnVsbA", 400),
         ("pool=%3Cscript%3Ealert(1)%3C/script%3E", 404),
     ],
 )
@@ -207,6 +208,15 @@ def test_the_beginning_of_an_id_will_do(looker: Visitor) -> None:
     assert looker.get("/console/identities/us-east-1:99").status == 404
     other_pool = looker.get(f"/console/identities/{ANN}?pool={EMPTY_POOL}")
     assert other_pool.status == 404
+
+
+@pytest.mark.parametrize("path", ["", "/export", "/delete"])
+@pytest.mark.parametrize("name", ["%00", "r:%00", "%ff", "~", "..", "x" * 5000, "%2F"])
+def test_what_is_no_id_is_not_there(looker: Visitor, path: str, name: str) -> None:
+    """404, on either store; never a failure."""
+    for what in ("identities", "pools"):
+        if what == "identities" or not path.startswith("/export"):
+            assert looker.get(f"/console/{what}/{name}{path}").status == 404
 
 
 def test_an_export_is_a_download_of_everything(looker: Visitor) -> None:

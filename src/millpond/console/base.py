@@ -256,6 +256,8 @@ def read_segment(raw: str) -> str:
         value = unquote_to_bytes(raw).decode()
     except UnicodeDecodeError as error:
         raise Refused(404, "There is no such page.") from error
+    if "\0" in value:
+        raise Refused(404, "There is no such page.")  # no store would take it
     return value.removeprefix(_ESCAPE)
 
 

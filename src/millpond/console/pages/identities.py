@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from millpond import limits
-from millpond.console import looking
+from millpond.console import looking, places
 from millpond.console.base import (
     Ask,
     Console,
@@ -58,12 +58,12 @@ async def list_identities(console: Console, viewer: Viewer, ask: Ask) -> Shown:
         "needs_pool": asked.kind is not None and asked.identity_pool_id is None,
     }
     if not data["needs_pool"] and (asked.by is SearchBy.ID or asked.text):
-        after = query.text("after") or None
+        after = places.read_cursor(ask, "after", str)
         found = await looking.found(
             search(store, asked, region=region, after=after, limit=IDENTITIES_AT_ONCE)
         )
         data["identities"] = [one.to_data(each) for each in found.items]
-        data["next"] = found.next_position
+        data["next"] = places.spell_next(found.next_position)
         if not found.items and after is None and asked.kind is None:
             data["data_alone"] = await find_data_alone(store, asked, region=region)
     return Shown(title="Identities", data=data)

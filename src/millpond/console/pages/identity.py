@@ -21,7 +21,7 @@ from millpond.console.base import (
     page,
     with_form,
 )
-from millpond.console.places import find_place
+from millpond.console.places import find_place, read_cursor, spell_next
 from millpond.contract import cognito_identity
 from millpond.core.identities import Identity
 from millpond.core.push import token_end
@@ -70,7 +70,7 @@ async def show_identity(console: Console, viewer: Viewer, ask: Ask) -> Shown:
     """Show an identity; the beginning of its id will do."""
     settings = console.context.settings
     place = await find_place(console, viewer, ask)
-    after = ask.query.text("after") or None
+    after = read_cursor(ask, "after", str)
     details = await looking.found(
         describe_identity(
             console.context.store,
@@ -93,7 +93,7 @@ async def show_identity(console: Console, viewer: Viewer, ask: Ask) -> Shown:
             "datasets": [_dataset(each) for each in details.datasets.items],
             "records_per_dataset_max": settings.records_per_dataset_max,
             "dataset_bytes_max": settings.dataset_bytes_max,
-            "next_dataset": details.datasets.next_position,
+            "next_dataset": spell_next(details.datasets.next_position),
             "is_first": after is None,
             "devices": [_device(each) for each in details.devices.items],
             "merged": [to_data(each) for each in details.merged.items],

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from millpond import limits
-from millpond.console import looking
+from millpond.console import looking, places
 from millpond.console.base import (
     Ask,
     Console,
@@ -42,13 +42,13 @@ async def list_pools(console: Console, viewer: Viewer, ask: Ask) -> Shown:
         details = await _describe(console, viewer.pool)
         listed: ListPage[Any, str] = ListPage([details])
     else:
-        after = ask.query.text("after") or None
+        after = places.read_cursor(ask, "after", str)
         listed = await pools.list_pools(store, after=after, limit=POOLS_AT_ONCE)
     return Shown(
         title="Pools",
         data={
             "pools": [_row(each) for each in listed.items],
-            "next": listed.next_position,
+            "next": places.spell_next(listed.next_position),
             "is_first": "after" not in ask.query,
             "identity_pools_max": console.context.settings.identity_pools_max,
         },
