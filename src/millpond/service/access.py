@@ -16,6 +16,7 @@ from typing import Any, Final
 from millpond.contract.shapes import Callers, OnePool, Operation
 from millpond.errors import NotAuthorizedException
 from millpond.service.callers import Caller
+from millpond.service.looking.identities import list_pools_with_data
 from millpond.stores.base import Store
 
 Check = Callable[[Caller, Any], None]
@@ -71,6 +72,7 @@ def make_identity_check(operation: Operation) -> CheckIdentities | None:
     names the pool, or no identities.
 
     An identity that is nowhere is let pass: the operation says that it is not there.
+    But what was written under its id would be deleted with it, in every pool.
     """
     if operation.one_pool is not OnePool.BY_IDENTITY:
         return None
@@ -82,7 +84,13 @@ def make_identity_check(operation: Operation) -> CheckIdentities | None:
         named = getattr(request, "identity_ids_to_delete", None)
         for identity_id in [request.identity_id] if named is None else named:
             identity = await store.find_identity(identity_id)
-            if identity is not None and identity.identity_pool_id != pool:
+            if identity is not None:
+                pools = {identity.identity_pool_id}
+            elif named is not None:
+                pools = {*await list_pools_with_data(store, identity_id)}
+            else:
+                continue
+            if not pools <= {pool}:
                 raise NotAuthorizedException(OF_ONE_POOL)
 
     return check
