@@ -6,9 +6,10 @@ import argparse
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
-from millpond.cli import moments, paging
+from millpond.cli import paging
 from millpond.cli.administration import CommandError, add_store_options, run, show
 from millpond.cli.tables import Cell, Column, Time, date, print_table
+from millpond.core import moments
 from millpond.settings import Settings
 
 if TYPE_CHECKING:

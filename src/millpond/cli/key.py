@@ -6,7 +6,6 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from millpond.cli import moments
 from millpond.cli.administration import (
     CommandError,
     add_store_options,
@@ -16,6 +15,7 @@ from millpond.cli.administration import (
     show,
 )
 from millpond.cli.tables import Column, Time, date, plain, print_table
+from millpond.core import moments
 from millpond.settings import Settings
 
 if TYPE_CHECKING:

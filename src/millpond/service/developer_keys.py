@@ -88,7 +88,8 @@ class KeyRing:
 
     def __init__(self, store: DeveloperKeyStore, sealer: SecretSealer) -> None:
         self._store = store
-        self._sealer = sealer
+        self.sealer = sealer
+        """Seals the secrets of new keys as those of this ring."""
         self._stored: dict[str, DeveloperKey] = {}
         self._known: dict[str, KnownKey] = {}
         self._used_ms: dict[str, int] = {}  # when, as the store knows it
@@ -147,7 +148,7 @@ class KeyRing:
         self._known, unreadable = {}, []
         for access_key_id, key in stored.items():
             try:
-                secret = self._sealer.open(
+                secret = self.sealer.open(
                     key.sealed_secret, access_key_id=access_key_id
                 )
             except SettingsError as error:
@@ -191,7 +192,19 @@ class KeyRing:
         if self._known:
             return
         for access_key_id, key in self._stored.items():
-            self._sealer.open(key.sealed_secret, access_key_id=access_key_id)
+            self.sealer.open(key.sealed_secret, access_key_id=access_key_id)
+
+
+def may_give(giver: KeyScope, given: KeyScope) -> bool:
+    """Say whether who has a key may make one of this scope: none that is wider."""
+    return (
+        not (giver.read_only and not given.read_only)
+        and giver.identity_pool_id in (None, given.identity_pool_id)
+        and (
+            giver.expires_ms is None
+            or (given.expires_ms is not None and given.expires_ms <= giver.expires_ms)
+        )
+    )
 
 
 def is_last_full(keys: Sequence[DeveloperKey], access_key_id: str, now_ms: int) -> bool:
