@@ -223,3 +223,45 @@ def test_a_whole_session(mill, sit_down):
     expect(page, "You are logged out.")
     page.goto(f"/console/pools/{pool}")
     assert "/console/login" in page.url
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_a_read_only_key_is_made_used_and_deleted(mill, sit_down, chromium, script):
+    """Its secret is shown once; with it one looks and finds no forms; then it ends."""
+    page = sit_down(script=script)
+    page.goto("/console/keys")
+    page.get_by_role("link", name="Create a key").click()
+    page.get_by_label("Name").fill(HOSTILE)
+    page.get_by_label("Scope").select_option("read-only")
+    page.get_by_label("Expires").fill("soon")
+    page.get_by_role("button", name="Create the key").click()
+    expect(page, "Write a time span")
+    assert page.get_by_label("Name").input_value() == HOSTILE
+    page.get_by_label("Expires").fill("1d")
+    page.get_by_role("button", name="Create the key").click()
+    expect(page, "the only time that the secret is shown")
+    name, secret = page.locator("dl.facts code").all_inner_texts()[:2]
+
+    context = chromium.new_context(
+        base_url=mill.server.endpoint, java_script_enabled=script
+    )
+    reader = context.new_page()
+    log_in(reader, mill, (name, secret))
+    reader.goto("/console/keys")
+    expect(reader, name)
+    assert reader.get_by_role("link", name="Create a key").count() == 0
+    assert secret not in reader.content()
+
+    page.goto(f"/console/keys/{name}")
+    page.get_by_label("To delete it, type its id").fill(name)
+    page.get_by_role("button", name="Delete the key").click()
+    expect(page, f"Deleted the key {name}.")
+    reader.goto("/console/keys")
+    reader.wait_for_url("**/console/login?**")
+    context.close()
+    page.goto("/console/audit?operation=DeleteDeveloperKey")
+    expect(page, name)
+    page.set_viewport_size({"width": 360, "height": 740})
+    width = page.locator("html").evaluate("each => each.scrollWidth")
+    assert width <= 360
+    page.set_viewport_size({"width": 1280, "height": 720})
