@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 from cli import world
@@ -17,6 +17,7 @@ def serving(
     *,
     database: str = "",
     fill: Callable[[Store], Awaitable[object]] = world.fill,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[RunningServer]:
     """
     Fill a store, and run a server on it.
@@ -30,6 +31,6 @@ def serving(
         world.Place("--store", database).run(fill)
     else:
         world.Place("--data", str(data)).run(fill)
-    settings = {"store": database} if database else {}
-    with RunningServer(data, settings=settings) as running:
+    named = {**(settings or {}), **({"store": database} if database else {})}
+    with RunningServer(data, settings=named) as running:
         yield running
