@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -454,6 +456,82 @@ def test_limits_are_told_before_and_by_the_answer(looker: Visitor) -> None:
     assert "Nothing was sent" in answer.text
     assert "1048576" in answer.text.replace(",", "")
     assert Form(answer.text).fields["value-1"] == LONG  # nothing typed is lost
+
+
+# --- Keys that may do less ------------------------------------------------------------
+
+
+def log_in_with(server: RunningServer, *options: str) -> Visitor:
+    """Make a key as an administrator does, and log in with it."""
+    words = ["key", "create", "--name", "less", *options, "--output", "json"]
+    made = subprocess.run(
+        [sys.executable, "-m", "millpond", *words, *server.store_words],
+        env=server.environment(),
+        check=True,
+        capture_output=True,
+    )
+    key = json.loads(made.stdout)
+    visitor = Visitor(server.endpoint)
+    answer = visitor.post(
+        "/console/login",
+        {
+            "access_key_id": key["AccessKeyId"],
+            "secret_access_key": key["SecretAccessKey"],
+        },
+    )
+    assert answer.status == 303, answer.text
+    return visitor
+
+
+def test_a_read_only_key_is_shown_no_forms(
+    looker: Visitor, world_server: RunningServer
+) -> None:
+    """It sees all there is, and changes nothing by whatever it sends."""
+    reader = log_in_with(world_server, "--scope", "read-only")
+    before = data_of(looker, "prefs")
+    page = reader.get(url("prefs"))
+    assert page.status == 200
+    assert "red" in page.text
+    for word in ("/edit", "/delete", 'type="checkbox"'):
+        assert word not in page.text
+    devices = reader.get(link("/identities/{identity}/devices", identity=ANN))
+    assert devices.status == 200
+    assert "Send a test push" not in devices.text
+
+    assert reader.get(url("prefs", "/edit")).status == 403
+    form = {"seen-0": '{"key":"color","count":1}', "value-0": "blue"}
+    for end, sent in (
+        ("/edit", {**form, "do": "send"}),
+        ("/delete", {"dataset_name": "prefs"}),
+    ):
+        assert reader.post(url("prefs", end), sent).status == 403
+    device_url = link("/identities/{identity}/devices/phone-1/", identity=ANN)
+    for end in ("push", "remove"):
+        sent = {"device_id": "phone-1"}
+        assert reader.post(f"{device_url}/{end}", sent).status == 403
+    assert data_of(looker, "prefs") == before
+
+
+def test_a_key_of_another_pool_finds_nothing(
+    looker: Visitor, world_server: RunningServer
+) -> None:
+    """What is in other pools is not there, whatever is done to it."""
+    stranger = log_in_with(world_server, "--pool", world.EMPTY_POOL)
+    before = data_of(looker, "prefs")
+    for end in ("", "/edit", "/history", "/delete", "/value"):
+        for query in ({}, {"pool": POOL}):
+            answer = stranger.get(url("prefs", end, **query, key='"color"'))
+            assert answer.status == 404, end
+    form = {"seen-0": '{"key":"color","count":1}', "value-0": "blue", "do": "send"}
+    assert stranger.post(url("prefs", "/edit", pool=POOL), form).status == 404
+    typed = {"dataset_name": "prefs"}
+    assert stranger.post(url("prefs", "/delete"), typed).status == 404
+    path = link("/identities/{identity}/devices", identity=ANN)
+    assert stranger.get(path).status == 404
+    assert stranger.get(link("/pools/{pool}/devices", pool=POOL)).status == 404
+    for end, sent in (("push", {}), ("remove", {"device_id": "phone-1"})):
+        assert stranger.post(f"{path}/phone-1/{end}", sent).status == 404
+    assert data_of(looker, "prefs") == before
 
 
 # --- Copies, the past, deleting -------------------------------------------------------

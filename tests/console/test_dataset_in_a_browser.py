@@ -161,6 +161,22 @@ def test_staged_edits_are_sent_by_keyboard_alone(
     }
 
 
+def test_whoever_leaves_unsent_edits_is_asked(sit_down: Callable[..., Any]) -> None:
+    """With script: not before something was typed, and not when it is sent."""
+    leaving = "!window.dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    page = sit_down(script=True)
+    go(page, "plain-script", "/edit")
+    assert not page.evaluate(leaving)
+    page.fill("[name=new_key]", "another")
+    page.keyboard.press("Enter")
+    page.fill("[name=value-0]", "v")
+    assert page.evaluate(leaving)
+    page.click("button:has-text('Format as JSON')")
+    page.locator("text=This is not JSON").wait_for()
+    assert page.evaluate(leaving)  # what is on the stage is still not sent
+    page.context.close()
+
+
 def test_long_values_are_cut_and_can_be_had_whole(page: Any) -> None:
     """The page has the beginning; the rest is a file."""
     go(page, "long")

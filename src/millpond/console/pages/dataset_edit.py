@@ -246,6 +246,7 @@ class _Desk:
                 "value_chars_max": limits.record_value_chars,
                 "staged_max": staging.STAGED_MAX,
                 "in_conflict": met,
+                "changed": sum(each.is_changed for each in staged),
                 "edits": [_edit(each, now) for each in staged],
             },
         )

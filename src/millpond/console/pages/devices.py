@@ -140,6 +140,8 @@ async def send_test_push(console: Console, viewer: Viewer, ask: Ask) -> Done:
         viewer,
         action="SendTestPush",
         pool=place.identity_pool_id,
+        identity=place.identity_id,
+        dataset=trial.dataset_name,
         target=trial.device_id,
     )
     wrong = trial.last_push.error
@@ -187,6 +189,7 @@ async def remove(console: Console, viewer: Viewer, ask: Ask) -> Done | Shown:
         viewer,
         action="RemoveDevice",
         pool=device.identity_pool_id,
+        identity=device.identity_id,
         target=device.device_id,
     )
     back = link(

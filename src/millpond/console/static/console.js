@@ -51,3 +51,13 @@ function follow(element) {
 }
 
 for (const element of document.querySelectorAll("[data-live]")) follow(element);
+
+// Edits that are not sent yet are in their form alone: whoever leaves it is asked first.
+for (const form of document.querySelectorAll("form[data-unsent]")) {
+  let unsent = form.dataset.unsent !== "0";
+  form.addEventListener("input", () => (unsent = true));
+  form.addEventListener("submit", () => (unsent = false));
+  window.addEventListener("beforeunload", (event) => {
+    if (unsent) event.preventDefault();
+  });
+}
