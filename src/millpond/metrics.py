@@ -91,6 +91,15 @@ class RequestMetrics(Collector):
         self._buckets[operation][bisect.bisect_left(_BUCKETS_S, seconds)] += 1
         self._seconds[operation] += seconds
 
+    def totals(self) -> tuple[int, int]:
+        """Give how many were answered, and how many of them with an error."""
+        requests = errors = 0
+        for (_, status), count in [*self._requests.items()]:
+            requests += count
+            if status >= 400:
+                errors += count
+        return requests, errors
+
     def collect(self) -> Iterator[Metric]:
         """List the figures for Prometheus."""
         counted, timed = self.DESCRIBED

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from clients.browser import OPTIONS, find_chromium
+from clients.node import install_packages
 from console.visitor import Visitor
+from console.windows import Watched, watching
 from console.worlds import serving
 from millpond.testing.server import RunningServer
 
@@ -45,3 +49,37 @@ def looker(world_server: RunningServer) -> Visitor:
     visitor = Visitor(world_server.endpoint)
     visitor.log_in(world_server)
     return visitor
+
+
+@pytest.fixture(scope="module")  # another test may have one of its own
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, without a window."""
+    path = find_chromium()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=[*OPTIONS[1:]])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> None:
+    """axe-core, installed."""
+    install_packages()
+
+
+@pytest.fixture
+def signed_in(browser: Browser, console_server: RunningServer) -> Iterator[Watched]:
+    """A browser that is logged in, with script."""
+    with watching(browser, console_server) as watched:
+        yield watched
+        assert watched.faults == []
+
+
+@pytest.fixture
+def without_script(
+    browser: Browser, console_server: RunningServer
+) -> Iterator[Watched]:
+    """A browser that is logged in, and runs no script."""
+    with watching(browser, console_server, script=False) as watched:
+        yield watched
+        assert watched.faults == []

@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
         from millpond.server.settings_check import find_problems
 
         refuse(find_problems(reading, to_start=True))
-        _run(reading.settings)
+        _run(reading)
     except MillpondError as error:
         print(f"millpond serve: {error}", file=sys.stderr)
         return 1
@@ -90,17 +90,23 @@ def _settings_help() -> Iterator[str]:
         yield from prose(row.help, STEP)
 
 
-def _run(settings: Settings) -> None:
+def _run(reading: Reading) -> None:
     # Imported late: `--help` and a wrong setting need none of it.
     from millpond.server import app, logging
 
+    settings = reading.settings
     logging.configure(
         level=settings.log_level,
         form=settings.log_format,
         colors=may_style(sys.stderr),
     )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(app.serve(settings, lambda started: _tell(settings, started)))
+        serving = app.serve(
+            settings,
+            lambda started: _tell(settings, started),
+            origins=reading.origins,
+        )
+        runner.run(serving)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -10,16 +10,15 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from millpond.cli.administration import add_output_option, show
 from millpond.cli.serve import add_server_options, add_settings_options, read_settings
 from millpond.errors import SettingsError
-from millpond.settings import SECRETS, Problem, Reading, table
+from millpond.service.shown_settings import shown
+from millpond.settings import Problem, Reading, table
 from millpond.settings.values import near
 
-_MASK: Final = "********"
 _DEFAULT: Final = "default"
 _ORIGIN_COLUMN: Final = 44
 
@@ -87,7 +86,7 @@ def _show(reading: Reading, options: argparse.Namespace) -> int:
     rows = [
         {
             "Name": row.name,
-            "Value": _shown(row.name, getattr(reading.settings, row.name)),
+            "Value": shown(row.name, getattr(reading.settings, row.name)),
             "Origin": reading.origins.get(row.name, _DEFAULT),
         }
         for row in table()
@@ -116,25 +115,6 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         text = f"{row['Name']} = {_toml(row['Value'])}"
         found.append(f"{text:<{_ORIGIN_COLUMN}} # {row['Origin']}")
     return found
-
-
-def _shown(name: str, value: Any) -> Any:
-    """Give a value in the types of JSON, without what is secret in it."""
-    from millpond.sinks.base import without_secrets
-
-    if name in SECRETS:
-        return _MASK if value else ""
-    if name in ("store", "listen_store", "stream_payload_store"):
-        return without_secrets(value) if value else ""
-    if name == "streams":
-        return {stream: without_secrets(url) for stream, url in value.items()}
-    if name == "login_providers":
-        fields = ("client_ids", "keys", "discovery_url")
-        return {
-            provider: {each: getattr(of, each) for each in fields if getattr(of, each)}
-            for provider, of in value.items()
-        }
-    return str(value) if isinstance(value, Path) else value
 
 
 def _toml(value: Any) -> str:

@@ -28,6 +28,7 @@ from functools import cache
 from typing import Any, Final, Protocol
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
+from millpond.console.history import History
 from millpond.contract.shapes import Operation
 from millpond.errors import ServiceException
 from millpond.service.context import Caller, Context
@@ -308,7 +309,7 @@ class Console:
     """32 bytes, for this console alone."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """Where each setting that is not at its default comes from."""
-    is_draining: Callable[[], bool] = lambda: False
+    history: History | None = None
 
     async def call(self, viewer: Viewer, operation: Operation, request: Any) -> Any:
         """

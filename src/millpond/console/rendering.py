@@ -11,7 +11,7 @@ from typing import Any, Final
 import jinja2
 import jinja2.nodes
 
-from millpond.console import inlining, looks
+from millpond.console import charts, inlining, looks
 from millpond.console.base import ROOT, link, segment
 
 _STATIC: Final = Path(__file__).with_name("static")
@@ -60,6 +60,7 @@ def environment() -> jinja2.Environment:
         "count": looks.count,
         "duration": looks.duration,
         "cut": looks.cut,
+        "curve": charts.curve,
         "path": segment,
     }
     made.tests["cut"] = looks.is_cut

@@ -18,7 +18,7 @@ import platform
 import secrets
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -164,11 +164,17 @@ def _make_payloads(settings: Settings, store: Store) -> PayloadStore:
         raise SettingsError(f"Setting 'stream_payload_store': {error}") from error
 
 
-async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
+async def serve(
+    settings: Settings,
+    started: Callable[[Started], None],
+    *,
+    origins: Mapping[str, str] | None = None,
+) -> None:
     """
     Run the server until SIGTERM or SIGINT.
 
     Args:
+        origins: where each setting that is not at its default comes from.
         started: called once, when requests are answered.
     Raises:
         StoreError: the store cannot be opened, or another server holds it.
@@ -197,11 +203,17 @@ async def serve(settings: Settings, started: Callable[[Started], None]) -> None:
                         login_link(context, known_keys),
                     )
                 ),
+                origins or {},
             )
     _log.info("server.stopped")
 
 
-async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> None:
+async def _run(
+    context: Context,
+    keys: KeyRing,
+    started: Callable[[], None],
+    origins: Mapping[str, str],
+) -> None:
     settings = context.settings
     await neighbours.join(context)
     metrics = context.metrics
@@ -242,7 +254,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
         AnswerStreams(under_way, sockets, answers),
         send_timeout_s=settings.answer_send_timeout_s,
     )
-    console = make_console(context, keys)
+    console = make_console(context, keys, origins)
     gateway = Gateway(
         context,
         Verifier(
@@ -286,6 +298,7 @@ async def _run(context: Context, keys: KeyRing, started: Callable[[], None]) -> 
             housekeeping.expire_tombstones(context),
             housekeeping.take_census(context, metrics),
             housekeeping.expire_guests(context, metrics),
+            *([console.history.run()] if console else []),
             OutboxRelay(context, sinks, metrics).run(),
             PushSender(context, push, metrics).run(),
             *(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import PlainTextResponse
 
 from millpond.console import links
 from millpond.console.base import DOOR
+from millpond.console.history import History
 from millpond.contract.shapes import Operation
 from millpond.server import secret_key
 from millpond.server.beside import is_loopback
@@ -35,11 +36,18 @@ _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 
 
-def make_console(context: Context, keys: KeyRing) -> LazyConsole | None:
-    """Make the console that the settings ask for; None: it is off."""
+def make_console(
+    context: Context, keys: KeyRing, origins: Mapping[str, str]
+) -> LazyConsole | None:
+    """
+    Make the console that the settings ask for; None: it is off.
+
+    Args:
+        origins: where each setting that is not at its default comes from.
+    """
     if context.settings.console == OFF:
         return None
-    return LazyConsole(context, keys)
+    return LazyConsole(context, keys, origins)
 
 
 def choose_key(keys: Sequence[DeveloperKey]) -> DeveloperKey | None:
@@ -68,10 +76,14 @@ class LazyConsole:
     Its templates, and what renders them, take some 4 MiB and 0.1 s.
     """
 
-    def __init__(self, context: Context, keys: KeyRing) -> None:
+    def __init__(
+        self, context: Context, keys: KeyRing, origins: Mapping[str, str]
+    ) -> None:
         self._context = context
         self._keys = keys
         self._frame: Frame | None = None
+        self._origins = origins
+        self.history = History(context)
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         """Answer one request."""
@@ -97,6 +109,8 @@ class LazyConsole:
                 keys=self._keys,
                 call_operation=Operations(),
                 seal_key=console_key(self._context.settings),
+                origins=self._origins,
+                history=self.history,
             )
         )
 

@@ -54,6 +54,7 @@ from millpond.service.credentials import Credentials
 from millpond.service.damage import is_damage
 from millpond.service.kinesis.subscriptions import Subscription
 from millpond.service.live import LiveUpdates
+from millpond.service.recent_errors import RecentError
 from millpond.wire import codecs, query
 from millpond.wire.errors import as_service_exception, encode_error
 from millpond.wire.query import (
@@ -486,6 +487,16 @@ class Gateway:
                 error=str(error),
                 exc_info=error if exception.http_status == 500 else None,
             )
+        self._context.recent_errors.note(
+            RecentError(
+                self._context.now_ms(),
+                request.id,
+                found.route.operation.name if found else _UNKNOWN,
+                exception.http_status,
+                exception.code,
+                exception.message,
+            )
+        )
         if request.is_form:
             route = found.route if found else None
             assert not isinstance(route, Route)

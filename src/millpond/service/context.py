@@ -22,6 +22,7 @@ from millpond.service.changes import Changes
 from millpond.service.damage import Damage
 from millpond.service.progress_looks import ProgressLooks
 from millpond.service.read_through import ReadThrough
+from millpond.service.recent_errors import RecentErrors
 from millpond.service.subscriptions import Subscriptions
 from millpond.service.sync_sessions import SyncSessionCounter
 from millpond.service.token_keys import TokenKeyRing
@@ -96,6 +97,7 @@ class Context:
     trigger_notes: TriggerNotes = field(default_factory=TriggerNotes)
     damage: Damage = field(init=False)
     audit: AuditBook = field(init=False)
+    recent_errors: RecentErrors = field(default_factory=RecentErrors)
     outbox_changed: Signal = field(default_factory=Signal)
     pushes_changed: Signal = field(default_factory=Signal)
     bulk_publish_started: Signal = field(default_factory=Signal)
