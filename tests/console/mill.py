@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from typing import Any
 from millpond.core.streaming import update_event
 from millpond.core.sync import DatasetId, StoredRecord
 from millpond.stores.sqlite import SqliteStore
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
 IDENTITY = "us-east-1:0e0e0e0e-0000-4000-8000-00000000000{}"
@@ -91,6 +94,22 @@ class Mill:
                 for key, value in values.items()
             ],
         )
+
+    def command(self, *words: str) -> Any:
+        """Run a command beside the server; give what it prints as JSON."""
+        store = ("--data", str(self.server.data), "--output", "json")
+        done = subprocess.run(
+            [sys.executable, "-m", "millpond", *words, *store],
+            check=True,
+            capture_output=True,
+            timeout=seconds(60),
+        )
+        return json.loads(done.stdout)
+
+    def key(self, *words: str) -> tuple[str, str]:
+        """Make a developer key; give its id and its secret."""
+        made = self.command("key", "create", *words)
+        return made["AccessKeyId"], made["SecretAccessKey"]
 
     def sign_up(self, pool: str, user: str) -> str:
         """Make a user of the developer's provider; give the id of the identity."""

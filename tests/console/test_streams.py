@@ -371,3 +371,94 @@ def test_a_large_outbox_is_counted_to_a_bound(mill, visitor):
     assert data["parked"] == {"number": 1000, "more": True}
     assert len(data["parked_entries"]) == 20
     assert "more than 1,000" in visitor.get("/console/outbox").text
+
+
+# --- Keys that may not do everything ---
+
+
+def as_holder(mill: Mill, *words: str) -> Visitor:
+    """Log in with a new key."""
+    access_key_id, secret = mill.key(*words)
+    visitor = Visitor(mill.server.endpoint)
+    form = {"access_key_id": access_key_id, "secret_access_key": secret}
+    assert visitor.post("/console/login", form).status == 303
+    return visitor
+
+
+def test_a_key_that_may_read_is_shown_no_forms_and_changes_nothing(mill):
+    """Neither by the pages nor by sending what their forms would."""
+    pool = mill.pool("Read only", "read-only")
+    (parked,) = mill.park(pool, "no", an_event(pool, "d", "k", "v"))
+    reader = as_holder(mill, "--scope", "read-only")
+    path = f"/console/pools/{pool}"
+    forms = {
+        f"{path}/outbox/retry": {"entry": str(parked)},
+        f"{path}/outbox/discard": {"entry": "all", "name": "Read only"},
+        f"{path}/publish": {},
+        f"{path}/stream/enable": {},
+    }
+    for shown in ("outbox", "publish", f"outbox/parked/{parked}"):
+        page = reader.get(f"{path}/{shown}")
+        assert page.status == 200
+        assert not any(f'action="{each}"' in page.text for each in forms)
+    for each, form in forms.items():
+        assert reader.post(each, form).status == 403
+    data = reader.json(f"{path}/outbox")
+    assert [each["outbox_id"] for each in data["parked_entries"]] == [parked]
+    progress = reader.json(f"{path}/publish")["progress"]
+    assert progress["bulk_publish_status"] == "NOT_STARTED"
+
+
+def test_a_key_of_one_pool_sees_nothing_of_another(mill):
+    """Of a stream that both pour into, it sees its own records and figures alone."""
+    mine, theirs = mill.pool("Mine", "shared"), mill.pool("Theirs", "shared")
+    mill.put(mine, "prefs", {"k": "my value"})
+    mill.put(theirs, "prefs", {"k": "their secret"})
+    mill.wait_for_stream("shared", 2)
+    mill.pool("Unseen", "unseen")
+    (parked,) = mill.park(theirs, "their reason", an_event(theirs, "d", "k", "v"))
+    mill.park(mine, "my reason", an_event(mine, "d", "k", "v"))
+    holder = as_holder(mill, "--identity-pool-id", mine)
+
+    page = holder.get("/console/streams/shared").text
+    assert "my value" in page
+    for path in ("streams/shared", "streams", "outbox"):
+        for shown in (
+            holder.get(f"/console/{path}"),
+            holder.get(f"/console/{path}.json"),
+        ):
+            assert shown.status == 200
+            for each in ("their", "Theirs", theirs, "unseen"):
+                assert each not in shown.text
+    for path in ("outbox", "publish", "publish/live", "outbox/download"):
+        assert holder.get(f"/console/pools/{theirs}/{path}").status == 404
+    assert holder.get("/console/streams/unseen").status == 404
+    for path in ("outbox/retry", "outbox/discard", "publish", "stream/enable"):
+        form = {"entry": str(parked), "name": "Theirs"}
+        assert holder.post(f"/console/pools/{theirs}/{path}", form).status == 404
+        assert holder.post(f"/console/pools/{mine}/outbox/retry", form).status == 404
+    (left,) = mill.command("outbox", "list", "--identity-pool-id", theirs)["Parked"]
+    assert left["OutboxId"] == parked
+
+
+def test_what_was_mended_is_in_the_audit(mill, visitor):
+    """Tries again, what was given up, streams and bulk publishes: who, where, what."""
+    pool = mill.pool("Audited", "audited")
+    first, second = mill.park(pool, "no", b"x", b"y")
+    path = f"/console/pools/{pool}"
+    visitor.post(f"{path}/outbox/retry", {"entry": str(first)})
+    visitor.post(f"{path}/outbox/discard", {"entry": str(second), "name": "Audited"})
+    visitor.post(f"{path}/publish", {})
+    visitor.post(f"{path}/stream/enable", {})
+    found = mill.command("audit", "list", "--identity-pool-id", pool)
+    entries = [each for each in found["Entries"] if each["Origin"] == "console"]
+
+    assert {each["Operation"] for each in entries} == {
+        "RetryParkedChanges",
+        "DiscardParkedChanges",
+        "BulkPublish",
+        "SetIdentityPoolConfiguration",
+    }
+    (retried,) = [e for e in entries if e["Operation"] == "RetryParkedChanges"]
+    assert str(first) in json.dumps(retried)
+    assert {each["AccessKeyId"] for each in entries} == {mill.server.access_key_id}
