@@ -22,7 +22,7 @@ from millpond.server.console import Operations
 from millpond.service.context import Caller, system_now_ms
 from millpond.service.developer_keys import KeyRing, SecretSealer
 from millpond.settings import Settings
-from millpond.stores.base import NewStreamRecord, Store
+from millpond.stores.base import DeveloperKey, NewStreamRecord, Store
 from millpond.stores.sqlite import SqliteStore
 from millpond.testing.store_contract.bench import POOL, a_pool, put
 from millpond.testing.store_contract.devices import a_device
@@ -44,6 +44,7 @@ VALUES = {
     "entry": "1",
     "part": next(iter(PARTS)),
     "device": "d7",
+    "key": "AKIAEXAMPLE",
 }
 QUERIES = {
     "/identities": {"pool": [POOL]},
@@ -62,6 +63,10 @@ async def fill(store: SqliteStore, count: int) -> None:
     stream = StreamConfiguration(stream_name=STREAM, streaming_status="ENABLED")
     pool = msgspec.structs.replace(a_pool(), stream=stream)
     await store.create_identity_pool(pool, pools_max=9)
+    key = DeveloperKey(
+        access_key_id=VALUES["key"], name="", sealed_secret=b"x", creation_date_ms=1
+    )
+    await store.put_developer_key(key)
     people = [
         msgspec.structs.replace(
             an_identity(an_id(n), guest=False), logins=(Login("p", f"user {n}"),)

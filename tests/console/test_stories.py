@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
+import botocore.exceptions
 import pytest
 from playwright import sync_api
 
@@ -43,20 +44,27 @@ def chromium() -> Iterator[sync_api.Browser]:
 @pytest.fixture(scope="module")
 def seats(mill: Mill, chromium: sync_api.Browser) -> Iterator[Callable]:
     """Make pages of somebody who has logged in, once for each kind of browser."""
-    contexts: dict[bool, sync_api.BrowserContext] = {}
+    contexts: list[sync_api.BrowserContext] = []
+    logged_in: dict[bool, sync_api.BrowserContext] = {}
 
-    def sit_down(*, script: bool = True) -> sync_api.Page:
-        if script not in contexts:
-            context = chromium.new_context(
-                base_url=mill.server.endpoint, java_script_enabled=script
-            )
-            context.set_default_timeout(1000 * seconds(15))
-            contexts[script] = context
-            log_in(context.new_page(), mill)
-        return contexts[script].new_page()
+    def open_browser(*, script: bool) -> sync_api.BrowserContext:
+        context = chromium.new_context(
+            base_url=mill.server.endpoint, java_script_enabled=script
+        )
+        context.set_default_timeout(1000 * seconds(15))
+        contexts.append(context)
+        return context
+
+    def sit_down(*, script: bool = True, stranger: bool = False) -> sync_api.Page:
+        if stranger:
+            return open_browser(script=script).new_page()
+        if script not in logged_in:
+            logged_in[script] = open_browser(script=script)
+            log_in(logged_in[script].new_page(), mill)
+        return logged_in[script].new_page()
 
     yield sit_down
-    for each in contexts.values():
+    for each in contexts:
         each.close()
 
 
@@ -183,14 +191,15 @@ def test_a_stream_that_was_switched_off_is_enabled_again(mill, sit_down):
 
 
 def test_a_whole_session(mill, sit_down):
-    """Log in, find a user, edit beside a device, publish, and mend what is stuck."""
+    """Find a user, edit beside a device, publish, mend what is stuck, make a key."""
     pool = mill.pool("Whole session", "whole")
     identity_id = mill.sign_up(pool, "ann@example.com")
     mill.put(pool, "prefs", {"color": "red"}, identity_id=identity_id)
     (parked,) = mill.park(pool, "no", an_event(pool, "prefs", "k", "v"))
-    page = sit_down()
+    page = sit_down(stranger=True)
 
-    page.goto("/console/identities")
+    log_in(page, mill)
+    page.get_by_role("link", name="Identities").click()
     page.get_by_label("Identity pool").select_option(pool)
     page.get_by_label("Find by").select_option("developer-user")
     page.get_by_label("What").fill("ann@example.com")
@@ -219,10 +228,29 @@ def test_a_whole_session(mill, sit_down):
     page.get_by_label(f"Choose change {parked}").check()
     page.get_by_role("button", name="Try the chosen again").click()
     expect(page, "1 change waits again for the stream.")
+
+    page.get_by_role("link", name="Keys").click()
+    page.get_by_role("link", name="Create a key").click()
+    page.get_by_label("Name").fill(HOSTILE)
+    page.get_by_label("Scope").select_option("read-only")
+    page.get_by_role("button", name="Create the key").click()
+    expect(page, "the only time that the secret is shown")
+    key_id, secret = page.locator("dl.facts code").all_inner_texts()[:2]
     page.get_by_role("button", name="Log out").click()
     expect(page, "You are logged out.")
     page.goto(f"/console/pools/{pool}")
     assert "/console/login" in page.url
+    log_in(page, mill, (key_id, secret))
+    page.goto(f"/console/pools/{pool}/publish")
+    expect(page, "SUCCEEDED")
+    expect(page, "was published in the last 24 hours")
+    page.goto(f"/console/identities/{identity_id}/datasets/prefs")
+    expect(page, "blue")
+    assert page.get_by_role("checkbox").count() == 0
+    with pytest.raises(botocore.exceptions.ClientError, match="key is read-only"):
+        mill.server.client(
+            "cognito-sync", aws_access_key_id=key_id, aws_secret_access_key=secret
+        ).bulk_publish(IdentityPoolId=pool)
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
