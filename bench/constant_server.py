@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import uvloop
 
-from millpond.server import app
+from millpond.server import listening
 from millpond.settings import Settings
 
 BODY: Final = b'{"Count":0}'
@@ -36,11 +36,13 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 async def main() -> None:
     """Serve until SIGTERM."""
     settings = Settings(port=0)
-    settings = dataclasses.replace(settings, port=app._claim_port(settings), drain_s=0)
+    settings = dataclasses.replace(
+        settings, port=listening.claim_port(settings), drain_s=0
+    )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    await app._listen(
+    await listening.listen(
         answer,  # type: ignore[arg-type]
         settings,
         stopping,

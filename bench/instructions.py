@@ -205,7 +205,8 @@ async def _serve(place: _Place, scenario: str, count: int, *, is_new: bool) -> N
             await _answer(gateway, requests[first:], together)
             _switch_over("off")
 
-    app._listen = listen  # the one place where the gateway meets a socket
+    # The one place where the gateway meets a socket, in older builds, too.
+    setattr(app, "listen" if hasattr(app, "listen") else "_listen", listen)
     settings = Settings(
         data=place.folder,
         store=place.store,

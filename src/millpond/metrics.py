@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Final, NamedTuple
 
 from prometheus_client import (
@@ -100,6 +100,33 @@ class RequestMetrics(Collector):
                 errors += count
         return requests, errors
 
+    def take(
+        self,
+    ) -> tuple[list[tuple[str, int, int]], list[tuple[str, list[int], float]]]:
+        """Give the figures to another process of this server, and begin anew."""
+        requests = [(*key, count) for key, count in self._requests.items()]
+        durations = [
+            (operation, counts, self._seconds[operation])
+            for operation, counts in self._buckets.items()
+        ]
+        for each in (self._requests, self._buckets, self._seconds):
+            each.clear()
+        return requests, durations
+
+    def add(
+        self,
+        requests: Iterable[tuple[str, int, int]],
+        durations: Iterable[tuple[str, list[int], float]],
+    ) -> None:
+        """Add figures that `take` gave in another process."""
+        for operation, status, count in requests:
+            self._requests[operation, status] += count
+        for operation, counts, seconds in durations:
+            buckets = self._buckets[operation]
+            for at, count in enumerate(counts):
+                buckets[at] += count
+            self._seconds[operation] += seconds
+
     def collect(self) -> Iterator[Metric]:
         """List the figures for Prometheus."""
         counted, timed = self.DESCRIBED
@@ -137,6 +164,10 @@ class Metrics:
         self.described: list[Description] = [*PROCESS, *RequestMetrics.DESCRIBED]
         """Everything that the registry ever exposes."""
         ProcessCollector(registry=self.registry)
+        self._counters: dict[str, Counter] = {}
+        self._shared_gauges: dict[str, Callable[[], float]] = {}
+        self.of_others: dict[str, dict[str, float]] = {}
+        """Gauges of other processes of this server, by process and name."""
         self.requests = RequestMetrics()
         self.registry.register(self.requests)
         gauge, counter = self._gauge, self._counter
@@ -146,6 +177,15 @@ class Metrics:
             "of store (sqlite or postgres).",
             ("version", "python", "store"),
         )
+        self.readers = gauge(
+            "readers", "Reader processes that work with the writer at the moment."
+        )
+        self.readers_cpu = gauge(
+            "readers_cpu_seconds",
+            "CPU time of the reader processes that there are; beside that of the "
+            "writer, which process_cpu_seconds_total has.",
+        )
+        self.readers_cpu.set_function(lambda: self._sum_of_others("cpu"))
         self.store_up = gauge(
             "store_up",
             "1 when the store answers; 0 when not, and what is read from it is NaN.",
@@ -338,7 +378,36 @@ class Metrics:
 
     def _counter(self, name: str, help: str, labels: tuple[str, ...] = ()) -> Counter:
         name = self._describe(name, "counter", help, labels)
-        return Counter(name, help, labels, registry=self.registry)
+        counter = Counter(name, help, labels, registry=self.registry)
+        self._counters[name] = counter
+        return counter
+
+    def share_gauge(self, gauge: Gauge, here: Callable[[], float]) -> None:
+        """Show what `here` gives and what it gives in other processes, in one."""
+        (metric,) = gauge.collect()
+        name = metric.name
+        self._shared_gauges[name] = here
+        gauge.set_function(lambda: here() + self._sum_of_others(name))
+
+    def list_shared_gauges(self) -> dict[str, float]:
+        """List what those gauges say of this process, by name."""
+        return {name: here() for name, here in self._shared_gauges.items()}
+
+    def _sum_of_others(self, name: str) -> float:
+        return sum(each.get(name, 0.0) for each in self.of_others.values())
+
+    def list_counts(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        """List the counters: name, labels and how much each has."""
+        for name, counter in self._counters.items():
+            for metric in counter.collect():
+                for sample in metric.samples:
+                    yield name, tuple(sample.labels.values()), sample.value
+
+    def add_count(self, name: str, labels: Iterable[str], more: float) -> None:
+        """Add to a counter what another process has counted."""
+        counter = self._counters[name]
+        labels = [*labels]
+        (counter.labels(*labels) if labels else counter).inc(more)
 
     def _describe(
         self, name: str, kind: str, help: str, labels: tuple[str, ...]

@@ -81,7 +81,7 @@ async def _print(settings: Settings, options: argparse.Namespace) -> int:
 def _url(settings: Settings, options: argparse.Namespace) -> str:
     """Say where the server is reached."""
     from millpond.server import lock
-    from millpond.server.app import endpoint_of
+    from millpond.server.listening import endpoint_of
     from millpond.settings.checks import is_http_url
 
     if options.url:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from millpond import settings as settings_table
 from millpond.cli.page import STEP, may_style, prose
@@ -56,7 +56,7 @@ def read_settings(options: argparse.Namespace) -> Reading:
     """Read the settings, with what is wrong with them; raises as `read` does."""
     import os  # the environment is looked at here and nowhere else
 
-    names = ("data", "store", "host", "port")
+    names = ("data", "store", "host", "port", "readers")
     return settings_table.read(
         options.settings,
         os.environ,
@@ -73,6 +73,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_settings_options(parser)
     add_server_options(parser)
+    parser.add_argument(
+        "--readers",
+        metavar="N",
+        help="processes that answer reads, before the one that writes; or auto",
+    )
     return parser
 
 
@@ -93,20 +98,32 @@ def _settings_help() -> Iterator[str]:
 def _run(reading: Reading) -> None:
     # Imported late: `--help` and a wrong setting need none of it.
     from millpond.server import app, logging
+    from millpond.server.readers import supervisor
 
     settings = reading.settings
-    logging.configure(
-        level=settings.log_level,
-        form=settings.log_format,
-        colors=may_style(sys.stderr),
-    )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        serving = app.serve(
-            settings,
-            lambda started: _tell(settings, started),
-            origins=reading.origins,
+
+    def configure(process: str) -> None:
+        logging.configure(
+            level=settings.log_level,
+            form=settings.log_format,
+            colors=may_style(sys.stderr),
+            process=process,
         )
-        runner.run(serving)
+
+    def run(work: Coroutine[Any, Any, None], process: str = "") -> None:
+        configure(process)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(work)
+
+    def tell(started: Started) -> None:
+        _tell(settings, started)
+
+    readers = supervisor.count_readers(settings)
+    if readers:
+        configure("supervisor")
+        supervisor.supervise(settings, readers, tell, run, origins=reading.origins)
+    else:
+        run(app.serve(settings, tell, origins=reading.origins))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

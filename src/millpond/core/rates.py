@@ -19,6 +19,7 @@ those at a time that has the probability (n / 65,536)**2.
 from __future__ import annotations
 
 from array import array
+from collections.abc import MutableSequence
 from typing import Final
 
 CELLS: Final = 65_536  # in a row, a power of two; 1 MiB for both
@@ -29,16 +30,19 @@ _ROUNDING_S: Final = 1e-6  # what thousands of sums may be off
 class Buckets:
     """The token buckets of one class of operations, by key, all of one rate."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(
+        self, rate: float, *, cells: MutableSequence[float] | None = None
+    ) -> None:
         """
         Args:
             rate: tokens a second, more than 0. A full bucket has those of a minute.
+            cells: 2 * CELLS zeros, which others may count in as well; None: its own.
         """
         self.rate = rate
-        self._full_s = array("d", bytes(2 * CELLS * 8))
+        self._full_s = array("d", bytes(2 * CELLS * 8)) if cells is None else cells
 
     def __sizeof__(self) -> int:
-        return self._full_s.buffer_info()[1] * self._full_s.itemsize
+        return len(self._full_s) * 8
 
     def wait_s(self, key: str, now_s: float) -> float:
         """Say how long `take` would have a key wait, and take nothing."""

@@ -64,7 +64,7 @@ class Answers:
             gave_way=metrics.refused.labels("answer_stuck").inc,
             no_room=metrics.refused.labels("answer_room").inc,
         )
-        metrics.answers_bytes.set_function(lambda: self.budget.held)
+        metrics.share_gauge(metrics.answers_bytes, lambda: self.budget.held)
 
     def bounded(self, request: Answered, send: Send) -> Send:
         """Bound whatever an application sends whole; it may raise as `send` does."""

@@ -12,20 +12,14 @@ has accepted). What was acknowledged is on disk already.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import platform
 import secrets
 import signal
-import socket
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 import structlog
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings, HTTP2Settings
-from granian.server.embed import Server
 
 from millpond import __version__
 from millpond.core.session_tokens import SessionTokens
@@ -35,25 +29,22 @@ from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
 from millpond.push.sns import SnsPush
 from millpond.server import connections, neighbours, secret_key
-from millpond.server.answer_streams import AnswerStreams
-from millpond.server.answers import Answers
 from millpond.server.connections import Connections
 from millpond.server.console import login_link, make_console
+from millpond.server.door import make_door
 from millpond.server.gateway import Gateway
 from millpond.server.importing import limits_of
-from millpond.server.live import LiveStreams
+from millpond.server.listening import claim_port, endpoint_of, listen, with_address
 from millpond.server.pages import PATHS, make_pages
 from millpond.server.peers import TrustedProxies
-from millpond.server.rates import RateLimits
 from millpond.server.read_through import make_read_through
+from millpond.server.readers.intake import Intake, RelayedConnections
 from millpond.server.sealers import hook_secret as hook_secret
 from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
-from millpond.server.subscriptions import SubscriptionStreams
 from millpond.server.under_way import UnderWay
 from millpond.service.changes import Changes
 from millpond.service.context import Context, SinkOpener, system_now_ms
-from millpond.service.credentials import CredentialFinder
 from millpond.service.developer_keys import (
     KeyRing,
     NewKey,
@@ -68,7 +59,6 @@ from millpond.sinks.base import PayloadStore, Sink, sink_url
 from millpond.sinks.embedded_payloads import EmbeddedPayloads
 from millpond.sinks.s3_payloads import S3Payloads
 from millpond.stores.base import Neighbours, Store
-from millpond.wire.sigv4.verifier import Verifier
 from millpond.workers import housekeeping
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
 from millpond.workers.outbox_relay import OutboxRelay
@@ -76,20 +66,8 @@ from millpond.workers.push_sender import PushSender
 
 _log = structlog.get_logger()
 
-BACKLOG: Final = 2048
-HTTP2: Final = HTTP2Settings(
-    max_concurrent_streams=128,  # of one connection; further ones wait at the client
-    max_headers_size=65_536,  # the longest token, path and query take half of it
-    max_send_buffer_size=16_384,  # of one stream
-    keep_alive_interval=20_000,  # ms; a dead connection is found and closed
-    keep_alive_timeout=20,  # s
-)
-HTTP1: Final = HTTP1Settings(
-    # Of a head, of what is read at once and of what waits to be written: a connection
-    # costs no more than this, whatever it is sent.
-    max_buffer_size=73_728,
-)
 FIRST_KEY_NAME: Final = "first"
+_LEAVE_S: Final = 2.0  # for readers to leave, when their own time is over
 WORKERS_S_MAX: Final = 20.0  # to end; a disk or a driver may hold one up
 
 
@@ -169,6 +147,7 @@ async def serve(
     started: Callable[[Started], None],
     *,
     origins: Mapping[str, str] | None = None,
+    intake: Intake | None = None,
 ) -> None:
     """
     Run the server until SIGTERM or SIGINT.
@@ -176,12 +155,15 @@ async def serve(
     Args:
         origins: where each setting that is not at its default comes from.
         started: called once, when requests are answered.
+        intake: of the writer behind readers, whose port is held for them; None: the
+            server has the port itself.
     Raises:
         StoreError: the store cannot be opened, or another server holds it.
         SettingsError: a setting turns out to be wrong, or the address is taken.
     """
     with hold_store(settings) as tell:
-        settings = _with_address(settings, _claim_port(settings))
+        if intake is None:
+            settings = with_address(settings, claim_port(settings))
         tell(endpoint_of(settings))
         async with open_store(settings) as store:
             sealer = make_sealer(settings)
@@ -193,18 +175,14 @@ async def serve(
             context = make_context(settings, store)
             await context.token_keys.refresh()
             context.token_keys.check()
-            await _run(
-                context,
-                keys,
-                lambda: started(
-                    Started(
-                        endpoint_of(settings),
-                        first_key,
-                        login_link(context, known_keys),
-                    )
-                ),
-                origins or {},
-            )
+
+            def begin() -> None:
+                endpoint, link = endpoint_of(settings), login_link(context, known_keys)
+                started(Started(endpoint, first_key, link))
+                event = "server.started" if intake is None else "writer.started"
+                _log.info(event, endpoint=endpoint, version=__version__)
+
+            await _run(context, keys, begin, origins or {}, intake)
     _log.info("server.stopped")
 
 
@@ -213,6 +191,7 @@ async def _run(
     keys: KeyRing,
     started: Callable[[], None],
     origins: Mapping[str, str],
+    intake: Intake | None,
 ) -> None:
     settings = context.settings
     await neighbours.join(context)
@@ -234,52 +213,39 @@ async def _run(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    credentials = CredentialFinder(
-        keys, context.session_tokens, account_id=settings.account_id
-    )
     under_way = UnderWay()
     trusted = TrustedProxies.of(settings)
     connections.allow_many()
-    sockets = Connections(settings, under_way, metrics, trusted)
-    answers = Answers(settings, metrics, sockets, under_way)
-    live = LiveStreams(
-        settings,
-        context.changes,
-        metrics,
-        AnswerStreams(under_way, sockets, answers),
+    sockets = (
+        Connections(settings, under_way, metrics, trusted)
+        if intake is None
+        else RelayedConnections(settings, under_way, metrics, trusted, intake)
     )
-    subscriptions = SubscriptionStreams(
-        context.subscriptions,
-        metrics,
-        AnswerStreams(under_way, sockets, answers),
-        send_timeout_s=settings.answer_send_timeout_s,
-    )
+    count_servers = _server_counter(context.store)
+    if intake is not None:
+        intake.join(metrics, context.sync_sessions, keys, under_way, count_servers)
+        context.keys_changed.listen(intake.tell_news)
     console = make_console(context, keys, origins)
-    gateway = Gateway(
+    door = make_door(
         context,
-        Verifier(
-            find_credentials=credentials.find,
-            regions=settings.regions,
-            window_s=settings.signature_window_s,
-            explain=settings.explain_signatures,
-        ),
-        metrics,
-        live,
-        subscriptions,
-        answers,
+        keys,
         under_way,
         trusted,
-        RateLimits(settings, metrics, count_servers=_server_counter(context.store)),
-        look_for_keys=keys.look_again,
-        note_key_use=keys.note_use,
-        beside=make_pages(context, metrics, is_draining=stopping.is_set),
+        sockets,
+        count_servers=count_servers,
+        cells=None if intake is None else intake.cells,
+        beside=make_pages(
+            context,
+            metrics,
+            is_draining=stopping.is_set,
+            gather=None if intake is None else intake.gather,
+        ),
         beside_paths=PATHS,
         console=console,
     )
 
     def end_streams() -> None:
-        live.close()
-        subscriptions.close()
+        door.end_streams()
         if console is not None:
             console.close()
 
@@ -312,7 +278,12 @@ async def _run(
     for worker in workers:
         worker.add_done_callback(_note_end)
     try:
-        await _listen(gateway, settings, stopping, started, end_streams)
+        if intake is None:
+            await listen(door.gateway, settings, stopping, started, end_streams)
+        else:
+            await _take_in(
+                intake, door.gateway, settings, stopping, started, end_streams
+            )
     finally:
         for worker in workers:
             worker.cancel()
@@ -343,63 +314,21 @@ def _note_end(worker: asyncio.Task[None]) -> None:
         _log.error("worker.failed", error=str(error), exc_info=error)
 
 
-async def _listen(
+async def _take_in(
+    intake: Intake,
     gateway: Gateway,
     settings: Settings,
     stopping: asyncio.Event,
     started: Callable[[], None],
     end_streams: Callable[[], None],
 ) -> None:
-    """
-    Serve until `stopping` is set, then let what is under way finish.
-
-    Args:
-        end_streams: ends what would be under way for as long as it is let.
-    """
-    server = Server(
-        gateway,
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGINL,
-        backlog=BACKLOG,
-        backpressure=connections.connections_max(settings),
-        http=HTTPModes.auto,  # 1.1 and 2, over TCP by its first bytes, over TLS by ALPN
-        http1_settings=HTTP1,
-        http2_settings=HTTP2,
-        websockets=False,
-        log_enabled=False,
-        ssl_cert=Path(settings.tls_certificate) if settings.tls_certificate else None,
-        ssl_key=Path(settings.tls_key) if settings.tls_key else None,
-        ssl_protocol_min=SSLProtocols.tls12,  # old phones know nothing newer
-    )
-    serving = asyncio.create_task(server.serve())
-    await _wait_until_listening(settings, serving)
+    """As `listen`, for the writer behind readers, which have the port."""
+    await intake.open(gateway)
     started()
-    _log.info("server.started", endpoint=endpoint_of(settings), version=__version__)
-    ended = asyncio.create_task(stopping.wait())
-    await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
-    ended.cancel()
+    await stopping.wait()
     _log.info("server.stopping", drain_s=settings.drain_s)
     end_streams()
-    server.stop()  # type: ignore[no-untyped-call]
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(serving, settings.drain_s)
-
-
-async def _wait_until_listening(
-    settings: Settings, serving: asyncio.Task[None]
-) -> None:
-    while not serving.done():
-        try:
-            _, writer = await asyncio.open_connection(
-                _reachable(settings.host), settings.port
-            )
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.01)
-            continue
-        writer.close()
-        return
-    await serving  # raises what went wrong
+    await intake.close(settings.drain_s + _LEAVE_S)
 
 
 async def _first_key(store: Store, sealer: SecretSealer) -> NewKey | None:
@@ -413,43 +342,3 @@ async def _first_key(store: Store, sealer: SecretSealer) -> NewKey | None:
         now_ms=system_now_ms(),
         random_bytes=secrets.token_bytes,
     )
-
-
-def _claim_port(settings: Settings) -> int:
-    """
-    Find the port to listen on, and refuse one that is taken.
-
-    The HTTP server would share a taken port (SO_REUSEPORT), and requests would then
-    reach one server or the other.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise SettingsError(
-                f"Cannot listen on {settings.host} port {settings.port}: "
-                f"{error.strerror}."
-            ) from error
-        return int(probe.getsockname()[1])
-
-
-def _with_address(settings: Settings, port: int) -> Settings:
-    """Fill in the port that was found, and the public URL when none is set."""
-    settings = dataclasses.replace(settings, port=port)
-    public_url = settings.public_url or endpoint_of(settings)
-    return dataclasses.replace(settings, public_url=public_url)
-
-
-def endpoint_of(settings: Settings) -> str:
-    """Give the URL at which a client on this machine reaches the server."""
-    scheme = "https" if settings.tls_certificate else "http"
-    host = _reachable(settings.host)
-    host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}:{settings.port}"
-
-
-def _reachable(host: str) -> str:
-    """Name an address that a client on this machine can use."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -207,7 +207,7 @@ def make_budget(settings: Settings, metrics: Metrics) -> Budget:
         gave_way=metrics.refused.labels("body_stuck").inc,
         no_room=metrics.refused.labels("body_room").inc,
     )
-    metrics.request_bodies_bytes.set_function(lambda: budget.held)
+    metrics.share_gauge(metrics.request_bodies_bytes, lambda: budget.held)
     return budget
 
 

@@ -107,6 +107,8 @@ class Connections:
         self._head_s = min(settings.connection_head_s, self._idle_s)
         self._per_peer_max = settings.connections_per_peer_max
         self._max = connections_max(settings)
+        self._count = 0  # as last seen
+        metrics.share_gauge(metrics.connections, lambda: self._count)
         self._seen: dict[
             int, _Connection | int
         ] = {}  # a number: another socket's inode
@@ -168,7 +170,7 @@ class Connections:
         for reason, count in ended.items():
             self._metrics.connections_ended.labels(reason).inc(count)
             _log.info("connections.ended", reason=reason, connections=count)
-        self._metrics.connections.set(len(found) - ended.total())
+        self._count = len(found) - ended.total()
         clients = {each.client for each in found}
         for gone in self._waiting_s.keys() - clients:
             del self._waiting_s[gone]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -80,6 +80,23 @@ FORM_BYTES_PLAIN: Final = 16_384  # that are read in about 2 ms, however they ar
 _UNKNOWN: Final = "Unknown"  # the operation in metrics, where none was found
 
 
+class Elsewhere(Protocol):
+    """Another process, which answers what this one does not."""
+
+    def is_elsewhere(self, found: Found) -> bool:
+        """Say whether an operation is answered there."""
+        ...
+
+    async def pass_on(self, request: Request, receive: Receive, send: Send) -> None:
+        """
+        Have a request answered there.
+
+        Raises:
+            ServiceException: it cannot be; the client was sent nothing.
+        """
+        ...
+
+
 class Gateway:
     """Serves the published APIs; other paths go to `beside`."""
 
@@ -100,9 +117,11 @@ class Gateway:
         beside: AsgiApp,
         beside_paths: Iterable[str],
         console: AsgiApp | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """
         Args:
+            elsewhere: answers what this process does not; None: this one answers all.
             console: serves what is below `console.base.ROOT`; it takes forms.
             look_for_keys: learns of developer keys that were made before the call.
             note_key_use: is told the id of each that signed rightly.
@@ -121,6 +140,7 @@ class Gateway:
         self._rates = rates
         self._beside = beside
         self._console = console
+        self._elsewhere = elsewhere
         self._beside_paths = (*beside_paths, *([CONSOLE] if console else []))
         self._console_streams = AnswerStreams(under_way, answers.connections, answers)
         self._finder = Finder(api for api, _ in APIS)
@@ -204,7 +224,12 @@ class Gateway:
                 raise ServiceUnavailableException(
                     "Too many requests are under way. Try again.", retry_after_s=1
                 )
-            if request.is_form:
+            if self._elsewhere is not None:
+                found = self._find_here(request, self._elsewhere)
+                if found is None:
+                    await self._elsewhere.pass_on(request, receive, send)
+                    return
+            elif request.is_form:
                 form = await self._read(request, FORM_BYTES_MAX)
                 find = self._finder.find_by_form
                 if len(form) > FORM_BYTES_PLAIN:
@@ -247,6 +272,16 @@ class Gateway:
             self._note(found, request, status, started)
             assert found is not None
             await self._stream(found, request, headers, body, receive, send)
+
+    def _find_here(self, request: Request, elsewhere: Elsewhere) -> Found | None:
+        """Find the operation of a request; None: it is not to be answered here."""
+        if request.is_form:  # what it means stands in its body
+            return None
+        try:
+            found = self._finder.find(request)
+        except ServiceException:
+            return None
+        return None if elsewhere.is_elsewhere(found) else found
 
     async def _serve_beside(
         self, request: Request, receive: Receive, send: Send

@@ -4,11 +4,13 @@ Logs: structured, with constant event names; no secret, value or token is ever i
 Events: server.started, server.stopping, server.stopped, request.answered,
 request.failed, outbox.failed, outbox.stream_disabled, bulk_publish.retry,
 bulk_publish.complete, bulk_publish.failed, bulk_publish.error, bulk_publish.lease_lost,
-worker.failed, secret_key.mended, keys.unreadable, token_keys.unreadable,
-login_provider.unreadable, sync_trigger.failed.
+worker.failed, process.started, process.ended, process.failed, reader.started,
+reader.joined, reader.left, writer.started, secret_key.mended, keys.unreadable,
+token_keys.unreadable, login_provider.unreadable, sync_trigger.failed.
 
 Keys: request_id, operation, status, duration_ms, method, path, client_address,
 access_key_id, identity_pool_id, identity_id, stream_name, slice, failures, worker,
+process (which of several of this server), started, ended, pid, reader, readers,
 endpoint, version, drain_s, provider_name, error, hint.
 """
 
@@ -28,13 +30,16 @@ _LEVELS: Final = {
 }
 
 
-def configure(*, level: str, form: str, colors: bool = False) -> None:
+def configure(
+    *, level: str, form: str, colors: bool = False, process: str = ""
+) -> None:
     """
     Set up logging to stderr.
 
     Args:
         form: json, console, or auto: console on a terminal, json elsewhere.
         colors: whether the console form may have some.
+        process: which of the processes of this server it is, if there are several.
     """
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer: structlog.types.Processor = (
@@ -45,11 +50,22 @@ def configure(*, level: str, form: str, colors: bool = False) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            *([_namer(process)] if process else []),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line is one write, so that those of several processes stay whole.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
+
+
+def _namer(process: str) -> structlog.types.Processor:
+    def name(
+        logger: object, method: str, event: structlog.types.EventDict
+    ) -> structlog.types.EventDict:
+        return {**event, "process": process}
+
+    return name

@@ -7,7 +7,7 @@ These are not on the path of a sync, so a framework serves them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -44,9 +44,18 @@ _CACHED: Final = {"cache-control": "public, max-age=300"}
 
 
 def make_pages(
-    context: Context, metrics: Metrics, *, is_draining: Callable[[], bool]
+    context: Context,
+    metrics: Metrics,
+    *,
+    is_draining: Callable[[], bool],
+    gather: Callable[[], Awaitable[None]] | None = None,
 ) -> Starlette:
-    """Make the application that serves `PATHS`, and `/` to people."""
+    """
+    Make the application that serves `PATHS`, and `/` to people.
+
+    Args:
+        gather: adds up what other processes of this server have counted.
+    """
 
     async def welcome(request: Request) -> Response:
         return HTMLResponse(page(context.settings.public_url), headers=dict(HEADERS))
@@ -69,6 +78,8 @@ def make_pages(
         return PlainTextResponse(f"ok\n{damage}\n" if damage else "ok\n")
 
     async def show_metrics(request: Request) -> Response:
+        if gather is not None:
+            await gather()
         await read_store(context, metrics)
         return Response(
             generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST

@@ -9,13 +9,14 @@ costs less than most answers. Which class a call counts in is in the contract.
 
 Several servers. Each has its part of a limit, by how many servers of the store live,
 but never less than a device needs (`millpond.limits`): connections stay with one
-server, so that all calls of a device may come to one.
+server, so that all calls of a device may come to one. The processes of one server count
+in the same tables (`server.readers.shared`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, MutableSequence
 from typing import Final
 
 import structlog
@@ -38,12 +39,19 @@ DEVELOPERS: Final = "developers"
 class _Limit:
     """One limit, and the buckets of those who are held to it."""
 
-    def __init__(self, name: str, setting: str, rate: int, least: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        setting: str,
+        rate: int,
+        least: int,
+        cells: MutableSequence[float] | None,
+    ) -> None:
         self.name = name
         self.setting = setting
         self.rate = rate  # of all servers together
         self.least = least  # of one
-        self.buckets = Buckets(rate)
+        self.buckets = Buckets(rate, cells=cells)
         self.logged_s = -math.inf
 
     def share(self, servers: int) -> None:
@@ -60,16 +68,21 @@ class RateLimits:
         metrics: Metrics,
         *,
         count_servers: Callable[[], int] = lambda: 1,
+        cells: Mapping[str, MutableSequence[float]] | None = None,
     ) -> None:
         """
         Args:
             count_servers: tells how many live, this one among them; asked often.
+            cells: where to count, by `LIMITS`, with other processes of this server.
         """
         self._metrics = metrics
         self._count_servers = count_servers
         self._look_s = -math.inf  # when to look at it again
-        self._of_class = {each: _make(each.value, settings) for each in RateClass}
-        self._of_developers = _make(DEVELOPERS, settings)
+        cells = cells or {}
+        self._of_class = {
+            each: _make(each.value, settings, cells) for each in RateClass
+        }
+        self._of_developers = _make(DEVELOPERS, settings, cells)
 
     def check_peer(self, operation: Operation, peer: str, now_s: float) -> None:
         """
@@ -153,8 +166,13 @@ _TABLE: Final = {
 """By limit: its setting, and the least that one of several servers gives."""
 
 
-def _make(name: str, settings: Settings) -> _Limit | None:
+LIMITS: Final = tuple(_TABLE)
+
+
+def _make(
+    name: str, settings: Settings, cells: Mapping[str, MutableSequence[float]]
+) -> _Limit | None:
     """Make a limit of the settings; None where there is to be none."""
     setting, least = _TABLE[name]
     rate: int = getattr(settings, setting)
-    return _Limit(name, setting, rate, least) if rate else None
+    return _Limit(name, setting, rate, least, cells.get(name)) if rate else None

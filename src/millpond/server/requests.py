@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -108,10 +109,22 @@ class Request:
         return content_type.lower().startswith(_FORM)
 
 
-_id_prefix: Final = "-".join(
-    random.SystemRandom().randbytes(count).hex() for count in (4, 2, 2, 2)
-)
+def _new_prefix() -> str:
+    """Make what the ids of a process begin with."""
+    pieces = (random.SystemRandom().randbytes(count) for count in (4, 2, 2, 2))
+    return "-".join(piece.hex() for piece in pieces)
+
+
+_id_prefix = _new_prefix()
 _request_numbers: Final = itertools.count(1)
+
+
+def _renew_prefix() -> None:
+    global _id_prefix
+    _id_prefix = _new_prefix()
+
+
+os.register_at_fork(after_in_child=_renew_prefix)
 
 
 def _new_id() -> str:

@@ -295,17 +295,35 @@ async def _check_copy_is_complete(store: CopyStore) -> None:
         )
 
 
-def make_store(settings: Settings) -> CopyStore:
+@contextlib.asynccontextmanager
+async def open_to_read(settings: Settings) -> AsyncIterator[Store]:
+    """
+    Open a store that the writer of this server has opened before, to read from it.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    store = make_store(settings, read_only=True)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+def make_store(settings: Settings, *, read_only: bool = False) -> CopyStore:
     """
     Make the store that the settings name; it is not open yet.
 
+    Args:
+        read_only: another process of this server writes.
     Raises:
         SettingsError: what it needs is not installed.
     """
     if not settings.store:
-        return SqliteStore(settings.data)
+        return SqliteStore(settings.data, read_only=read_only)
     store: CopyStore = load_postgres().PostgresStore(
-        settings.store, listen_url=settings.listen_store
+        settings.store, listen_url=settings.listen_store, read_only=read_only
     )
     return store
 

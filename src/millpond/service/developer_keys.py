@@ -118,6 +118,11 @@ class KeyRing:
         """Note that somebody signed with a key; this is on the way of every request."""
         self._used.add(access_key_id)
 
+    def take_uses(self) -> list[str]:
+        """Give the uses that are not written to somebody else, who is going to."""
+        used, self._used = self._used, set()
+        return [*used]
+
     async def save_uses(self, now_ms: int) -> None:
         """
         Write when keys were used, those of which that is not known to some minutes.

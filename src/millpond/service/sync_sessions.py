@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 from millpond.stores.base import IdentityPoolStore
 
@@ -20,13 +21,22 @@ class SyncSessionCounter:
         self._store = store
         self._unsaved: Counter[str] = Counter()
         self._saving = asyncio.Lock()
+        self.gather: Callable[[], Awaitable[None]] | None = None
+        """Adds what other processes of this server have counted."""
 
-    def add(self, identity_pool_id: str) -> None:
-        """Count one session."""
-        self._unsaved[identity_pool_id] += 1
+    def add(self, identity_pool_id: str, count: int = 1) -> None:
+        """Count sessions."""
+        self._unsaved[identity_pool_id] += count
+
+    def take(self) -> dict[str, int]:
+        """Give what is not saved to somebody else, who is going to."""
+        counts, self._unsaved = self._unsaved, Counter()
+        return dict(counts)
 
     async def save(self) -> None:
         """Save all that were counted before this call."""
+        if self.gather is not None:
+            await self.gather()
         async with self._saving:
             if not self._unsaved:
                 return

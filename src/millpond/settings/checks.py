@@ -23,6 +23,8 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("auto", "json", "console")
 PROXY_HEADERS: Final = ("x-forwarded-for", "forwarded")
 CONSOLES: Final = ("auto", "on", "off")
+AUTO: Final = "auto"
+READERS_MAX: Final = 128
 REGION_CHARS_MAX: Final = 18  # the id of an identity has 55, of which 37 are the rest
 
 # Patterns are compiled when something is looked at: most settings are at their default.
@@ -37,6 +39,7 @@ Wrong = tuple[str, str]  # the name of the setting, and a sentence
 def check(settings: Settings) -> Iterator[Wrong]:
     """Find everything that is wrong with settings that have the right types."""
     yield from _check_addresses(settings)
+    yield from _check_readers(settings)
     yield from _check_proxies(settings)
     yield from _check_regions(settings)
     yield from _check_secrets(settings)
@@ -46,6 +49,14 @@ def check(settings: Settings) -> Iterator[Wrong]:
     yield from _check_imports(settings)
     yield from _check_rates(settings)
     yield from _check_guests(settings)
+
+
+def _check_readers(settings: Settings) -> Iterator[Wrong]:
+    text = str(settings.readers)
+    if text != AUTO and not (
+        re.fullmatch("[0-9]{1,4}", text) and int(text) <= READERS_MAX
+    ):
+        yield "readers", _is("readers", text, f"{AUTO} or from 0 to {READERS_MAX}")
 
 
 def _check_addresses(settings: Settings) -> Iterator[Wrong]:

@@ -105,6 +105,12 @@ class Settings:
     port: int = setting(
         8014, "Port to listen on; 0 takes a free one.", least=0, most=65535
     )
+    readers: str | int = setting(
+        "0",
+        "Processes that answer what only reads, before the one that writes, so that "
+        "all cores are used; auto: one less than there are cores. 0: one process does "
+        "all.",
+    )
     public_url: str = setting(
         "",
         "URL at which consumers reach this server, for links in stream records. "

@@ -52,6 +52,9 @@ def convert(each: dataclasses.Field[Any], value: Any, *, is_text: bool) -> Any:
             return Path(_path(value))
         case "list[str]":
             return _texts(value)
+        case "str | int":
+            is_number = isinstance(value, int) and not isinstance(value, bool)
+            return _text(str(value) if is_number else value)
         case "dict[str, str]":
             return _table_of_texts(value)
         case "dict[str, LoginProvider]":

@@ -61,17 +61,21 @@ class PostgresStore(
 ):
     """The store in a PostgreSQL database."""
 
-    def __init__(self, url: str, *, listen_url: str = "") -> None:
+    def __init__(
+        self, url: str, *, listen_url: str = "", read_only: bool = False
+    ) -> None:
         """
         Args:
             url: of the database, `postgresql://user:password@host:port/name`; several
                 hosts and further parameters as libpq has them.
             listen_url: of the same database, for what needs a connection of its own;
                 then the other one may lead to a pooler in transaction mode.
+            read_only: another process of this server writes and is the node.
         """
+        self._read_only = read_only
         self.node = uuid.uuid4().hex
         """What this node is called among those of the database, until it closes."""
-        self.database = Database(url, direct_url=listen_url)
+        self.database = Database(url, direct_url=listen_url, read_only=read_only)
         self.shards = Shards(self.database)
         self.leases = Leases(self.database, self.node)
         self.nodes = Nodes(self.database, self.leases, self.node)
@@ -87,7 +91,7 @@ class PostgresStore(
                 "Run 'millpond migrate --distribute' once more; till then it is slow."
             )
             _log.warning("store.functions_missing", hint=hint)
-        if self._renewing is None:
+        if self._renewing is None and not self._read_only:
             self._renewing = asyncio.create_task(self._renew())
 
     async def aclose(self) -> None:

@@ -174,14 +174,23 @@ async def _prepare(connection: Any) -> None:
     await connection.execute(_PREPARE)
 
 
+async def _prepare_to_read(connection: Any) -> None:
+    """Set as much for a connection that never writes."""
+    await connection.execute(f"{_PREPARE}; SET default_transaction_read_only = on")
+
+
 class Database:
     """The database, and a pool of connections to it."""
 
-    def __init__(self, url: str, *, direct_url: str = "") -> None:
+    def __init__(
+        self, url: str, *, direct_url: str = "", read_only: bool = False
+    ) -> None:
         """
         Args:
             direct_url: of the same database, past a pooler that `url` leads to.
+            read_only: another process of this server writes, and has migrated it.
         """
+        self._read_only = read_only
         self.url = url
         self.pooled = bool(direct_url)
         self._direct_url = direct_url or url
@@ -212,6 +221,7 @@ class Database:
             if self.pooled:  # that leads another way than the one to migrate by
                 await self._look_behind_pooler()
             await self._migrate()
+            prepare = _prepare_to_read if self._read_only else _prepare
             with map_driver_errors("open"):
                 self._pool = await asyncpg.create_pool(
                     self.url,
@@ -219,7 +229,7 @@ class Database:
                     max_size=CONNECTIONS_MAX,
                     connect=_connect,
                     connection_class=_Connection,
-                    init=None if self.pooled else _prepare,
+                    init=None if self.pooled else prepare,
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=STATEMENT_TIMEOUT_S,
                     server_settings=_STARTUP,
@@ -245,7 +255,8 @@ class Database:
         try:
             with map_driver_errors("open"):
                 await refuse_worker(connection)
-                await migrations.apply(connection)
+                if not self._read_only:
+                    await migrations.apply(connection)
                 self.is_spread = await is_spread(connection)
                 self.is_beside_shards = (
                     self.is_spread and await beside_shards.are_there(connection)

@@ -61,14 +61,22 @@ class SqliteStore(
 ):
     """The embedded store, in a folder that must exist."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        """
+        Args:
+            read_only: another process has opened the store, and writes.
+        """
         self.database = Database(
-            directory / FILE_NAME, schema="main", page_bytes=PAGE_BYTES
+            directory / FILE_NAME,
+            schema="main",
+            page_bytes=PAGE_BYTES,
+            read_only=read_only,
         )
         self.streams_database = Database(
             directory / STREAMS_FILE_NAME,
             schema="streams",
             page_bytes=STREAMS_PAGE_BYTES,
+            read_only=read_only,
         )
         self._known_version: int | None = None
 

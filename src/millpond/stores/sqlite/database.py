@@ -95,12 +95,16 @@ class _Task(NamedTuple):
 class Database:
     """The file, its writer thread and its readers."""
 
-    def __init__(self, path: Path, *, schema: str, page_bytes: int) -> None:
+    def __init__(
+        self, path: Path, *, schema: str, page_bytes: int, read_only: bool = False
+    ) -> None:
         """
         Args:
             schema: which migrations the file has.
             page_bytes: of a file that is new; large pages suit large rows.
+            read_only: another process writes; the file must be there.
         """
+        self._read_only = read_only
         self.path = path
         self._schema = schema
         self._page_bytes = page_bytes
@@ -120,7 +124,7 @@ class Database:
         self._pool: ThreadPoolExecutor | None = None
 
     def __repr__(self) -> str:
-        return f"<Database {str(self.path)!r}, {'OPEN' if self._thread else 'CLOSED'}>"
+        return f"<Database {str(self.path)!r}, {'OPEN' if self._open else 'CLOSED'}>"
 
     @property
     def is_open(self) -> bool:
@@ -129,7 +133,13 @@ class Database:
 
     def open(self) -> None:
         """Open the file, migrate it, start the writer. Idempotent."""
-        if self._thread is not None:
+        if self._open:
+            return
+        self._pool = ThreadPoolExecutor(SLOW_READERS, "millpond-read")
+        if self._read_only:
+            with map_driver_errors("open"):
+                self._reader = _connect(self.path, write=False)
+            self._open = True
             return
         with map_driver_errors("open"):
             writer = _connect(self.path, write=True)
@@ -141,7 +151,6 @@ class Database:
             except BaseException:
                 writer.close()
                 raise
-        self._pool = ThreadPoolExecutor(SLOW_READERS, "millpond-read")
         self._thread = threading.Thread(
             target=self._write_loop, args=(writer,), name="millpond-write", daemon=True
         )
@@ -150,13 +159,14 @@ class Database:
 
     def close(self) -> None:
         """Finish the jobs that were accepted, then close. Idempotent."""
-        if self._thread is None:
+        if not self._open:
             return
         with self._accepting:
             self._open = False
             self._tasks.put(None)
-        self._thread.join()
-        self._thread = None
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
         assert self._pool is not None
         assert self._reader is not None
         self._pool.shutdown(wait=True)
@@ -178,6 +188,8 @@ class Database:
         with self._accepting:  # or a task could come in behind the last one
             if not self._open:
                 raise StoreError("The store is closed.", op="write")
+            if self._read_only:
+                raise StoreError("The store is open for reading only.", op="write")
             self._tasks.put(_Task(job, future, loop))
         return await future
 
@@ -193,13 +205,13 @@ class Database:
 
     def reading(self, op: str) -> _Moment:
         """Read on the event loop's own connection, as of one moment. Keep it short."""
-        if self._thread is None or self._reader is None:
+        if not self._open or self._reader is None:
             raise StoreError("The store is closed.", op=op)
         return _Moment(self._reader, op)
 
     def look(self, op: str, sql: str, row: Sequence[Any]) -> list[Any]:
         """Read with a single statement, which needs no transaction to be one moment."""
-        if self._thread is None or self._reader is None:
+        if not self._open or self._reader is None:
             raise StoreError("The store is closed.", op=op)
         try:
             return self._reader.execute(sql, row).fetchall()
@@ -208,7 +220,7 @@ class Database:
 
     async def read_slowly(self, op: str, job: Callable[[Reader], T]) -> T:
         """Read on a thread, as of one moment, so that the event loop goes on."""
-        if self._pool is None or self._thread is None:
+        if self._pool is None or not self._open:
             raise StoreError("The store is closed.", op=op)
 
         def run() -> T:
