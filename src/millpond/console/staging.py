@@ -13,6 +13,8 @@ ends that a value had are given back to it.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -27,7 +29,9 @@ from millpond.errors import ServiceException
 
 STAGED_MAX: Final = 100
 BASE_CHARS: Final = 2000  # of the value that was seen; it is shown cut as well
-FORMATTED_CHARS_MAX: Final = 1_048_576
+GROWTH_MAX: Final = 16  # of JSON that is set out over lines
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 REPLACE: Final = "replace"
 REMOVE: Final = "remove"
 MINE: Final = "mine"
@@ -229,14 +233,23 @@ def measure(staged: Iterable[Staged]) -> tuple[int, int]:
 
 
 def format_json(text: str) -> str | None:
-    """Set JSON out over lines, its numbers as they stand; None: it is not JSON."""
-    if len(text) > FORMATTED_CHARS_MAX:
-        return None
+    """
+    Set JSON out over lines, its numbers as they stand; None: it is not JSON, or so deep
+    that it would become many times as long.
+    """
     try:
         msgspec.json.decode(text, type=Any)
-        return msgspec.json.format(text, indent=2)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None
+    # Each line begins with two spaces for each bracket that is open: a text of some KiB
+    # can ask for hundreds of MiB.
+    bare = _STRING.sub("", text)
+    steps = [_STEPS[each] for each in bare if each in _STEPS]
+    deepest = max(itertools.accumulate(steps), default=0)
+    lines = bare.count(",") + len(steps) + 1
+    if 2 * deepest * lines > GROWTH_MAX * len(text) + 4096:
+        return None
+    return msgspec.json.format(text, indent=2)
 
 
 def _plain(text: str) -> str:
