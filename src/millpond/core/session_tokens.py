@@ -18,7 +18,7 @@ the token is ours.
 from __future__ import annotations
 
 import base64
-import hmac
+import binascii
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -27,6 +27,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from millpond import limits
+from millpond.core.keyed_hash import KeyedHash
 from millpond.errors import UnrecognizedClientException
 
 ACCESS_KEY_PREFIX: Final = "ASIA"
@@ -34,6 +35,7 @@ _ACCESS_KEY_CHARS: Final = 16  # five random bits each
 _BASE32: Final = bytes(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[n % 32] for n in range(256))
 _SECRET_BYTES: Final = 30  # 40 characters of base64
 _NONCE_BYTES: Final = 12
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class UserSession(msgspec.Struct, frozen=True, array_like=True):
@@ -66,7 +68,7 @@ class SessionTokens:
         Args:
             key: 32 bytes; another key opens none of the tokens.
         """
-        self._key = key
+        self._keyed = KeyedHash(key)
         self._random_bytes = random_bytes
 
     def issue(self, session: UserSession) -> UserCredentials:
@@ -111,11 +113,12 @@ class SessionTokens:
         return base64.b64encode(derived[:_SECRET_BYTES]).decode()
 
     def _derive(self, purpose: str, access_key_id: str) -> bytes:
-        return hmac.digest(self._key, f"{purpose} {access_key_id}".encode(), "sha256")
+        return self._keyed.digest(f"{purpose} {access_key_id}".encode())
 
 
 def _spell(sealed: bytes) -> str:
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    spelled = binascii.b2a_base64(sealed, newline=False).rstrip(b"=")
+    return spelled.translate(_URL_SAFE).decode()
 
 
 def _unspell(token: str) -> bytes:

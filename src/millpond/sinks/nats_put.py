@@ -26,6 +26,7 @@ an id of its own, and so is what follows it in its chain, to stand behind it.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 
+from millpond.core.shards import record_bytes
 from millpond.core.streaming import StreamRecord
 from millpond.errors import SinkError, SinkUnavailableError
 from millpond.sinks.base import FailedRecord
@@ -106,6 +108,7 @@ class NatsPut:
         self._doubtful: dict[int, int] = {}  # duplicates, and of which message
         self._renewed: set[int] = set()  # these need a message id of their own
         self._renewal = secrets.token_hex(4)
+        self._room = _HEADER_NAMES_BYTES + len(sink.address.stream_name.encode())
         self._in_doubt = False  # whether the stream still exists
         self._reason = "no acknowledgement in time"
         self._heard_at = 0.0
@@ -131,10 +134,12 @@ class NatsPut:
 
     def _check_size(self, index: int, record: StreamRecord) -> bool:
         limit = self._sink.record_bytes_max
-        size = len(record.partition_key.encode()) + len(record.data)
+        size = record_bytes(record.partition_key, record.data)
         if size <= limit:
             # A long key or message id may still be too much.
             limit = self._sink.message_bytes_max
+            if self._fits_surely(record, limit):
+                return True
             size = len(record.data) + _header_bytes(self._headers(record))
             size += 1 + len(self._renewal) if record.message_id else 0
         if size <= limit:
@@ -142,13 +147,18 @@ class NatsPut:
         self._fail(index, f"It has {size} bytes; the limit is {limit}.", False)
         return False
 
+    def _fits_surely(self, record: StreamRecord, limit: int) -> bool:
+        # A character of a header is quoted with twelve at most.
+        names = len(record.partition_key) + len(record.message_id)
+        return len(record.data) + 12 * names + self._room <= limit
+
     def _headers(self, record: StreamRecord, index: int = -1) -> dict[str, str]:
         headers = {
             "Nats-Expected-Stream": self._sink.address.stream_name,
-            PARTITION_KEY: quote(record.partition_key, safe=":"),
+            PARTITION_KEY: _quoted(record.partition_key, safe=":"),
         }
         if record.message_id:
-            message_id = quote(record.message_id, safe=":/")
+            message_id = _quoted(record.message_id, safe=":/")
             if index in self._renewed:
                 message_id = f"{message_id}~{self._renewal}"
             headers["Nats-Msg-Id"] = message_id
@@ -313,6 +323,12 @@ class NatsPut:
             self._fail(index, f"{reason}.", True)
 
 
+_is_plain = re.compile(r"[A-Za-z0-9_.~:-]*").fullmatch
+_HEADER_NAMES_BYTES: Final = (
+    256  # what headers have besides values; more than they have
+)
+
+
 class _Answer(msgspec.Struct):
     stream: str = ""
     seq: int = 0
@@ -336,6 +352,11 @@ def _read_answer(message: Msg) -> _Answer:
     if answer.error is None and not answer.stream:
         return _Answer(error=_NOT_UNDERSTOOD)
     return answer
+
+
+def _quoted(text: str, *, safe: str) -> str:
+    """Quote as in a URL; most names have nothing to quote, which is seen at once."""
+    return text if _is_plain(text) else quote(text, safe=safe)
 
 
 def _header_bytes(headers: dict[str, str]) -> int:

@@ -30,9 +30,10 @@ from hashlib import sha256
 from operator import methodcaller
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from millpond.core.keyed_hash import KeyedHash
+
 TYPE_CHECKING = False  # `typing` takes longer to load than all of this
 if TYPE_CHECKING:
-    from _hashlib import HASH
     from collections.abc import Mapping, Sequence
     from typing import Final, Protocol
 
@@ -59,8 +60,6 @@ _EMPTY_SHA256: Final = sha256(b"").hexdigest().encode()
 _PATH_CHARS_PLAIN: Final = (
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/%"
 )
-_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 _PARTITION: Final = methodcaller("partition", b"=")
 
 
@@ -171,26 +170,13 @@ def string_to_sign(scope: str, date: str, canonical: bytes) -> str:
 
 
 def make_signature(secret: str, scope: str, date: str, canonical: bytes) -> str:
-    keyed_inner, keyed_outer = _signing_states(secret, scope)
-    inner, outer = keyed_inner.copy(), keyed_outer.copy()
-    inner.update(string_to_sign(scope, date, canonical).encode())
-    outer.update(inner.digest())
-    return outer.hexdigest()
+    to_sign = string_to_sign(scope, date, canonical).encode()
+    return _signing_hash(secret, scope).digest(to_sign).hex()
 
 
 @lru_cache(maxsize=8192)
-def _signing_states(secret: str, scope: str) -> tuple[HASH, HASH]:
-    """
-    The two hashes of an HMAC, each with its padded key in it already.
-
-    OpenSSL 3 looks up the hash anew in every HMAC, which costs four times as much as
-    the HMAC itself.
-
-    Source:
-        RFC 2104.
-    """
-    key = _signing_key(secret, scope).ljust(64, b"\0")
-    return sha256(key.translate(_INNER_PAD)), sha256(key.translate(_OUTER_PAD))
+def _signing_hash(secret: str, scope: str) -> KeyedHash:
+    return KeyedHash(_signing_key(secret, scope))
 
 
 @lru_cache(maxsize=8192)  # every user has a secret; an entry has some 300 bytes
