@@ -41,9 +41,10 @@ MAY_KNOW: dict[str, set[str]] = {
     "metrics": set(),
     "settings": GROUND,
     "aws": GROUND,
-    "core": GROUND,
+    "keyed_hash": set(),
+    "core": GROUND | {"keyed_hash"},
     "contract": GROUND,
-    "wire": GROUND | {"contract"},
+    "wire": GROUND | {"contract", "keyed_hash"},
     "stores.base": GROUND | {"core"},
     "stores.copying": GROUND | {"core", "stores.base"},
     # What comes in from elsewhere, in the rows of a copy.
@@ -93,7 +94,7 @@ MAY_KNOW_EVERYTHING = {
 ADMINISTRATION = {each for each in MAY_KNOW_EVERYTHING if each.startswith("cli.")} - {
     "cli.administration"
 }
-PURE = {"core", "contract", "wire", "errors", "limits"}
+PURE = {"core", "contract", "wire", "errors", "keyed_hash", "limits"}
 """Parts without I/O, threads or a clock."""
 IMPURE = {
     "asyncio",

@@ -27,8 +27,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from millpond import limits
-from millpond.core.keyed_hash import KeyedHash
 from millpond.errors import UnrecognizedClientException
+from millpond.keyed_hash import KeyedHash
 
 ACCESS_KEY_PREFIX: Final = "ASIA"
 _ACCESS_KEY_CHARS: Final = 16  # five random bits each

@@ -30,7 +30,7 @@ from hashlib import sha256
 from operator import methodcaller
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from millpond.core.keyed_hash import KeyedHash
+from millpond.keyed_hash import KeyedHash
 
 TYPE_CHECKING = False  # `typing` takes longer to load than all of this
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import hmac
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from millpond.core.keyed_hash import KeyedHash
+from millpond.keyed_hash import KeyedHash
 
 
 @given(st.binary(max_size=200), st.lists(st.binary(max_size=300), min_size=2))
