@@ -31,6 +31,7 @@ ELSEWHERE = {
     "/pools/{pool}/outbox/download": _PARKED,
     "/pools/{pool}/outbox/parked/{entry}": _PARKED,
     "/pools/{pool}/outbox/parked/{entry}/download": _PARKED,
+    "/identities/{identity}/devices/{device}/remove": "test_devices: of one there is",
     "/identities/delete": "test_identities: of those that were ticked",
 }
 

@@ -39,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--access-key-id",
         metavar="ID",
-        help="log in with this developer key [the oldest one]",
+        help="log in with this developer key [the oldest that may most]",
     )
     parser.add_argument(
         "--url",
@@ -61,8 +61,8 @@ async def _print(settings: Settings, options: argparse.Namespace) -> int:
         raise CommandError("the setting 'console' is off.")
     url = _url(settings, options)
     async with stores.open_existing(settings, seals=True) as store:
-        key = await _choose(store, options.access_key_id)
         now_ms = system_now_ms()
+        key = await _choose(store, options.access_key_id, now_ms)
         url = links.make(
             console_key(settings, make=False),
             access_key_id=key.access_key_id,
@@ -97,17 +97,20 @@ def _url(settings: Settings, options: argparse.Namespace) -> str:
     return endpoint_of(settings)
 
 
-async def _choose(store: Store, access_key_id: str | None) -> DeveloperKey:
+async def _choose(store: Store, access_key_id: str | None, now_ms: int) -> DeveloperKey:
     """Find the key that was named, or the one to take where none was."""
-    from millpond.server.console import choose_key
+    from millpond.server.console import choose_key, is_over
 
     keys = await store.list_developer_keys()
     if access_key_id is not None:
         for key in keys:
-            if key.access_key_id == access_key_id:
-                return key
+            if key.access_key_id != access_key_id:
+                continue
+            if is_over(key, now_ms):
+                raise CommandError(f"the key '{access_key_id}' has come to its end.")
+            return key
         raise CommandError(f"there is no key '{access_key_id}'.")
-    chosen = choose_key(keys)
+    chosen = choose_key(keys, now_ms=now_ms)
     if chosen is None:
         raise CommandError(
             "there is no developer key to log in with; 'millpond key create' makes one."

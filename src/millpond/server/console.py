@@ -50,15 +50,28 @@ def make_console(
     return LazyConsole(context, keys, origins)
 
 
-def choose_key(keys: Sequence[DeveloperKey]) -> DeveloperKey | None:
-    """Choose the key that a link is for where nobody said: the oldest."""
-    return min(keys, key=lambda each: each.creation_date_ms, default=None)
+def is_over(key: DeveloperKey, now_ms: int) -> bool:
+    """Say whether a key has come to its end."""
+    return key.expires_ms is not None and key.expires_ms <= now_ms
+
+
+def choose_key(keys: Sequence[DeveloperKey], *, now_ms: int) -> DeveloperKey | None:
+    """Choose the key of a link: of those that may most, the oldest."""
+    return min(
+        (each for each in keys if not is_over(each, now_ms)),
+        key=lambda each: (
+            each.identity_pool_id is not None,
+            each.read_only,
+            each.creation_date_ms,
+        ),
+        default=None,
+    )
 
 
 def login_link(context: Context, keys: Sequence[DeveloperKey]) -> str:
     """Make a link for whoever started this server, where nobody else can reach it."""
     settings = context.settings
-    key = choose_key(keys)
+    key = choose_key(keys, now_ms=context.now_ms())
     if settings.console == OFF or key is None or not is_loopback(settings.host):
         return ""
     return links.make(
