@@ -29,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-all test-oldest test-newest lint types format check check-all bench \
-        bench-peers docs lock lock-upgrade clean
+        bench-peers docs screenshots lock lock-upgrade clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -135,6 +135,9 @@ $(UV):
 docs: $(READY) ## write what is generated: reference pages, the model of the CLI
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m millpond.client.api.models
+
+screenshots: $(READY) ## make the pictures of the documentation (needs Chromium)
+	$(BIN)/python docs/screenshots.py
 
 clean: ## remove what was built; data folders stay
 	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -30,10 +29,13 @@ from millpond.cli.stream_reader import Content, StreamReader
 from millpond.testing.server import RunningServer
 
 IDENTITIES: Final = 200
-DATASETS: Final = ("preferences", "progress")
+RECORDS: Final = {"preferences": "colour", "progress": "level"}  # by dataset
+DATASETS: Final = tuple(RECORDS)
+COLOURS: Final = ("teal", "café au lait", "grün", "藍", "#ffcc00")
 RECORDS_MAX: Final = 40
 CONCURRENCY: Final = 16
 STREAM_NAME: Final = "demo-stream"
+PROVIDER: Final = "login.demo"
 SHARDS: Final = 4
 TIMEOUT_S: Final = 60.0
 # Pages on this machine may call the server.
@@ -52,7 +54,7 @@ def main(argv: list[str]) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="millpond-demo-") as folder:
             with RunningServer(Path(folder), settings=SETTINGS) as server:
-                summary = _run(console, server)
+                summary = run(console, server)
             seconds = time.monotonic() - started
     except (DemoError, BotoCoreError, ClientError, RuntimeError, OSError) as error:
         print(f"millpond demo: {error}", file=sys.stderr)
@@ -76,7 +78,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
 
-def _run(console: Console, server: RunningServer) -> str:
+def run(console: Console, server: RunningServer) -> str:
+    """
+    Do it all with a server, and sum it up in a line.
+
+    Raises:
+        DemoError: something is not as it should be.
+    """
     console.print(f"A server answers at {server.endpoint}, on the embedded store.")
     clients = {
         name: _client(server, name)
@@ -84,7 +92,9 @@ def _run(console: Console, server: RunningServer) -> str:
     }
     sync, kinesis = clients["cognito-sync"], clients["kinesis"]
     pool_id: str = clients["cognito-identity"].create_identity_pool(
-        IdentityPoolName="demo", AllowUnauthenticatedIdentities=True
+        IdentityPoolName="demo",
+        AllowUnauthenticatedIdentities=True,
+        DeveloperProviderName=PROVIDER,
     )["IdentityPoolId"]
     kinesis.create_stream(StreamName=STREAM_NAME, ShardCount=SHARDS)
     console.print(
@@ -92,7 +102,8 @@ def _run(console: Console, server: RunningServer) -> str:
         soft_wrap=True,
     )
     with _progress(console) as progress:
-        written = _write(sync, pool_id, progress)
+        users = _make_users(clients["cognito-identity"], pool_id)
+        written = _write(sync, pool_id, users, progress)
         sync.set_identity_pool_configuration(
             IdentityPoolId=pool_id,
             CognitoStreams={"StreamName": STREAM_NAME, "StreamingStatus": "ENABLED"},
@@ -134,16 +145,29 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _write(sync: Any, pool_id: str, progress: Progress) -> Content:
-    """Write the datasets of all identities through the API, several at a time."""
+def _make_users(identities: Any, pool_id: str) -> list[str]:
+    """Make the users' identities, as the backend does that has signed them in."""
+
+    def make(number: int) -> str:
+        made = identities.get_open_id_token_for_developer_identity(
+            IdentityPoolId=pool_id, Logins={PROVIDER: f"user-{number:03d}"}
+        )
+        identity_id: str = made["IdentityId"]
+        return identity_id
+
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        return list(pool.map(make, range(IDENTITIES)))
+
+
+def _write(sync: Any, pool_id: str, users: list[str], progress: Progress) -> Content:
+    """Write the datasets of all users through the API, several at a time."""
     rng = random.Random(2014)
     content: Content = {}
-    for _ in range(IDENTITIES):
-        identity_id = f"us-east-1:{uuid.UUID(int=rng.getrandbits(128), version=4)}"
+    for identity_id in users:
         for name in DATASETS:
             count = rng.randint(1, RECORDS_MAX)
             content[identity_id, name] = {
-                f"key-{n:02d}": f"välue {rng.random():.6f}" for n in range(count)
+                f"{RECORDS[name]}-{n:02d}": _value(name, rng) for n in range(count)
             }
     task = progress.add_task("Writing", total=len(content))
 
@@ -167,6 +191,12 @@ def _write(sync: Any, pool_id: str, progress: Progress) -> Content:
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         list(pool.map(write, content.items()))  # raises what a thread raised
     return content
+
+
+def _value(dataset: str, rng: random.Random) -> str:
+    if dataset == "preferences":
+        return rng.choice(COLOURS)
+    return json.dumps({"stars": rng.randint(0, 3), "seconds": rng.randint(20, 300)})
 
 
 def _follow(sync: Any, kinesis: Any, pool_id: str, progress: Progress) -> StreamReader:
