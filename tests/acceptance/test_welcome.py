@@ -73,7 +73,8 @@ def test_its_links_lead_somewhere(server, ask):
     assert here
     for each in here:
         assert (
-            ask(path=urlsplit(urljoin(f"{server.endpoint}/", each)).path).status == 200
+            ask(path=urlsplit(urljoin(f"{server.endpoint}/", each)).path).status
+            in (200, 303)  # of the console, to its login
         )
     assert not {"script", "img", "link", "iframe"} & set(page.tags)
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -125,3 +126,9 @@ def test_who_names_an_operation_is_no_browser(ask, path, headers):
 
     assert answer.status in (400, 404)
     assert "<!doctype html>" not in answer.body
+
+
+def test_it_leads_to_the_console(ask):
+    """Whoever runs the server finds the console from its address."""
+    assert "console" in Page(ask(accept=BROWSER).body).links
+    assert ask(path="/console", accept=BROWSER).status == 303

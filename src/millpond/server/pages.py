@@ -58,7 +58,9 @@ def make_pages(
     """
 
     async def welcome(request: Request) -> Response:
-        return HTMLResponse(page(context.settings.public_url), headers=dict(HEADERS))
+        settings = context.settings
+        html = page(settings.public_url, has_console=settings.console != "off")
+        return HTMLResponse(html, headers=dict(HEADERS))
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -38,7 +38,7 @@ devices. It speaks the APIs of Amazon Cognito Sync and Amazon Cognito Identity, 
 is nothing to see here in a browser: apps, the AWS SDKs and the AWS CLI call it.</p>
 <pre>export AWS_ENDPOINT_URL={url}
 aws cognito-sync list-identity-pool-usage</pre>
-<p>Whoever runs it looks into it from a terminal: <code>millpond help</code> lists the
+<p>{console}from a terminal: <code>millpond help</code> lists the
 commands, and <code>millpond doctor</code> says why a call fails.</p>
 <ul>
 <li><a href="{documents}">The documents</a></li>
@@ -48,16 +48,23 @@ commands, and <code>millpond doctor</code> says why a call fails.</p>
 </body>
 </html>
 """
+_CONSOLE: Final = """Whoever runs it looks into it in
+<a href="console">the console</a>, or """
+_NO_CONSOLE: Final = "Whoever runs it looks into it "
 
 
-def page(public_url: str) -> str:
+def page(public_url: str, *, has_console: bool) -> str:
     """
     Write the page.
 
     Args:
         public_url: where clients reach the server.
     """
-    return _PAGE.format(url=html.escape(public_url), documents=DOCUMENTS_URL)
+    return _PAGE.format(
+        url=html.escape(public_url),
+        documents=DOCUMENTS_URL,
+        console=_CONSOLE if has_console else _NO_CONSOLE,
+    )
 
 
 def is_for_people(method: str, headers: Mapping[bytes, bytes]) -> bool:
