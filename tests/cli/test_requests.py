@@ -14,7 +14,10 @@ import pytest
 from millpond.client.api import models, serializing, signing, times, transport
 from millpond.client.api.credentials import Credentials
 from millpond.client.api.model import ServiceModel
+from millpond.errors import InvalidSignatureException
+from millpond.wire.sigv4.verifier import SignedRequest, Verifier
 from signed_at import botocore_signs_at
+from wire.known import finding
 
 SERVICE = ServiceModel.load("cognito-sync")
 BOTOCORE = botocore.model.ServiceModel(models.read("cognito-sync"))
@@ -95,6 +98,42 @@ def test_a_signature_is_botocores(url, token):
     assert theirs.headers.get("X-Amz-Security-Token") == ours.headers.get(
         "X-Amz-Security-Token"
     )
+
+
+@pytest.mark.parametrize("signed_by", ["botocore", "us"])
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\x1f", " \u00a0 "])
+def test_the_server_takes_blanks_of_unicode_in_a_header(signed_by, blank):
+    """botocore sends them and signs a space; we sign them; another text is refused."""
+    now_s = 1415212845
+    request = transport.Request(
+        "POST", "https://sync.example/", {"x-amz-Client-Context": f"a{blank}b"}, b"{}"
+    )
+    if signed_by == "us":
+        keys = Credentials("AKID", "secret", None)
+        signing.sign(
+            request, keys, region="eu-west-1", service="cognito-sync", now_s=now_s
+        )
+    else:
+        theirs = botocore.awsrequest.AWSRequest(
+            "POST", request.url, request.headers, request.body
+        )
+        theirs.context["signing"] = {}
+        keys = botocore.credentials.Credentials("AKID", "secret")
+        with botocore_signs_at(now_s):
+            botocore.auth.SigV4Auth(keys, "cognito-sync", "eu-west-1").add_auth(theirs)
+        request.headers = dict(theirs.headers.items())
+    verifier = Verifier(find_credentials=finding({"AKID": "secret"}), regions=None)
+
+    def verify() -> None:
+        headers = {"Host": request.host, **request.headers}
+        raw = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+        sent = SignedRequest("POST", b"/", b"", raw, request.body)
+        verifier.verify(sent, service="cognito-sync", now_s=now_s)
+
+    verify()
+    request.headers["x-amz-Client-Context"] = f"a{blank}c"
+    with pytest.raises(InvalidSignatureException):
+        verify()
 
 
 def test_a_call_reaches_the_server_signed(details, stub, pool):
