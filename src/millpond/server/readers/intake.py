@@ -78,6 +78,9 @@ class RelayedConnections(Connections):
         self._intake = intake
         self._known_of = under_way
 
+    def end_stuck(self, client: Client) -> None:
+        """Leave it to the reader: it is told that the answer ends without its end."""
+
     def abort(self, clients: Collection[Client]) -> None:
         self._intake.cut(clients)
 

@@ -198,8 +198,12 @@ class Relay:
             assert isinstance(message, Answer | Part)
             part = {"type": "http.response.body", "body": message.body}
             if message.more:
-                with self._under_way.waiting_for(request.client):
-                    await send({**part, "more_body": True})
+                try:
+                    with self._under_way.waiting_for(request.client):
+                        async with turn.until_broken():
+                            await send({**part, "more_body": True})
+                except TimeoutError:
+                    return False
                 turn.acknowledge()
             else:
                 await send(part)
@@ -268,7 +272,7 @@ class _Turn:
         self._waiting: asyncio.Future[None] | None = None
         self._reading: asyncio.Future[Any] | None = None
         self._late: asyncio.TimerHandle | None = None
-        self._is_wanted = False
+        self._sending: asyncio.Timeout | None = None
         self.has_answered = False
 
     def begin(self) -> None:
@@ -343,9 +347,18 @@ class _Turn:
             if at_client[client] <= 0:
                 del at_client[client]
 
+    def until_broken(self) -> asyncio.Timeout:
+        """Bound what is sent: it times out when the answer will not be whole."""
+        self._sending = asyncio.timeout(None)
+        return self._sending
+
     def hear(self, message: Answer | Part | Over | None) -> None:
         """Take what the writer says; None: it is gone."""
         self._heard.append(message)
+        is_broken = message is None or (isinstance(message, Over) and message.is_broken)
+        if is_broken and self._sending is not None:
+            with contextlib.suppress(RuntimeError):  # it was sent
+                self._sending.reschedule(asyncio.get_running_loop().time())
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
