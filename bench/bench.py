@@ -30,6 +30,7 @@ import moving
 import peers
 import postgres
 import publish
+import readers
 import report
 import scenarios
 import seed
@@ -46,6 +47,7 @@ PARTS: Final = (
     "trigger",
     "streamed",
     "consumers",
+    "readers",
     "publish",
     "sinks",
     "live",
@@ -126,6 +128,9 @@ def _measure(
     if "consumers" in options.only:
         _say("consumers")
         consumers.measure(results, folder, cores, rounds=rounds)
+    if "readers" in options.only:
+        _say("readers before one writer")
+        readers.measure(results, folder, cores, identities=IDENTITIES, rounds=rounds)
     if "publish" in options.only:
         _say("bulk publish")
         records = 50_000 if options.quick else 500_000

@@ -91,7 +91,25 @@ def need(tool: str, hint: str) -> str:
 
 
 def cpu_s(pid: int) -> float | None:
-    """Processor time of a process and all its threads; None where it is not told."""
+    """
+    Processor time of a process, its threads and the processes below it; None where it
+    is not told.
+    """
+    own = _cpu_s(pid)
+    if own is None:
+        return None
+    return own + sum(_cpu_s(each) or 0.0 for each in _children(pid))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    except OSError:
+        return []
+    return [int(each) for each in text.split()]
+
+
+def _cpu_s(pid: int) -> float | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text("ascii")
     except OSError:

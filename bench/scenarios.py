@@ -236,6 +236,18 @@ class Service:
             self._reads(f"{name}, users", self.target, by_users),
         ]
 
+    def listing(self) -> Scenario:
+        """Make the listings of one record alone."""
+        requests = self._listings(self._signer, self._data.sync_count - 1, expected=1)
+        return self._reads("ListRecords, 1 record", self.target, requests)
+
+    def update(self) -> Scenario:
+        """Make the updates of one record alone, from many connections."""
+        (scenario,) = self._updates(
+            self._signer, "UpdateRecords, 1 record", "updated-1", 1, (32,)
+        )
+        return scenario
+
     def writes(self) -> list[Scenario]:
         """Make the updates: by a developer with 1 and 32 connections, and by users."""
         one, twenty = 1, seed.RECORDS_PER_DATASET
