@@ -210,7 +210,11 @@ def test_a_key_ends_when_it_expires_is_narrowed_or_deleted(
 
 def test_bad_bounds_of_a_key_are_refused(server, millpond):
     """And nothing is made."""
-    before = millpond("key", "list")["Keys"]
+
+    def ids() -> list[str]:
+        return [each["AccessKeyId"] for each in millpond("key", "list")["Keys"]]
+
+    before = ids()
 
     for words in (
         ("--expires", "soon"),
@@ -220,7 +224,7 @@ def test_bad_bounds_of_a_key_are_refused(server, millpond):
     ):
         millpond("key", "create", "=".join(words), status=1)
     millpond("key", "change", "AKIANOBODY", "--name", "x", status=1)
-    assert millpond("key", "list")["Keys"] == before
+    assert ids() == before
 
 
 def test_when_a_key_was_used_is_shown(server, millpond):

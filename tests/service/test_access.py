@@ -14,6 +14,7 @@ from millpond.errors import NotAuthorizedException
 from millpond.server.bindings import APIS, bind
 from millpond.service.audit import AuditBook
 from millpond.service.callers import Caller, KeyScope
+from millpond.stores.audit import taking_along
 from millpond.stores.base import AuditEntry
 
 OWN = "us-east-1:aaaaaaaa-0000-4000-8000-000000000000"
@@ -93,6 +94,9 @@ class Untouchable:
     async def put_audit_entries(self, entries: list[AuditEntry]) -> None:
         self.entries += entries
 
+    def taking_along(self, entry: AuditEntry) -> Any:
+        return taking_along(entry)
+
     async def find_identity(self, identity_id: str) -> Identity | None:
         return Identity(
             identity_id=identity_id,
@@ -142,7 +146,11 @@ def test_a_read_only_key_is_refused_what_changes_anything(
     assert operation.changes is changes
     if operation.callers is Callers.USER:
         return
-    named = {"identity_id": FOREIGN_IDENTITY, "identity_pool_id": OTHER}
+    named = {
+        "identity_id": FOREIGN_IDENTITY,
+        "identity_pool_id": OTHER,
+        "dataset_name": "prefs",
+    }
     if changes:
         with pytest.raises(NotAuthorizedException, match="read-only"):
             ask(api, operation, modules, caller, **named)
@@ -173,6 +181,7 @@ def test_a_key_of_one_pool_reaches_nothing_of_another(
                 caller,
                 identity_pool_id=OTHER,
                 identity_id=FOREIGN_IDENTITY,
+                dataset_name="prefs",
                 identity_ids_to_delete=[FOREIGN_IDENTITY],
                 resource_arn=arn,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from types import ModuleType
@@ -167,36 +166,8 @@ def bind(
 
     bound = call if find_wanted is None else bring_and_call
     if operation.changes and operation.callers in (Callers.DEVELOPER, Callers.EITHER):
-        return _noted(operation, bound)
+        return audit.noting(operation, bound)
     return bound
-
-
-def _noted(operation: Operation, call: ServiceFunction) -> ServiceFunction:
-    """Have what a developer changes leave an entry in the audit."""
-
-    async def call_and_note(context: Context, caller: Caller, request: Any) -> Response:
-        if caller.session is not None:
-            return await call(context, caller, request)
-        book = context.audit
-        try:
-            response = await call(context, caller, request)
-        except Exception as error:
-            result = audit.result_of(error)
-            await audit.note_call(book, caller, operation, request, result=result)
-            raise
-        except asyncio.CancelledError:
-            names = audit.names_of(operation, request)
-            book.note_later(
-                caller,
-                operation=operation.name,
-                names=names,
-                result=audit.INTERRUPTED,
-            )
-            raise
-        await audit.note_call(book, caller, operation, request, response=response)
-        return response
-
-    return call_and_note
 
 
 def _not_built(operation: Operation) -> ServiceFunction:

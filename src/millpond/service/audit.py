@@ -21,8 +21,9 @@ Memory is bounded by `TALLIES_MAX` entries that are still counted.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -51,7 +52,7 @@ _Names = tuple[str, str, str, str]  # pool, identity, dataset, target
 _Group = tuple[str, str, str, str, str]  # key, origin, operation, result, pool
 
 
-class _Tally:
+class Tally:
     """An entry that may come to stand for more changes."""
 
     __slots__ = ("changes", "entry", "last_ms")
@@ -78,7 +79,7 @@ class _Window:
 
     def __init__(self, began_ms: int) -> None:
         self.began_ms = began_ms
-        self.tallies: dict[_Names, _Tally] = {}
+        self.tallies: dict[_Names, Tally] = {}
 
 
 class AuditBook:
@@ -98,7 +99,7 @@ class AuditBook:
         self._last_ms = 0
         self._windows: dict[_Group, _Window] = {}
         self._counted = 0  # tallies in all windows
-        self._unwritten: dict[str, _Tally] = {}  # by entry id
+        self._unwritten: dict[str, Tally] = {}  # by entry id
 
     async def note(
         self,
@@ -144,6 +145,85 @@ class AuditBook:
                 raise
             _log.warning("audit.not_kept", error=str(error))
 
+    def make(
+        self, caller: Caller, operation: str, names: _Names, *, frequent: bool
+    ) -> AuditEntry:
+        """Make the entry of a call that is about to be made, as if it succeeded."""
+        own = caller.scope.identity_pool_id
+        names = (names[0] or own or "", *names[1:])
+        return self._make(caller, operation, names, OK, frequent=frequent)
+
+    def find_tally(self, caller: Caller, operation: str, names: _Names) -> Tally | None:
+        """Find what counts further changes of this kind; None: this one is new."""
+        window = self._windows.get(_group(caller, operation, OK, names))
+        if window is None or not 0 <= self._now_ms() - window.began_ms < WINDOW_MS:
+            return None
+        tally = window.tallies.get(names)
+        if tally is None and len(window.tallies) >= NAMED_MAX:
+            tally = window.tallies.get((names[0], "", "", ""))
+        return tally
+
+    def count(self, tally: Tally) -> None:
+        """Count one more change; it is written within a second."""
+        tally.add(self._now_ms())
+        self._write_later(tally)
+
+    async def keep_first(
+        self, caller: Caller, entry: AuditEntry, names: _Names, *, is_kept: bool
+    ) -> None:
+        """
+        Let an entry stand for further changes of its kind.
+
+        Args:
+            names: with what the answer named.
+            is_kept: whether the store has the entry as it was made.
+        Raises:
+            StoreError: the store had it not, and takes it not.
+        """
+        group = _group(caller, entry.operation, OK, names)
+        now_ms = self._now_ms()
+        window = self._windows.get(group)
+        if window is None or not 0 <= now_ms - window.began_ms < WINDOW_MS:
+            window = self._open(group, now_ms)
+        tally = window.tallies.get(names)
+        if tally is None and len(window.tallies) >= NAMED_MAX:
+            names = (names[0], "", "", "")
+            tally = window.tallies.get(names)
+        if tally is not None and not is_kept:
+            self.count(tally)
+            return
+        named = _named(entry, names)
+        if not names[1]:  # it stands for all others
+            named = msgspec.structs.replace(named, dataset_name="", target="")
+        if tally is None:
+            window.tallies[names] = Tally(named)
+            self._counted += 1
+        if not is_kept or named.identity_id != entry.identity_id:
+            await self._store.put_audit_entries([named])
+
+    async def note_names(
+        self, caller: Caller, operation: str, names: _Names, result: str
+    ) -> None:
+        """Note what failed; as `note`."""
+        pool, identity, dataset, target = names
+        await self.note(
+            caller,
+            operation=operation,
+            identity_pool_id=pool,
+            identity_id=identity,
+            dataset_name=dataset,
+            target=target,
+            result=result,
+        )
+
+    async def amend(self, entry: AuditEntry) -> None:
+        """Write how a call ended that failed; whoever made it is told of that alone."""
+        try:
+            await self._store.put_audit_entries([entry])
+        except StoreError as error:
+            self._write_later(Tally(entry))
+            _log.warning("audit.not_kept", error=str(error))
+
     def note_later(
         self, caller: Caller, *, operation: str, names: _Names, result: str
     ) -> None:
@@ -171,16 +251,10 @@ class AuditBook:
 
     def _merge(
         self, caller: Caller, operation: str, names: _Names, result: str
-    ) -> _Tally | None:
+    ) -> Tally | None:
         """Count a change; give what stands for it when that is new."""
         now_ms = self._now_ms()
-        group: _Group = (
-            caller.access_key_id,
-            caller.whence.origin,
-            operation,
-            result,
-            names[0] if result == OK else "",
-        )
+        group = _group(caller, operation, result, names)
         window = self._windows.get(group)
         if window is None or not 0 <= now_ms - window.began_ms < WINDOW_MS:
             window = self._open(group, now_ms)
@@ -192,7 +266,7 @@ class AuditBook:
             tally.add(now_ms)
             self._write_later(tally)
             return None
-        tally = _Tally(self._make(caller, operation, names, result, frequent=True))
+        tally = Tally(self._make(caller, operation, names, result, frequent=True))
         window.tallies[names] = tally
         self._counted += 1
         return tally
@@ -208,7 +282,7 @@ class AuditBook:
         window = self._windows[group] = _Window(now_ms)
         return window
 
-    def _write_later(self, tally: _Tally) -> None:
+    def _write_later(self, tally: Tally) -> None:
         # A store that takes nothing for long must not fill the memory.
         if len(self._unwritten) < TALLIES_MAX:
             self._unwritten[tally.entry.entry_id] = tally
@@ -252,6 +326,12 @@ class AuditBook:
         return f"{self._last_ms:0{_TIME_CHARS}x}{number:08x}{tail}"
 
 
+def _group(caller: Caller, operation: str, result: str, names: _Names) -> _Group:
+    """Say with which others a change is counted."""
+    pool = names[0] if result == OK else ""
+    return caller.access_key_id, caller.whence.origin, operation, result, pool
+
+
 _TARGETS: Final = (
     "resource_arn",
     "stream_arn",
@@ -263,20 +343,43 @@ _TARGETS: Final = (
 )
 
 
-def names_of(operation: Operation, request: Any, response: Any = None) -> _Names:
-    """Name what a call is about: pool, identity, dataset, and what else there is."""
+def make_namer(operation: Operation) -> Callable[..., _Names]:
+    """
+    Make what names what a call is about: pool, identity, dataset, and what else there
+    is. It takes the request and, where it is there, the answer.
+    """
+    given = operation.request.__struct_fields__
+    told = () if operation.response is None else operation.response.__struct_fields__
+    if {"identity_pool_id", "identity_id", "dataset_name"} <= {*given}:
 
-    def named(name: str) -> str:
-        value = getattr(request, name, None) or getattr(response, name, None)
+        def name_dataset(request: Any, response: Any = None) -> _Names:
+            return (
+                request.identity_pool_id,
+                request.identity_id,
+                request.dataset_name,
+                "",
+            )
+
+        return name_dataset
+
+    def find(name: str, request: Any, response: Any) -> str:
+        value = getattr(request, name, None) if name in given else None
+        if value is None and name in told:
+            value = getattr(response, name, None)
         return value if isinstance(value, str) else ""
 
-    target = next((found for each in _TARGETS if (found := named(each))), "")
-    identity_id = named("identity_id")
-    deleted = getattr(request, "identity_ids_to_delete", None)
-    if deleted:
-        identity_id = deleted[0] if len(deleted) == 1 else ""
-        target = " ".join(deleted) if len(deleted) > 1 else ""
-    return named("identity_pool_id"), identity_id, named("dataset_name"), target
+    def name_any(request: Any, response: Any = None) -> _Names:
+        targets = (find(each, request, response) for each in _TARGETS)
+        target = next(filter(None, targets), "")
+        identity_id = find("identity_id", request, response)
+        deleted = getattr(request, "identity_ids_to_delete", None)
+        if deleted:
+            identity_id = deleted[0] if len(deleted) == 1 else ""
+            target = " ".join(deleted) if len(deleted) > 1 else ""
+        pool = find("identity_pool_id", request, response)
+        return pool, identity_id, "", target[:TARGET_CHARS_MAX]
+
+    return name_any
 
 
 def result_of(error: Exception) -> str:
@@ -286,24 +389,76 @@ def result_of(error: Exception) -> str:
     return "InternalErrorException"
 
 
-async def note_call(
-    book: AuditBook,
-    caller: Caller,
+def noting(
     operation: Operation,
-    request: Any,
-    *,
-    response: Any = None,
-    result: str = OK,
-) -> None:
-    """Note the call of an operation; as `AuditBook.note`."""
-    pool, identity, dataset, target = names_of(operation, request, response)
-    await book.note(
-        caller,
-        operation=operation.name,
-        identity_pool_id=pool or caller.scope.identity_pool_id or "",
-        identity_id=identity,
-        dataset_name=dataset,
-        target=target,
-        result=result,
-        frequent=operation.frequent,
+    call: Callable[[Any, Caller, Any], Awaitable[Any]],
+) -> Callable[[Any, Caller, Any], Awaitable[Any]]:
+    """
+    Have the calls of an operation that changes something leave entries, where they are
+    a developer's: in the transaction of the first change where the store can do that,
+    else behind it, and before the answer.
+
+    Args:
+        call: takes the context, the caller and the request.
+    """
+    name_of = make_namer(operation)
+    name, frequent = operation.name, operation.frequent
+
+    async def call_and_note(context: Any, caller: Caller, request: Any) -> Any:
+        if caller.session is not None:
+            return await call(context, caller, request)
+        book: AuditBook = context.audit
+        names = name_of(request)
+        tally = book.find_tally(caller, name, names) if frequent else None
+        if tally is None:
+            return await note_first(context, caller, request, names)
+        try:
+            response = await call(context, caller, request)
+        except Exception as error:
+            await book.note_names(caller, name, names, result_of(error))
+            raise
+        except asyncio.CancelledError:
+            book.note_later(caller, operation=name, names=names, result=INTERRUPTED)
+            raise
+        book.count(tally)
+        return response
+
+    async def note_first(
+        context: Any, caller: Caller, request: Any, names: _Names
+    ) -> Any:
+        book: AuditBook = context.audit
+        entry = book.make(caller, name, names, frequent=frequent)
+        with context.store.taking_along(entry) as along:
+            try:
+                response = await call(context, caller, request)
+            except Exception as error:
+                result = result_of(error)
+                if along.is_kept:  # a part of it may have been done
+                    failed = msgspec.structs.replace(entry, result=result)
+                    await book.amend(failed)
+                else:
+                    await book.note_names(caller, name, names, result)
+                raise
+            except asyncio.CancelledError:
+                if not along.is_kept:
+                    book.note_later(
+                        caller, operation=name, names=names, result=INTERRUPTED
+                    )
+                raise
+        named = name_of(request, response)
+        if frequent:
+            await book.keep_first(caller, entry, named, is_kept=along.is_kept)
+        elif named != names or not along.is_kept:
+            await context.store.put_audit_entries([_named(entry, named)])
+        return response
+
+    return call_and_note
+
+
+def _named(entry: AuditEntry, names: _Names) -> AuditEntry:
+    """Put into an entry what only the answer named."""
+    return msgspec.structs.replace(
+        entry,
+        identity_pool_id=names[0] or entry.identity_pool_id,
+        identity_id=names[1],
     )

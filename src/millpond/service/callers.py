@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -81,7 +80,9 @@ class Caller:
 
     def coming_from(self, whence: Whence) -> Caller:
         """Give the same caller with where this call came from."""
-        return dataclasses.replace(self, whence=whence)
+        return Caller(
+            self.access_key_id, self.account_id, self.session, self.scope, whence
+        )
 
 
 ANYONE: Final = Caller("", "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, Final
 
 import msgspec
 
-from millpond.stores.base import AuditEntry, AuditFilter
+from millpond.stores.base import Along, AuditEntry, AuditFilter
 
 _COLUMNS: Final = ("identity_pool_id", "identity_id", "access_key_id", "operation")
 _FIELDS: Final = AuditEntry.__struct_fields__
@@ -15,6 +17,23 @@ _FREQUENT: Final = _FIELDS.index("frequent")
 _MS_MAX: Final = 2**48 - 1  # that the beginning of an id has room for
 _TIME_CHARS: Final = 12
 _END: Final = "~"  # behind every id
+
+
+_ALONG: Final[ContextVar[Along | None]] = ContextVar("along", default=None)
+find_along: Final = _ALONG.get
+"""Finds what the next change of this task is to take along, if anything."""
+
+
+@contextlib.contextmanager
+def taking_along(entry: AuditEntry) -> Iterator[Along]:
+    """Have the changes of a block find an entry by `find_along`."""
+    along = Along(entry)
+    before = _ALONG.set(along)
+    try:
+        yield along
+    finally:
+        along.is_open = False  # to tasks that were begun in the block, too
+        _ALONG.reset(before)
 
 
 def id_from(time_ms: int) -> str:

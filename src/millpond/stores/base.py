@@ -21,6 +21,7 @@ The suite in `millpond.testing.store_contract` checks these for any store.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -316,8 +317,30 @@ class DeveloperKeyStore(Protocol):
         ...
 
 
+class Along:
+    """An entry that goes with a change, and whether it has gone."""
+
+    __slots__ = ("entry", "is_kept", "is_open")
+
+    def __init__(self, entry: AuditEntry) -> None:
+        self.entry = entry
+        self.is_kept = False
+        self.is_open = True
+
+    def take(self) -> AuditEntry | None:
+        """Give the entry to who makes the first change; None: it has gone."""
+        return self.entry if self.is_open and not self.is_kept else None
+
+
 class AuditStore(Protocol):
     """Who changed what: entries that stay, whatever is deleted."""
+
+    def taking_along(self, entry: AuditEntry) -> AbstractContextManager[Along]:
+        """
+        Have the first change that this task makes in the block take an entry along in
+        its transaction, where the store can do that: `is_kept` tells.
+        """
+        ...
 
     async def put_audit_entries(self, entries: Sequence[AuditEntry]) -> None:
         """

@@ -17,11 +17,11 @@ import structlog
 
 from millpond.errors import StoreError
 from millpond.stores.postgres import purge
-from millpond.stores.postgres.audit import Audit
+from millpond.stores.postgres.audit import Audit, AuditedDatabase
 from millpond.stores.postgres.bulk_publish import BulkPublishes
 from millpond.stores.postgres.census import Census
 from millpond.stores.postgres.copying import Copies
-from millpond.stores.postgres.database import Database
+from millpond.stores.postgres.database import Database as Database
 from millpond.stores.postgres.datasets import Datasets
 from millpond.stores.postgres.devices import Devices
 from millpond.stores.postgres.guests import Guests
@@ -75,7 +75,7 @@ class PostgresStore(
         self._read_only = read_only
         self.node = uuid.uuid4().hex
         """What this node is called among those of the database, until it closes."""
-        self.database = Database(url, direct_url=listen_url, read_only=read_only)
+        self.database = AuditedDatabase(url, direct_url=listen_url, read_only=read_only)
         self.shards = Shards(self.database)
         self.leases = Leases(self.database, self.node)
         self.nodes = Nodes(self.database, self.leases, self.node)

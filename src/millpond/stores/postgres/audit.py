@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, TypeVar
 
 import msgspec
 
 from millpond.stores import audit
-from millpond.stores.base import AuditEntry, AuditFilter
+from millpond.stores.base import Along, AuditEntry, AuditFilter
 from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
 
 SQL: Final = Queries("audit.sql")
+T = TypeVar("T")
+
+
+class AuditedDatabase(Database):
+    """
+    A database whose changes take entries of the audit along.
+
+    Not where it is spread: the audit is on the coordinator alone, and a change of what
+    is on another server would commit in two places.
+    """
+
+    async def write_accepted(
+        self, op: str, job: Callable[[Session], Awaitable[T]]
+    ) -> T:
+        along = audit.find_along()
+        entry = along.take() if along is not None else None
+        if along is None or entry is None or self.is_spread:
+            return await super().write_accepted(op, job)
+        columns = [[each] for each in msgspec.structs.astuple(entry)]
+
+        async def write_both(db: Session) -> T:
+            result = await job(db)
+            await db.run(SQL.put_audit_entries, *columns)
+            return result
+
+        result = await super().write_accepted(op, write_both)
+        along.is_kept = True
+        return result
 
 
 class Audit:
     """The `AuditStore` part of the port."""
 
     database: Database
+
+    def taking_along(self, entry: AuditEntry) -> AbstractContextManager[Along]:
+        return audit.taking_along(entry)
 
     async def put_audit_entries(self, entries: Sequence[AuditEntry]) -> None:
         columns = zip(*(msgspec.structs.astuple(each) for each in entries), strict=True)

@@ -14,7 +14,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from millpond.stores.sqlite.audit import Audit
+from millpond.stores.sqlite.audit import Audit, AuditedDatabase
 from millpond.stores.sqlite.bulk_publish import BulkPublishes
 from millpond.stores.sqlite.census import Census
 from millpond.stores.sqlite.copying import Copies
@@ -66,7 +66,7 @@ class SqliteStore(
         Args:
             read_only: another process has opened the store, and writes.
         """
-        self.database = Database(
+        self.database = AuditedDatabase(
             directory / FILE_NAME,
             schema="main",
             page_bytes=PAGE_BYTES,

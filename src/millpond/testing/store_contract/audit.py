@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
-from millpond.stores.base import AuditEntry, AuditFilter, Store
+from millpond.stores.base import AuditEntry, AuditFilter, DeveloperKey, Store
 from millpond.testing.store_contract.bench import AWKWARD_TEXTS, NOW_MS, StoreBench
+from millpond.testing.store_contract.keys import a_key
 
 
 def an_entry(number: int, **members: Any) -> AuditEntry:
@@ -101,6 +103,33 @@ class AuditContract(StoreBench):
             await store.put_audit_entries([an_entry(1, changes=2)])
 
             assert [later] == await listed(store)
+
+        self.play(tmp_path, scene)
+
+    def test_an_entry_goes_with_the_first_change_or_not_at_all(
+        self, tmp_path: Path
+    ) -> None:
+        """A change that fails leaves none, and neither does what is not a change."""
+
+        def fail(key: DeveloperKey) -> DeveloperKey:
+            raise KeyError(key.access_key_id)
+
+        async def scene(store: Store) -> None:
+            with store.taking_along(an_entry(1)) as along:
+                await store.list_developer_keys()
+                assert not along.is_kept
+                await store.put_developer_key(a_key())
+                await store.put_developer_key(a_key("AKIA2"))
+            kept: list[AuditEntry] = [an_entry(1)] if along.is_kept else []
+            assert kept == await listed(store)
+
+            with store.taking_along(an_entry(2)) as along:
+                with pytest.raises(KeyError):
+                    await store.update_developer_key("AKIA1", fail)
+                assert not along.is_kept
+            await store.put_developer_key(a_key("AKIA3"))
+            assert not along.is_kept
+            assert kept == await listed(store)
 
         self.play(tmp_path, scene)
 

@@ -12,7 +12,8 @@ SELECT * FROM unnest(
 )
 ON CONFLICT (entry_id) DO UPDATE
 SET last_ms = greatest(kept.last_ms, excluded.last_ms),
-    changes = greatest(kept.changes, excluded.changes), result = excluded.result;
+    changes = greatest(kept.changes, excluded.changes), result = excluded.result,
+    identity_pool_id = excluded.identity_pool_id, identity_id = excluded.identity_id;
 
 -- name: list_audit_entries
 -- Further conditions stand where TRUE is.

@@ -8,7 +8,8 @@ INSERT INTO audit (
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (entry_id) DO UPDATE
 SET last_ms = max(last_ms, excluded.last_ms), changes = max(changes, excluded.changes),
-    result = excluded.result;
+    result = excluded.result,
+    identity_pool_id = excluded.identity_pool_id, identity_id = excluded.identity_id;
 
 -- name: list_audit_entries
 -- Further conditions stand where TRUE is.
