@@ -38,8 +38,8 @@ OK: Final = "OK"
 INTERRUPTED: Final = "Interrupted"
 """The caller went away before the answer; it may have been done."""
 
-WINDOW_MS: Final = 10_000
-NAMED_MAX: Final = 64
+WINDOW_MS: Final = 60_000
+NAMED_MAX: Final = 32
 TALLIES_MAX: Final = 4096  # some 1,000 bytes each
 ENTRIES_AT_ONCE: Final = 256  # written in one transaction
 NAME_CHARS_MAX: Final = 256
