@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from console.visitor import Answer, Visitor
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
 
@@ -189,6 +193,57 @@ def test_too_many_tries(console_server: RunningServer) -> None:
         assert tries == [403] * 10 + [429]
         secret = server.secret_access_key
         assert log_in(visitor, server.access_key_id, secret).status == 429
+
+
+def test_many_tries_at_a_time(tmp_path: Path) -> None:
+    """Those that wait for a look at the store are counted before, not behind it."""
+    with RunningServer(tmp_path / "data") as server:
+
+        def attempt(number: int) -> int:
+            return log_in(Visitor(server.endpoint), f"AKIA{number}", "x").status
+
+        with ThreadPoolExecutor(30) as pool:
+            tries = [*pool.map(attempt, range(40))]
+
+    # A slow machine may have one more come by meanwhile.
+    assert tries.count(403) in (10, 11, 12)
+    assert {*tries} == {403, 429}
+
+
+def test_a_page_with_a_long_address(console_server: RunningServer) -> None:
+    """Whoever is not logged in gets the form, though it cannot lead back there."""
+    visitor = Visitor(console_server.endpoint)
+    answer = visitor.get(f"/console/identities?by=login&q={'%E2%82%AC' * 900}")
+    assert answer.status == 303
+    assert len(answer.location) < 4096
+    assert visitor.get(answer.location).status == 200
+    assert visitor.get(f"/console/login?next={'x' * 9000}").status == 200
+    key, secret = console_server.access_key_id, console_server.secret_access_key
+    answer = log_in(visitor, key, secret, next="/console/" + "x" * 9000)
+    assert answer.location == "/console"
+
+
+def test_what_is_watched_ends_when_its_key_may_less(
+    console_server: RunningServer,
+) -> None:
+    """What a key may see now counts, not what it could see when somebody began."""
+    at = ("--data", str(console_server.data))
+    key, secret = re.findall(r": (\S+)", run("key", "create", *at))[:2]
+    visitor = Visitor(console_server.endpoint)
+    assert log_in(visitor, key, secret).status == 303
+    url = urlsplit(console_server.endpoint)
+    assert url.hostname
+    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=seconds(60))
+    cookie = "; ".join(f"{k}={v}" for k, v in visitor.cookies.items())
+    connection.request("GET", "/console/live", headers={"cookie": cookie})
+    answer = connection.getresponse()
+    assert answer.readline().startswith(b"retry:")
+
+    run("key", "change", key, "--scope", "read-only", *at)
+
+    assert b"event: end" not in answer.read()  # it comes to its end, without one
+    assert visitor.get("/console").status == 200
+    connection.close()
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ class Frame:
             # The cookie does not come along with a link on another site. The page
             # asks again by itself, and then it does.
             return self._html(rendering.render("again.html", url=_own_url(request)))
-        target = urlencode({"next": _own_url(request)})
+        target = urlencode({"next": login.own_path(_own_url(request))})
         return self._finish(RedirectResponse(f"{ROOT}/login?{target}", 303))
 
     # Pages, actions and live parts.
@@ -306,12 +306,11 @@ class Frame:
         return self._page(look, viewer, shown, row.template, row.path)
 
     async def _act(self, row: Page, look: _Look) -> Response:
-        viewer = self._viewer(look)
-        if not viewer.may_change:
-            raise Refused(403, "This key may only read.")
+        self._changer(look)
         settings = self._console.context.settings
         bytes_max = row.form_bytes_max or settings.request_body_bytes_max
         form = await read_form(look.request, look.door, bytes_max)
+        viewer = self._changer(look)  # whose key may have ended while a form came
         ask = self._ask(row, look, look.request.path_params)
         self._check_pool(viewer, ask)
         ask = Ask(ask.path, ask.query, form, ask.request_id)
@@ -323,15 +322,21 @@ class Frame:
         template = row.template or self._templates[row.path]
         return self._page(look, viewer, answer, template, row.path)
 
+    def _changer(self, look: _Look) -> Viewer:
+        viewer = self._viewer(look)
+        if not viewer.may_change:
+            raise Refused(403, "This key may only read.")
+        return viewer
+
     async def _watch(self, row: Page, look: _Look) -> Response:
         viewer = self._viewer(look)
         ask = self._ask(row, look, look.request.path_params)
         self._check_pool(viewer, ask)
-        session = look.session
+        session, scope = look.session, viewer.caller.scope
         assert session is not None
 
         def is_good() -> bool:
-            return self._sessions.is_good(session)
+            return self._sessions.is_good(session, scope)
 
         key = (look.request.url.path, look.request.url.query, viewer.pool)
         return self._live.watch(row, key, viewer, ask, look.door, is_good)

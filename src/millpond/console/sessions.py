@@ -21,6 +21,7 @@ import msgspec
 
 from millpond.console.base import Console
 from millpond.console.sealing import Seal
+from millpond.service.callers import KeyScope
 
 SESSION_S: Final = 8 * 3600
 SAID_S: Final = 60  # the page that shows it is the next one
@@ -71,14 +72,20 @@ class Sessions:
                 return None if await store.is_mark_spent(_mark(session)) else session
         return None
 
-    def is_good(self, session: Session) -> bool:
-        """Say whether a session goes on, as far as this server knows by itself."""
+    def is_good(self, session: Session, scope: KeyScope | None = None) -> bool:
+        """
+        Say whether a session goes on, as far as this server knows by itself.
+
+        Args:
+            scope: that its key must have now as it had then; None: any will do.
+        """
         now_ms = self._console.context.now_ms()
         key = self._console.keys.find_good(session.access_key_id, now_ms)
         return (
             now_ms - session.began_ms < SESSION_S * 1000
             and session.id not in self._ended
             and key is not None
+            and scope in (None, key.scope)
         )
 
     async def end(self, session: Session) -> None:
