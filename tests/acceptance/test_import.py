@@ -82,6 +82,19 @@ class Move:
         return json.loads(printed) if printed else {}, told
 
 
+def changes(move: Move) -> list[tuple[str, str, str]]:
+    """List what the audit of the target says: what was done, to which pool, whence."""
+    process = move.programs.millpond(
+        "audit", "list", "--data", str(move.target), "--output", "json"
+    )
+    printed, told = process.communicate(timeout=seconds(TIMEOUT_S))
+    assert process.returncode == 0, told
+    return [
+        (each["Operation"], each["IdentityPoolId"], each["Origin"])
+        for each in json.loads(printed)["Entries"]
+    ]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The folder of a source with identities, some of them users of the developer."""
@@ -260,6 +273,7 @@ def test_merged_identities_come_disabled(move: Move, source: RunningServer) -> N
     )
     move.run("copy", POOL)
     move.run("verify", POOL, "--sample", "5")
+    assert changes(move) == [("ImportIdentityPool", POOL, "command line")]
     with RunningServer(move.target) as target:
         identities = target.client("cognito-identity")
         users = identities.lookup_developer_identity(

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from millpond.cli.administration import CommandError, show
+from millpond.cli.administration import CommandError, note_change, show
 from millpond.cli.import_progress import make_watcher
 from millpond.settings import ImportSource, Settings
 
@@ -108,6 +108,7 @@ async def follow(settings: Settings, options: argparse.Namespace) -> int:
         _api(settings, options, known) as api,
         stores.open_existing(settings) as store,
     ):
+        await note_change(store, "FollowIdentityPool", identity_pool_id=pool)
         with make_watcher() as watcher:
             follower = Follower(
                 cast("MovingStore", store),

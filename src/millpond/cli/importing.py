@@ -18,7 +18,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from millpond.cli.administration import CommandError, add_store_options, run, show
+from millpond.cli.administration import (
+    CommandError,
+    add_store_options,
+    note_change,
+    run,
+    show,
+)
 from millpond.cli.import_follow import add_parser, follow
 from millpond.cli.import_progress import make_watcher
 from millpond.cli.tables import date
@@ -234,12 +240,15 @@ async def _copy(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.context import system_now_ms
 
     began_s = time.monotonic()
+    pool = options.identity_pool_id
     async with _source(settings, options) as source, _store(settings) as store:
+        # Before it, for it may take days, and any of it stays that came.
+        await note_change(store, "ImportIdentityPool", identity_pool_id=pool)
         with make_watcher() as watcher:
             outcome = await copy_pool(
                 store,
                 source,
-                options.identity_pool_id,
+                pool,
                 settings=settings,
                 watcher=watcher,
                 now_ms=system_now_ms,

@@ -48,18 +48,6 @@ CHECKPOINT_BYTES: Final = 32 * 1024 * 1024  # then the WAL is copied back
 SLOW_READERS: Final = 2
 
 
-def _count_no_memory() -> None:
-    """Spare SQLite the count of its memory, a lock for each allocation and release."""
-    if apsw.connections():
-        return  # somebody uses it already; it works either way
-    apsw.shutdown()
-    apsw.config(apsw.SQLITE_CONFIG_MEMSTATUS, False)
-    apsw.initialize()
-
-
-_count_no_memory()
-
-
 class Rows(Protocol):
     """What a statement gives. The tables are STRICT, so columns are what they say."""
 
