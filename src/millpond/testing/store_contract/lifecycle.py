@@ -62,12 +62,19 @@ _LEASED: Final = LeasedSlice(
 _ENTRY: Final = OutboxEntry(1, ALICE, b"", NOW_MS)
 _PUSH: Final = Push(device=a_device(), dataset_name="prefs", sync_count=1)
 
+
+async def _take_along(store: Store) -> None:
+    with store.taking_along(an_entry(2)):
+        await store.update_identity_pool(POOL, lambda pool: pool)
+
+
 EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "put_developer_key": lambda s: s.put_developer_key(a_key()),
     "list_developer_keys": lambda s: s.list_developer_keys(),
     "delete_developer_key": lambda s: s.delete_developer_key("AKIA1"),
     "update_developer_key": lambda s: s.update_developer_key("AKIA1", lambda k: k),
     "note_key_uses": lambda s: s.note_key_uses({"AKIA1": NOW_MS}),
+    "taking_along": _take_along,
     "put_audit_entries": lambda s: s.put_audit_entries([an_entry(1)]),
     "list_audit_entries": lambda s: s.list_audit_entries(
         AuditFilter(), before=None, limit=1
