@@ -301,3 +301,30 @@ def test_each_change_leaves_an_entry_that_is_there_at_once(
     assert page["Entries"][0]["EntryId"] not in [
         each["EntryId"] for each in behind["Entries"]
     ]
+
+
+def test_an_entry_names_what_it_is_about(server, millpond):
+    """Each of several identities, the pool of an ARN, the stream of a record."""
+    key = millpond("key", "create")
+    _, identities, kinesis = clients(server, key)
+    pool = identities.create_identity_pool(
+        IdentityPoolName="pool", AllowUnauthenticatedIdentities=True
+    )
+    pool_id = pool["IdentityPoolId"]
+    ids = [identities.get_id(IdentityPoolId=pool_id)["IdentityId"] for _ in range(3)]
+    arn = f"arn:aws:cognito-identity:us-east-1:000000000000:identitypool/{pool_id}"
+    identities.tag_resource(ResourceArn=arn, Tags={"stage": "secret tag"})
+    kinesis.create_stream(StreamName="named", ShardCount=1)
+    kinesis.put_record(StreamName="named", Data=b"x", PartitionKey="p")
+    identities.delete_identities(IdentityIdsToDelete=[*ids, ids[0]])
+
+    for each in ids:
+        (entry,) = millpond("audit", "list", "--identity-id", each)["Entries"]
+        assert (entry["Operation"], entry["Result"]) == ("DeleteIdentities", "OK")
+        assert entry["AccessKeyId"] == key["AccessKeyId"]
+    of_pool = millpond("audit", "list", "--pool", pool_id)["Entries"]
+    assert of_pool[0]["Operation"] == "TagResource"
+    of_key = millpond("audit", "list", "--key", key["AccessKeyId"])["Entries"]
+    targets = {each["Operation"]: each["Target"] for each in of_key}
+    assert targets["PutRecord"] == "named"
+    assert "secret tag" not in json.dumps(of_key)

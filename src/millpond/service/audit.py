@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -186,14 +186,15 @@ class AuditBook:
         if window is None or not 0 <= now_ms - window.began_ms < WINDOW_MS:
             window = self._open(group, now_ms)
         tally = window.tallies.get(names)
-        if tally is None and len(window.tallies) >= NAMED_MAX:
+        is_of_rest = tally is None and len(window.tallies) >= NAMED_MAX
+        if is_of_rest:
             names = (names[0], "", "", "")
             tally = window.tallies.get(names)
         if tally is not None and not is_kept:
             self.count(tally)
             return
         named = _named(entry, names)
-        if not names[1]:  # it stands for all others
+        if is_of_rest:  # it stands for all others
             named = msgspec.structs.replace(named, dataset_name="", target="")
         if tally is None:
             window.tallies[names] = Tally(named)
@@ -215,6 +216,26 @@ class AuditBook:
             target=target,
             result=result,
         )
+
+    async def keep_more(self, entry: AuditEntry, identity_ids: Sequence[str]) -> None:
+        """
+        Let identities be found that a call was about beside the one of its entry.
+
+        Raises:
+            StoreError: they are not kept.
+        """
+        more = [
+            msgspec.structs.replace(
+                entry,
+                entry_id=self._new_id(entry.time_ms),
+                identity_id=each[:NAME_CHARS_MAX],
+                target="",
+                frequent=True,  # what is done to users pushes out nothing else
+            )
+            for each in identity_ids
+        ]
+        if more:
+            await self._store.put_audit_entries(more)
 
     async def amend(self, entry: AuditEntry) -> None:
         """Write how a call ended that failed; whoever made it is told of that alone."""
@@ -341,6 +362,7 @@ _TARGETS: Final = (
     "identity_pool_name",
     "device_id",
 )
+_OF_POOL: Final = ":identitypool/"  # in the ARN of one
 
 
 def make_namer(operation: Operation) -> Callable[..., _Names]:
@@ -372,14 +394,21 @@ def make_namer(operation: Operation) -> Callable[..., _Names]:
         targets = (find(each, request, response) for each in _TARGETS)
         target = next(filter(None, targets), "")
         identity_id = find("identity_id", request, response)
-        deleted = getattr(request, "identity_ids_to_delete", None)
+        deleted = _deleted(request)
         if deleted:
-            identity_id = deleted[0] if len(deleted) == 1 else ""
+            identity_id = deleted[0]
             target = " ".join(deleted) if len(deleted) > 1 else ""
         pool = find("identity_pool_id", request, response)
-        return pool, identity_id, "", target[:TARGET_CHARS_MAX]
+        if not pool and _OF_POOL in target:
+            pool = target.partition(_OF_POOL)[2]
+        return pool[:NAME_CHARS_MAX], identity_id, "", target[:TARGET_CHARS_MAX]
 
     return name_any
+
+
+def _deleted(request: Any) -> list[str]:
+    """List the identities that a request deletes, each once."""
+    return [*dict.fromkeys(getattr(request, "identity_ids_to_delete", None) or ())]
 
 
 def result_of(error: Exception) -> str:
@@ -435,7 +464,7 @@ def noting(
                 result = result_of(error)
                 if along.is_kept:  # a part of it may have been done
                     failed = msgspec.structs.replace(entry, result=result)
-                    await book.amend(failed)
+                    await book.amend(failed)  # its target has them all
                 else:
                     await book.note_names(caller, name, names, result)
                 raise
@@ -450,6 +479,7 @@ def noting(
             await book.keep_first(caller, entry, named, is_kept=along.is_kept)
         elif named != names or not along.is_kept:
             await context.store.put_audit_entries([_named(entry, named)])
+        await book.keep_more(entry, _deleted(request)[1:])
         return response
 
     return call_and_note
