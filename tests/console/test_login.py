@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cli.relay import Relay
 from console.visitor import Answer, Visitor
 from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
@@ -221,6 +222,30 @@ def test_a_page_with_a_long_address(console_server: RunningServer) -> None:
     key, secret = console_server.access_key_id, console_server.secret_access_key
     answer = log_in(visitor, key, secret, next="/console/" + "x" * 9000)
     assert answer.location == "/console"
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_while_the_store_is_away(
+    tmp_path: Path, new_database: Callable[[], str], frozen: bool
+) -> None:
+    """Gone, or frozen so that nothing fails: each page says so, and goes on later."""
+    with Relay(new_database()) as relay:
+        settings = {"store": relay.url, "secret_key": "5e" * 32}
+        with RunningServer(tmp_path / "data", settings=settings) as server:
+            visitor = Visitor(server.endpoint)
+            visitor.log_in(server)
+            relay.cut(frozen=frozen)
+
+            for path in ("/console/pools", "/console/none"):
+                answer = visitor.get(path)
+                assert answer.status == 503
+                assert "store does not answer" in answer.text
+            assert visitor.get("/console/keys.json").status == 503
+            assert visitor.post("/console/keys/new", {"name": "x"}).status == 503
+            assert log_in(Visitor(server.endpoint), "AKIANOBODY", "x").status == 503
+
+            relay.mend()
+            wait_until(lambda: visitor.get("/console/keys").status == 200)
 
 
 def test_what_is_watched_ends_when_its_key_may_less(

@@ -12,9 +12,16 @@ what fails with the id under which the log has it. Nothing here is cached by bro
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -64,8 +71,10 @@ from millpond.console.sessions import Session, Sessions, read_cookies
 from millpond.errors import DamagedStoreError, ServiceException, StoreError
 from millpond.service.callers import ORIGIN_CONSOLE, Caller, CameFrom, KeyScope
 from millpond.service.damage import is_damage
+from millpond.service.patience import within
 
 _log = structlog.get_logger()
+T = TypeVar("T")
 
 AsgiApp = Callable[
     [MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]
@@ -100,6 +109,8 @@ NAVIGATION: Final = (
 FORM_FIELDS_MAX: Final = 20_000
 QUERY_FIELDS_MAX: Final = 100
 NO_PAGE: Final = "There is no such page."
+NO_STORE: Final = "The store does not answer for the moment. Try again."
+STORE_S_MAX: Final = 4.0  # a store that is frozen says nothing at all
 _JSON: Final = ".json"
 
 
@@ -233,7 +244,7 @@ class Frame:
 
     async def _find_session(self, look: _Look) -> Session | None:
         cookies = self._cookies(look.request, look.door, "session")
-        return await self._sessions.find(cookies)
+        return await _in_time(self._sessions.find(cookies))
 
     def _cookies(self, request: Request, door: Door, what: str) -> list[str]:
         name = self._sessions.cookie_name(what, is_secure=door.is_secure)
@@ -406,8 +417,7 @@ class Frame:
             exc_info=None if is_store else error,
         )
         if is_store:
-            sentence = "The store does not answer for the moment. Try again."
-            return self._message(look, Refused(503, sentence))
+            return self._message(look, Refused(503, NO_STORE))
         if is_damage(error):
             sentence = "What is stored for this page is damaged and cannot be read."
         else:
@@ -496,7 +506,7 @@ class Frame:
 
     async def _log_in(self, look: _Look) -> Response:
         form = await read_form(look.request, look.door, login.FORM_BYTES_MAX)
-        answer = await self._login.log_in(form, look.door)
+        answer = await _in_time(self._login.log_in(form, look.door))
         if isinstance(answer, Shown):
             return self._login_page(answer)
         response = RedirectResponse(answer.location, 303)
@@ -506,7 +516,7 @@ class Frame:
     async def _log_out(self, look: _Look) -> Response:
         session = await self._find_session(look)
         if session is not None:
-            await self._login.log_out(session)
+            await _in_time(self._login.log_out(session))
         response = RedirectResponse(f"{ROOT}/login?out=1", 303)
         self._set_cookie(response, look.door, "session", "")
         return self._finish(response)
@@ -529,6 +539,14 @@ _TITLES: Final = {
     500: "This page failed",
     503: "Try again",
 }
+
+
+async def _in_time(doing: Coroutine[Any, Any, T]) -> T:
+    """Wait for what stands before a page no longer than people do."""
+    try:
+        return await within(STORE_S_MAX, doing)
+    except TimeoutError as error:
+        raise Refused(503, NO_STORE) from error
 
 
 async def read_form(request: Request, door: Door, bytes_max: int) -> Fields:

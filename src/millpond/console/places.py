@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from millpond.errors import AmbiguousError, NotFoundError
 from millpond.service.looking.identities import IdentityPlace, resolve_identity
 
 T = TypeVar("T")
+
+UNKNOWN_PLACE: Final = "That place in the list is not known."
 
 
 async def find_place(console: Console, viewer: Viewer, ask: Ask) -> IdentityPlace:
@@ -80,6 +82,18 @@ def read_cursor(ask: Ask, name: str, kind: type[T]) -> T | None:
         return None
     try:
         encoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        return msgspec.json.decode(encoded, type=kind)
+        position = msgspec.json.decode(encoded, type=kind)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        raise Refused(400, "That place in the list is not known.") from error
+        raise Refused(400, UNKNOWN_PLACE) from error
+    if not _is_for_stores(position):
+        raise Refused(400, UNKNOWN_PLACE)
+    return position
+
+
+def _is_for_stores(position: Any) -> bool:
+    """Say whether every store can compare with a place in a list."""
+    if isinstance(position, str):
+        return "\0" not in position
+    if isinstance(position, int):
+        return -(2**63) <= position < 2**63
+    return all(map(_is_for_stores, position))
