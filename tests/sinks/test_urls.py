@@ -66,6 +66,7 @@ def test_what_is_wrong_is_said_without_the_url(url: str, reason: str) -> None:
         ("nats://secret?x@one/stream", "nats:"),
         ("nats:me:secret@one/stream", "nats:"),
         ("secret@one:4222/stream", ":"),
+        ("host=one password=secret", ":"),
         ("file:///var/backups?rotate_s=1", "file:///var/backups"),
         ("embedded:my-stream", "embedded:my-stream"),
         ("x://secret@[host/name", "x:"),

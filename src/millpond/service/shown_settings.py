@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,10 +12,15 @@ from millpond.settings import SECRETS
 from millpond.sinks.base import without_secrets
 
 MASK: Final = "********"
+_USER: Final = re.compile(r"(?i)^(https?://)[^/?#]*@")
 
 
 def shown(name: str, value: Any) -> Any:
-    """Give the value of a setting."""
+    """Give the value of a setting; a URL without user and password, wherever it is."""
+    return _without_users(_shown(name, value))
+
+
+def _shown(name: str, value: Any) -> Any:
     if name in SECRETS:
         return MASK if value else ""
     if name in ("store", "listen_store", "stream_payload_store"):
@@ -28,3 +34,13 @@ def shown(name: str, value: Any) -> Any:
             for provider, of in value.items()
         }
     return str(value) if isinstance(value, Path) else msgspec.to_builtins(value)
+
+
+def _without_users(value: Any) -> Any:
+    if isinstance(value, str):
+        return _USER.sub(r"\1", value)
+    if isinstance(value, dict):
+        return {name: _without_users(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_users(each) for each in value]
+    return value

@@ -263,7 +263,7 @@ def without_secrets(url: str) -> str:
             _ = urlsplit(f"//{host}").port  # raises when it is no number
     except ValueError:
         return scheme
-    if parts.fragment or "@" in parts.path + parts.query:
-        return scheme
+    if not parts.scheme or parts.fragment or "@" in parts.path + parts.query:
+        return scheme  # without scheme it is no URL: `host=... password=...`
     slashes = "//" if url[len(parts.scheme) + 1 :].startswith("//") else ""
     return f"{parts.scheme}:{slashes}{hosts}{parts.path}"
