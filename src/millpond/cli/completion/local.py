@@ -77,7 +77,7 @@ _SOURCE: Final[dict[str, Value]] = {
 }
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "serve": Command(_SERVER),
+    "serve": Command({**_SERVER, "--readers": TEXT}),
     "settings": Command(
         words={
             "check": Command({**_SERVER, "--output": _OUTPUT}),
