@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
-from millpond.testing.server import RunningServer
+from console.mill import Mill, an_event
+from millpond.core.push import LastPush
+from millpond.stores.base import Store
+from millpond.testing.store_contract.devices import a_device, register
 
 EVIL: Final = (
     "<script>window.ran=1;alert(1)</script>",
@@ -21,11 +24,10 @@ LONG: Final = "<b>" * 100_000
 STREAM: Final = "changes"
 
 
-def fill(server: RunningServer) -> dict[str, str]:
-    """Fill a server; give the ids."""
-    identities = server.client("cognito-identity")
-    sync, kinesis = server.client("cognito-sync"), server.client("kinesis")
-    kinesis.create_stream(StreamName=STREAM, ShardCount=1)
+def fill(mill: Mill) -> None:
+    """Fill a server: a pool, its identities, data, devices, and changes that parked."""
+    identities = mill.server.client("cognito-identity")
+    mill.create_stream(STREAM)
     pool = identities.create_identity_pool(
         IdentityPoolName="name of a pool " + "w" * 100,
         AllowUnauthenticatedIdentities=True,
@@ -33,32 +35,31 @@ def fill(server: RunningServer) -> dict[str, str]:
         SupportedLoginProviders={"www.example.com": "javascript"},
         IdentityPoolTags={"tag": "x" * 200},
     )["IdentityPoolId"]
-    ids = {"pool": pool}
-    for number, text in enumerate(EVIL):
-        token = identities.get_open_id_token_for_developer_identity(
+    for text in EVIL:
+        identity: str = identities.get_open_id_token_for_developer_identity(
             IdentityPoolId=pool, Logins={"backend": text}
-        )
-        ids[f"identity{number}"] = ids["identity"] = token["IdentityId"]
-    sync.set_identity_pool_configuration(
+        )["IdentityId"]
+    mill.sync.set_identity_pool_configuration(
         IdentityPoolId=pool,
         CognitoStreams={"StreamName": STREAM, "StreamingStatus": "ENABLED"},
     )
-    _write(sync, pool, ids["identity"], "a.json", {each: each for each in EVIL})
-    _write(sync, pool, ids["identity"], "long", {"long": LONG})
-    _write(sync, pool, ids["identity"], "..", {"up": json.dumps({"a": EVIL[0]})})
-    return ids
+    datasets = {
+        "a.json": {each: each for each in EVIL},
+        "long": {"long": LONG},
+        "..": {"up": json.dumps({"a": EVIL[0]})},
+    }
+    for dataset, values in datasets.items():
+        mill.put(pool, dataset, values, identity_id=identity)
+    mill.in_store(lambda store: _register(store, pool, identity))
+    for text in EVIL:
+        event = an_event(pool, "a.json", text, text, identity_id=identity)
+        mill.park(pool, text, event, identity_id=identity)
+    mill.wait_for_stream(STREAM, len(datasets))  # so that the pages are at rest
 
 
-def _write(
-    sync: Any, pool: str, identity: str, dataset: str, values: dict[str, str]
-) -> None:
-    named = {"IdentityPoolId": pool, "IdentityId": identity, "DatasetName": dataset}
-    token = sync.list_records(**named)["SyncSessionToken"]
-    sync.update_records(
-        **named,
-        SyncSessionToken=token,
-        RecordPatches=[
-            {"Op": "replace", "Key": key, "Value": value, "SyncCount": 0}
-            for key, value in values.items()
-        ],
-    )
+async def _register(store: Store, pool: str, identity: str) -> None:
+    of = {"identity_pool_id": pool, "identity_id": identity}
+    devices = [a_device(each, token=f"{each}{each}", **of) for each in EVIL]
+    await register(store, *devices)
+    for each in devices:
+        await store.put_last_push(each, LastPush(1_700_000_000_000, each.device_id))

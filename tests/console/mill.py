@@ -120,7 +120,13 @@ class Mill:
         identity_id: str = made["IdentityId"]
         return identity_id
 
-    def park(self, pool: str, reason: str, *events: bytes) -> list[int]:
+    def park(
+        self,
+        pool: str,
+        reason: str,
+        *events: bytes,
+        identity_id: str = IDENTITY.format(1),
+    ) -> list[int]:
         """Put changes aside as the relay does with what a stream refuses."""
 
         now_ms = time.time_ns() // 1_000_000
@@ -131,7 +137,7 @@ class Mill:
                 row = (
                     outbox_id,
                     pool,
-                    IDENTITY.format(1),
+                    identity_id,
                     data,
                     now_ms,
                     now_ms,
@@ -179,7 +185,14 @@ class Mill:
         return found
 
 
-def an_event(pool: str, dataset: str, key: str, value: str | None) -> bytes:
+def an_event(
+    pool: str,
+    dataset: str,
+    key: str,
+    value: str | None,
+    *,
+    identity_id: str = IDENTITY.format(1),
+) -> bytes:
     """Encode a change of one record."""
     record = StoredRecord(
         key=key,
@@ -189,5 +202,5 @@ def an_event(pool: str, dataset: str, key: str, value: str | None) -> bytes:
         last_modified_by="someone",
         device_last_modified_date_ms=None,
     )
-    dataset_id = DatasetId(pool, IDENTITY.format(1), dataset)
+    dataset_id = DatasetId(pool, identity_id, dataset)
     return update_event(dataset_id, [record], sync_count=1, last_modified_date_ms=1)

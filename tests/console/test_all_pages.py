@@ -1,8 +1,8 @@
 """
 Every page in a real browser: with hostile data and with none, with script and without.
 
-Pages are found as people find them, by links. A page that nothing leads to is a fault
-as well, unless `ELSEWHERE` says where it is shown.
+Pages are found as people find them, by links and by the buttons of forms that change
+nothing. A page that nothing leads to is a fault as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from console import hostile
-from console.visitor import Visitor
+from console.checking import faults_of
+from console.mill import Mill
 from console.windows import Watched, watching
 from millpond.console.app import routes
 from millpond.console.base import ROOT, Page
@@ -24,24 +25,26 @@ from millpond.testing.server import RunningServer
 
 PAGES = {row.path: row for row in routes() if row.kind == "page"}
 EACH_MAX = 2  # of one kind of page
-# Rows to which a link leads only from a state that their own stories make.
-_PARKED = "test_streams: of entries that a sink refused"
-ELSEWHERE = {
-    "/pools/{pool}/outbox/discard": _PARKED,
-    "/pools/{pool}/outbox/download": _PARKED,
-    "/pools/{pool}/outbox/parked/{entry}": _PARKED,
-    "/pools/{pool}/outbox/parked/{entry}/download": _PARKED,
-    "/identities/{identity}/devices/{device}/remove": "test_devices: of one there is",
-    "/identities/delete": "test_identities: of those that were ticked",
-}
+# Where the buttons of forms lead that change nothing, with every box ticked.
+_FORMS = """all => all.filter(each => each.form && 'get' ===
+  (each.getAttribute('formmethod') || each.form.getAttribute('method'))
+).map(each => {
+  const data = new FormData(each.form);
+  for (const box of each.form.querySelectorAll('[type=checkbox]'))
+    data.append(box.name, box.value);
+  const action = each.getAttribute('formaction') || each.form.getAttribute('action');
+  const url = new URL(action || location.pathname, location);
+  url.search = new URLSearchParams(data);
+  return url.href;
+})"""
 
 
 @pytest.fixture(scope="module")
 def hostile_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server whose texts are all attempts at something."""
-    with RunningServer(tmp_path_factory.mktemp("hostile") / "data") as running:
+    with Mill(tmp_path_factory.mktemp("hostile") / "data") as running:
         hostile.fill(running)
-        yield running
+        yield running.server
 
 
 def row_of(path: str) -> Page | None:
@@ -54,10 +57,11 @@ def row_of(path: str) -> Page | None:
 
 
 def links(watched: Watched) -> list[str]:
-    """List where a page leads, within the console."""
+    """List where a page leads, within the console: its links, then its forms."""
     found: list[str] = watched.page.eval_on_selector_all(
         "a[href]", "all => all.map(each => each.href)"
     )
+    found += watched.page.eval_on_selector_all("button", _FORMS)
     paths = []
     for url in found:
         parts = urlsplit(url)
@@ -96,31 +100,15 @@ def test_every_page(
     """It runs nothing, asks nothing of elsewhere, and keeps nobody out."""
     name = f"{which}_server" if which == "hostile" else "console_server"
     server: RunningServer = request.getfixturevalue(name)
-    visitor = Visitor(server.endpoint)
-    visitor.log_in(server)
     faults: list[str] = []
     opened = Counter[str]()
     with watching(browser, server) as watched:
         for path in walk(watched, opened):
-            page = watched.page
-            faults += [f"{path}: {each}" for each in watched.serious()]
-            if page.evaluate("window.ran") is not None:
-                faults.append(f"{path}: ran a script")
-            if not page.title().endswith("Millpond") or page.locator("h1").count() != 1:
-                faults.append(f"{path}: has no title, or not one heading")
-            if watched.overflow():
-                faults.append(f"{path}: is wider than a narrow screen")
-            page.set_viewport_size({"width": 1280, "height": 800})
-            query = urlsplit(path).query
-            data = visitor.get(
-                f"{urlsplit(path).path}?{query + '&' if query else ''}format=json"
-            )
-            if data.status != 200 or not isinstance(data.data, dict):
-                faults.append(f"{path}: has no data")
+            faults += faults_of(watched, path)
         faults += watched.faults
     assert faults == []
     if which == "hostile":
-        assert {*PAGES} - {*ELSEWHERE} - {*opened} == set()
+        assert {*PAGES} - {*opened} == set()
 
 
 @pytest.mark.timeout(600)
