@@ -14,7 +14,7 @@ import pytest
 from cli import world
 from cli.world import ANN, GUEST, NOBODY, POOL
 from console.visitor import Answer, Visitor
-from console.worlds import serving
+from console.worlds import serving_on
 from millpond.console.base import link
 from millpond.core.sync import DatasetId
 from millpond.stores.base import Store
@@ -50,16 +50,8 @@ def world_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
     """A server on a store of either kind."""
-    place = tmp_path_factory.mktemp("datasets")
-    if request.param == "sqlite":
-        with serving(place, fill=fill) as running:
-            yield running
-        return
-    postgres = request.getfixturevalue("postgres")
-    database = postgres.create_database(request.getfixturevalue("migrated_template"))
-    with serving(place, database=database, fill=fill) as running:
+    with serving_on(request, tmp_path_factory.mktemp("datasets"), fill) as running:
         yield running
-    postgres.drop_database(database)
 
 
 class Form(HTMLParser):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from cli import world
 from cli.world import ANN, POOL
@@ -43,9 +44,11 @@ def dataset_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 
 
 @pytest.fixture(scope="module")
-def sit_down(dataset_server: RunningServer) -> Iterator[Callable[..., Any]]:
+def sit_down(
+    dataset_server: RunningServer, browser: Browser
+) -> Iterator[Callable[..., Any]]:
     """A browser, and whoever sits down at it logs in."""
-    with sitting_down(dataset_server) as open_page:
+    with sitting_down(browser, dataset_server) as open_page:
         yield open_page
 
 

@@ -11,7 +11,7 @@ import pytest
 from cli import world
 from cli.world import ABE, ANN, EMPTY_POOL, GUEST, LOSER, NOBODY, POOL
 from console.visitor import Visitor
-from console.worlds import serving
+from console.worlds import serving_on
 from millpond.console.base import link
 from millpond.core.identities import Login
 from millpond.core.sync import DatasetId
@@ -42,16 +42,8 @@ def world_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
     """A server on a store of either kind."""
-    place = tmp_path_factory.mktemp("identities")
-    if request.param == "sqlite":
-        with serving(place, fill=fill) as running:
-            yield running
-        return
-    postgres = request.getfixturevalue("postgres")
-    database = postgres.create_database(request.getfixturevalue("migrated_template"))
-    with serving(place, database=database, fill=fill) as running:
+    with serving_on(request, tmp_path_factory.mktemp("identities"), fill) as running:
         yield running
-    postgres.drop_database(database)
 
 
 def found(looker: Visitor, **query: str) -> list[str]:

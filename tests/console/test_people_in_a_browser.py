@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from cli import world
 from cli.world import ANN, EMPTY_POOL, POOL
@@ -39,9 +40,11 @@ def people_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
 
 
 @pytest.fixture(scope="module")
-def sit_down(people_server: RunningServer) -> Iterator[Callable[..., Any]]:
+def sit_down(
+    people_server: RunningServer, browser: Browser
+) -> Iterator[Callable[..., Any]]:
     """A browser, and whoever sits down at it logs in."""
-    with sitting_down(people_server) as open_page:
+    with sitting_down(browser, people_server) as open_page:
         yield open_page
 
 

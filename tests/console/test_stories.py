@@ -14,7 +14,6 @@ import botocore.exceptions
 import pytest
 from playwright import sync_api
 
-from clients.browser import find_chromium
 from console.mill import Mill, an_event
 from millpond.testing.deadlines import seconds
 from millpond.testing.server import wait_until
@@ -30,25 +29,13 @@ def mill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mill]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[sync_api.Browser]:
-    """The system's browser, without a window."""
-    path = find_chromium()
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def seats(mill: Mill, chromium: sync_api.Browser) -> Iterator[Callable]:
+def seats(mill: Mill, browser: sync_api.Browser) -> Iterator[Callable]:
     """Make pages of somebody who has logged in, once for each kind of browser."""
     contexts: list[sync_api.BrowserContext] = []
     logged_in: dict[bool, sync_api.BrowserContext] = {}
 
     def open_browser(*, script: bool) -> sync_api.BrowserContext:
-        context = chromium.new_context(
+        context = browser.new_context(
             base_url=mill.server.endpoint, java_script_enabled=script
         )
         context.set_default_timeout(1000 * seconds(15))
@@ -254,7 +241,7 @@ def test_a_whole_session(mill, sit_down):
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_a_read_only_key_is_made_used_and_deleted(mill, sit_down, chromium, script):
+def test_a_read_only_key_is_made_used_and_deleted(mill, sit_down, browser, script):
     """Its secret is shown once; with it one looks and finds no forms; then it ends."""
     page = sit_down(script=script)
     page.goto("/console/keys")
@@ -270,7 +257,7 @@ def test_a_read_only_key_is_made_used_and_deleted(mill, sit_down, chromium, scri
     expect(page, "the only time that the secret is shown")
     name, secret = page.locator("dl.facts code").all_inner_texts()[:2]
 
-    context = chromium.new_context(
+    context = browser.new_context(
         base_url=mill.server.endpoint, java_script_enabled=script
     )
     reader = context.new_page()

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
 from cli import world
 from millpond.stores.base import Store
 from millpond.testing.server import RunningServer
@@ -34,3 +36,21 @@ def serving(
     named = {**(settings or {}), **({"store": database} if database else {})}
     with RunningServer(data, settings=named) as running:
         yield running
+
+
+@contextlib.contextmanager
+def serving_on(
+    request: pytest.FixtureRequest,
+    place: Path,
+    fill: Callable[[Store], Awaitable[object]],
+) -> Iterator[RunningServer]:
+    """The same, on the kind of store that a fixture's parameter names."""
+    if request.param == "sqlite":
+        with serving(place, fill=fill) as running:
+            yield running
+        return
+    postgres = request.getfixturevalue("postgres")
+    database = postgres.create_database(request.getfixturevalue("migrated_template"))
+    with serving(place, database=database, fill=fill) as running:
+        yield running
+    postgres.drop_database(database)

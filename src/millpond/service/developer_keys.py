@@ -109,11 +109,6 @@ class KeyRing:
         end_ms = known.scope.expires_ms
         return None if end_ms is not None and end_ms <= now_ms else known
 
-    def find_secret(self, access_key_id: str) -> str | None:
-        """Find the secret of a key, as of the last refresh."""
-        known = self._known.get(access_key_id)
-        return None if known is None else known.secret
-
     def note_use(self, access_key_id: str) -> None:
         """Note that somebody signed with a key; this is on the way of every request."""
         self._used.add(access_key_id)
