@@ -2,7 +2,8 @@
 Chromium without a window, and the pages in it.
 
 A page is told what to do by the server it came from: it fetches a command, does it, and
-posts what came of it. So nothing has to drive the browser.
+posts what came of it. So nothing has to drive the browser. Where a test needs the
+switches of a browser, Playwright drives it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import queue
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from clients.node import PACKAGES, SCRIPTS
 from millpond.testing.deadlines import seconds
@@ -59,6 +61,20 @@ def find_chromium() -> str:
         f"there is no {' or '.join([chosen] if chosen else NAMES)}: install Chromium, "
         "or set MILLPOND_TEST_CHROMIUM to its path"
     )
+
+
+@contextlib.contextmanager
+def driven() -> Iterator[Browser]:
+    """
+    Start the browser and drive it, or skip the test.
+
+    One at a time in a process, so a fixture with it lasts no longer than its module.
+    """
+    path = find_chromium()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=[*OPTIONS[1:]])
+        yield chromium
+        chromium.close()
 
 
 class Page:

@@ -1,8 +1,8 @@
 """
-Node.js and the archived clients that run on it.
+Node.js, the archived clients that run on it, and scripts that a test talks to.
 
-The packages are installed as `package-lock.json` has them, once: whoever comes first
-does it, and the others wait.
+Packages are installed as the `package-lock.json` of a folder has them, once: whoever
+comes first does it, and the others wait.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ NODE_LEAST: Final = 20  # of the packages of the third AWS SDK for JavaScript
 INSTALL_TIMEOUT_S: Final = 100.0
 ANSWER_TIMEOUT_S: Final = 30.0
 
-_INSTALLED: Final = PACKAGES / ".package-lock.json"  # npm writes it when it is done
 _NO_REGISTRY: Final = re.compile(
     r"code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|"
     r"EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED|E403|E407|E5\d\d)"
@@ -47,24 +46,25 @@ def require_node() -> None:
         pytest.skip(f"node is {version}: install Node.js {NODE_LEAST} or newer")
 
 
-def install_packages() -> None:
+def install_packages(folder: Path = FOLDER) -> None:
     """
-    Install the packages, or skip the test when they cannot be had.
+    Install the packages that a folder locks, or skip the test when there is no way.
 
     Raises:
         RuntimeError: npm failed for another reason; the message holds what it printed.
     """
-    lock = FOLDER / "package-lock.json"
+    lock = folder / "package-lock.json"
+    installed = folder / "node_modules/.package-lock.json"  # npm writes it in the end
     with lock.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # given up when the file is closed
-        if _INSTALLED.exists() and _INSTALLED.stat().st_mtime > lock.stat().st_mtime:
+        if installed.exists() and installed.stat().st_mtime > lock.stat().st_mtime:
             return
         if shutil.which("npm") is None:
             pytest.skip("there is no npm: install it with Node.js")
         try:
             subprocess.run(
                 ["npm", "ci"],
-                cwd=FOLDER,
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -83,8 +83,14 @@ def install_packages() -> None:
 class NodeProcess:
     """A script in Node.js that takes a command a line and gives an answer a line."""
 
-    def __init__(self, script: str, environment: Mapping[str, str] = {}) -> None:
-        """Start a script of this folder; variables may be added to its environment."""
+    def __init__(self, script: str | Path, environment: Mapping[str, str] = {}) -> None:
+        """
+        Start a script.
+
+        Args:
+            script: its path; without a folder it is one of `SCRIPTS`.
+            environment: variables that are added to those of this process.
+        """
         self._process = subprocess.Popen(
             ["node", str(SCRIPTS / script)],
             env={

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from clients.browser import OPTIONS, find_chromium
+from clients.browser import driven
 from clients.node import install_packages
 from console.visitor import Visitor
 from console.windows import Watched, watching
@@ -54,11 +54,8 @@ def looker(world_server: RunningServer) -> Visitor:
 @pytest.fixture(scope="module")  # another test may have one of its own
 def browser() -> Iterator[Browser]:
     """The system's Chromium, without a window."""
-    path = find_chromium()
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=[*OPTIONS[1:]])
-        yield chromium
-        chromium.close()
+    with driven() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

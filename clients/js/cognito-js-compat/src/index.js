@@ -1,0 +1,3 @@
+/** The names of amazon-cognito-js, on @millpond/sync. */
+
+export {};

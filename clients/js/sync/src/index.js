@@ -1,0 +1,3 @@
+/** Keeps a user's data in step across devices: what an app imports. */
+
+export {};
