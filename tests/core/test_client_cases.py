@@ -12,6 +12,7 @@ import pytest
 
 from core.client_sync_world import NAME
 from millpond.core.client_sync import copies
+from millpond.core.client_sync.following import follow
 from millpond.core.client_sync.session import Done, Event, advance, start
 
 CASES = Path(__file__).parents[1] / "client_cases"
@@ -20,14 +21,16 @@ MERGES: dict[str, copies.Merge] = {
     "mine": lambda key, base, mine, theirs: mine.value,
     "theirs": lambda key, base, mine, theirs: theirs.value,
 }
+OTHER_FORMS = ("following",)
 MEMBERS = {"case", "copy", "exchange", "report", "after"}
 
 
-def cases() -> Iterator[Any]:
-    """List them all."""
+def cases(*, form: str = "") -> Iterator[Any]:
+    """List those of a form, which the names of its files begin with."""
     for file in sorted(CASES.glob("*.json")):
-        for each in json.loads(file.read_text("utf-8")):
-            yield pytest.param(each, id=f"{file.stem}: {each['case']}")
+        if next(filter(file.stem.startswith, OTHER_FORMS), "") == form:
+            for each in json.loads(file.read_text("utf-8")):
+                yield pytest.param(each, id=f"{file.stem}: {each['case']}")
 
 
 def as_json(value: object) -> Any:
@@ -62,3 +65,18 @@ def test_a_deleted_dataset_keeps_nothing():
 
     assert copies.delete(copy) == copies.Copy(sync_count=3, deleting=True)
     assert copies.write(copies.delete(copy), "b", "2", now_ms=2).values == {"b": "2"}
+
+
+@pytest.mark.parametrize("case", [*cases(form="following")])
+def test_what_a_guest_wrote_follows(case):
+    """Of a guest's copy and an account's, what becomes of the two is the case's."""
+    assert case.keys() >= {"case", "account", "guest", "after"}
+    assert case.keys() <= {"case", "account", "guest", "after", "merge", "old_clients"}
+    account, guest = (
+        msgspec.convert(case[name], copies.Copy, strict=True)
+        for name in ("account", "guest")
+    )
+
+    after = follow(account, guest, f"{NAME}.guest", MERGES[case.get("merge", "newest")])
+
+    assert as_json(after) == case["after"]

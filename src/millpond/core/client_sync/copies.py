@@ -27,11 +27,14 @@ Source: rulings 1 to 12; `core.sync` is the other side.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 replace = msgspec.structs.replace
+
+ELSEWHERE: Final = -1
+"""As `base_count`: the base is one that the server told to another identity."""
 
 
 class LocalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,7 +43,8 @@ class LocalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Args:
         base: the value that the server last told; `None`: it has none.
-        base_count: the sync count of that; 0: the server never told of the key.
+        base_count: the sync count of that; 0: the server never told of the key;
+            `ELSEWHERE` until the next listing, which is whole (`following`).
         edit: raised by each write, so that one made while a push is under way counts.
         modified_ms: when the app wrote it, by the clock of the device.
         refused: the code of the error for which it was set aside.
@@ -241,6 +245,8 @@ def _meet(
         return on_theirs, False
     if mine.base_count and mine.value == mine.base:
         return clean, False
+    if mine.value is None and mine.base_count == ELSEWHERE:
+        return clean, False  # it removed another value, which this one never was
     value = merge(key, mine.base, mine, theirs)
     if value == theirs.value:
         return clean, True

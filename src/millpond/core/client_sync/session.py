@@ -281,7 +281,12 @@ def _refused(session: Session, code: str) -> Session:
     count = len(effect.sent.patches)
     if count > 1:
         return _go_on(replace(session, copy=copy, most=count // 2))
-    keys = [each.key for each in effect.sent.patches]
+    # What was written anew since is another value, which may be taken.
+    keys = [
+        each.key
+        for each in effect.sent.patches
+        if each.key in copy.records and copy.records[each.key].edit == each.edit
+    ]
     aside = copies.set_aside(copy, keys, code)
     return _go_on(replace(session, copy=aside, most=PATCHES_MAX))
 
