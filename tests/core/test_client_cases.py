@@ -21,7 +21,7 @@ MERGES: dict[str, copies.Merge] = {
     "mine": lambda key, base, mine, theirs: mine.value,
     "theirs": lambda key, base, mine, theirs: theirs.value,
 }
-OTHER_FORMS = ("following",)
+OTHER_FORMS = ("codec", "following", "quota")
 MEMBERS = {"case", "copy", "exchange", "report", "after"}
 
 
