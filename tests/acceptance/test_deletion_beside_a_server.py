@@ -11,7 +11,7 @@ import pytest
 from acceptance.live_reader import LiveReader, live_path
 from acceptance.raw_http import RawClient, Request
 from acceptance.streams import read_stream
-from acceptance.sync_client import Dataset, create_pool, replace
+from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from millpond.testing.server import RunningServer, wait_until
 
 
@@ -61,8 +61,37 @@ def test_listeners_end_and_the_stream_is_told(server):
     assert (ben, "remove") not in told()
 
 
+def test_data_without_an_identity_is_no_deleted_one(server):
+    """What else commands write ends no listener; erasing the data does."""
+    pool, client = create_pool(server), server.client("cognito-sync")
+    raw, kept, new = RawClient(server), new_identity(), new_identity()
+    client.list_datasets(IdentityPoolId=pool, IdentityId=new)
+    Dataset(client, pool, kept, "prefs").update(replace("k", "v"))
+
+    def listen(identity: str) -> LiveReader:
+        return LiveReader(raw, raw.signed(Request(target=live_path(pool, identity))))
+
+    with listen(kept) as keeps, listen(new) as news:
+        run(server, "key", "create")
+        guests = server.client("cognito-identity")
+        gone = guests.get_id(IdentityPoolId=pool)["IdentityId"]
+        with listen(gone) as goes:
+            run_delete(server, gone)
+            goes.read_to_the_end()  # so the server has looked
+        Dataset(client, pool, kept, "prefs").update(replace("k", "w", 1))
+        Dataset(client, pool, new, "prefs").update(replace("k", "v"))
+        assert keeps.changes(1) == [("prefs", 2)]
+        assert news.changes(1) == [("prefs", 1)]
+        run_delete(server, kept)
+        keeps.read_to_the_end()
+
+
 def run_delete(server: RunningServer, identity: str) -> None:
     """Delete an identity from the command line."""
-    words = ["identity", "delete", identity, "--yes", *server.store_words]
-    command = [sys.executable, "-m", "millpond", *words]
+    run(server, "identity", "delete", identity, "--yes")
+
+
+def run(server: RunningServer, *words: str) -> None:
+    """Run a command beside the server."""
+    command = [sys.executable, "-m", "millpond", *words, *server.store_words]
     subprocess.run(command, capture_output=True, check=True)

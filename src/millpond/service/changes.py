@@ -36,15 +36,18 @@ _Identity = tuple[str, str]  # ids of the pool and of the identity
 class Listener:
     """Hears the changes of one identity. It is used on the event loop's thread."""
 
-    __slots__ = ("_pending", "_woken", "ended")
+    __slots__ = ("_pending", "_woken", "ended", "has_something")
 
     def __init__(self) -> None:
         self.ended = False  # nothing comes any more
+        self.has_something = False
+        """Whether there is, or was, an identity or data of one to listen to."""
         self._pending: dict[str, DatasetState] = {}
         self._woken = asyncio.Event()
 
     def hear(self, dataset_name: str, state: DatasetState) -> None:
         """Note what has become of a dataset."""
+        self.has_something = True
         waiting = self._pending.get(dataset_name)
         if waiting is None or weight(waiting) < weight(state):
             self._pending[dataset_name] = state
@@ -181,8 +184,16 @@ class Changes:
                     listener.end()
 
     def listened_to(self) -> list[tuple[str, str]]:
-        """List whom anybody listens to: the ids of the pool and of the identity."""
-        return list(self._listeners)
+        """
+        List whom anybody listens to: the ids of the pool and of the identity.
+
+        An id that nobody has, and that has no data, is left out: it cannot be deleted.
+        """
+        return [
+            identity
+            for identity, listeners in self._listeners.items()
+            if any(each.has_something for each in listeners)
+        ]
 
     def end_all(self) -> None:
         """End every listener, so that it comes back and is told what it missed."""

@@ -73,10 +73,15 @@ class LiveUpdates:
         self._missed: Iterator[LiveEvent] = iter(())
         self._heard: dict[str, DatasetState] = {}  # and not told yet
 
+    def expect_identity(self) -> None:
+        """Say that there is an identity: should it be deleted, the listener ends."""
+        self._listener.has_something = True
+
     def know(self, datasets: Iterable[NamedDataset]) -> None:
         """Say which datasets there are now, deleted ones too; some at a time."""
         for each in datasets:
             self._known.note(each.dataset_name, each.state)
+            self._listener.has_something = True
 
     def start(self, mark: Mark | None) -> None:
         """
@@ -163,6 +168,9 @@ async def get_live_updates(
         now_ms=context.now_ms,
     )
     try:
+        # A developer may keep data under an id of his own, without an identity.
+        if caller.session or await context.store.find_identity(request.identity_id):
+            updates.expect_identity()
         await _read_datasets(context, updates)
         updates.start(None if last is None else live_marks.read(last))
     except BaseException:
@@ -190,11 +198,14 @@ async def _read_datasets(context: Context, updates: LiveUpdates) -> None:
 async def end_deleted(context: Context) -> None:
     """
     End the listeners of identities that are not there, as when another process has
-    deleted them. Whoever listened to data without an identity comes back.
+    deleted them. Data without an identity, as developers may keep, counts as one.
     """
     for pool_id, identity_id in context.changes.listened_to():
         identity = await context.store.find_identity(identity_id)
-        if identity is None or identity.identity_pool_id != pool_id:
+        is_there = identity is not None and identity.identity_pool_id == pool_id
+        if not is_there and not await context.store.list_datasets(
+            pool_id, identity_id, after=None, limit=1, deleted=True
+        ):
             context.changes.end(identity_id)
         await asyncio.sleep(0)  # there may be thousands; requests go in between
 

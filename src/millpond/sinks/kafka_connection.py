@@ -163,8 +163,11 @@ class Troubles:
         if error.code() in _REFUSED:
             self.refusal = error
         self.fatal = self.fatal or error.fatal()
+        # The driver puts the address it began with away once it knows the brokers.
+        is_noise = error.code() in (KafkaError._DESTROY, KafkaError._DESTROY_BROKER)
         # That all brokers are down says less than what came before it.
-        if self.last is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
+        says_less = error.code() == KafkaError._ALL_BROKERS_DOWN
+        if not is_noise and (self.last is None or not says_less):
             self.last = error
         _log.debug("kafka.trouble", stream=str(self._address), error=reason_of(error))
 
