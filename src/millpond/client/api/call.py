@@ -62,18 +62,32 @@ _PATH_UNTOUCHED: Final = "/%:@!$&'()*+,;=-._~"
 
 
 class RefusedFault(Fault):
-    """The service answered with an error."""
+    """
+    The service answered with an error.
+
+    Args:
+        headers: of the answer; names are in lower case.
+    """
 
     exit_code_v2 = 254
 
-    def __init__(self, message: str, error: ServiceError) -> None:
+    def __init__(
+        self, message: str, error: ServiceError, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.error = error
+        self.headers = headers or {}
         self.can_be_examined = error.code in _EXAMINED
 
 
 class Call:
-    """A call that is settled and checked, and not yet made."""
+    """
+    A call that is settled and checked, and not yet made.
+
+    `skew_s` is how far the clock of the service is ahead of ours, where that is known.
+    """
+
+    skew_s = 0.0
 
     def __init__(
         self,
@@ -180,9 +194,10 @@ def make(call: Call, options: Options) -> Response:
             if attempts >= call.policy.attempts_max:
                 # AWS: "standard" says so even where it would not have tried again.
                 again = again or call.policy.mode != "legacy"
-                raise _refusal(call, error, retried=attempts - 1 if again else None)
+                retried = attempts - 1 if again else None
+                raise _refusal(call, error, response, retried=retried)
             if not again:
-                raise _refusal(call, error, retried=None)
+                raise _refusal(call, error, response, retried=None)
         _sleep(call.policy.pause_s(attempts))
 
 
@@ -202,15 +217,18 @@ def listen(call: Call, options: Options) -> Lines:
     if isinstance(answer, transport.Lines):
         return answer
     error = answers.parse_error(answer, call.operation.service.protocol)
-    raise _refusal(call, error, retried=None)
+    raise _refusal(call, error, answer, retried=None)
 
 
-def _refusal(call: Call, error: ServiceError, *, retried: int | None) -> RefusedFault:
+def _refusal(
+    call: Call, error: ServiceError, response: Response, *, retried: int | None
+) -> RefusedFault:
     retries = "" if retried is None else f" (reached max retries: {retried})"
     return RefusedFault(
         f"An error occurred ({error.code}) when calling the {call.operation.name} "
         f"operation{retries}: {error.message}",
         error,
+        response.headers,
     )
 
 
@@ -306,7 +324,7 @@ def _sign(call: Call, request: Request, credentials: Credentials | None) -> None
             credentials,
             region=call.region,
             service=call.operation.service.metadata["endpointPrefix"],
-            now_s=time.time(),
+            now_s=time.time() + call.skew_s,
         )
 
 

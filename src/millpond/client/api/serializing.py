@@ -144,7 +144,7 @@ def _convert(value: Any, shape: Shape) -> Any:
     if shape.type == "timestamp":
         from millpond.client.api import times
 
-        return times.whole_epoch_s(value)
+        return times.to_json(value)
     if shape.type == "blob":
         from base64 import b64encode
 

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - AWS: tzutc
 
 
+class Exact(float):
+    """Epoch seconds that are sent with their fraction, which devices compare."""
+
+    __slots__ = ()
+
+
+def to_json(value: Any) -> float:
+    """Give a time as JSON has it; AWS: its fraction is cut."""
+    return float(value) if isinstance(value, Exact) else whole_epoch_s(value)
+
+
 def parse(value: Any) -> datetime:
     """
     Read a time; a number is given in the local zone, a date in its own, if it has one.

@@ -35,7 +35,14 @@ CONFLICT: Final = "ResourceConflictException"
 NOT_FOUND: Final = "ResourceNotFoundException"
 INVALID: Final = "InvalidParameterException"
 _STUCK_MAX: Final = 2
-_OF_RECORDS: Final = frozenset({INVALID, "LimitExceededException"})
+# What is wrong with a body may be one record (a character that no JSON can have) or all
+# of them together (a body that is too large): halving finds out.
+_OF_RECORDS: Final = frozenset(
+    {
+        *(INVALID, "LimitExceededException", "RequestEntityTooLargeException"),
+        *("SerializationException", "ValidationException"),
+    }
+)
 
 
 class List(msgspec.Struct, frozen=True, tag="list", tag_field="do"):
