@@ -346,7 +346,7 @@ def test_a_topic_that_may_not_be_written_is_said():
     """A missing permission is an error for people, not one for another try."""
 
     async def scene(cluster: MockCluster) -> None:
-        async with opened(sink_of(cluster.hosts, patience_s=seconds(10))) as sink:
+        async with opened(sink_of(cluster.hosts)) as sink:
             cluster.fail(PRODUCE, TOPIC_AUTHORIZATION_FAILED, times=10)
             with pytest.raises(SinkError, match="refuses us") as caught:
                 await sink.put(numbered(3))
