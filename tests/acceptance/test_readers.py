@@ -20,12 +20,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from acceptance.kinds import embedded_does
 from acceptance.live_reader import LiveReader, live_path, metric
+from acceptance.moving import Move, at, shown
 from acceptance.raw_http import Answer, RawClient, Request
+from acceptance.raw_http2 import Http2Connection
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
+from certificates import make_certificate
 from millpond.testing.server import RunningServer, wait_until
 
 READERS = {"readers": "2", "log_requests": "true"}
 WRITER = "writer"
+SERVICES = ("cognito-sync", "cognito-identity")
 ONE = embedded_does("processes pass on alike, whatever the store is")
 
 
@@ -338,3 +342,65 @@ def test_rates_are_those_of_one_server(start_server, connect):
     assert status(connect(server)) == 429
     # A bucket of a minute, and what a slow machine adds meanwhile.
     assert 50 <= len(answered) < 90
+
+
+@ONE
+def test_a_deleted_pool_is_gone_on_all(server, dataset, connect):
+    """Whoever deletes it, no reader answers from what it remembers of the pool."""
+    dataset.put(k="v")
+    clients = [connect(server) for _ in range(8)]
+    ids = {"IdentityPoolId": dataset.pool, "IdentityId": dataset.identity}
+
+    def listed(client: Any) -> str:
+        try:
+            return str(client.list_records(**ids, DatasetName="prefs")["Records"])
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+
+    assert all("'v'" in listed(each) for each in clients)
+    with contextlib.closing(server.client("cognito-identity")) as pools:
+        pools.delete_identity_pool(IdentityPoolId=dataset.pool)
+
+    assert {listed(each) for each in clients} == {"ResourceNotFoundException"}
+
+
+@ONE
+def test_over_tls_and_http2(start_server, tmp_path):
+    """TLS ends at a reader, which passes on what comes over either HTTP."""
+    certificate, key = make_certificate(tmp_path)
+    tls = {"tls_certificate": str(certificate), "tls_key": str(key)}
+    server = start_server(settings={**READERS, **tls})
+    made = [server.client(each, verify=str(certificate)) for each in SERVICES]
+    with contextlib.ExitStack() as stack:
+        sync, pools = (stack.enter_context(contextlib.closing(c)) for c in made)
+        pool = pools.create_identity_pool(
+            IdentityPoolName="tls", AllowUnauthenticatedIdentities=True
+        )["IdentityPoolId"]
+        dataset = Dataset(sync, pool, new_identity())
+        dataset.put(k="v")
+        assert dataset.values() == {"k": "v"}
+
+        path = f"/identitypools/{pool}/identities/{dataset.identity}/datasets/prefs"
+        for _ in range(4):  # connections, and so either reader
+            with Http2Connection(server, certificate=certificate) as http2:
+                listing = Request(target=f"{path}/records".encode())
+                answer = http2.call(http2.sign(listing, "cognito-sync"))
+                assert (answer.status, b'"v"' in answer.body) == (200, True)
+                deleting = Request(method="DELETE", target=f"{path}x".encode())
+                answer = http2.call(http2.sign(deleting, "cognito-sync"))
+                assert answer.error == "ResourceNotFoundException"
+
+
+@ONE
+def test_reading_through(start_server):
+    """What a pool's source alone knows is fetched, whichever reader was asked first."""
+    move = Move(start_server, start_server("source"))
+    guests = [move.guest() for _ in range(4)]
+    target = move.start_target(settings=READERS)
+
+    for there in guests:
+        here = at(target, there)
+        assert shown(here) == shown(there)
+        here.put(here="1")
+        assert here.values()["here"] == "1"
+        here.client.close()
