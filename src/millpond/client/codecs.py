@@ -28,7 +28,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 
 import msgspec
 
-from millpond.errors import MillpondError
+from millpond.client.errors import SyncError
 
 T = TypeVar("T")
 Migrate = Callable[[Any, int], Any]
@@ -57,7 +57,7 @@ class Place(msgspec.Struct, frozen=True):
     key: str
 
 
-class CodecError(MillpondError):
+class CodecError(SyncError):
     """
     A value cannot be written as a text, or a text not be read.
 

@@ -1,0 +1,92 @@
+"""
+What the modules of the library know of each other, where each needs the other.
+
+A dataset asks the engine, which has the datasets; both are synchronized, by hand or in
+the background. For types alone: nothing loads this when it runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from millpond.client.errors import SyncError
+from millpond.client.remote import Remote
+from millpond.client.sqlite_storage import Storage
+from millpond.client.status import DatasetStatus
+from millpond.client.storage import Address, Changed, Stored
+from millpond.core.client_sync.copies import Merge
+
+
+class AnyDataset(Protocol):
+    """A dataset, as the library sees it."""
+
+    name: str
+    rule: Merge  # the app's, as one of the rules
+    running: threading.Lock  # held by whoever synchronizes it
+
+    @property
+    def address(self) -> Address:
+        """Where it is kept, for whoever the app's user is now."""
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether somebody wants to be told."""
+
+    @property
+    def status(self) -> DatasetStatus:
+        """How it stands."""
+
+    def queue(self, stored: Stored) -> None:
+        """Note what is stored now, to be told."""
+
+    def deliver(self) -> None:
+        """Tell what was noted."""
+
+    def look(self) -> None:
+        """Tell what others stored."""
+
+
+class AnyBackground(Protocol):
+    """What goes on by itself."""
+
+    def failed(self, dataset: AnyDataset, error: SyncError) -> None:
+        """Let a dataset go out again if it has something to send."""
+
+    def succeeded(self, dataset: AnyDataset) -> None:
+        """Note that the server answers."""
+
+    def listen(self, dataset: AnyDataset) -> None:
+        """Look for what other processes store in a dataset."""
+
+
+class AnyEngine(Protocol):
+    """What all datasets of an app share."""
+
+    pool: str
+    store: Storage
+
+    @property
+    def background(self) -> AnyBackground:
+        """What goes on by itself."""
+
+    def address(self, name: str) -> Address:
+        """Say where a dataset is kept, for whoever the user is now."""
+
+    def settle(self) -> Remote:
+        """Find out who the user is, and give their datasets at the server."""
+
+    def take_in(self, dataset: AnyDataset) -> None:
+        """Let follow into a dataset what belongs to the user by now."""
+
+    def change_at(
+        self, dataset: AnyDataset, address: Address, decide: Callable[[Stored], Stored]
+    ) -> Changed:
+        """Change what is kept of a dataset, and tell whoever listens."""
+
+    def look(self, dataset: AnyDataset) -> None:
+        """Tell whoever listens what others changed."""
+
+    def log(self, what: str, dataset_name: str, error: BaseException) -> None:
+        """Write what nobody is there to be told."""
