@@ -1,0 +1,215 @@
+/**
+ * The copy of a dataset that this device has: in memory what the storage has, and no more.
+ *
+ * Every change, the app's and a synchronization's, is one commit that is decided on what was
+ * read. Where another tab was faster, it is read again and decided anew; so nothing is written
+ * over unseen, and each commit is a possible end, of the page or of the machine.
+ */
+
+import { StorageError } from './errors.js';
+import { EMPTY, written } from './rules/copies.js';
+
+/** @typedef {import('./rules/copies.js').LocalRecord} LocalRecord */
+/** @typedef {import('./storage/port.js').Head} Head */
+/** @typedef {Head & {records: Map<string, LocalRecord>}} Copy */
+/** @typedef {Map<string, string | null>} Texts values as they are stored, by key */
+
+/**
+ * @typedef {object} Write
+ * @property {string} key
+ * @property {string | null | Promise<string>} text null: a removal
+ * @property {number} now_ms
+ */
+
+/** @typedef {Write & {resolve: () => void, reject: (error: unknown) => void}} Waiting */
+/** @typedef {Waiting & {text: string | null}} Ready */
+
+export class LocalCopy {
+  #host;
+  #name;
+  #changed;
+  /** @type {Copy} */
+  #copy = { ...EMPTY, records: new Map() };
+  #version = 0;
+  /** @type {Promise<void> | null} */
+  #loaded = null;
+  /** @type {Waiting[]} */
+  #waiting = [];
+
+  /**
+   * @param {import('./sync.js').Host} host
+   * @param {string} name
+   * @param {(values: Texts) => void} changed is told which values are other ones
+   */
+  constructor(host, name, changed) {
+    this.#host = host;
+    this.#name = name;
+    this.#changed = changed;
+  }
+
+  /** @returns {Promise<Copy>} as it is now; it changes */
+  async read() {
+    this.#host.check();
+    this.#loaded ??= this.#load().catch((error) => {
+      this.#loaded = null;
+      throw error;
+    });
+    await this.#loaded;
+    return this.#copy;
+  }
+
+  /** Read again, if it was read: another tab changed it, or it is somebody else's now. */
+  async reload() {
+    if (!this.#loaded) return;
+    const before = this.#copy.records;
+    await this.#load();
+    this.#changed(valued(before, differing(before, this.#copy.records)));
+  }
+
+  async #load() {
+    const { store, identity } = this.#host;
+    const { version, head, records } = await store.load(identity, this.#name);
+    this.#copy = { ...EMPTY, ...head, records };
+    this.#version = version;
+  }
+
+  /**
+   * Decide what becomes of it, and store that. To be called alone.
+   *
+   * @template {{copy: Copy} | null} T
+   * @param {(copy: Copy) => T} decide is called again when another tab was faster
+   * @returns {Promise<T>}
+   */
+  async apply(decide) {
+    for (;;) {
+      const before = await this.read();
+      const decided = decide(before);
+      if (!decided || decided.copy === before) return decided;
+      const { records, ...head } = decided.copy;
+      const members = /** @type {(keyof Head)[]} */ (Object.keys(head));
+      const isOther = members.some((each) => head[each] !== before[each]);
+      const changed = differing(before.records, records);
+      if (!isOther && !changed.size) return decided;
+      const values = valued(before.records, changed);
+      if (await this.#commit(values, changed, isOther ? head : undefined)) {
+        this.#copy = decided.copy;
+        return decided;
+      }
+    }
+  }
+
+  /**
+   * Store a write. Those that wait for the one before them go together.
+   *
+   * @param {Write} write
+   * @returns {Promise<void>}
+   */
+  write(write) {
+    this.#host.check();
+    Promise.resolve(write.text).catch(() => {}); // whoever stores it is told
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ...write, resolve, reject });
+      this.#host.alone(() => this.#flush()).catch(reject);
+    });
+  }
+
+  async #flush() {
+    /** @type {Ready[]} */
+    const writes = [];
+    for (const each of this.#waiting.splice(0)) {
+      try {
+        writes.push({ ...each, text: await each.text });
+      } catch (error) {
+        each.reject(error);
+      }
+    }
+    if (writes.length) await this.#store(writes);
+  }
+
+  /**
+   * @param {Ready[]} writes
+   * @returns {Promise<void>}
+   */
+  async #store(writes) {
+    try {
+      while (!(await this.#tryToStore(writes)));
+      for (const each of writes) each.resolve();
+    } catch (error) {
+      // One may be too large for what is left, and the others not.
+      if (writes.length > 1) {
+        for (const each of writes) await this.#store([each]);
+        return;
+      }
+      const [{ key, reject }] = writes;
+      if (error instanceof StorageError) Object.assign(error, { dataset: this.#name, key });
+      reject(error);
+    }
+  }
+
+  /** @param {Ready[]} writes */
+  async #tryToStore(writes) {
+    const { records } = await this.read();
+    /** @type {Map<string, LocalRecord>} */
+    const changed = new Map();
+    for (const { key, text, now_ms } of writes) {
+      const before = changed.get(key) ?? records.get(key);
+      if (!before?.dirty && (before?.value ?? null) === text) continue; // nothing new
+      changed.set(key, written(before, text, now_ms));
+    }
+    if (!changed.size) return true;
+    const isStored = await this.#commit(valued(records, changed), changed);
+    // In place: a write of one of many records costs as much as that of one.
+    if (isStored) for (const [key, record] of changed) records.set(key, record);
+    return isStored;
+  }
+
+  /**
+   * @param {Texts} values
+   * @param {Map<string, LocalRecord | null>} records
+   * @param {Head} [head]
+   */
+  async #commit(values, records, head) {
+    const { store, identity } = this.#host;
+    const change = { identity, name: this.#name, version: this.#version, head, records };
+    const version = await store.commit([change]);
+    if (version) {
+      this.#version = version;
+      this.#host.told(this.#name, [...values.keys()]);
+      this.#changed(values);
+    } else {
+      await this.reload();
+    }
+    return version > 0;
+  }
+}
+
+/**
+ * The records that are other ones; null: gone.
+ *
+ * @param {ReadonlyMap<string, LocalRecord>} before
+ * @param {ReadonlyMap<string, LocalRecord>} after
+ * @returns {Map<string, LocalRecord | null>}
+ */
+function differing(before, after) {
+  const found = new Map();
+  if (before === after) return found;
+  for (const [key, record] of after) if (before.get(key) !== record) found.set(key, record);
+  for (const key of before.keys()) if (!after.has(key)) found.set(key, null);
+  return found;
+}
+
+/**
+ * Of records that are other ones, those whose value is.
+ *
+ * @param {ReadonlyMap<string, LocalRecord>} before
+ * @param {ReadonlyMap<string, LocalRecord | null>} changed
+ * @returns {Texts}
+ */
+function valued(before, changed) {
+  const found = new Map();
+  for (const [key, record] of changed) {
+    const value = record?.value ?? null;
+    if (value !== (before.get(key)?.value ?? null)) found.set(key, value);
+  }
+  return found;
+}

@@ -1,0 +1,309 @@
+/**
+ * Whoever is signed in, and their datasets.
+ *
+ * All data stands in the storage under the identity that it belongs to. The credentials keep
+ * there who that is, so that an app starts without the network. Before the server has told of
+ * anybody it is '', and what is written then follows into the first one, as a guest's follows
+ * into the account that the guest becomes (`#move`).
+ */
+
+import { Dataset } from './dataset.js';
+import { SyncError, UnsentError } from './errors.js';
+import { connect } from './remote.js';
+import { follow } from './rules/following.js';
+import { EMPTY, newest, unsent } from './rules/copies.js';
+
+/** @typedef {import('./storage/port.js').Store} Store */
+/** @typedef {import('./storage/port.js').Stored} Stored */
+
+/**
+ * @typedef {object} Options
+ * @property {string} endpoint of the server, as `https://sync.example.com`
+ * @property {string} pool id of the identity pool
+ * @property {import('./storage/port.js').Storage} storage
+ * @property {import('./credentials.js').Provider} credentials
+ * @property {string} [region] that of the pool unless it is said
+ * @property {typeof globalThis.fetch} [fetch]
+ * @property {() => number} [now] epoch milliseconds
+ */
+
+/**
+ * What a dataset needs of the one it belongs to.
+ *
+ * @typedef {object} Host
+ * @property {Store} store
+ * @property {string} pool
+ * @property {string} identity whose data it is; '' until the server has told one
+ * @property {() => number} now
+ * @property {() => void} check that it is open
+ * @property {<T>(work: () => T | Promise<T>) => Promise<T>} alone one change at a time
+ * @property {<T>(name: string, work: () => Promise<T>) => Promise<T>} exclusive one
+ *   synchronization of a dataset at a time, in all tabs
+ * @property {() => Promise<string>} settle find out who it is, and have the data there
+ * @property {(name: string, effect: import('./rules/session.js').Call, identity: string) =>
+ *   Promise<any>} perform
+ * @property {(name: string, keys: string[]) => void} told something was stored
+ */
+
+const NAME = /^[a-zA-Z0-9_.:-]{1,128}$/;
+const MERGED = 'sync.merged.';
+const MERGES_MAX = 9; // of an identity into one that was merged itself
+
+/** Datasets of one identity at one server. `openSync` makes one. */
+export class Sync {
+  /** @type {Map<string, {dataset: Dataset, options: Record<string, unknown>}>} */
+  #datasets = new Map();
+  #store;
+  #remote;
+  #options;
+  /** @type {Host} */
+  #host;
+  #queue = Promise.resolve();
+  #moved = true;
+  #open = true;
+
+  /**
+   * @param {Store} store
+   * @param {Options} options
+   * @param {typeof connect} [reach] makes what calls the server
+   */
+  constructor(store, options, reach = connect) {
+    const { now = Date.now, endpoint, pool, region, fetch, credentials } = options;
+    this.#store = store;
+    this.#options = options;
+    const kept = {
+      get: store.get,
+      put: store.put,
+      merged: (/** @type {string} */ from, /** @type {string} */ to) => this.#merged(from, to),
+    };
+    this.#remote = reach({ endpoint, pool, region, fetch, credentials, kept });
+    this.#host = {
+      store,
+      pool,
+      identity: '',
+      now,
+      check: () => this.#check(),
+      alone: (work) => this.#alone(work),
+      exclusive: (name, work) => work(),
+      settle: () => this.#settle(),
+      perform: (name, effect, identity) => this.#remote.perform(name, effect, identity),
+      told: () => {},
+    };
+  }
+
+  /** Find out whose data is here, without the network. */
+  async start() {
+    const known = await this.#options.credentials.known();
+    if (known) await this.#move(known);
+  }
+
+  /** The identity that the data belongs to; '' until the server has told one. */
+  get identityId() {
+    return this.#host.identity;
+  }
+
+  /**
+   * A dataset; the same object for the same name.
+   *
+   * @param {string} name of letters, digits and `_.:-`, at most 128
+   * @param {{merge?: import('./merging.js').Merge, codec?: import('./codec.js').Codec}} [options]
+   */
+  dataset(name, options = {}) {
+    this.#check();
+    if (!NAME.test(name)) throw new TypeError(`"${name}" is no name of a dataset.`);
+    const known = this.#datasets.get(name);
+    if (known) {
+      const differs = Object.entries(options).find(
+        ([each, value]) => known.options[each] !== value,
+      );
+      if (differs) throw new TypeError(`"${name}" is open already, with another ${differs[0]}.`);
+      return known.dataset;
+    }
+    const dataset = new Dataset(this.#host, name, options);
+    this.#datasets.set(name, { dataset, options: { ...options } });
+    return dataset;
+  }
+
+  /**
+   * The names of the datasets that there are.
+   *
+   * @param {{ask?: boolean}} [options] `ask`: the server as well
+   * @returns {Promise<string[]>}
+   */
+  async datasets({ ask = false } = {}) {
+    this.#check();
+    const identity = ask ? await this.#settle() : this.#host.identity;
+    const told = ask ? await this.#remote.listDatasets(identity) : [];
+    return [...new Set([...(await this.#names(identity)), ...told])].sort();
+  }
+
+  /**
+   * Where everything stands: for each dataset what `dataset.status` says.
+   *
+   * @returns {Promise<{identityId: string, datasets: Record<string, import('./dataset.js').Status>}>}
+   */
+  async status() {
+    const names = new Set([...(await this.datasets()), ...this.#datasets.keys()]);
+    const found = [];
+    for (const name of names) found.push([name, await this.dataset(name).status()]);
+    return { identityId: this.#host.identity, datasets: Object.fromEntries(found) };
+  }
+
+  /**
+   * Forget who is signed in, and take their data from this device.
+   *
+   * @param {{discard?: boolean}} [options] `discard`: with what was not sent yet
+   * @throws {UnsentError} naming what was not sent; nothing was done
+   */
+  async signOut({ discard = false } = {}) {
+    this.#check();
+    await this.#alone(async () => {
+      const { identity } = this.#host;
+      for (let done = 0; !done;) {
+        const names = await this.#names(identity);
+        const copies = await Promise.all(names.map((name) => this.#store.load(identity, name)));
+        const found = copies
+          .map(asCopy)
+          .map((copy, at) => ({ name: names[at], keys: unsent(copy), deleting: copy.deleting }))
+          .filter(({ keys, deleting }) => deleting || keys.length);
+        if (found.length && !discard) {
+          const text = `There are changes that were not sent yet, in ${found.map((each) => each.name).join(', ')}.`;
+          const waiting = Object.fromEntries(found.map(({ name, keys }) => [name, keys]));
+          throw new UnsentError('Unsent', text, { unsent: waiting });
+        }
+        const changes = names.map((name, at) => ({
+          identity,
+          name,
+          version: copies[at].version,
+          drop: true,
+        }));
+        done = await this.#store.commit(changes);
+      }
+      await this.#options.credentials.forget();
+      await this.#switch('');
+    });
+  }
+
+  /** End it. What was stored is stored, and a synchronization that is under way ends. */
+  async close() {
+    await this.#alone(() => {
+      this.#open = false;
+      this.#store.close();
+    });
+  }
+
+  #check() {
+    if (!this.#open) throw new SyncError('Closed', 'It is closed.');
+  }
+
+  /**
+   * @template T
+   * @param {() => T | Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  #alone(work) {
+    const done = this.#queue.then(() => {
+      this.#check();
+      return work();
+    });
+    this.#queue = done.then(
+      () => {},
+      () => {},
+    );
+    return done;
+  }
+
+  /** @param {string} identity */
+  async #names(identity) {
+    return (await this.#store.list())
+      .filter(([whose]) => whose === identity)
+      .map(([, name]) => name);
+  }
+
+  /**
+   * Note that one identity became part of another one. Its data follows with the next step.
+   *
+   * @param {string} from
+   * @param {string} to
+   */
+  async #merged(from, to) {
+    await this.#store.put({ [MERGED + from]: to });
+    this.#moved = true;
+  }
+
+  async #settle() {
+    this.#check();
+    const identity = await this.#options.credentials.identityId();
+    if (identity !== this.#host.identity || this.#moved)
+      await this.#alone(() => this.#move(identity));
+    return identity;
+  }
+
+  /**
+   * Be at work for an identity, with what follows into it.
+   *
+   * @param {string} identity
+   */
+  async #move(identity) {
+    this.#moved = false;
+    for (const [from, name] of await this.#store.list()) {
+      let to = from || identity;
+      for (let next, n = 0; n < MERGES_MAX && (next = await this.#store.get(MERGED + to)); n++)
+        to = next;
+      if (to !== from) await this.#follow(name, from, to);
+    }
+    await this.#switch(identity);
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} from
+   * @param {string} to
+   */
+  async #follow(name, from, to) {
+    const open = this.#datasets.get(name)?.dataset;
+    for (;;) {
+      const [former, stored] = await Promise.all([
+        this.#store.load(from, name),
+        this.#store.load(to, name),
+      ]);
+      const join = (/** @type {import('./rules/copies.js').Merge} */ merge) =>
+        follow(asCopy(stored), asCopy(former), `${name}.${from}`, merge);
+      const { records, ...head } = open ? await open.asking(join) : join(newest);
+      const changes = [
+        { identity: from, name, version: former.version, drop: true },
+        { identity: to, name, version: stored.version, head, records },
+      ];
+      if (await this.#store.commit(changes)) return;
+    }
+  }
+
+  /** @param {string} identity */
+  async #switch(identity) {
+    this.#host.identity = identity;
+    for (const { dataset } of this.#datasets.values()) await dataset.reload();
+  }
+}
+
+/**
+ * @param {Stored} stored
+ * @returns {import('./rules/copies.js').Copy}
+ */
+const asCopy = ({ head, records }) => ({ ...EMPTY, ...head, records });
+
+/**
+ * Keep a user's data in step with a server. The network is not waited for.
+ *
+ * @param {Options} options
+ * @returns {Promise<Sync>}
+ */
+export async function openSync(options) {
+  const { endpoint, pool, storage, credentials } = options;
+  for (const [name, value] of Object.entries({ endpoint, pool, storage, credentials })) {
+    if (!value) throw new TypeError(`openSync needs ${name}.`);
+  }
+  const store = await storage.open(`${endpoint.replace(/\/+$/, '')} ${pool}`);
+  const sync = new Sync(store, options);
+  await sync.start();
+  return sync;
+}
