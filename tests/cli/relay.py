@@ -1,4 +1,4 @@
-"""A line to a database that a test can cut, or freeze so that nobody says anything."""
+"""A line to a server that a test can cut, or freeze so that nobody says anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Relay:
     def __init__(self, url: str) -> None:
         """
         Args:
-            url: of a database, with host and port.
+            url: of a database or another server, with host and port.
         """
         parts = urlsplit(url)
         self._target = (parts.hostname or "127.0.0.1", parts.port or 5432)
@@ -48,6 +48,10 @@ class Relay:
             self._flows.clear()
         else:
             self._hang_up()
+
+    def lead_to(self, url: str) -> None:
+        """Have the connections from now on lead to another port of the same host."""
+        self._target = (self._target[0], urlsplit(url).port or 5432)
 
     def mend(self) -> None:
         """Let everything through again."""

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
-from millpond.cli.live import Message, parse
+from millpond.client.api.events import Message, parse
 from millpond.testing.server import RunningServer
 
 POOL = "us-east-1:7c4f5e0a-0000-4000-8000-000000000001"

@@ -15,8 +15,8 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final
 
 from millpond.cli.api import connecting
 from millpond.cli.api.faults import PROGRAM
@@ -29,13 +29,11 @@ from millpond.cli.bulk_publish_watch import (
 )
 from millpond.cli.numbers import at_least_1
 from millpond.cli.tables import local, plain
+from millpond.client.api import events
 from millpond.client.api.client import Client
 from millpond.client.api.faults import Fault
 from millpond.client.api.model import ServiceModel
-from millpond.client.api.transport import Lines
 
-EVERYTHING: Final = "none"  # an id that no event had: every dataset is told of
-_CONTENT_TYPE: Final = "text/event-stream"
 _RETRY_S: Final = (0.2, 2.0)  # the pause before it comes back, at first and at most
 
 
@@ -91,13 +89,6 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-class Message(NamedTuple):
-    """A message of the stream; an event when it has data."""
-
-    event_id: str | None
-    data: str | None
-
-
 def _follow(api: Client, options: argparse.Namespace) -> None:
     """Tell of changes until there were enough."""
     left: int | None = options.count
@@ -115,7 +106,7 @@ def _updates(api: Client, options: argparse.Namespace) -> Iterator[dict[str, Any
         "IdentityPoolId": options.identity_pool_id.strip().lower(),
         "IdentityId": options.identity_id.strip().lower(),
     }
-    last = {"LastEventId": EVERYTHING} if options.from_start else {}
+    last = {"LastEventId": events.EVERYTHING} if options.from_start else {}
     gone_s: float | None = None  # since when nobody answers; None: nobody was asked
     heard = False
     pause_s = _RETRY_S[0]
@@ -127,14 +118,14 @@ def _updates(api: Client, options: argparse.Namespace) -> Iterator[dict[str, Any
                 raise
             gone_s = _be_patient(fault, gone_s, options.patience)
         else:
-            _check_form(lines)
+            events.check_form(lines)
             if gone_s is not None:
                 note("The server answers again.")
             elif not heard:
                 note(f"Listening to {names['IdentityId']}; Ctrl-C ends it.")
             gone_s, heard = None, True
             try:
-                for message in parse(lines):
+                for message in events.parse(lines):
                     pause_s = _RETRY_S[0]
                     if message.event_id is not None:
                         last = {"LastEventId": message.event_id}
@@ -146,23 +137,11 @@ def _updates(api: Client, options: argparse.Namespace) -> Iterator[dict[str, Any
         pause_s = min(2 * pause_s, _RETRY_S[1])
 
 
-def _check_form(lines: Lines) -> None:
-    """Refuse an answer of something that is no server of ours, which never ends."""
-    if lines.content_type.partition(";")[0].strip().lower() != _CONTENT_TYPE:
-        lines.close()
-        raise Fault(
-            "The endpoint answers, but not with live updates. Is it a Millpond server?"
-        )
-
-
 def _read(data: str) -> dict[str, Any]:
     try:
-        update = json.loads(data)
-    except ValueError:
-        update = None
-    if not isinstance(update, dict):
-        raise Fault(f"The server sent what is no live update: {plain(data[:80])}")
-    return update
+        return events.read(data)
+    except Fault as fault:
+        raise Fault(f"{fault}: {plain(data[:80])}") from None
 
 
 def _be_patient(fault: Fault, gone_s: float | None, patience_s: float) -> float:
@@ -179,26 +158,6 @@ def _be_patient(fault: Fault, gone_s: float | None, patience_s: float) -> float:
     if now_s - gone_s >= patience_s:
         raise fault
     return gone_s
-
-
-def parse(lines: Iterable[bytes]) -> Iterator[Message]:
-    """
-    Read server-sent events. A message that was cut off is none.
-
-    Source: WHATWG HTML, server-sent events, 9.2.6.
-    """
-    event_id: str | None = None
-    data: list[str] = []
-    for line in lines:
-        name, _, value = line.decode("utf-8", "replace").partition(":")
-        value = value.removeprefix(" ")
-        if not line:
-            yield Message(event_id, "\n".join(data) if data else None)
-            event_id, data = None, []
-        elif name == "id":
-            event_id = value
-        elif name == "data":
-            data.append(value)
 
 
 def _print(update: dict[str, Any], options: argparse.Namespace) -> None:

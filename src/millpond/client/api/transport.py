@@ -93,6 +93,7 @@ class Lines:
         self.content_type = answer.getheader("content-type", "")
         self._connection = connection
         self._answer = answer
+        self._socket = connection.sock  # None where it ends with the answer
 
     def __iter__(self) -> Iterator[bytes]:
         """Give each line without its end, until the server or the connection ends."""
@@ -102,8 +103,15 @@ class Lines:
         except (OSError, http.client.HTTPException, ValueError):
             return  # whoever reads asks again, and is told what is the matter
 
+    def interrupt(self) -> None:
+        """End it from another thread: who reads it is told of no more lines."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Let go of the connection."""
+        self._answer.close()  # which has it alone where it ends with the answer
         self._connection.close()
 
 
