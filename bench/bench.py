@@ -35,6 +35,7 @@ import report
 import scenarios
 import seed
 import sinks
+import startup
 import streamed
 import triggered
 from millpond.testing.server import RunningServer
@@ -56,6 +57,7 @@ PARTS: Final = (
     "moving",
     "citus",
     "cli",
+    "startup",
 )
 IDENTITIES: Final = 1000
 
@@ -159,6 +161,9 @@ def _measure(
         citus.measure(
             results, folder, cores, identities=200, records=records, rounds=rounds
         )
+    if "startup" in options.only:
+        _say("a start")
+        startup.measure(results, folder, cores)
 
 
 def _measure_service(

@@ -82,6 +82,10 @@ class Signer:
         path = f"{_identity_path(identity_id)}/live"
         return self._request(self._who(identity_id), "GET", path)
 
+    def list_identity_pool_usage(self) -> bytes:
+        """Ask for the pools, of which there may be none."""
+        return self._request(self._developer, "GET", "/identitypools")
+
     def get_bulk_publish_details(self) -> bytes:
         """Ask how the last bulk publish went."""
         path = f"/identitypools/{quote(POOL, safe='')}/getBulkPublishDetails"

@@ -233,14 +233,15 @@ def test_making_a_key_does_not_hold_the_others_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key is made on a thread of its own, while the event loop goes on."""
-    loop_is_free = threading.Event()
+    loop_is_free, generate = threading.Event(), rsa.generate_private_key
 
     def generate_when_free(*numbers: int) -> Any:
         assert loop_is_free.wait(seconds(20))
-        return rsa.generate_private_key(*numbers)
+        return generate(*numbers)
 
     monkeypatch.setattr(
-        "millpond.service.token_keys.generate_private_key", generate_when_free
+        "cryptography.hazmat.primitives.asymmetric.rsa.generate_private_key",
+        generate_when_free,
     )
 
     async def scene(stage: Stage) -> None:

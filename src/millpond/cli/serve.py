@@ -97,10 +97,11 @@ def _settings_help() -> Iterator[str]:
 
 def _run(reading: Reading) -> None:
     # Imported late: `--help` and a wrong setting need none of it.
-    from millpond.server import app, logging
-    from millpond.server.readers import supervisor
-
     settings = reading.settings
+    if not _logs_for_people(settings):
+        _load_logging_without_rich()
+    from millpond.server import app, logging
+    from millpond.server.readers import count_readers
 
     def configure(process: str) -> None:
         logging.configure(
@@ -118,12 +119,36 @@ def _run(reading: Reading) -> None:
     def tell(started: Started) -> None:
         _tell(settings, started)
 
-    readers = supervisor.count_readers(settings)
+    readers = count_readers(settings)
     if readers:
+        from millpond.server.readers import supervisor
+
         configure("supervisor")
         supervisor.supervise(settings, readers, tell, run, origins=reading.origins)
     else:
         run(app.serve(settings, tell, origins=reading.origins))
+
+
+def _logs_for_people(settings: Settings) -> bool:
+    form = settings.log_format
+    return form == "console" or (form == "auto" and sys.stderr.isatty())
+
+
+def _load_logging_without_rich() -> None:
+    """
+    Load what logs, and not what it would colour the tracebacks of people with.
+
+    structlog imports rich when it is there, which is a tenth of a server's start and
+    4 MiB. What is written for programs has no use for it.
+    """
+    modules: dict[str, Any] = sys.modules
+    if "rich" in modules or "structlog" in modules:
+        return
+    modules["rich"] = None  # as if it were not installed
+    try:
+        import structlog  # noqa: F401
+    finally:
+        del modules["rich"]
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

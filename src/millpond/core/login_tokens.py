@@ -25,14 +25,15 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from millpond import limits
 from millpond.errors import NotAuthorizedException, ServiceException
+
+if TYPE_CHECKING:
+    import jwt
 
 ALGORITHMS: Final = frozenset(
     {
@@ -239,6 +240,10 @@ _CLAIMS: Final[Mapping[str, Callable[[object], bool]]] = {
 
 def _is_signed_with(token: LoginToken, key: jwt.PyJWK) -> bool:
     """Say whether a key made the signature: one that fits, and is not weak."""
+    # Imported late: it is there when there is a key, and a start need not wait for it.
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from jwt import PyJWTError
+
     if key.algorithm_name != token.algorithm:
         return False
     if None not in (token.key_id, key.key_id) and token.key_id != key.key_id:
@@ -248,7 +253,7 @@ def _is_signed_with(token: LoginToken, key: jwt.PyJWK) -> bool:
     signed, _, _ = token.text.rpartition(".")
     try:
         return bool(key.Algorithm.verify(signed.encode(), key.key, token.signature))
-    except (jwt.PyJWTError, ValueError):
+    except (PyJWTError, ValueError):
         return False
 
 

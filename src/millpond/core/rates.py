@@ -18,13 +18,25 @@ those at a time that has the probability (n / 65,536)**2.
 
 from __future__ import annotations
 
-from array import array
+import mmap
 from collections.abc import MutableSequence
-from typing import Final
+from typing import Final, cast
 
 CELLS: Final = 65_536  # in a row, a power of two; 1 MiB for both
 BURST_S: Final = 60.0  # a full bucket holds what comes in a minute
 _ROUNDING_S: Final = 1e-6  # what thousands of sums may be off
+
+
+def make_cells() -> MutableSequence[float]:
+    """
+    Make a table of zeros: 2 * CELLS of them.
+
+    It is mapped: what nobody counts in takes no memory, and processes that are forked
+    after this share it.
+    """
+    return cast(
+        "MutableSequence[float]", memoryview(mmap.mmap(-1, 2 * CELLS * 8)).cast("d")
+    )
 
 
 class Buckets:
@@ -39,7 +51,7 @@ class Buckets:
             cells: 2 * CELLS zeros, which others may count in as well; None: its own.
         """
         self.rate = rate
-        self._full_s = array("d", bytes(2 * CELLS * 8)) if cells is None else cells
+        self._full_s = make_cells() if cells is None else cells
 
     def __sizeof__(self) -> int:
         return len(self._full_s) * 8

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from jwt import PyJWK
+if TYPE_CHECKING:
+    from jwt import PyJWK
 
 
 class LoginProviderKeys(Protocol):

@@ -11,14 +11,15 @@ Source: OpenID Connect Discovery 1.0; RFC 7517 and 7518.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import jwt
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from millpond.core.login_tokens import is_issuer
 from millpond.errors import LoginProviderError
+
+if TYPE_CHECKING:
+    import jwt
 
 KEYS_MAX: Final = 100  # a token without a key id is tried with all of them
 # Where a key does not say for which algorithm it is, it is for each of these.
@@ -93,6 +94,10 @@ def read_key_set(document: bytes) -> tuple[jwt.PyJWK, ...]:
 
 
 def _read_keys(entry: object) -> Iterator[jwt.PyJWK]:
+    # Imported late: it takes a tenth of a start, and many servers read no keys.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from jwt import PyJWK, PyJWTError
+
     if not isinstance(entry, dict) or not _is_for_verifying(entry):
         return
     jwk = {name: entry[name] for name in _MEMBERS if entry.get(name) is not None}
@@ -103,8 +108,8 @@ def _read_keys(entry: object) -> Iterator[jwt.PyJWK]:
     for algorithm in possible:
         if named in (None, algorithm):
             try:
-                yield jwt.PyJWK(jwk, algorithm)
-            except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError):
+                yield PyJWK(jwk, algorithm)
+            except (PyJWTError, UnsupportedAlgorithm, ValueError):
                 return
 
 

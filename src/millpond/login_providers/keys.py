@@ -30,15 +30,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
-from jwt import PyJWK
 
 from millpond.errors import LoginProviderError
 from millpond.login_providers.documents import read_configuration, read_key_set
 from millpond.login_providers.fetching import DOCUMENT_BYTES_MAX, fetch
 from millpond.settings import LoginProvider
+
+if TYPE_CHECKING:
+    from jwt import PyJWK
+
+    Keys = tuple[PyJWK, ...]
 
 _log = structlog.get_logger()
 
@@ -49,8 +53,6 @@ REFRESH_PAUSE_MS: Final = 30_000  # between two fetches, with keys in hand
 FAILURE_PAUSE_MS: Final = 5_000  # without
 _DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 _HOST_AND_PATH: Final = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?(/[\w.~/-]*)?", re.ASCII)
-
-Keys = tuple[PyJWK, ...]
 
 
 class _KeySource(Protocol):

@@ -17,7 +17,7 @@ import platform
 import secrets
 import signal
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -27,6 +27,7 @@ from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import SettingsError
 from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
+from millpond.metrics import Metrics
 from millpond.push.sns import SnsPush
 from millpond.server import connections, neighbours, secret_key
 from millpond.server.connections import Connections
@@ -38,7 +39,6 @@ from millpond.server.listening import claim_port, endpoint_of, listen, with_addr
 from millpond.server.pages import PATHS, make_pages
 from millpond.server.peers import TrustedProxies
 from millpond.server.read_through import make_read_through
-from millpond.server.readers.intake import Intake, RelayedConnections
 from millpond.server.sealers import hook_secret as hook_secret
 from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
@@ -63,6 +63,9 @@ from millpond.workers import housekeeping
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
 from millpond.workers.outbox_relay import OutboxRelay
 from millpond.workers.push_sender import PushSender
+
+if TYPE_CHECKING:
+    from millpond.server.readers.intake import Intake
 
 _log = structlog.get_logger()
 
@@ -173,7 +176,7 @@ async def serve(
             keys.check()
             known_keys = await store.list_developer_keys()
             context = make_context(settings, store)
-            await context.token_keys.refresh()
+            await context.token_keys.look_again()
             context.token_keys.check()
 
             def begin() -> None:
@@ -216,11 +219,7 @@ async def _run(
     under_way = UnderWay()
     trusted = TrustedProxies.of(settings)
     connections.allow_many()
-    sockets = (
-        Connections(settings, under_way, metrics, trusted)
-        if intake is None
-        else RelayedConnections(settings, under_way, metrics, trusted, intake)
-    )
+    sockets = _make_connections(settings, under_way, metrics, trusted, intake)
     count_servers = _server_counter(context.store)
     if intake is not None:
         intake.join(metrics, context.sync_sessions, keys, under_way, count_servers)
@@ -252,8 +251,10 @@ async def _run(
     workers = [
         asyncio.create_task(each)
         for each in (
-            housekeeping.watch_keys(context, "key watch", keys),
-            housekeeping.watch_keys(context, "token key watch", context.token_keys),
+            housekeeping.watch_keys(context, "key watch", keys.refresh),
+            housekeeping.watch_keys(
+                context, "token key watch", context.token_keys.look_again
+            ),
             housekeeping.watch_deletions(context),
             housekeeping.save_key_uses(context, keys),
             housekeeping.save_audit(context),
@@ -299,6 +300,20 @@ async def _run(
             await context.read_through.aclose()
         await sinks.aclose()
         await push.aclose()
+
+
+def _make_connections(
+    settings: Settings,
+    under_way: UnderWay,
+    metrics: Metrics,
+    trusted: TrustedProxies,
+    intake: Intake | None,
+) -> Connections:
+    if intake is None:
+        return Connections(settings, under_way, metrics, trusted)
+    from millpond.server.readers.intake import RelayedConnections
+
+    return RelayedConnections(settings, under_way, metrics, trusted, intake)
 
 
 def _server_counter(store: Store) -> Callable[[], int]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.responses import PlainTextResponse
-
 from millpond.console import links
 from millpond.console.base import DOOR
 from millpond.console.history import History
@@ -101,6 +99,8 @@ class LazyConsole:
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         """Answer one request."""
         if not (self._context.settings.console == ON or scope[DOOR].is_private):
+            from starlette.responses import PlainTextResponse
+
             await PlainTextResponse(NOT_HERE, 403)(scope, receive, send)
             return
         if self._frame is None:

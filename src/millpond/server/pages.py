@@ -8,21 +8,11 @@ These are not on the path of a sync, so a framework serves them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, cast
-
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import (
-    HTMLResponse,
-    JSONResponse,
-    PlainTextResponse,
-    Response,
-)
-from starlette.routing import Route
+from typing import TYPE_CHECKING, Final, cast
 
 from millpond.errors import DamagedStoreError, StoreError
 from millpond.metrics import Metrics
+from millpond.server.beside import Message, Receive, Send
 from millpond.server.welcome import HEADERS, page
 from millpond.service.context import Context
 from millpond.service.patience import within
@@ -30,6 +20,11 @@ from millpond.service.token_keys import ALGORITHM
 from millpond.sinks.embedded_payloads import PAYLOAD_PATH
 from millpond.stores.base import OutboxUsage, Store, Verification
 from millpond.stores.importing import ImportState, ImportStore
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 JWKS_PATH: Final = "/.well-known/jwks_uri"  # AWS: so the real service has it
@@ -40,6 +35,7 @@ PATHS: Final = (
 # Whoever asks waits for 10 s or less; a database that is frozen says nothing at all.
 STORE_S_MAX: Final = 4.0
 # A key that leaked is not believed for longer than this by those who cache the keys.
+AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 _CACHED: Final = {"cache-control": "public, max-age=300"}
 
 
@@ -49,13 +45,36 @@ def make_pages(
     *,
     is_draining: Callable[[], bool],
     gather: Callable[[], Awaitable[None]] | None = None,
-) -> Starlette:
+) -> AsgiApp:
     """
     Make the application that serves `PATHS`, and `/` to people.
+
+    It is put together at the first request for one of them.
 
     Args:
         gather: adds up what other processes of this server have counted.
     """
+    made: list[Starlette] = []
+
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        if not made:
+            made.append(_make_pages(context, metrics, is_draining, gather))
+        await made[0](scope, receive, send)
+
+    return serve
+
+
+def _make_pages(
+    context: Context,
+    metrics: Metrics,
+    is_draining: Callable[[], bool],
+    gather: Callable[[], Awaitable[None]] | None,
+) -> Starlette:
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+    from starlette.applications import Starlette
+    from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
+    from starlette.responses import Response as PlainResponse
+    from starlette.routing import Route
 
     async def welcome(request: Request) -> Response:
         settings = context.settings
@@ -83,7 +102,7 @@ def make_pages(
         if gather is not None:
             await gather()
         await read_store(context, metrics)
-        return Response(
+        return PlainResponse(
             generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST
         )
 
@@ -93,7 +112,7 @@ def make_pages(
         )
         if data is None:
             return JSONResponse({"message": "No such payload, or expired."}, 404)
-        return Response(data, media_type="application/json")
+        return PlainResponse(data, media_type="application/json")
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, DamagedStoreError):
@@ -117,6 +136,7 @@ def make_pages(
         )
 
     async def jwks(request: Request) -> Response:
+        await context.token_keys.ready()
         return JSONResponse(context.token_keys.jwks(), headers=_CACHED)
 
     pages = Starlette(

@@ -52,6 +52,7 @@ async def get_open_id_token_for_developer_identity(
     verified = await logins.verify_logins(context, pool, public, asks_source=False)
     proofs = verified.proofs.with_developer(Login(name, user))
     identity = await logins.resolve(context, pool, request.identity_id, proofs)
+    await context.token_keys.ready()
     token = issue_token(
         context,
         pool,

@@ -89,6 +89,7 @@ async def get_open_id_token(
         context, pool, request.identity_id, verified.proofs, found=found
     )
     await _note_use(context, identity)
+    await context.token_keys.ready()
     token = issue_token(
         context,
         pool,

@@ -10,11 +10,10 @@ Identity when its keys are configured.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import structlog
-from jwt import PyJWK
 
 from millpond.contract.cognito_sync import IdentityId
 from millpond.core import identities, openid
@@ -44,6 +43,9 @@ from millpond.errors import (
 )
 from millpond.service.context import Context
 from millpond.service.refusals import identity_pool_not_found
+
+if TYPE_CHECKING:
+    from jwt import PyJWK
 
 _log = structlog.get_logger()
 _AMAZON: Final = "cognito-identity.amazonaws.com"
@@ -263,6 +265,7 @@ def find_audiences(
 
 async def _verify_own(context: Context, pool: IdentityPool, text: str) -> Proofs:
     """Verify a token of this service, or of the one whose place it takes."""
+    await context.token_keys.ready()
     token = read_token(text)
     audiences, now_s = {pool.identity_pool_id}, context.now_ms() // 1000
     try:

@@ -19,27 +19,20 @@ Source: tokens of the real service, decoded (RS512, `typ` JWS, ids like us-east-
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import jwt
 import structlog
-from cryptography.hazmat.primitives.asymmetric.rsa import (
-    RSAPrivateKey,
-    generate_private_key,
-)
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from jwt.algorithms import RSAAlgorithm
 
 from millpond import limits
 from millpond.errors import SettingsError
 from millpond.service.developer_keys import SecretSealer
 from millpond.stores.base import TokenKey, TokenKeyStore
+
+if TYPE_CHECKING:
+    import jwt
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 _log = structlog.get_logger()
 
@@ -53,14 +46,46 @@ _RETIREMENT_MS: Final = 1000 * (
 )
 
 
-class _OpenKey(NamedTuple):
-    """A key, parsed."""
+class _Parts(NamedTuple):
+    """What a key is used as."""
 
-    key_id: str
-    retire_date_ms: int | None
     private_key: RSAPrivateKey
     jwk: dict[str, Any]
     public_key: jwt.PyJWK
+
+
+class _OpenKey:
+    """A key without its seal; it is parsed when it is used first."""
+
+    def __init__(self, key_id: str, retire_date_ms: int | None, pem: str) -> None:
+        self.key_id = key_id
+        self.retire_date_ms = retire_date_ms
+        self._pem = pem
+
+    @functools.cached_property
+    def parts(self) -> _Parts:
+        """The key, parsed."""
+        # Imported late: that takes a tenth of a start, and many servers sign nothing.
+        import jwt
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from jwt.algorithms import RSAAlgorithm
+
+        # We made it and the seal is whole, so it need not be tested, which is slow.
+        private_key = load_pem_private_key(
+            self._pem.encode(), None, unsafe_skip_rsa_key_validation=True
+        )
+        assert isinstance(private_key, RSAPrivateKey)
+        numbers = RSAAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
+        jwk = {
+            "kid": self.key_id,
+            "kty": "RSA",
+            "use": "sig",
+            "alg": ALGORITHM,
+            "n": numbers["n"],
+            "e": numbers["e"],
+        }
+        return _Parts(private_key, jwk, jwt.PyJWK.from_dict(jwk))
 
 
 class TokenKeyRing:
@@ -81,11 +106,33 @@ class TokenKeyRing:
         self._stored: list[TokenKey] = []
         self._keys: list[_OpenKey] = []  # the newest first
         self._signing: _OpenKey | None = None
+        self._refreshing = asyncio.Lock()
 
     async def refresh(self) -> None:
         """Learn of keys that were made or retired; make one when there is none."""
+        async with self._refreshing:
+            await self._refresh(make=True)
+
+    async def look_again(self) -> None:
+        """Learn of keys that were made or retired, and make none."""
+        async with self._refreshing:
+            await self._refresh(make=False)
+
+    async def ready(self) -> None:
+        """
+        Wait until tokens can be signed, and verified, without making others wait.
+
+        A store has its first key, and a process what uses keys, when they are needed.
+        """
+        if self._signing is None:
+            await self.refresh()
+        if self._signing is not None and "parts" not in vars(self._signing):
+            signing = self._signing
+            await asyncio.to_thread(lambda: signing.parts)
+
+    async def _refresh(self, *, make: bool) -> None:
         stored = await self._store.list_token_keys()
-        if all(each.retire_date_ms is not None for each in stored):
+        if make and all(each.retire_date_ms is not None for each in stored):
             await _put_new_key(
                 self._store,
                 self._sealer,
@@ -123,21 +170,23 @@ class TokenKeyRing:
         key = self._signing
         if key is None:
             raise SettingsError("There is no token key that can be read.")
+        import jwt  # loaded late, with the parts of a key
+
         return jwt.encode(
             dict(claims),
-            key.private_key,
+            key.parts.private_key,
             algorithm=ALGORITHM,
             headers={"kid": key.key_id, "typ": _TYPE},
         )
 
     def jwks(self) -> dict[str, Any]:
         """Give the public keys, the newest first, as a JSON Web Key Set."""
-        return {"keys": [dict(each.jwk) for each in self._published()]}
+        return {"keys": [dict(each.parts.jwk) for each in self._published()]}
 
     def find_keys(self, key_id: str | None) -> Sequence[jwt.PyJWK]:
         """Find the public keys of an id; all of them when it is None."""
         return [
-            each.public_key
+            each.parts.public_key
             for each in self._published()
             if key_id in (None, each.key_id)
         ]
@@ -233,9 +282,16 @@ async def _put_new_key(
 
 def _generate_pem() -> str:
     """Make a key pair. It takes a tenth of a second, and leaves the others alone."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     return (
-        generate_private_key(_RSA_EXPONENT, _RSA_BITS)
-        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        rsa.generate_private_key(_RSA_EXPONENT, _RSA_BITS)
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
         .decode()
     )
 
@@ -249,23 +305,7 @@ def _open(sealer: SecretSealer, key: TokenKey) -> _OpenKey:
             "secret.key (or the setting secret_key) of this store? If it is lost, "
             f"replace the token key: millpond token-key retire {key.key_id}"
         ) from error
-    # We made it and the seal is whole, so it need not be tested, which is slow.
-    private_key = load_pem_private_key(
-        pem.encode(), None, unsafe_skip_rsa_key_validation=True
-    )
-    assert isinstance(private_key, RSAPrivateKey)
-    numbers = RSAAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
-    jwk = {
-        "kid": key.key_id,
-        "kty": "RSA",
-        "use": "sig",
-        "alg": ALGORITHM,
-        "n": numbers["n"],
-        "e": numbers["e"],
-    }
-    return _OpenKey(
-        key.key_id, key.retire_date_ms, private_key, jwk, jwt.PyJWK.from_dict(jwk)
-    )
+    return _OpenKey(key.key_id, key.retire_date_ms, pem)
 
 
 def _number(key: TokenKey) -> int:

@@ -22,10 +22,11 @@ the STS model and of the errors that all query services share.
 from __future__ import annotations
 
 import datetime
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -103,12 +104,17 @@ _ITEM: Final = re.compile(r"\.member\.(?P<number>[1-9][0-9]{0,8})(?=\.|\Z)")
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class QueryRoute(NamedTuple):
+class QueryRoute:
     """An operation with what it takes to decode a request of it."""
 
-    api: Api
-    operation: Operation
-    decoder: QueryDecoder
+    def __init__(self, api: Api, operation: Operation) -> None:
+        self.api: Final = api
+        self.operation: Final = operation
+
+    @functools.cached_property
+    def decoder(self) -> QueryDecoder:
+        """Decodes its requests; made for the first one, as most are never called."""
+        return QueryDecoder(self.api, self.operation)
 
 
 class QueryRouter:
@@ -116,9 +122,7 @@ class QueryRouter:
 
     def __init__(self, apis: Iterable[Api]) -> None:
         self._routes = {
-            (operation.name, api.version): QueryRoute(
-                api, operation, QueryDecoder(api, operation)
-            )
+            (operation.name, api.version): QueryRoute(api, operation)
             for api in apis
             if api.protocol == "query"
             for operation in api.operations

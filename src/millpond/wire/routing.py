@@ -8,6 +8,7 @@ method, the number of segments and the literal segments at their places.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -18,12 +19,17 @@ from millpond.wire.decoding import RequestDecoder, percent_decode
 PATH_BYTES_MAX: Final = 8192
 
 
-class Route(NamedTuple):
+class Route:
     """An operation with what it takes to decode a request of it."""
 
-    api: Api
-    operation: Operation
-    decoder: RequestDecoder
+    def __init__(self, api: Api, operation: Operation) -> None:
+        self.api: Final = api
+        self.operation: Final = operation
+
+    @functools.cached_property
+    def decoder(self) -> RequestDecoder:
+        """Decodes its requests; made for the first one, as most are never called."""
+        return RequestDecoder(self.api, self.operation)
 
 
 _Segments = Sequence[bytes]
@@ -45,7 +51,7 @@ class Router:
         self._targets: dict[str, Route] = {}
         for api in apis:
             for operation in api.operations:
-                route = Route(api, operation, RequestDecoder(api, operation))
+                route = Route(api, operation)
                 if api.protocol == "json":
                     self._targets[f"{api.target_prefix}.{operation.name}"] = route
                 else:

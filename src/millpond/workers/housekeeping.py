@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import structlog
@@ -42,18 +42,19 @@ CENSUS_PAUSE_S_MAX: Final = 60.0  # of one that is asked over a network
 CENSUS_SHARE: Final = 0.005  # of the time; a large store is counted slowly
 
 
-class Ring(Protocol):
-    """Keys in memory, of which there may be others in the store by now."""
+async def watch_keys(
+    context: Context, name: str, refresh: Callable[[], Awaitable[None]]
+) -> None:
+    """
+    Keep keys in memory up to date until cancelled.
 
-    async def refresh(self) -> None: ...
-
-
-async def watch_keys(context: Context, name: str, keys: Ring) -> None:
-    """Keep keys up to date until cancelled."""
+    Args:
+        refresh: learns of others that are in the store by now.
+    """
     told = isinstance(context.store, Neighbours)
 
     async def step() -> bool:
-        await keys.refresh()
+        await refresh()
         return False
 
     await run_steps(

@@ -28,3 +28,21 @@ memory that hold it, and the table of the limits of rates.
     supervisor   starts, watches and stops the processes
     shared       memory that all of them have
 """
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from millpond.settings import Settings
+
+_AUTO: Final = "auto"
+
+
+def count_readers(settings: Settings) -> int:
+    """Say how many readers the settings ask for."""
+    if settings.readers != _AUTO:
+        return int(settings.readers)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) - 1
+    return (os.cpu_count() or 1) - 1

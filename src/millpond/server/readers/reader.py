@@ -117,7 +117,7 @@ async def read(
         workers = [
             asyncio.create_task(each)
             for each in (
-                housekeeping.watch_keys(context, "key watch", keys),
+                housekeeping.watch_keys(context, "key watch", keys.refresh),
                 sockets.watch(),
                 _tell(relay),
             )

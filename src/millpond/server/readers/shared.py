@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import MutableSequence
-from typing import Final, cast
 
-from millpond.core.rates import CELLS
-
-_BYTES: Final = 2 * CELLS * 8
+from millpond.core import rates
 
 
 def make_cells(names: list[str]) -> dict[str, MutableSequence[float]]:
@@ -18,9 +14,4 @@ def make_cells(names: list[str]) -> dict[str, MutableSequence[float]]:
     All processes count in the same ones. Nothing is locked: two calls of one caller at
     the same instant, in two processes, may count as one.
     """
-    return {
-        name: cast(
-            "MutableSequence[float]", memoryview(mmap.mmap(-1, _BYTES)).cast("d")
-        )
-        for name in names
-    }
+    return {name: rates.make_cells() for name in names}

@@ -48,22 +48,12 @@ Run = Callable[[Coroutine[Any, Any, None], str], None]
 
 WRITER: Final = "writer"
 SOCKET_NAME: Final = "writer.sock"
-_AUTO: Final = "auto"
 _SOON_S: Final = 10.0  # who ends so soon after the start waits before the next ...
 _PAUSE_S: Final = (0.1, 5.0)  # ... for the first time, and at most
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG: Final = 1  # Linux: <linux/prctl.h>
 
 _log = structlog.get_logger()
-
-
-def count_readers(settings: Settings) -> int:
-    """Say how many readers the settings ask for."""
-    if settings.readers != _AUTO:
-        return int(settings.readers)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) - 1
-    return (os.cpu_count() or 1) - 1
 
 
 def supervise(
