@@ -278,10 +278,12 @@ def _compare(written: Content, arrived: Content) -> None:
 def _next_steps() -> str:
     activate = Path(sys.prefix, "bin", "activate")
     steps = f"  . {os.path.relpath(activate)}\n" if activate.exists() else ""
+    in_checkout = Path(__file__).parents[3].joinpath("Makefile").exists()
+    serve = "make serve" if in_checkout else "millpond serve --data ./millpond-data"
     return f"""
 Try next, with a server of your own:
 
-  make serve            # prints an endpoint and, once, a developer key to export
+  {serve}  # prints an endpoint and, once, a developer key to export
 
 and in another terminal, with these exported:
 

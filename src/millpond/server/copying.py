@@ -46,6 +46,7 @@ from millpond.stores.copying import (
     Row,
     SpentSessionRow,
 )
+from millpond.stores.urls import redacted
 
 PAGE_ROWS: Final = 2000
 PAGE_BYTES: Final = 4 * 1024 * 1024  # and one row more; two pages are in memory
@@ -84,8 +85,6 @@ class Place(NamedTuple):
         if self.folder is not None:
             return str(self.folder)
         load_postgres()  # or it says what to install
-        from millpond.stores.postgres.database import redacted
-
         return redacted(self.url)
 
     @property

@@ -7,8 +7,8 @@ These are not on the path of a sync, so a framework serves them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from millpond.errors import DamagedStoreError, StoreError
 from millpond.metrics import Metrics
@@ -35,7 +35,7 @@ PATHS: Final = (
 # Whoever asks waits for 10 s or less; a database that is frozen says nothing at all.
 STORE_S_MAX: Final = 4.0
 # A key that leaked is not believed for longer than this by those who cache the keys.
-AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
+AsgiApp = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
 _CACHED: Final = {"cache-control": "public, max-age=300"}
 
 

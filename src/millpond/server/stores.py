@@ -25,6 +25,7 @@ from millpond.settings import Settings
 from millpond.stores.base import Store
 from millpond.stores.copying import CopyStore
 from millpond.stores.sqlite import FILE_NAME, STREAMS_FILE_NAME, SqliteStore
+from millpond.stores.urls import redacted
 
 INCOMPLETE_FILE_NAME: Final = "backup.incomplete"  # while a backup is being written
 # In the data folder of a server whose store is a database: where that is.
@@ -70,8 +71,6 @@ def hold_store(settings: Settings) -> Iterator[Callable[[str], None]]:
 
 def _note_database(settings: Settings) -> None:
     """Leave word in the data folder that the data is elsewhere."""
-    from millpond.stores.postgres.database import redacted
-
     with contextlib.suppress(OSError):  # there is no folder, or it is read-only
         note = settings.data / DATABASE_NOTE_NAME
         note.write_text(f"{redacted(settings.store)}\n", "utf-8")
@@ -359,8 +358,6 @@ def place_of(settings: Settings) -> str:
     """Say where the data is, for people: without a password."""
     if not settings.store:
         return f"data in {settings.data}"
-    from millpond.stores.postgres.database import redacted
-
     return f"data in {redacted(settings.store)}"
 
 

@@ -28,7 +28,6 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -41,6 +40,7 @@ from millpond.stores.postgres.faults import (
     map_start_errors,
     pooled_connections,
 )
+from millpond.stores.urls import redacted
 
 T = TypeVar("T")
 
@@ -405,19 +405,3 @@ async def run_again(once: Callable[[], Awaitable[T]]) -> T:
             # Those that met now should not meet again.
             await asyncio.sleep(random.uniform(0, 0.002 * run))
     raise AssertionError("unreachable")
-
-
-def redacted(url: str) -> str:
-    """Give a URL without its password and its query, for people."""
-    scheme = url.partition(":")[0]
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 # raises when it is no number
-    except ValueError:
-        return f"{scheme}://..."
-    behind = url.partition("://")[2]
-    if parts.fragment or "@" in behind.removeprefix(parts.netloc):
-        return f"{scheme}://..."  # a password with a /, # or ? that stands for itself
-    host = parts.netloc.rpartition("@")[2]
-    user = f"{parts.username}@" if parts.username else ""
-    return f"{parts.scheme}://{user}{host}{parts.path}"
