@@ -12,8 +12,8 @@
  * @property {(value: any, place: Place) => string | Promise<string>} encode
  * @property {(text: string, place: Place) => any} decode what it is, or a promise of it
  *
- * @typedef {'unencodable' | 'malformed' | 'newer_version' | 'no_migration' |
- *   'not_encrypted' | 'unknown_key' | 'undecipherable'} Reason
+ * @typedef {'unencodable' | 'malformed' | 'newer_version' | 'no_migration'} Unreadable
+ * @typedef {Unreadable | 'not_encrypted' | 'unknown_key' | 'undecipherable'} Reason
  */
 
 /** A value cannot be written as a text, or a text not be read; it never tells the value. */

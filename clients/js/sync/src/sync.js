@@ -72,8 +72,8 @@ export class Sync {
     this.#store = store;
     this.#options = options;
     const kept = {
-      get: store.get,
-      put: store.put,
+      get: (/** @type {string} */ name) => store.get(name),
+      put: (/** @type {Record<string, string | null>} */ texts) => store.put(texts),
       merged: (/** @type {string} */ from, /** @type {string} */ to) => this.#merged(from, to),
     };
     this.#remote = reach({ endpoint, pool, region, fetch, credentials, kept });

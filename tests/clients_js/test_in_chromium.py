@@ -1,0 +1,246 @@
+"""
+Our client in a real browser: tabs, a network that goes away, no room, pages that close.
+
+The storage is the browser's IndexedDB, and each switch is one of the browser's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route
+
+from clients_js.app import WAIT_S, App, AtServer
+from clients_js.runtimes import Files, new_tab
+from millpond.testing.server import RunningServer, wait_until
+
+QUOTA_BYTES = 400_000
+
+
+@pytest.fixture
+def open_app(
+    server: RunningServer, pool: str, files: Files
+) -> Callable[[BrowserContext], App]:
+    """Open the app in a new tab of a device."""
+    return lambda device: App(new_tab(device, files.blank), server, pool)
+
+
+@pytest.fixture
+def app(open_app: Callable[[BrowserContext], App], device: BrowserContext) -> App:
+    """The app in a tab."""
+    return open_app(device)
+
+
+@pytest.fixture
+def blank(device: BrowserContext, files: Files) -> Page:
+    """A tab in which nothing is open."""
+    tab: Page = new_tab(device, files.blank)
+    return tab
+
+
+@pytest.fixture
+def at_server(developer: Any) -> Callable[[App], AtServer]:
+    """Look at the data of an app's user at the server."""
+    return lambda app: AtServer(developer, app.pool, app.identity_id)
+
+
+# --- Storages -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("storage", ["indexedDB", "localStorage"])
+def test_a_storage_keeps_the_contract(blank, storage):
+    """The browser's own storages do what is asked of every storage."""
+    outcomes = blank.evaluate(
+        """async (storage) => {
+          const found = await import("/clients/js/sync/test/storage-contract.js");
+          const outcomes = {};
+          for (const [name, fact] of Object.entries(found.contract)) {
+            const options = { name, prefix: name }; // one is empty for each
+            try {
+              await fact(millpond[storage](options));
+              outcomes[name] = null;
+            } catch (error) {
+              outcomes[name] = String(error.stack);
+            }
+          }
+          return outcomes;
+        }""",
+        storage,
+    )
+    assert len(outcomes) > 5
+    assert {name: why for name, why in outcomes.items() if why} == {}
+
+
+# --- Tabs ---------------------------------------------------------------------------
+
+
+def test_tabs_are_one_user(app, open_app, device, at_server):
+    """Tabs that open together are one guest, and one of them sends what both wrote."""
+    other = open_app(device)
+    app.set(mine="1")
+    other.set(its="2")
+    assert app.synchronize()["report"]["pushed"]
+    other.synchronize()
+
+    assert app.identity_id == other.identity_id
+    assert at_server(app).items == {"mine": "1", "its": "2"}
+
+
+# --- The network --------------------------------------------------------------------
+
+
+def test_it_begins_without_a_network(device, open_app, at_server):
+    """An app that has never reached the server is of use; a guest comes later."""
+    app = None
+    device.route("**/*", lambda route: _only_files(route))
+    app = open_app(device)
+    app.set(colour="teal")
+    assert app.items == {"colour": "teal"}
+    assert app.synchronize()["failed"]["name"] == "UnansweredError"
+
+    device.unroute("**/*")
+    app.synchronize()
+    assert at_server(app).items == {"colour": "teal"}
+    assert app.items == {"colour": "teal"}
+
+
+def _only_files(route: Route) -> None:
+    if route.request.method == "GET" and "/live" not in route.request.url:
+        route.continue_()
+    else:
+        route.abort("internetdisconnected")
+
+
+def test_what_others_did_meanwhile(app, device, at_server):
+    """Changes of both sides meet when the network is back; of one key the newer."""
+    app.set(shared="old", kept="here")
+    app.synchronize()
+    device.set_offline(True)
+    at_server(app).set(shared="theirs", new="there")
+    app.set(shared="mine", local="here")
+    device.set_offline(False)
+    app.synchronize()
+
+    expected = {"shared": "mine", "kept": "here", "new": "there", "local": "here"}
+    assert app.items == expected
+    assert at_server(app).items == expected
+
+
+# --- No room ------------------------------------------------------------------------
+
+
+def test_the_storage_is_full(device, server, pool, files, at_server, open_app):
+    """A write that has no room fails, typed; what was stored stays, and is sent."""
+    tab = new_tab(device, files.blank)
+    devtools = device.new_cdp_session(tab)
+    # Before anything is written: the browser asks how much room there is seldom.
+    quota = {"origin": files.origin, "quotaSize": QUOTA_BYTES}
+    devtools.send("Storage.overrideQuotaForOrigin", quota)
+    app = App(tab, server, pool)
+    app.set(before="stored")
+    failed = tab.evaluate(_FILL)
+    assert failed is not None
+    assert (failed["name"], failed["dataset"]) == ("StorageFullError", "prefs")
+    assert failed["key"] == f"key-{failed['number']}"
+    assert len(failed["message"]) < 200  # it does not hold the value
+    stored = {"before", *(f"key-{number}" for number in range(failed["number"]))}
+    assert app.items.keys() == stored
+
+    devtools.send("Storage.overrideQuotaForOrigin", {"origin": files.origin})
+    app.set(after="stored")
+    again = open_app(device)
+    assert again.items.keys() == {*stored, "after"}
+    again.synchronize()
+    assert at_server(again).items.keys() == {*stored, "after"}
+
+
+# Random, for the browser compresses what it stores.
+_FILL = """async () => {
+  const random = () => String.fromCharCode(0x4e00 + Math.random() * 0x5000);
+  for (let number = 0; number < 100; number++) {
+    try {
+      await prefs.set(`key-${number}`, Array.from({ length: 20_000 }, random).join(""));
+    } catch ({ name, dataset, key, message }) {
+      return { name, dataset, key, message, number };
+    }
+  }
+}"""
+
+
+# --- Pages that close ---------------------------------------------------------------
+
+
+def test_the_page_is_closed_in_the_middle_of_writes(device, open_app, at_server):
+    """What the app was told to be stored is there when it is opened again."""
+    app = open_app(device)
+    acknowledged: dict[str, str] = {}
+    app.runtime.expose_binding(
+        "acknowledge", lambda _, key, value: acknowledged.update({key: value})
+    )
+    app.runtime.evaluate(
+        """() => void (async () => {
+          for (let number = 0; ; number++) {
+            const key = `key-${number % 50}`;
+            await prefs.set(key, String(number));
+            acknowledge(key, String(number));
+          }
+        })()"""
+    )
+
+    def written() -> bool:
+        app.runtime.evaluate("0")  # lets what was told come in
+        return len(acknowledged) >= 50
+
+    wait_until(written, timeout_s=WAIT_S)
+    app.runtime.close()
+    sure = dict(acknowledged)
+
+    again = open_app(device)
+    found = again.items
+    assert all(int(found[key]) >= int(value) for key, value in sure.items())
+    again.synchronize()
+    assert at_server(again).items == found
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "never sent"])
+@pytest.mark.parametrize("operation", ["ListRecords", "UpdateRecords"])
+def test_the_page_is_closed_in_the_middle_of_a_sync(
+    app, device, open_app, at_server, operation, arrives
+):
+    """Whatever the server did of it, the next one ends as if nothing had happened."""
+    app.set(kept="1")
+    app.synchronize()
+    app.set(kept="2", new="2")
+    cut: list[str] = []
+
+    def cut_off(route: Route) -> None:
+        if not _is(route, operation) or cut:
+            route.continue_()
+            return
+        if arrives:
+            route.fetch()
+        cut.append(operation)
+
+    app.runtime.route("**/*", cut_off)
+    app.runtime.evaluate("() => void prefs.sync()")
+
+    def is_cut() -> bool:
+        app.runtime.evaluate("0")  # lets the route be called
+        return bool(cut)
+
+    wait_until(is_cut, timeout_s=WAIT_S)
+    app.runtime.close()
+
+    again = open_app(device)
+    assert again.items == {"kept": "2", "new": "2"}
+    done = again.synchronize()["report"]
+    assert done["merged"] == []
+    assert again.status == {"unsent": [], "setAside": {}}
+    assert again.items == at_server(again).items == {"kept": "2", "new": "2"}
+
+
+def _is(route: Route, operation: str) -> bool:
+    method = {"ListRecords": "GET", "UpdateRecords": "POST"}[operation]
+    return route.request.method == method and "/datasets/" in route.request.url
