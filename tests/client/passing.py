@@ -2,7 +2,8 @@
 A proxy in front of a server: it passes calls on, until a test has it do otherwise.
 
 It stands for what is between a device and its server: a connection that breaks before
-or after the call was made, a login page, another proxy's error, an answer cut short.
+or after the call was made, a login page, another proxy's error, an answer cut short. It
+passes no streams on: of live updates it says that there are none.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class Proxy:
 
     def forward(self, asked: Asked) -> Reply:
         """Pass a call on as it is; Host too, which is signed."""
+        if asked.path.partition("?")[0].endswith("/live"):
+            return Reply(404, {}, b"")
         connection = http.client.HTTPConnection(
             self._target.hostname or "", self._target.port
         )

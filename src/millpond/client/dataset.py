@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from millpond.client.ports import AnyEngine
     from millpond.client.status import DatasetStatus, Report
     from millpond.client.storage import Address, Stored
+    from millpond.client.watching import AsyncWatch, Watch
     from millpond.core.client_sync.copies import Copy, Merge
 
     Listener = Callable[[dict[str, Any]], None]
@@ -214,7 +215,9 @@ class LocalDataset(MutableMapping[str, "Any"]):
 
     def change(self, decide: Callable[[Stored], Stored]) -> Stored:
         """Change what is stored, durably, and tell whoever listens."""
-        return self._engine.change_at(self, self.address, decide).after
+        after = self._engine.change_at(self, self.address, decide).after
+        self._engine.wrote(self)
+        return after
 
     def queue(self, stored: Stored) -> None:
         """Note what is stored now. Called in the order in which it was."""
@@ -317,6 +320,12 @@ class Dataset(LocalDataset):
 
         return synchronize(self._engine, self)
 
+    def watch(self, *, ask_every_s: float = 30.0) -> Watch:
+        """Stay in step with the server, as `Sync.watch` does for all datasets."""
+        from millpond.client.watching import Watch
+
+        return Watch(self._engine, self.name, ask_every_s=ask_every_s)
+
 
 class AsyncDataset(LocalDataset):
     """A dataset whose synchronization is awaited."""
@@ -328,6 +337,14 @@ class AsyncDataset(LocalDataset):
         from millpond.client.synchronizing import synchronize
 
         return await asyncio.to_thread(synchronize, self._engine, self)
+
+    def watch(self, *, ask_every_s: float = 30.0) -> AsyncWatch:
+        """Stay in step with the server, for `async for`."""
+        from millpond.client.watching import AsyncWatch, Watch
+
+        return AsyncWatch(
+            lambda: Watch(self._engine, self.name, ask_every_s=ask_every_s)
+        )
 
     def subscribe(
         self, keys: Iterable[str] | None, listener: Listener

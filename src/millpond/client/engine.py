@@ -11,6 +11,7 @@ synchronized next: in this process, in another one, after a crash.
 from __future__ import annotations
 
 import threading
+from weakref import WeakSet
 
 from millpond.client.background import Background
 from millpond.client.errors import ClosedError, UnsentError
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
+    from millpond.client.live import Listener
     from millpond.client.merging import AppMerge
     from millpond.client.ports import AnyDataset
     from millpond.client.remote import Remote
     from millpond.client.sqlite_storage import Storage
     from millpond.client.status import Status
     from millpond.client.storage import Address, Changed, Stored
+    from millpond.client.watching import Watch
     from millpond.core.client_sync.copies import Copy, Merge
 
 NOBODY_YET: Final = ""
@@ -77,6 +80,7 @@ class Engine:
         self.closed = False
         self.store: Storage = storage.open()
         self.background = Background(self, *retry_s)
+        self.watches: WeakSet[Watch] = WeakSet()
         self._order = threading.RLock()  # changes are noted in the order they are made
         self._calls: Any = _LateCalls(endpoint, region or pool.partition(":")[0])
         self._caller = credentials.open(self._calls, pool, Kept(self.store, pool))
@@ -89,6 +93,7 @@ class Engine:
     def close(self) -> None:
         """End what goes on by itself, and close the storage."""
         self.closed = True
+        self._end_watches()
         self._calls.close()
         self.background.close()
         self.store.close()
@@ -171,6 +176,7 @@ class Engine:
         if unsent and not discard:
             raise UnsentError(unsent)
         self.background.calm()
+        self._end_watches()  # nobody is to become a guest for their sake
         self._caller.forget()
         known = self._caller.known()
         self._identity_id = NOBODY_YET if known is None else known.id
@@ -240,6 +246,22 @@ class Engine:
                 dataset.queue(changed.after)
         dataset.deliver()
         return changed
+
+    def wrote(self, dataset: AnyDataset) -> None:
+        """Note that the app wrote something, for whoever keeps it in step."""
+        for watch in [*self.watches]:
+            watch.touch(dataset.name)
+
+    def listen(self, *, ask_every_s: float) -> Listener:
+        """Listen to what changes at the server."""
+        from millpond.client.live import Listener
+
+        self._check_open()
+        return Listener(self._calls, self.pool, self._caller, ask_every_s=ask_every_s)
+
+    def _end_watches(self) -> None:
+        for watch in [*self.watches]:
+            watch.close()
 
     def look(self, dataset: AnyDataset) -> None:
         """Tell whoever listens what others changed."""

@@ -43,7 +43,7 @@ ASK_EVERY_S: Final = 30.0
 LISTEN_AGAIN_S: Final = 600.0  # so long it asks before it tries to listen again
 _PAUSE_S: Final = (0.2, 30.0)  # before it comes back, at first and at most
 _SHORT_S: Final = 5.0  # a stream that ends so soon is no reason to hurry back
-_END_S: Final = 5.0  # how long closing waits for the thread
+_END_S: Final = 1.0  # how long closing waits for the thread
 
 
 class Told(NamedTuple):

@@ -8,10 +8,11 @@ the background. For types alone: nothing loads this when it runs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, MutableSet
+from typing import Any, Protocol
 
 from millpond.client.errors import SyncError
+from millpond.client.live import Listener
 from millpond.client.remote import Remote
 from millpond.client.sqlite_storage import Storage
 from millpond.client.status import DatasetStatus
@@ -66,6 +67,12 @@ class AnyEngine(Protocol):
 
     pool: str
     store: Storage
+    closed: bool
+    datasets: dict[str, Any]
+
+    @property
+    def watches(self) -> MutableSet[Any]:
+        """Those that stay in step, to be told and ended."""
 
     @property
     def background(self) -> AnyBackground:
@@ -84,6 +91,12 @@ class AnyEngine(Protocol):
         self, dataset: AnyDataset, address: Address, decide: Callable[[Stored], Stored]
     ) -> Changed:
         """Change what is kept of a dataset, and tell whoever listens."""
+
+    def wrote(self, dataset: AnyDataset) -> None:
+        """Note that the app wrote something."""
+
+    def listen(self, *, ask_every_s: float) -> Listener:
+        """Listen to what changes at the server."""
 
     def look(self, dataset: AnyDataset) -> None:
         """Tell whoever listens what others changed."""

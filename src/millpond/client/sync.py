@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from millpond.client.merging import AppMerge
     from millpond.client.sqlite_storage import SQLite
     from millpond.client.status import Status
+    from millpond.client.watching import AsyncWatch, Watch
     from millpond.core.client_sync.copies import Merge
 
 RETRY_S: Final = (1.0, 300.0)
@@ -105,6 +106,21 @@ class Sync(_Face):
         dataset: Dataset = self.engine.open(Dataset, name, merge, codec)
         return dataset
 
+    def watch(self, *, ask_every_s: float = 30.0) -> Watch:
+        """
+        Stay in step: an iterator that tells what each synchronization did.
+
+        The datasets that the app has opened, or opens meanwhile, are synchronized when
+        the server tells of a change, or the app writes. It ends when this is closed,
+        or the user signs out.
+
+        Args:
+            ask_every_s: where the server has no live updates.
+        """
+        from millpond.client.watching import Watch
+
+        return Watch(self.engine, ask_every_s=ask_every_s)
+
     def sign_out(self, *, discard: bool = False) -> None:
         """
         Drop what is here of the user, and forget who it was.
@@ -152,6 +168,12 @@ class AsyncSync(_Face):
         """Open a dataset, as `Sync.dataset` does."""
         dataset: AsyncDataset = self.engine.open(AsyncDataset, name, merge, codec)
         return dataset
+
+    def watch(self, *, ask_every_s: float = 30.0) -> AsyncWatch:
+        """Stay in step, as `Sync.watch` does; for `async for`."""
+        from millpond.client.watching import AsyncWatch, Watch
+
+        return AsyncWatch(lambda: Watch(self.engine, ask_every_s=ask_every_s))
 
     async def sign_out(self, *, discard: bool = False) -> None:
         """Drop what is here of the user, as `Sync.sign_out` does."""
