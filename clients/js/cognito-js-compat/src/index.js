@@ -1,3 +1,17 @@
-/** The names of amazon-cognito-js, on @millpond/sync. */
+/**
+ * The names of `amazon-cognito-js`, on `@millpond/sync` and without `aws-sdk`.
+ *
+ *     import AWS from '@millpond/cognito-js-compat'
+ *
+ *     AWS.config.endpoint = 'https://sync.example.com'
+ *     AWS.config.credentials = new AWS.CognitoIdentityCredentials({ IdentityPoolId: '…' })
+ *     AWS.config.credentials.get(() => { const manager = new AWS.CognitoSyncManager() })
+ */
 
-export {};
+import { config } from './config.js'
+import { CognitoIdentityCredentials } from './credentials.js'
+import { CognitoSyncManager } from './manager.js'
+
+export const AWS = { config, CognitoIdentityCredentials, CognitoSyncManager }
+export default AWS
+export { config, CognitoIdentityCredentials, CognitoSyncManager }

@@ -12,6 +12,7 @@ import { EMPTY, written } from './rules/copies.js';
 /** @typedef {import('./rules/copies.js').LocalRecord} LocalRecord */
 /** @typedef {import('./storage/port.js').Head} Head */
 /** @typedef {Head & {records: Map<string, LocalRecord>}} Copy */
+/** @typedef {Pick<import('./sync.js').Host, 'store' | 'identity' | 'check' | 'alone' | 'told'>} Host */
 /** @typedef {Map<string, string | null>} Texts values as they are stored, by key */
 
 /**
@@ -37,7 +38,7 @@ export class LocalCopy {
   #waiting = [];
 
   /**
-   * @param {import('./sync.js').Host} host
+   * @param {Host} host
    * @param {string} name
    * @param {(values: Texts) => void} changed is told which values are other ones
    */
