@@ -10,7 +10,7 @@ import { StorageError } from './errors.js';
 import { EMPTY, written } from './rules/copies.js';
 
 /** @typedef {import('./rules/copies.js').LocalRecord} LocalRecord */
-/** @typedef {import('./storage/port.js').Head} Head */
+/** @typedef {import('./storage/store.js').Head} Head */
 /** @typedef {Head & {records: Map<string, LocalRecord>}} Copy */
 /** @typedef {Pick<import('./sync.js').Host, 'store' | 'identity' | 'check' | 'alone' | 'told'>} Host */
 /** @typedef {Map<string, string | null>} Texts values as they are stored, by key */

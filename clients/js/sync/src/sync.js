@@ -12,15 +12,16 @@ import { SyncError, UnsentError } from './errors.js';
 import { connect } from './remote.js';
 import { follow } from './rules/following.js';
 import { EMPTY, newest, unsent } from './rules/copies.js';
+import { openStore } from './storage/store.js';
 
-/** @typedef {import('./storage/port.js').Store} Store */
-/** @typedef {import('./storage/port.js').Stored} Stored */
+/** @typedef {import('./storage/store.js').Store} Store */
+/** @typedef {import('./storage/store.js').Stored} Stored */
 
 /**
  * @typedef {object} Options
  * @property {string} endpoint of the server, as `https://sync.example.com`
  * @property {string} pool id of the identity pool
- * @property {import('./storage/port.js').Storage} storage
+ * @property {import('./storage/store.js').Storage} storage
  * @property {import('./credentials.js').Provider} credentials
  * @property {string} [region] that of the pool unless it is said
  * @property {typeof globalThis.fetch} [fetch]
@@ -302,7 +303,7 @@ export async function openSync(options) {
   for (const [name, value] of Object.entries({ endpoint, pool, storage, credentials })) {
     if (!value) throw new TypeError(`openSync needs ${name}.`);
   }
-  const store = await storage.open(`${endpoint.replace(/\/+$/, '')} ${pool}`);
+  const store = openStore(await storage.open(`${endpoint.replace(/\/+$/, '')} ${pool}`));
   const sync = new Sync(store, options);
   await sync.start();
   return sync;

@@ -6,6 +6,7 @@ import { ConflictError, StorageFullError, UnansweredError, UnsentError } from '.
 import { theirs } from '../src/rules/copies.js';
 import { localStorage } from '../src/storage/local-storage.js';
 import { memory } from '../src/storage/memory.js';
+import { openStore } from '../src/storage/store.js';
 import { openSync } from '../src/sync.js';
 import { Area } from './area.js';
 import { device, ME, Person, Server } from './world.js';
@@ -370,7 +371,7 @@ test('signing out tells what was not sent, and takes the data away', async () =>
   await sync.signOut({ discard: true });
   assert.deepEqual(await asObject(prefs), {});
   assert.equal(sync.identityId, '');
-  assert.deepEqual(await (await storage.open('pool')).list(), []);
+  assert.deepEqual(await openStore(await storage.open('pool')).list(), []);
   const next = await device(server, storage, { person: new Person('us-east-1:2e') });
   assert.deepEqual(await asObject(next.dataset('prefs')), {});
 });

@@ -5,6 +5,10 @@
  * Each fact is given a storage that is empty; opening it again is what another tab does.
  */
 
+import { openStore } from '../src/storage/store.js';
+
+const opened = async (storage, namespace = 'pool') => openStore(await storage.open(namespace));
+
 const NO_RECORD = {
   value: null,
   base: null,
@@ -44,14 +48,14 @@ const commit = (store, change) =>
 
 export const contract = {
   async 'has nothing at first'(storage) {
-    const store = await storage.open('pool');
+    const store = await opened(storage);
     same(await store.load('me', 'a'), { version: 0, head: null, records: new Map() });
     same(await store.list(), []);
     same(await store.get('text'), null);
   },
 
   async 'gives back what was committed, also to another tab'(storage) {
-    const store = await storage.open('pool');
+    const store = await opened(storage);
     const records = new Map([
       ['clean', CLEAN],
       ['written', WRITTEN],
@@ -62,12 +66,12 @@ export const contract = {
       ['\u{1F600}/"\\ ,é\0', CLEAN],
     ]);
     const version = await commit(store, { head: HEAD, records });
-    const there = await (await storage.open('pool')).load('me', 'a');
+    const there = await (await opened(storage)).load('me', 'a');
     same(there, { version, head: HEAD, records });
   },
 
   async 'changes the records that are named, and no others'(storage) {
-    const store = await storage.open('pool');
+    const store = await opened(storage);
     const before = new Map([
       ['a', CLEAN],
       ['b', CLEAN],
@@ -94,7 +98,7 @@ export const contract = {
   },
 
   async 'keeps records where only the head is another one'(storage) {
-    const store = await storage.open('pool');
+    const store = await opened(storage);
     const version = await commit(store, { records: [['a', CLEAN]] });
     await commit(store, { version, head: HEAD });
     const { head, records } = await store.load('me', 'a');
@@ -102,8 +106,8 @@ export const contract = {
   },
 
   async 'refuses what was decided on something older'(storage) {
-    const store = await storage.open('pool');
-    const other = await storage.open('pool');
+    const store = await opened(storage);
+    const other = await opened(storage);
     const first = await commit(store, { records: [['a', CLEAN]] });
     const second = await commit(other, { version: first, records: [['b', CLEAN]] });
     if (!first || !second || first === second) throw new Error(`${first} and ${second}`);
@@ -120,7 +124,7 @@ export const contract = {
   },
 
   async 'lets one of several win that commit at once'(storage) {
-    const stores = await Promise.all([1, 2, 3, 4].map(() => storage.open('pool')));
+    const stores = await Promise.all([1, 2, 3, 4].map(() => opened(storage)));
     const versions = await Promise.all(
       stores.map((store, at) => commit(store, { records: [[String(at), CLEAN]] })),
     );
@@ -129,7 +133,7 @@ export const contract = {
   },
 
   async 'never has a version again, also when the dataset went and came back'(storage) {
-    const store = await storage.open('pool');
+    const store = await opened(storage);
     const version = await commit(store, { records: [['a', CLEAN]] });
     await commit(store, { version, drop: true });
     same(await store.load('me', 'a'), { version: 0, head: null, records: new Map() });
@@ -138,7 +142,7 @@ export const contract = {
   },
 
   async 'commits to several datasets, or to none'(storage) {
-    const store = await storage.open('pool');
+    const store = await opened(storage);
     const from = await commit(store, { identity: '', records: [['a', WRITTEN]] });
     const moved = [
       { identity: '', name: 'a', version: from, drop: true },
@@ -155,7 +159,7 @@ export const contract = {
   },
 
   async 'keeps datasets, identities and pools apart'(storage) {
-    const store = await storage.open('pool');
+    const store = await opened(storage);
     const names = [
       ['me', 'a'],
       ['me', 'a.b'],
@@ -170,18 +174,18 @@ export const contract = {
     for (const [identity, name] of names) {
       same((await store.load(identity, name)).records, new Map([[identity + name, CLEAN]]));
     }
-    same(await (await storage.open('another')).list(), []);
-    same((await (await storage.open('another')).load('me', 'a')).version, 0);
+    same(await (await opened(storage, 'another')).list(), []);
+    same((await (await opened(storage, 'another')).load('me', 'a')).version, 0);
   },
 
   async 'keeps texts, and takes them away'(storage) {
-    const store = await storage.open('pool');
+    const store = await opened(storage);
     await store.put({ one: '1', two: '' });
     await store.put({ one: null, three: '3' });
     const names = ['one', 'two', 'three'];
     same(await Promise.all(names.map((each) => store.get(each))), [null, '', '3']);
-    same(await (await storage.open('pool')).get('three'), '3');
-    same(await (await storage.open('another')).get('three'), null);
+    same(await (await opened(storage)).get('three'), '3');
+    same(await (await opened(storage, 'another')).get('three'), null);
     same(await store.list(), []);
   },
 };

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { StorageFullError } from '../src/errors.js';
 import { localStorage } from '../src/storage/local-storage.js';
 import { memory } from '../src/storage/memory.js';
+import { openStore } from '../src/storage/store.js';
 import { Area } from './area.js';
 import { contract } from './storage-contract.js';
 
@@ -21,7 +22,7 @@ for (const [kind, fresh] of Object.entries(KINDS)) {
 
 /** Two datasets, and a change of both: values that grow and shrink, come and go. */
 async function prepare(area) {
-  const store = await localStorage({ area }).open('pool');
+  const store = openStore(await localStorage({ area }).open('pool'));
   const versions = [];
   for (const name of ['a', 'b']) {
     const records = ['x', 'y', 'z'].map((key) => [key, record(`${name} before, ${key}`)]);
@@ -44,7 +45,7 @@ async function prepare(area) {
 }
 
 async function everything(area) {
-  const store = await localStorage({ area }).open('pool');
+  const store = openStore(await localStorage({ area }).open('pool'));
   const names = (await store.list()).sort();
   const copies = await Promise.all(names.map(([identity, name]) => store.load(identity, name)));
   return JSON.stringify(copies.map(({ head, records }) => [head, [...records].sort()]));

@@ -1,5 +1,6 @@
 /** A server as the documents describe it, in memory, and devices that have the real client. */
 
+import { openStore } from '../src/storage/store.js';
 import { Sync } from '../src/sync.js';
 
 export const ME = 'us-east-1:1e';
@@ -173,7 +174,7 @@ export class Person {
  * Start the client, as a tab or a process does.
  *
  * @param {Server} server
- * @param {import('../src/storage/port.js').Storage} storage
+ * @param {import('../src/storage/store.js').Storage} storage
  * @param {object} [more] `between`: is given each call before it is made, and its event after
  */
 export async function device(server, storage, more = {}) {
@@ -190,7 +191,7 @@ export async function device(server, storage, more = {}) {
         [...server.datasets(identity)].filter(([, { exists }]) => exists).map(([name]) => name),
     };
   };
-  const store = await storage.open('pool');
+  const store = openStore(await storage.open('pool'));
   const now = () => server.now;
   const settings = { endpoint: 'http://x', pool: POOL, storage, credentials: person, now };
   const sync = new Sync(store, { ...settings, ...options }, reach);

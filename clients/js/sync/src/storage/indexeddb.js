@@ -1,136 +1,63 @@
 /** A storage in the browser's IndexedDB: what apps should take. */
 
 import { asStorageError } from '../errors.js';
-import { newVersion, pack, unpack } from './port.js';
 
-const SCHEMA = 1;
-const TABLES = /** @type {const} */ (['versions', 'heads', 'records', 'texts']);
-
-/** @typedef {Record<typeof TABLES[number], IDBObjectStore>} Tables */
+const TABLE = 'entries';
 
 /**
  * Keep everything in a database of IndexedDB.
  *
  * @param {{name?: string, factory?: IDBFactory}} [options] `name`: of the database
- * @returns {import('./port.js').Storage}
+ * @returns {import('./store.js').Storage}
  */
-export function indexedDB({ name = 'millpond', factory } = {}) {
+export function indexedDB({ name = 'millpond', factory = globalThis.indexedDB } = {}) {
   return {
     async open(namespace) {
-      const store = new IndexedDBStore(factory ?? globalThis.indexedDB, name, namespace);
-      await store.get(''); // a database that does not open is told at once
-      return store;
+      if (!factory) throw new TypeError('There is no IndexedDB here: take another storage.');
+      const table = openTable(factory, name, namespace);
+      await table.read([]); // a database that does not open is told of at once
+      return table;
     },
   };
 }
 
-/** All keys that begin so; a list sorts behind all texts. @param {string[]} names */
-const under = (...names) => IDBKeyRange.bound(names, [...names, []]);
-
-class IndexedDBStore {
+/**
+ * @param {IDBFactory} factory
+ * @param {string} name
+ * @param {string} namespace
+ * @returns {import('./store.js').Table}
+ */
+function openTable(factory, name, namespace) {
   /** @type {Promise<IDBDatabase> | null} */
-  #opened = null;
+  let opened = null;
+  const id = (/** @type {import('./store.js').Key} */ key) => [namespace, ...key];
 
-  /**
-   * @param {IDBFactory} factory
-   * @param {string} file
-   * @param {string} namespace
-   */
-  constructor(factory, file, namespace) {
-    if (!factory) throw new TypeError('There is no IndexedDB here: use another storage.');
-    this.factory = factory;
-    this.file = file;
-    this.namespace = namespace;
+  async function open() {
+    const request = factory.open(name, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(TABLE);
+    const database = await result(request);
+    // The browser closes it, or another page wants to delete it.
+    database.onclose = () => (opened = null);
+    database.onversionchange = close;
+    return database;
   }
 
-  /**
-   * @param {string} identity
-   * @param {string} name
-   * @returns {Promise<import('./port.js').Stored>}
-   */
-  load(identity, name) {
-    const dataset = [this.namespace, identity, name];
-    return this.#run('readonly', async ({ versions, heads, records }) => {
-      const [version = 0, head = null, packed] = await Promise.all([
-        result(versions.get(dataset)),
-        result(heads.get(dataset)),
-        result(records.getAll(under(...dataset))),
-      ]);
-      return {
-        version,
-        head,
-        records: new Map(packed.map(([key, ...rest]) => [key, unpack(rest)])),
-      };
-    });
+  async function close() {
+    const closed = opened;
+    opened = null;
+    (await closed?.catch(() => null))?.close();
   }
 
-  /**
-   * @param {readonly import('./port.js').Change[]} changes
-   * @returns {Promise<number>}
-   */
-  commit(changes) {
-    const ids = changes.map(({ identity, name }) => [this.namespace, identity, name]);
-    return this.#run('readwrite', async ({ versions, heads, records }) => {
-      const found = await Promise.all(ids.map((each) => result(versions.get(each))));
-      if (changes.some(({ version }, at) => (found[at] ?? 0) !== version)) return 0;
-      const next = newVersion();
-      changes.forEach(({ drop, head, records: changed = [] }, at) => {
-        const dataset = ids[at];
-        if (drop) {
-          versions.delete(dataset);
-          heads.delete(dataset);
-          records.delete(under(...dataset));
-          return;
-        }
-        versions.put(next, dataset);
-        if (head) heads.put(head, dataset);
-        for (const [key, record] of changed) {
-          if (record) records.put([key, ...pack(record)], [...dataset, key]);
-          else records.delete([...dataset, key]);
-        }
-      });
-      return next;
-    });
-  }
-
-  /** @returns {Promise<[string, string][]>} */
-  list() {
-    return this.#run('readonly', async ({ versions }) => {
-      const found = /** @type {string[][]} */ (
-        await result(versions.getAllKeys(under(this.namespace)))
-      );
-      return found.map(([, identity, name]) => [identity, name]);
-    });
-  }
-
-  /**
-   * @param {string} name
-   * @returns {Promise<string | null>}
-   */
-  get(name) {
-    return this.#run(
-      'readonly',
-      async ({ texts }) => (await result(texts.get([this.namespace, name]))) ?? null,
-    );
-  }
-
-  /**
-   * @param {Record<string, string | null>} changes
-   * @returns {Promise<void>}
-   */
-  put(changes) {
-    return this.#run('readwrite', async ({ texts }) => {
-      for (const [name, text] of Object.entries(changes)) {
-        if (text === null) texts.delete([this.namespace, name]);
-        else texts.put(text, [this.namespace, name]);
+  /** @param {IDBTransactionMode} mode */
+  async function begin(mode) {
+    for (let again = false; ; again = true) {
+      try {
+        return (await (opened ??= open())).transaction(TABLE, mode, { durability: 'strict' });
+      } catch (error) {
+        opened = null;
+        if (again || /** @type {Error} */ (error).name !== 'InvalidStateError') throw error;
       }
-    });
-  }
-
-  async close() {
-    const opened = this.#opened;
-    this.#opened = null;
-    (await opened?.catch(() => null))?.close();
+    }
   }
 
   /**
@@ -138,69 +65,53 @@ class IndexedDBStore {
    *
    * @template T
    * @param {IDBTransactionMode} mode
-   * @param {(tables: Tables) => Promise<T>} work waits for its requests alone
+   * @param {(entries: IDBObjectStore) => Promise<T>} work waits for its requests alone
    * @returns {Promise<T>}
    */
-  async #run(mode, work) {
+  async function run(mode, work) {
     try {
-      const transaction = await this.#begin(mode);
-      const done = new Promise((resolve, reject) => {
+      const transaction = await begin(mode);
+      const ended = new Promise((resolve, reject) => {
         transaction.oncomplete = resolve;
-        transaction.onabort = () => reject(transaction.error);
+        transaction.onabort = () => reject(transaction.error ?? new DOMException('', 'AbortError'));
       });
-      const tables = TABLES.map((each) => [each, transaction.objectStore(each)]);
-      const failed = (/** @type {unknown} */ error) => {
-        try {
-          transaction.abort();
-        } catch {
-          // It has ended already.
-        }
+      const working = work(transaction.objectStore(TABLE)).catch((error) => {
+        transaction.abort(); // fails where it has ended, and then says less than `ended`
         throw error;
-      };
-      const working = work(Object.fromEntries(tables)).catch(failed);
-      // Why it was aborted says more than that a request was.
-      const [ended, answer] = await Promise.allSettled([done, working]);
-      if (ended.status === 'rejected' && ended.reason) throw ended.reason;
-      if (answer.status === 'rejected') throw answer.reason;
-      if (ended.status === 'rejected') throw new DOMException('', 'AbortError');
-      return answer.value;
+      });
+      return (await Promise.all([working, ended]))[0];
     } catch (error) {
       throw asStorageError(error);
     }
   }
 
-  /**
-   * @param {IDBTransactionMode} mode
-   * @returns {Promise<IDBTransaction>}
-   */
-  async #begin(mode) {
-    for (let again = false; ; again = true) {
-      this.#opened ??= this.#open();
-      try {
-        return (await this.#opened).transaction(TABLES, mode, { durability: 'strict' });
-      } catch (error) {
-        // The browser closed it, or another page wants to change or to delete it.
-        this.#opened = null;
-        if (again || /** @type {Error} */ (error).name !== 'InvalidStateError') throw error;
-      }
-    }
-  }
+  return {
+    read: (keys, under) =>
+      run('readonly', async (entries) => {
+        // A list sorts behind all texts.
+        const range = under && IDBKeyRange.bound(id(under), [...id(under), []]);
+        const [values, found, texts] = await Promise.all([
+          Promise.all(keys.map((key) => result(entries.get(id(key))))),
+          range ? result(entries.getAllKeys(range)) : [],
+          range ? result(entries.getAll(range)) : [],
+        ]);
+        const under_ = /** @type {string[][]} */ (found);
+        return { values, found: under_.map(([, ...key], at) => [key, texts[at]]) };
+      }),
 
-  /** @returns {Promise<IDBDatabase>} */
-  async #open() {
-    const request = this.factory.open(this.file, SCHEMA);
-    request.onupgradeneeded = () => {
-      for (const each of TABLES) request.result.createObjectStore(each);
-    };
-    const database = await result(request);
-    const forget = () => {
-      database.close();
-      this.#opened = null;
-    };
-    database.onversionchange = forget;
-    database.onclose = forget;
-    return database;
-  }
+    swap: (expected, writes) =>
+      run('readwrite', async (entries) => {
+        const found = await Promise.all(expected.map(([key]) => result(entries.get(id(key)))));
+        if (expected.some(([, value], at) => (found[at] ?? 0) !== value)) return false;
+        for (const [key, value] of writes) {
+          if (value === null) entries.delete(id(key));
+          else entries.put(value, id(key));
+        }
+        return true;
+      }),
+
+    close,
+  };
 }
 
 /**

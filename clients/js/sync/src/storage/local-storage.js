@@ -10,24 +10,21 @@
  */
 
 import { asStorageError } from '../errors.js';
-import { newVersion, pack, unpack } from './port.js';
+import { tableOf } from './store.js';
 
 /** @typedef {Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>} Area */
-
-const NO_AREA = 'There is no localStorage here: name one as `area`, or use another storage.';
 
 /**
  * Keep everything in `localStorage`, or in what works alike.
  *
  * @param {{area?: Area, prefix?: string}} [options] `prefix`: of the names of its texts
- * @returns {import('./port.js').Storage}
+ * @returns {import('./store.js').Storage}
  */
-export function localStorage({ area, prefix = 'millpond' } = {}) {
+export function localStorage({ area = globalThis.localStorage, prefix = 'millpond' } = {}) {
   return {
     async open(namespace) {
-      const found = area ?? globalThis.localStorage;
-      if (!found) throw new TypeError(NO_AREA);
-      return openStore(found, `${prefix} ${JSON.stringify(namespace)}`);
+      if (!area) throw new TypeError('There is no localStorage here: name one as area.');
+      return openTable(area, `${prefix} ${namespace} `);
     },
   };
 }
@@ -35,23 +32,52 @@ export function localStorage({ area, prefix = 'millpond' } = {}) {
 /**
  * @param {Area} area
  * @param {string} prefix
- * @returns {import('./port.js').Store}
  */
-function openStore(area, prefix) {
+function openTable(area, prefix) {
   const { locks } = globalThis.navigator ?? {};
-  const journal = `${prefix} journal`;
-  const id = (/** @type {string[]} */ ...names) => prefix + JSON.stringify(names);
-  const versionOf = (/** @type {string} */ identity, /** @type {string} */ name) =>
-    Number(area.getItem(id('version', identity, name)) ?? 0);
+  const journal = `${prefix}journal`;
 
-  /**
-   * Do something that nobody else sees half done.
-   *
-   * @template T
-   * @param {() => T} work
-   * @returns {Promise<T>}
-   */
-  async function alone(work) {
+  /** @param {readonly (readonly [id: string, text: string | null])[]} texts */
+  function put(texts) {
+    for (const [id, text] of texts) if (text === null) area.removeItem(prefix + id); // room first
+    for (const [id, text] of texts) if (text !== null) area.setItem(prefix + id, text);
+  }
+
+  /** Put back what a change that did not come to its end has touched. */
+  function recover() {
+    const text = area.getItem(journal);
+    if (text === null) return;
+    /** @type {[string, string | null][]} */
+    const before = JSON.parse(text);
+    put(before.map(([id]) => [id, null]));
+    put(before);
+    area.removeItem(journal);
+  }
+
+  /** @param {Map<string, any>} changes */
+  function write(changes) {
+    const before = [...changes.keys()].map((id) => [id, area.getItem(prefix + id)]);
+    area.setItem(journal, JSON.stringify(before));
+    try {
+      put([...changes].map(([id, value]) => [id, value === null ? null : JSON.stringify(value)]));
+      area.removeItem(journal);
+    } catch (error) {
+      recover();
+      throw error;
+    }
+  }
+
+  const map = {
+    get: (/** @type {string} */ id) => JSON.parse(area.getItem(prefix + id) ?? 'null'),
+    *keys() {
+      for (let at = 0; at < area.length; at++) {
+        const name = area.key(at);
+        if (name?.startsWith(prefix)) yield name.slice(prefix.length);
+      }
+    },
+  };
+
+  return tableOf(/** @type {any} */ (map), write, (work) => {
     const recovered = () => {
       try {
         recover();
@@ -61,86 +87,5 @@ function openStore(area, prefix) {
       }
     };
     return locks ? locks.request(prefix, recovered) : recovered();
-  }
-
-  /** Put back what a change that did not come to its end has touched. */
-  function recover() {
-    const text = area.getItem(journal);
-    if (text === null) return;
-    /** @type {[string, string | null][]} */
-    const before = JSON.parse(text);
-    for (const [each] of before) area.removeItem(each); // room first
-    for (const [each, was] of before) if (was !== null) area.setItem(each, was);
-    area.removeItem(journal);
-  }
-
-  /** @param {Map<string, string | null>} texts */
-  function write(texts) {
-    const before = [...texts.keys()].map((each) => [each, area.getItem(each)]);
-    area.setItem(journal, JSON.stringify(before));
-    try {
-      for (const [each, text] of texts) if (text === null) area.removeItem(each);
-      for (const [each, text] of texts) if (text !== null) area.setItem(each, text);
-      area.removeItem(journal);
-    } catch (error) {
-      recover();
-      throw error;
-    }
-  }
-
-  /**
-   * The names that begin so, each as the list that it is made of.
-   *
-   * @param {string[]} names
-   * @returns {string[][]}
-   */
-  function under(...names) {
-    const start = id(...names).slice(0, -1) + ',';
-    const found = [];
-    for (let at = 0; at < area.length; at++) {
-      const each = area.key(at);
-      if (each?.startsWith(start)) found.push(JSON.parse(each.slice(prefix.length)));
-    }
-    return found;
-  }
-
-  const read = (/** @type {string[]} */ ...names) =>
-    JSON.parse(area.getItem(id(...names)) ?? 'null');
-
-  return {
-    load: (identity, name) =>
-      alone(() => ({
-        version: versionOf(identity, name),
-        head: read('head', identity, name),
-        records: new Map(
-          under('record', identity, name).map((each) => [each[3], unpack(read(...each))]),
-        ),
-      })),
-
-    commit: (changes) =>
-      alone(() => {
-        if (changes.some((each) => versionOf(each.identity, each.name) !== each.version)) return 0;
-        const version = newVersion();
-        const texts = new Map();
-        for (const { identity, name, drop, head, records = [] } of changes) {
-          const dataset = [identity, name];
-          texts.set(id('version', ...dataset), drop ? null : String(version));
-          if (drop || head) texts.set(id('head', ...dataset), drop ? null : JSON.stringify(head));
-          if (drop) for (const each of under('record', ...dataset)) texts.set(id(...each), null);
-          for (const [key, record] of records) {
-            texts.set(id('record', ...dataset, key), record && JSON.stringify(pack(record)));
-          }
-        }
-        write(texts);
-        return version;
-      }),
-
-    list: () => alone(() => under('version').map(([, identity, name]) => [identity, name])),
-    get: (name) => alone(() => area.getItem(id('text', name))),
-    put: (changes) =>
-      alone(() =>
-        write(new Map(Object.entries(changes).map(([name, text]) => [id('text', name), text]))),
-      ),
-    close() {},
-  };
+  });
 }

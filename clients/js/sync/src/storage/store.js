@@ -1,0 +1,166 @@
+/**
+ * The copies of datasets by identity, record by record, and a few texts: in any table of keys.
+ *
+ * Each dataset has a version, which a change names and which becomes another one by it. Of two
+ * tabs that change what both have read, the second one is told so, reads again and decides
+ * anew. A change is there as a whole or not at all, also after a crash, and when the storage
+ * is full; when `commit` is answered it is there.
+ *
+ * `test/storage-contract.js` is the same as tests.
+ *
+ * @typedef {import('../rules/copies.js').Copy} Copy
+ * @typedef {import('../rules/copies.js').LocalRecord} LocalRecord
+ *
+ * @typedef {Omit<Copy, 'records'> & {synced_ms?: number}} Head what a copy has beside records
+ *
+ * @typedef {object} Stored
+ * @property {number} version
+ * @property {Head | null} head
+ * @property {Map<string, LocalRecord>} records
+ *
+ * @typedef {object} Change of one dataset
+ * @property {string} identity
+ * @property {string} name
+ * @property {number} version at which it was read; 0: there was nothing
+ * @property {Head} [head] where it is another one
+ * @property {Iterable<readonly [string, LocalRecord | null]>} [records] those that are new or
+ *   other ones; null: gone
+ * @property {boolean} [drop] everything of the dataset goes
+ *
+ * @typedef {readonly string[]} Key
+ * @typedef {[key: Key, value: any]} Entry
+ *
+ * @typedef {object} Table what a storage has to do. Values are what JSON can have
+ * @property {(keys: readonly Key[], under?: Key) => Promise<{values: any[], found: Entry[]}>} read
+ *   what some keys have (null or undefined: nothing), and all entries whose key begins so, of
+ *   one moment
+ * @property {(expected: readonly Entry[], writes: readonly Entry[]) => Promise<boolean>} swap
+ *   write all of it (null: take it away) or nothing; false where a key has not the number that
+ *   is expected (0: nothing)
+ * @property {() => void} [close]
+ *
+ * @typedef {{open: (namespace: string) => Promise<Table>}} Storage
+ *
+ * @typedef {ReturnType<typeof openStore>} Store of one pool at one server
+ */
+
+/** @param {Table} table */
+export const openStore = (table) => ({
+  /**
+   * @param {string} identity
+   * @param {string} name
+   * @returns {Promise<Stored>}
+   */
+  async load(identity, name) {
+    const id = [identity, name];
+    const { values, found } = await table.read(
+      [
+        ['version', ...id],
+        ['head', ...id],
+      ],
+      ['record', ...id],
+    );
+    const records = new Map(found.map(([key, packed]) => [key[3], unpack(packed)]));
+    return { version: values[0] ?? 0, head: values[1] ?? null, records };
+  },
+
+  /**
+   * Make all changes, or none.
+   *
+   * @param {readonly Change[]} changes
+   * @returns {Promise<number>} the version that they have now; 0: another tab was faster
+   */
+  async commit(changes) {
+    // One that was never there before, also not of a dataset that went and came back.
+    const next = 1 + Math.random();
+    /** @type {Entry[]} */
+    const expected = [];
+    /** @type {Entry[]} */
+    const writes = [];
+    for (const { identity, name, version, drop, head, records = [] } of changes) {
+      const id = [identity, name];
+      expected.push([['version', ...id], version]);
+      writes.push([['version', ...id], drop ? null : next]);
+      if (drop || head) writes.push([['head', ...id], drop ? null : head]);
+      for (const [key, record] of records)
+        writes.push([['record', ...id, key], record && pack(record)]);
+      if (!drop) continue;
+      // Should there be others by then, its version is another one.
+      for (const key of (await this.load(identity, name)).records.keys()) {
+        writes.push([['record', ...id, key], null]);
+      }
+    }
+    return (await table.swap(expected, writes)) ? next : 0;
+  },
+
+  /** @returns {Promise<[identity: string, name: string][]>} */
+  async list() {
+    const { found } = await table.read([], ['version']);
+    return found.map(([[, identity, name]]) => [identity, name]);
+  },
+
+  /**
+   * @param {string} name
+   * @returns {Promise<string | null>} one of the texts
+   */
+  async get(name) {
+    return (await table.read([['text', name]])).values[0] ?? null;
+  },
+
+  /** @param {Record<string, string | null>} texts all of them are put, or none; null: away */
+  async put(texts) {
+    await table.swap(
+      [],
+      Object.entries(texts).map(([name, text]) => [['text', name], text]),
+    );
+  },
+
+  close: () => table.close?.(),
+});
+
+/**
+ * A record as it is stored. Most are clean, and have one value instead of the same one twice.
+ *
+ * @param {LocalRecord} record
+ */
+const pack = ({ value, base, base_count, dirty, edit, modified_ms, refused }) => [
+  ...[value, base === value ? 0 : base, base_count, dirty, edit, modified_ms, refused],
+];
+
+/**
+ * @param {any} packed
+ * @returns {LocalRecord}
+ */
+const unpack = ([value, base, base_count, dirty, edit, modified_ms, refused]) => ({
+  ...{ value, base: base === 0 ? value : base, base_count, dirty, edit, modified_ms, refused },
+});
+
+/**
+ * A table of texts: `Map`, or what stands for one.
+ *
+ * @param {Pick<Map<string, any>, 'get' | 'keys'>} map its keys are lists in JSON
+ * @param {(changes: Map<string, any>) => void} write all of them or none; null: take it away
+ * @param {<T>(work: () => T) => T | Promise<T>} alone keeps others out meanwhile
+ * @returns {Table}
+ */
+export const tableOf = (map, write, alone) => ({
+  read: async (keys, under) =>
+    alone(() => {
+      /** @type {Entry[]} */
+      const found = [];
+      const start = under && JSON.stringify(under).slice(0, -1) + ',';
+      if (start) {
+        for (const id of map.keys())
+          if (id.startsWith(start)) found.push([JSON.parse(id), map.get(id)]);
+      }
+      return { values: keys.map((key) => map.get(JSON.stringify(key))), found };
+    }),
+
+  swap: async (expected, writes) =>
+    alone(() => {
+      for (const [key, value] of expected)
+        if ((map.get(JSON.stringify(key)) ?? 0) !== value) return false;
+      write(new Map(writes.map(([key, value]) => [JSON.stringify(key), value])));
+      return true;
+    }),
+});
