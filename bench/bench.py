@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import citus
+import clients
 import command_line
 import console
 import consumers
@@ -56,6 +57,7 @@ PARTS: Final = (
     "postgres",
     "moving",
     "citus",
+    "clients",
     "cli",
     "startup",
 )
@@ -164,6 +166,9 @@ def _measure(
     if "startup" in options.only:
         _say("a start")
         startup.measure(results, folder, cores)
+    if "clients" in options.only:
+        _say("clients for JavaScript")
+        clients.measure(results, folder, cores, rounds=5 * rounds)
 
 
 def _measure_service(
