@@ -195,6 +195,14 @@ class Metrics:
             "Size of the store on disk: the files of the embedded store, or the "
             "PostgreSQL database (of a Citus cluster, its coordinator).",
         )
+        self.data_free_bytes = gauge(
+            "data_free_bytes", "Room that is left on the disk of the data folder."
+        )
+        self.certificate_end = gauge(
+            "tls_certificate_end_timestamp_seconds",
+            "When the first certificate of the chain that is served ends, epoch "
+            "seconds; 0 without TLS.",
+        )
         self.identity_pools = gauge("identity_pools", "Identity pools.")
         self.identities = gauge(
             "identities",
@@ -285,6 +293,9 @@ class Metrics:
             "Bulk publishes that ended, by status: SUCCEEDED or FAILED.",
             ("status",),
         )
+        self.bulk_publishes_in_progress = gauge(
+            "bulk_publishes_in_progress", "Bulk publishes that have not ended."
+        )
         self.live_listeners = gauge(
             "live_listeners", "Listeners to live updates at the moment."
         )
@@ -366,7 +377,7 @@ class Metrics:
         self.of_the_store: Final = (
             *(self.outbox_entries, self.outbox_lag, self.outbox_parked_entries),
             *(self.pushes_waiting, self.identity_pools, self.store_bytes),
-            *(self.verified, self.store_faults),
+            *(self.verified, self.store_faults, self.bulk_publishes_in_progress),
         )
         """The figures that are read from the store whenever somebody asks."""
         for each in (*self.of_the_store, self.identities, self.tombstones):

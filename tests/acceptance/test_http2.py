@@ -377,6 +377,16 @@ class TestRefused:
             assert (response.version, response.read()) == (11, b"ok\n")
 
 
+def test_the_end_of_the_certificate_is_watched(server, certificate, scheme):
+    """A chain of one ends when it does; without TLS nothing ends."""
+    context = ssl.create_default_context(cafile=str(certificate[0]))
+    with urlopen(f"{server.endpoint}/metrics", context=context) as answer:
+        text = answer.read().decode()
+    end_s = metric(text, "millpond_tls_certificate_end_timestamp_seconds")
+    ends = (time.time(), time.time() + 3600) if scheme == "https" else (0, 0)
+    assert ends[0] <= end_s <= ends[1]
+
+
 class TestLive:
     """Live updates share a connection with whatever else it carries."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -97,6 +98,10 @@ class TestMetrics:
         stores = {"embedded": "sqlite", "citus": "postgres"}
         assert labels["store"] == stores.get(store_kind, store_kind)
         assert by_name["millpond_build_info"] == 1
+        assert by_name["millpond_tls_certificate_end_timestamp_seconds"] == 0
+        assert by_name["millpond_data_free_bytes"] > 0
+        with urlopen(f"{server.endpoint}/version") as answer:
+            assert json.load(answer) == labels
 
     def test_what_the_store_holds(self, start_server):
         """Pools, identities, tombstones and bytes are those of the store."""
@@ -115,6 +120,21 @@ class TestMetrics:
         assert value(server, "millpond_store_bytes") > 10_000
         wait_until(lambda: value(server, "millpond_identities") == 3)
         wait_until(lambda: value(server, "millpond_tombstones") == 2)
+
+    def test_a_bulk_publish_is_in_progress_until_it_ends(self, start_server):
+        """One that its stream does not take stays to be seen."""
+        nobody = {"gone": "nats://127.0.0.1:1/changes"}
+        server = start_server(settings={"streams": json.dumps(nobody)})
+        pool, sync = create_pool(server), server.client("cognito-sync")
+        Dataset(sync, pool, new_identity()).put(a="1")
+        stream = {"StreamName": "gone", "StreamingStatus": "ENABLED"}
+        sync.set_identity_pool_configuration(IdentityPoolId=pool, CognitoStreams=stream)
+        assert value(server, "millpond_bulk_publishes_in_progress") == 0
+        sync.bulk_publish(IdentityPoolId=pool)
+        assert value(server, "millpond_bulk_publishes_in_progress") == 1
+        with contextlib.closing(server.client("cognito-identity")) as pools:
+            pools.delete_identity_pool(IdentityPoolId=pool)
+        assert value(server, "millpond_bulk_publishes_in_progress") == 0
 
 
 class TestRequestLog:

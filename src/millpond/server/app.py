@@ -29,7 +29,7 @@ from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
 from millpond.metrics import Metrics
 from millpond.push.sns import SnsPush
-from millpond.server import connections, neighbours, secret_key
+from millpond.server import certificates, connections, neighbours, secret_key
 from millpond.server.connections import Connections
 from millpond.server.console import login_link, make_console
 from millpond.server.door import make_door
@@ -202,6 +202,7 @@ async def _run(
     metrics.build_info.labels(
         __version__, platform.python_version(), kind_of(settings)
     ).set(1)
+    metrics.certificate_end.set(certificates.find_end(settings.tls_certificate))
     sinks = SinkRegistry(
         settings.streams,
         sink_factories(

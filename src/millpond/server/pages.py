@@ -7,12 +7,18 @@ These are not on the path of a sync, so a framework serves them.
 
 from __future__ import annotations
 
+import asyncio
+import platform
+import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from millpond import __version__
 from millpond.errors import DamagedStoreError, StoreError
 from millpond.metrics import Metrics
 from millpond.server.beside import Message, Receive, Send
+from millpond.server.stores import kind_of
 from millpond.server.welcome import HEADERS, page
 from millpond.service.context import Context
 from millpond.service.patience import within
@@ -29,13 +35,13 @@ if TYPE_CHECKING:
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 JWKS_PATH: Final = "/.well-known/jwks_uri"  # AWS: so the real service has it
 PATHS: Final = (
-    *("/healthz", "/readyz", "/metrics", PAYLOAD_PATH),
+    *("/healthz", "/readyz", "/version", "/metrics", PAYLOAD_PATH),
     *(DISCOVERY_PATH, JWKS_PATH),
 )
 # Whoever asks waits for 10 s or less; a database that is frozen says nothing at all.
 STORE_S_MAX: Final = 4.0
-# A key that leaked is not believed for longer than this by those who cache the keys.
 AsgiApp = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
+# A key that leaked is not believed for longer than this by those who cache the keys.
 _CACHED: Final = {"cache-control": "public, max-age=300"}
 
 
@@ -98,9 +104,20 @@ def _make_pages(
         damage = context.damage.sentence
         return PlainTextResponse(f"ok\n{damage}\n" if damage else "ok\n")
 
+    async def version(request: Request) -> Response:
+        return JSONResponse(
+            {
+                "version": __version__,
+                "python": platform.python_version(),
+                "store": kind_of(context.settings),
+            }
+        )
+
     async def show_metrics(request: Request) -> Response:
         if gather is not None:
             await gather()
+        free = await asyncio.to_thread(_free_bytes, context.settings.data)
+        metrics.data_free_bytes.set(free)
         await read_store(context, metrics)
         return PlainResponse(
             generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST
@@ -144,6 +161,7 @@ def _make_pages(
             Route("/", welcome),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            Route("/version", version),
             Route("/metrics", show_metrics),
             Route(PAYLOAD_PATH + "{payload_id}", payload),
             Route(DISCOVERY_PATH, openid_configuration),
@@ -159,7 +177,7 @@ def _make_pages(
 async def read_store(context: Context, metrics: Metrics) -> None:
     """Read the figures that are cheap to read; what is not is counted by a worker."""
     try:
-        outbox, pushes, pools, size, imports, verified = await within(
+        outbox, pushes, pools, size, imports, verified, runs = await within(
             STORE_S_MAX, _figures(context.store)
         )
     except (StoreError, TimeoutError):
@@ -177,8 +195,16 @@ async def read_store(context: Context, metrics: Metrics) -> None:
     metrics.identity_pools.set(pools)
     metrics.store_bytes.set(size)
     metrics.verified.set(verified.ended_ms / 1000 if verified else 0)
+    metrics.bulk_publishes_in_progress.set(runs)
     metrics.store_faults.set(verified.faults if verified else 0)
     show_imports(metrics, imports, context.now_ms())
+
+
+def _free_bytes(folder: Path) -> float:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return float("nan")
 
 
 def show_imports(metrics: Metrics, imports: Sequence[ImportState], now_ms: int) -> None:
@@ -206,7 +232,7 @@ def show_imports(metrics: Metrics, imports: Sequence[ImportState], now_ms: int) 
 
 async def _figures(
     store: Store,
-) -> tuple[OutboxUsage, int, int, int, Sequence[ImportState], Verification | None]:
+) -> tuple[OutboxUsage, int, int, int, Sequence[ImportState], Verification | None, int]:
     importing = cast("ImportStore", store)
     return (
         await store.measure_outbox(None),
@@ -215,4 +241,5 @@ async def _figures(
         await store.measure_bytes(),
         await importing.list_imports(),
         await store.find_verification(),
+        await store.count_bulk_publishes(),
     )

@@ -894,6 +894,10 @@ class BulkPublishStore(Protocol):
         """
         ...
 
+    async def count_bulk_publishes(self) -> int:
+        """Count the pools with a run that has not ended."""
+        ...
+
     async def find_sliced_run(
         self, identity_pool_id: str, *, now_ms: int
     ) -> SlicedRun | None:

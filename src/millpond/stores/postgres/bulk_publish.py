@@ -110,6 +110,10 @@ class BulkPublishes:
             Counts(*counts), slices, slices - still_open, datasets
         )
 
+    async def count_bulk_publishes(self) -> int:
+        async with self.database.session("count_bulk_publishes") as db:
+            return int(await db.value(SQL.count_bulk_publishes))
+
     async def find_sliced_run(
         self, identity_pool_id: str, *, now_ms: int
     ) -> SlicedRun | None:

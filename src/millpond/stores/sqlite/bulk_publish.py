@@ -92,6 +92,12 @@ class BulkPublishes:
 
         return await self.database.read_slowly("find_bulk_publish_progress", job)
 
+    async def count_bulk_publishes(self) -> int:
+        ((count,),) = self.database.look(
+            "count_bulk_publishes", SQL.count_bulk_publishes, ()
+        )
+        return int(count)
+
     async def find_sliced_run(
         self, identity_pool_id: str, *, now_ms: int
     ) -> SlicedRun | None:

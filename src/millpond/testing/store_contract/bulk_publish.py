@@ -357,10 +357,13 @@ class BulkPublishContract(StoreBench):
             for name in (POOL, OTHER_POOL, "us-east-1:d"):
                 await store.start_bulk_publish(name, starting(), WHOLE)
             await store.delete_identity_pool("us-east-1:d")
+            started = await store.count_bulk_publishes()
             leased = [await lease(store), await lease(store)]
             none = await store.lease_slice("two", now_ms=NOW_MS, lease_ms=LEASE_MS)
+            await store.finish_slice(leased[0], finishing)
 
             assert none is None
+            assert (started, await store.count_bulk_publishes()) == (2, 1)
             assert {POOL, OTHER_POOL} == {each.identity_pool_id for each in leased}
 
         self.play(tmp_path, scene)

@@ -170,6 +170,7 @@ EVERY_METHOD: Final[Mapping[str, Callable[[Store], Awaitable[Any]]]] = {
     "list_parked_outbox": lambda s: s.list_parked_outbox(POOL, after=0, limit=9),
     "return_parked_outbox": lambda s: s.return_parked_outbox(POOL, [1]),
     "delete_parked_outbox": lambda s: s.delete_parked_outbox(POOL, [1]),
+    "count_bulk_publishes": lambda s: s.count_bulk_publishes(),
     "start_bulk_publish": lambda s: s.start_bulk_publish(
         POOL, lambda pool, run: run, []
     ),

@@ -43,6 +43,13 @@ RETURNING identity_pool_id, slice_number, run_id, first_identity_id, end_identit
     fence, position_identity_id, position_dataset_name, datasets, records, data_bytes,
     lowest_hash, highest_hash;
 
+-- name: count_bulk_publishes
+SELECT count(DISTINCT slice.identity_pool_id)
+FROM bulk_publish_slices AS slice
+JOIN identity_pools AS pool
+    ON pool.identity_pool_id = slice.identity_pool_id AND NOT pool.deleted
+WHERE slice.open;
+
 -- name: count_slices
 SELECT count(*), count(*) FILTER (WHERE open) AS open, coalesce(sum(datasets), 0)::bigint,
     coalesce(sum(records), 0)::bigint, coalesce(sum(data_bytes), 0)::bigint

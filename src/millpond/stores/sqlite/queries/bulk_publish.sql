@@ -39,6 +39,11 @@ FROM bulk_publish_slices WHERE identity_pool_id = ?;
 SELECT slice_number, open, lease_until_ms, datasets, records, data_bytes
 FROM bulk_publish_slices WHERE identity_pool_id = ? ORDER BY slice_number;
 
+-- name: count_bulk_publishes
+SELECT count(DISTINCT identity_pool_id)
+FROM bulk_publish_slices JOIN identity_pools USING (identity_pool_id)
+WHERE open = 1 AND deleted = 0;
+
 -- name: count_pool_datasets
 SELECT count(*) FROM datasets WHERE identity_pool_id = ? AND live = 1;
 
