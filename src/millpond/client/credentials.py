@@ -17,21 +17,20 @@ and are renewed before they end by the clock of the server.
 Rule: an identity that is kept is presented with a login only where it is a guest, or of
 the same user. Somebody else's login would be linked to it for good.
 
+What reads and writes notes and tokens is loaded when there is one: an app that opens
+its data should not wait for it.
+
 Sources: docs/identities.md; an identity's id may change with any answer.
 """
 
 from __future__ import annotations
 
-import json
 import threading
-from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from millpond.client.api.credentials import Credentials
 from millpond.client.failures import CallError, NotAllowed, Unanswered
-from millpond.core.client_sync.session import NOT_FOUND
 
 if TYPE_CHECKING:
     from millpond.client.calls import Calls
@@ -319,6 +318,8 @@ class _User:
 
     def _ask(self) -> _Given:
         """Get credentials, for whoever it turns out to be."""
+        from millpond.core.client_sync.session import NOT_FOUND
+
         for _ in range(_TOLD_MAX):
             text = self._kept.get(self._name)
             note = _read(text)
@@ -381,6 +382,8 @@ class _User:
         gone: bool = False,
     ) -> bool:
         """Keep whose the app is now, unless another process did meanwhile."""
+        import json
+
         kind: Kind = "guest" if login is None else "user"
         why = _why(note, identity_id, kind, who, gone=gone)
         was = None if note is None else note.id
@@ -437,6 +440,9 @@ def _who(login: Login | None) -> str:
 
     Nothing is verified here; the server does that. It tells users of one device apart.
     """
+    import json
+    from hashlib import sha256
+
     if login is None:
         return ""
     names = []
@@ -449,6 +455,9 @@ def _who(login: Login | None) -> str:
 
 
 def _claims(token: str) -> dict[str, Any]:
+    import json
+    from base64 import urlsafe_b64decode
+
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -462,6 +471,8 @@ def _claims(token: str) -> dict[str, Any]:
 def _read(text: str | None) -> _Note | None:
     if text is None:
         return None
+    import json
+
     try:
         return _Note(**json.loads(text))
     except (ValueError, TypeError):

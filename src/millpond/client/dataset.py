@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     )
     from typing import Any
 
+    from millpond.client.address import Address
     from millpond.client.codecs import Place
     from millpond.client.merging import AppMerge
     from millpond.client.ports import AnyEngine
     from millpond.client.status import DatasetStatus, Report
-    from millpond.client.storage import Address, Stored
+    from millpond.client.storage import Stored
     from millpond.client.watching import AsyncWatch, Watch
     from millpond.core.client_sync.copies import Copy, Merge
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from weakref import WeakSet
 
+from millpond import limits
 from millpond.client.background import Background
 from millpond.client.errors import ClosedError, UnsentError
 
@@ -21,17 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
+    from millpond.client.address import Address
     from millpond.client.live import Listener
     from millpond.client.merging import AppMerge
     from millpond.client.ports import AnyDataset
     from millpond.client.remote import Remote
     from millpond.client.sqlite_storage import Storage
     from millpond.client.status import Status
-    from millpond.client.storage import Address, Changed, Stored
+    from millpond.client.storage import Changed, Stored
     from millpond.client.watching import Watch
     from millpond.core.client_sync.copies import Copy, Merge
 
 NOBODY_YET: Final = ""
+_NAME_CHARS: Final = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-"
+)  # AWS: model, DatasetName
 _FOLLOWS: Final = (
     "merged",
     "gone",
@@ -107,7 +112,7 @@ class Engine:
 
     def address(self, name: str) -> Address:
         """Say where a dataset is kept, for whoever the user is now."""
-        from millpond.client.storage import Address
+        from millpond.client.address import Address
 
         return Address(self.pool, self._identity_id, name)
 
@@ -307,12 +312,8 @@ class _LateCalls:
 
 
 def _check_name(name: str) -> None:
-    import re
-
-    from millpond import limits
-
     most = limits.DATASET_NAME_CHARS_MAX
-    if not re.fullmatch(r"[a-zA-Z0-9_.:-]+", name) or len(name) > most:
+    if not 0 < len(name) <= most or not _NAME_CHARS.issuperset(name):
         raise ValueError(
             f"A dataset's name has 1 to {most} letters, digits, '_', '.', ':' and '-'; "
             f"{name!r} is none."

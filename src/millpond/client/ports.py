@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, MutableSet
 from typing import Any, Protocol
 
+from millpond.client.address import Address
 from millpond.client.errors import SyncError
 from millpond.client.live import Listener
 from millpond.client.remote import Remote
 from millpond.client.sqlite_storage import Storage
 from millpond.client.status import DatasetStatus
-from millpond.client.storage import Address, Changed, Stored
+from millpond.client.storage import Changed, Stored
 from millpond.core.client_sync.copies import Merge
 
 

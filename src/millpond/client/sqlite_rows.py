@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any, Final
 
-    from millpond.client.storage import Address, Stored
+    from millpond.client.address import Address
+    from millpond.client.storage import Stored
 
 FORMAT: Final = 1
 BUSY_S: Final = 30.0  # for how long others may write before it is an error

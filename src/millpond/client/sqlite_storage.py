@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Final
 
-    from millpond.client.storage import Address, Changed, Decide, Stored
+    from millpond.client.address import Address
+    from millpond.client.storage import Changed, Decide, Stored
     from millpond.core.client_sync.copies import Copy
 
 IN_MEMORY: Final = ":memory:"

@@ -20,19 +20,6 @@ import msgspec
 from millpond.core.client_sync.copies import Copy
 
 
-class Address(NamedTuple):
-    """
-    Where a copy is kept.
-
-    Args:
-        identity_id: empty before the device knows who it is (`following`).
-    """
-
-    pool: str
-    identity_id: str
-    dataset_name: str
-
-
 class Stored(msgspec.Struct, frozen=True):
     """
     A copy, and what is known beside it.
