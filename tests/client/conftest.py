@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from acceptance.oidc_provider import OidcProvider
 from acceptance.users import Backend
 from client.passing import Proxy
 from millpond.client.calls import Calls
@@ -13,16 +17,31 @@ from millpond.testing.server import RunningServer
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[RunningServer]:
-    """A real server, one for each process of the test run."""
-    with RunningServer(tmp_path_factory.mktemp("server") / "data") as running:
+def provider() -> Iterator[OidcProvider]:
+    """A login provider."""
+    with contextlib.closing(OidcProvider()) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def backend(server) -> Backend:
-    """The backend of an app, with its pool, which lets guests in."""
-    return Backend(server.client("cognito-identity"))
+def server(tmp_path_factory, provider) -> Iterator[RunningServer]:
+    """A real server that knows the provider, one for each process of the test run."""
+    known = {"login_providers": json.dumps({provider.name: provider.setting})}
+    data = tmp_path_factory.mktemp("server") / "data"
+    with RunningServer(data, settings=known) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def identities(server) -> Any:
+    """Cognito Identity, as the developer calls it."""
+    return server.client("cognito-identity")
+
+
+@pytest.fixture(scope="session")
+def backend(identities, provider) -> Backend:
+    """The backend of an app whose pool takes guests, its users and the provider's."""
+    return Backend(identities, OpenIdConnectProviderARNs=[provider.arn])
 
 
 @pytest.fixture

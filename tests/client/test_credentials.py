@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from typing import Any
 
 import boto3
 import pytest
 
-from acceptance.oidc_provider import OidcProvider
-from acceptance.users import PROVIDER, Backend
+from acceptance.users import PROVIDER
 from client.conftest import Notes
 from client.passing import Asked, Once, error, page
 from millpond.client.calls import Calls
@@ -29,35 +25,6 @@ from millpond.client.credentials import (
 from millpond.client.failures import NotAllowed, Unanswered
 from millpond.client.remote import RefusedBecause, Remote
 from millpond.core.client_sync.session import Listed
-from millpond.testing.server import RunningServer
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[OidcProvider]:
-    """A login provider."""
-    with contextlib.closing(OidcProvider()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, provider) -> Iterator[RunningServer]:
-    """A server that knows the provider."""
-    known = {"login_providers": json.dumps({provider.name: provider.setting})}
-    data = tmp_path_factory.mktemp("server") / "data"
-    with RunningServer(data, settings=known) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def identities(server) -> Any:
-    """Cognito Identity, as the developer calls it."""
-    return server.client("cognito-identity")
-
-
-@pytest.fixture(scope="module")
-def backend(identities, provider) -> Backend:
-    """The backend of an app whose pool takes guests, its users and the provider's."""
-    return Backend(identities, OpenIdConnectProviderARNs=[provider.arn])
 
 
 def lists(caller: Caller, calls: Calls, pool: str) -> bool:

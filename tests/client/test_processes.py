@@ -92,8 +92,8 @@ def test_threads_write_and_synchronize_one_dataset(server, pool, tmp_path):
     expected = {f"k{n}": "2" for n in range(8)}
     assert dict(opened[0].dataset("prefs")) == expected
     assert opened[1].status.unsent == 0
-    for each in opened:
-        each.close()
+    for sync in opened:
+        sync.close()
     with open_sync_blocking(server.endpoint, pool, credentials=key) as elsewhere:
         elsewhere.dataset("prefs").sync()
         assert dict(elsewhere.dataset("prefs")) == expected

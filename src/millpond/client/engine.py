@@ -167,6 +167,20 @@ class Engine:
                     dataset.queue(changed.after)
             dataset.deliver()
 
+    def sign_in(self) -> str:
+        """
+        Ask the credentials anew who it is: somebody has signed in.
+
+        Raises:
+            CallError: it cannot be found out now; the next synchronization asks again.
+        """
+        self._check_open()
+        self._caller.renew()
+        self._caller.credentials()
+        identity_id = self.settle().identity_id
+        self.background.wake()
+        return identity_id
+
     def sign_out(self, *, discard: bool) -> None:
         """
         Drop what is here of the user, and forget who it was.

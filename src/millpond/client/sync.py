@@ -121,6 +121,19 @@ class Sync(_Face):
 
         return Watch(self.engine, ask_every_s=ask_every_s)
 
+    def sign_in(self) -> str:
+        """
+        Say that somebody has signed in, so that the credentials' function is asked.
+
+        What was written as a guest follows into the account.
+
+        Returns:
+            The identity whose data it is now.
+        Raises:
+            CallError: nobody answers; the next synchronization asks again.
+        """
+        return self.engine.sign_in()
+
     def sign_out(self, *, discard: bool = False) -> None:
         """
         Drop what is here of the user, and forget who it was.
@@ -174,6 +187,12 @@ class AsyncSync(_Face):
         from millpond.client.watching import AsyncWatch, Watch
 
         return AsyncWatch(lambda: Watch(self.engine, ask_every_s=ask_every_s))
+
+    async def sign_in(self) -> str:
+        """Say that somebody has signed in, as `Sync.sign_in` does."""
+        import asyncio
+
+        return await asyncio.to_thread(self.engine.sign_in)
 
     async def sign_out(self, *, discard: bool = False) -> None:
         """Drop what is here of the user, as `Sync.sign_out` does."""
