@@ -180,6 +180,50 @@ class TestInABrowser:
         stored = {each["Key"]: each["Value"] for each in listed["Records"]}
         assert stored == found["values"]
 
+    def test_two_tabs(
+        self,
+        script: Path,
+        device: BrowserContext,
+        files: Files,
+        backend: Backend,
+        server: RunningServer,
+    ) -> None:
+        """What one tab writes the other one sees, and neither loses what it wrote."""
+        tabs = [new_tab(device, files.blank) for _ in range(2)]
+        place = {"endpoint": server.endpoint, "pool": backend.pool}
+        for tab in tabs:
+            tab.add_script_tag(path=script)
+            tab.evaluate(_IN_A_PAGE, {**place, "values": {}})
+        written: dict[str, str] = {}
+        for each, tab in enumerate(tabs):
+            values = {f"{each}-{number}": "x" for number in range(20)}
+            written |= values
+            tab.evaluate(_BEGIN_TO_WRITE, values)
+        for tab in tabs:
+            tab.evaluate("() => globalThis.writing")
+
+        found = [
+            tab.evaluate(_IN_A_PAGE, {**place, "values": {}, "syncs": True})
+            for tab in tabs
+        ]
+
+        assert [each["values"] for each in found] == [written, written]
+        assert found[0]["identity"] == found[1]["identity"]
+
+
+_BEGIN_TO_WRITE: Final = """
+(values) => {
+  const manager = new AWS.CognitoSyncManager()
+  globalThis.writing = new Promise((resolve) =>
+    manager.openOrCreateDataset('prefs', (_, prefs) => {
+      let left = Object.keys(values).length
+      for (const [key, value] of Object.entries(values)) {
+        prefs.put(key, value, () => --left || resolve())
+        if (key.endsWith('-10')) prefs.synchronize() // in the middle
+      }
+    })).then(() => {})
+}
+"""
 
 _IN_A_PAGE: Final = """
 async ({ endpoint, pool, values, syncs }) => {

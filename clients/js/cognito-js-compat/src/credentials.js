@@ -122,11 +122,13 @@ export class CognitoIdentityCredentials {
     } catch (error) {
       const code = error instanceof ApiError ? error.code : ''
       const was = this.identityId
-      if (code === 'NotAuthorizedException') this.clearCachedId()
-      if (code !== 'ResourceNotFoundException' || !was) throw asOldError(error)
-      // The identity was deleted at the server: whoever holds this device goes on as another.
+      const isGone = code === 'ResourceNotFoundException'
+      if (!isGone && code !== 'NotAuthorizedException') throw asOldError(error)
       this.clearCachedId()
-      await this.#ask(api, was).catch((again) => {
+      // A guest that is refused is left to the app; a user may be another one than was here.
+      if (!was || !(isGone || Object.keys(this.params.Logins ?? {}).length)) throw asOldError(error)
+      // Where the identity was deleted, whoever holds this device goes on as another one.
+      await this.#ask(api, isGone ? was : '').catch((again) => {
         throw asOldError(again)
       })
     }

@@ -333,7 +333,7 @@ export class CognitoSyncDataset {
  */
 function changed(copy, key, value) {
   const before = copy.records.get(key)
-  if (before && before.value === value) return copy
+  if (before && before.value === value && !before.refused) return copy
   const records = new Map(copy.records).set(key, written(before, value, Date.now()))
   return { ...copy, records }
 }

@@ -7,7 +7,7 @@
 import { EMPTY, LocalCopy, follow, newest, unsent } from '@millpond/sync/internals'
 
 import { CognitoSyncDatasetMetadata } from './metadata.js'
-import { readOld, removeOld, takeOver } from './old-items.js'
+import { readOld, removeAllOld, removeOld, takeOver } from './old-items.js'
 
 /** @typedef {import('@millpond/sync/internals').Copy & {synced_ms?: number}} Copy */
 /** @typedef {import('@millpond/sync/internals').Store} Store */
@@ -140,14 +140,18 @@ export class Local {
    * @returns {Promise<Record<string, string[]>>} the keys that were not sent, by dataset
    */
   async wipe(identity) {
+    const store = await this.#opening()
     /** @type {Record<string, string[]>} */
     const lost = {}
-    for (const [whose, name] of await (await this.#opening()).list()) {
+    const whoever = new Set([identity])
+    for (const [whose, name] of await store.list()) {
       const keys = unsent(await this.read(whose, name))
-      if (keys.length) lost[name] = keys
+      if (keys.length) lost[name] = [...(lost[name] ?? []), ...keys]
       await this.drop(whose, name)
+      whoever.add(whose)
     }
-    await (await this.#opening()).put({ [METADATA + identity]: null })
+    await store.put(Object.fromEntries([...whoever].map((each) => [METADATA + each, null])))
+    if (this.#area) removeAllOld(this.#area)
     return lost
   }
 
@@ -158,6 +162,7 @@ export class Local {
    * @param {string} now
    */
   async follow(was, now) {
+    await this.#takeOver(was)
     const store = await this.#opening()
     for (const [whose, name] of await store.list()) {
       if (whose !== was) continue

@@ -18,6 +18,7 @@ import { EMPTY, written } from '@millpond/sync/internals'
 
 const METADATA = '_internal._metadata'
 const NAME = /^[a-zA-Z0-9_.:-]{1,128}$/
+const ITEM = /^[a-z0-9-]+:[0-9a-f-]{36}\.[a-zA-Z0-9_.:-]{1,128}$/
 /** No value: the server refuses this character, so nothing it tells is ever the same. */
 const UNKNOWN = '\0'
 
@@ -87,6 +88,16 @@ export function removeOld(area, identity, taken) {
   const { [identity]: _, ...others } = asObject(area.getItem(METADATA)) ?? {}
   if (Object.keys(others).length) area.setItem(METADATA, JSON.stringify(others))
   else area.removeItem(METADATA)
+}
+
+/**
+ * Forget whatever it left, of all identities.
+ *
+ * @param {Area} area
+ */
+export function removeAllOld(area) {
+  const items = Array.from({ length: area.length }, (_, at) => area.key(at) ?? '')
+  for (const item of items) if (item === METADATA || ITEM.test(item)) area.removeItem(item)
 }
 
 /**

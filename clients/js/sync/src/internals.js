@@ -8,8 +8,9 @@
  * @typedef {import('./rules/session.js').Done} Done
  * @typedef {import('./rules/session.js').Event} Event
  * @typedef {import('./rules/session.js').Session} Session
- * @typedef {import('./storage/port.js').Storage} Storage
- * @typedef {import('./storage/port.js').Store} Store
+ * @typedef {import('./remote.js').Remote} Remote
+ * @typedef {import('./storage/store.js').Storage} Storage
+ * @typedef {import('./storage/store.js').Store} Store
  */
 
 export { createApi } from './api/call.js';
@@ -21,3 +22,4 @@ export { follow } from './rules/following.js';
 export { advance, start } from './rules/session.js';
 export { localStorage } from './storage/local-storage.js';
 export { memory } from './storage/memory.js';
+export { openStore } from './storage/store.js';

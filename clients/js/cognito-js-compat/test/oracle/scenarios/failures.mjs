@@ -97,6 +97,23 @@ export async function tooLarge(w) {
   w.log('stored', await w.stored(at.device))
 }
 
+/** What was refused goes out once it is written again, the same or not. */
+export async function refusedOnce(w) {
+  const at = await synced(w)
+  await at.device.put(at.prefs, { c: '3' })
+  for (let time = 0; time < 4; time += 1) {
+    at.device.proxy.plan('UpdateRecords', 'refuse', {
+      status: 400, code: 'LimitExceededException', message: 'There are too many.',
+    })
+  }
+  const calls = await at.device.synchronize(at.prefs)
+  w.log('fails', 'onFailure' in calls.at(-1))
+  at.device.proxy.plans.length = 0
+  await at.device.put(at.prefs, { c: '3' })
+  w.log('again', await at.device.synchronize(at.prefs))
+  w.log('stored', await w.stored(at.device))
+}
+
 export async function offline(w) {
   const { device, prefs } = await synced(w)
   await device.put(prefs, { a: '3' })

@@ -180,6 +180,30 @@ export async function guestSignsIn(w) {
   w.log('stored', await w.stored(device))
 }
 
+/** The same at once, before anything was asked of the manager. */
+export async function guestSignsInAtOnce(w) {
+  const user = await w.userWith({ of: 'account' })
+  const { device, prefs } = await oldDevice(w)
+  await device.put(prefs, { unsent: 'guest' })
+
+  device.library = w.libraries.ours
+  await device.start(undefined, { wait: false })
+  await device.login(user)
+
+  w.log('values', await device.values(await device.open()))
+  w.log('items', oldItems(device))
+}
+
+/** To wipe forgets what nobody took over, too. */
+export async function wipe(w) {
+  const { device } = await oldDevice(w)
+  device.storage.setItem('of-the-app', 'kept')
+  device.library = w.libraries.ours
+  await device.start()
+  await w.ask(device.manager, 'wipeData')
+  w.log('items', Object.keys(device.storage))
+}
+
 /** Items of the app itself, and those that nobody can read, stay as they are. */
 export async function otherItems(w) {
   const { device, prefs } = await oldDevice(w)
