@@ -22,7 +22,7 @@ _OPEN: Final = """async ({ endpoint, pool, dataset, storage }) => {
   globalThis.prefs = sync.dataset(dataset, { merge: newest });
   globalThis.told = {};
   prefs.subscribe((changes) => {
-    for (const [key, value] of changes) told[key] = value ?? null;
+    for (const [key, value] of Object.entries(changes)) told[key] = value ?? null;
   });
 }"""
 _SET: Final = """async (values) => {

@@ -76,6 +76,17 @@ def test_a_storage_keeps_the_contract(blank, storage):
 # --- Tabs ---------------------------------------------------------------------------
 
 
+def test_both_tabs_see_what_one_writes(app, open_app, device):
+    """What one tab writes the other one is told of, without the server."""
+    other = open_app(device)
+    app.set(colour="teal")
+    other.wait_for(colour="teal")
+    other.set(colour="plum")
+    app.wait_for(colour="plum")
+
+    assert app.items == other.items == {"colour": "plum"}
+
+
 def test_tabs_are_one_user(app, open_app, device, at_server):
     """Tabs that open together are one guest, and one of them sends what both wrote."""
     other = open_app(device)
@@ -88,7 +99,47 @@ def test_tabs_are_one_user(app, open_app, device, at_server):
     assert at_server(app).items == {"mine": "1", "its": "2"}
 
 
+def test_one_tab_leads(app, open_app, device, at_server):
+    """One listens for all; when it is closed, another one goes on."""
+    app.synchronize()
+    other = open_app(device)
+    listening: list[Page] = []
+    device.on(
+        "request",
+        lambda asked: listening.extend([asked.frame.page] * ("/live?" in asked.url)),
+    )
+    for each in (app, other):
+        each.runtime.evaluate("() => void prefs.watch()")
+    at_server(app).set(first="1")
+    app.wait_for(first="1")
+    other.wait_for(first="1")
+    leader, follower = (app, other) if listening[0] == app.runtime else (other, app)
+    assert {*listening} == {leader.runtime}
+
+    leader.runtime.close()
+    wait_until(
+        lambda: follower.status and follower.runtime in listening, timeout_s=WAIT_S
+    )
+    at_server(follower).set(second="2")
+    follower.wait_for(second="2")
+
+
 # --- The network --------------------------------------------------------------------
+
+
+def test_without_a_network(app, device, at_server):
+    """What is written offline goes out by itself when the browser is online again."""
+    app.synchronize()
+    device.set_offline(True)
+    app.set(colour="teal")
+    failed = app.synchronize()["failed"]
+    assert failed["name"] == "UnansweredError"
+    assert failed["dataset"] == "prefs"
+    assert app.status["unsent"] == ["colour"]
+
+    device.set_offline(False)
+    at_server(app).wait_for(colour="teal")
+    wait_until(lambda: app.status["unsent"] == [], timeout_s=WAIT_S)
 
 
 def test_it_begins_without_a_network(device, open_app, at_server):
@@ -107,7 +158,7 @@ def test_it_begins_without_a_network(device, open_app, at_server):
 
 
 def _only_files(route: Route) -> None:
-    if route.request.method == "GET" and "/live" not in route.request.url:
+    if route.request.method == "GET" and "/identitypools/" not in route.request.url:
         route.continue_()
     else:
         route.abort("internetdisconnected")

@@ -16,6 +16,7 @@
 
 import { ApiError, NoCredentials, Unanswered, withoutCredentials } from './api/faults.js';
 import { sha256 } from './api/sign.js';
+import { exclusive } from './tabs.js';
 
 /**
  * @typedef {import('./api/sign.js').Credentials} Credentials
@@ -133,7 +134,7 @@ function users(show) {
 
   /** The identity of who has none yet; of several tabs that begin together, the first one's. */
   const first = (/** @type {Login | null} */ login, /** @type {Omit<Note, 'id'>} */ rest) =>
-    alone(`millpond identity ${context.endpoint} ${context.pool}`, async () => {
+    exclusive(`millpond identity ${context.endpoint} ${context.pool}`, async () => {
       return (await read()) ?? keep(null, { id: await newId(login), ...rest });
     });
 
@@ -220,19 +221,6 @@ function users(show) {
       await context.put({ [NAME]: null });
     },
   };
-}
-
-/**
- * Do something that no other tab does at the same time, where the browser lets tabs agree.
- *
- * @template T
- * @param {string} name
- * @param {() => Promise<T>} work
- * @returns {Promise<T>}
- */
-async function alone(name, work) {
-  const locks = globalThis.navigator?.locks;
-  return locks ? locks.request(name, work) : work();
 }
 
 /**

@@ -87,7 +87,8 @@ export class Dataset {
    */
   async set(key, value) {
     check(key);
-    return this.#local.write({ key, text: this.#encode(key, value), now_ms: this.#host.now() });
+    await this.#local.write({ key, text: this.#encode(key, value), now_ms: this.#host.now() });
+    this.#host.wrote(this.name);
   }
 
   /**
@@ -98,12 +99,14 @@ export class Dataset {
    */
   async remove(key) {
     check(key);
-    return this.#local.write({ key, text: null, now_ms: this.#host.now() });
+    await this.#local.write({ key, text: null, now_ms: this.#host.now() });
+    this.#host.wrote(this.name);
   }
 
   /** Delete all of it, here at once and elsewhere with the next `sync`. */
   async delete() {
     await this.#host.alone(() => this.#local.apply((copy) => ({ copy: deleted(copy) })));
+    this.#host.wrote(this.name);
   }
 
   /**
@@ -155,7 +158,19 @@ export class Dataset {
     return this.#next;
   }
 
+  /**
+   * Keep it in step by itself: what is written here goes out, and what others write comes in as
+   * the server tells of it. Where no server does, it is asked from time to time.
+   *
+   * @returns {() => void} ends it
+   */
+  watch() {
+    this.#host.check();
+    return this.#host.watch(this.name);
+  }
+
   async #synchronize() {
+    const beganMs = performance.now();
     try {
       const report = await synchronize({
         name: this.name,
@@ -164,11 +179,18 @@ export class Dataset {
         asking: (work) => this.asking(work),
       });
       this.#lastError = null;
+      this.#host.ended(this.name, beganMs);
       return report;
     } catch (error) {
       this.#lastError = error;
+      this.#host.ended(this.name, beganMs, error);
       throw error;
     }
+  }
+
+  /** What this device has of it. */
+  copy() {
+    return this.#local.read();
   }
 
   /** Read again what another tab has changed. */

@@ -13,6 +13,8 @@ import { connect } from './remote.js';
 import { follow } from './rules/following.js';
 import { EMPTY, newest, unsent } from './rules/copies.js';
 import { openStore } from './storage/store.js';
+import { exclusive } from './tabs.js';
+import { Upkeep } from './upkeep.js';
 
 /** @typedef {import('./storage/store.js').Store} Store */
 /** @typedef {import('./storage/store.js').Stored} Stored */
@@ -44,6 +46,9 @@ import { openStore } from './storage/store.js';
  * @property {(name: string, effect: import('./rules/session.js').Call, identity: string) =>
  *   Promise<any>} perform
  * @property {(name: string, keys: string[]) => void} told something was stored
+ * @property {(name: string) => void} wrote the app changed a dataset
+ * @property {(name: string, beganMs: number, error?: unknown) => void} ended a synchronization
+ * @property {(name: string) => () => void} watch
  */
 
 const NAME = /^[a-zA-Z0-9_.:-]{1,128}$/;
@@ -62,6 +67,7 @@ export class Sync {
   #queue = Promise.resolve();
   #moved = true;
   #open = true;
+  #upkeep;
 
   /**
    * @param {Store} store
@@ -78,6 +84,15 @@ export class Sync {
       merged: (/** @type {string} */ from, /** @type {string} */ to) => this.#merged(from, to),
     };
     this.#remote = reach({ endpoint, pool, region, fetch, credentials, kept });
+    const name = `${endpoint} ${pool}`;
+    const upkeep = new Upkeep({
+      name,
+      pool,
+      api: this.#remote.api,
+      datasets: this.#datasets,
+      move: () => this.#look(),
+    });
+    this.#upkeep = upkeep;
     this.#host = {
       store,
       pool,
@@ -85,17 +100,26 @@ export class Sync {
       now,
       check: () => this.#check(),
       alone: (work) => this.#alone(work),
-      exclusive: (name, work) => work(),
+      exclusive: (dataset, work) =>
+        exclusive(`millpond ${name} ${this.#host.identity} ${dataset}`, work),
       settle: () => this.#settle(),
       perform: (name, effect, identity) => this.#remote.perform(name, effect, identity),
-      told: () => {},
+      told: (dataset) => upkeep.told(dataset),
+      wrote: (dataset) => upkeep.wrote(dataset),
+      ended: (dataset, beganMs, error) => upkeep.ended(dataset, beganMs, error),
+      watch: (dataset) => upkeep.watch(dataset),
     };
   }
 
   /** Find out whose data is here, without the network. */
   async start() {
+    await this.#look();
+  }
+
+  async #look() {
     const known = await this.#options.credentials.known();
-    if (known) await this.#move(known);
+    if (known) await this.#alone(() => this.#move(known));
+    else await this.#alone(() => this.#switch(''));
   }
 
   /** The identity that the data belongs to; '' until the server has told one. */
@@ -122,6 +146,7 @@ export class Sync {
     }
     const dataset = new Dataset(this.#host, name, options);
     this.#datasets.set(name, { dataset, options: { ...options } });
+    this.#upkeep.opened(dataset);
     return dataset;
   }
 
@@ -141,13 +166,21 @@ export class Sync {
   /**
    * Where everything stands: for each dataset what `dataset.status` says.
    *
-   * @returns {Promise<{identityId: string, datasets: Record<string, import('./dataset.js').Status>}>}
+   * @returns {Promise<{identityId: string, tab: string, live: string,
+   *   datasets: Record<string, import('./dataset.js').Status>}>} `tab`: 'leads', 'follows', or
+   *   'alone' where tabs cannot agree; `live`: 'live', 'asking', or 'off' where another tab does
+   *   it or nobody watches
    */
   async status() {
     const names = new Set([...(await this.datasets()), ...this.#datasets.keys()]);
     const found = [];
-    for (const name of names) found.push([name, await this.dataset(name).status()]);
-    return { identityId: this.#host.identity, datasets: Object.fromEntries(found) };
+    for (const name of names) {
+      // With whatever merge and codec the app will open it; it is not asked for here.
+      const dataset = this.#datasets.get(name)?.dataset ?? new Dataset(this.#host, name, {});
+      found.push([name, await dataset.status()]);
+    }
+    const datasets = Object.fromEntries(found);
+    return { identityId: this.#host.identity, ...this.#upkeep.status, datasets };
   }
 
   /**
@@ -189,6 +222,7 @@ export class Sync {
   async close() {
     await this.#alone(() => {
       this.#open = false;
+      this.#upkeep.close();
       this.#store.close();
     });
   }
@@ -282,6 +316,7 @@ export class Sync {
   /** @param {string} identity */
   async #switch(identity) {
     this.#host.identity = identity;
+    this.#upkeep.start(identity);
     for (const { dataset } of this.#datasets.values()) await dataset.reload();
   }
 }

@@ -6,16 +6,27 @@
  * and the server is asked more often.
  */
 
+/** Whether tabs can agree. */
+export const canAgree = () => Boolean(globalThis.navigator?.locks);
+
+/**
+ * Do something that nobody else does at the same time, in no tab that can agree.
+ *
+ * @template T
+ * @param {string} name
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export const exclusive = async (name, work) =>
+  canAgree() ? navigator.locks.request(name, work) : work();
+
 /**
  * @param {string} name of what they share
- * @param {{ onMessage?: (message: any) => void, onLead?: () => void }} [on]
+ * @param {{ onMessage: (message: any) => void, onLead: () => void }} on
  */
-export function openTabs(name, { onMessage = () => {}, onLead = () => {} } = {}) {
-  const locks = globalThis.navigator?.locks;
+export function openTabs(name, { onMessage, onLead }) {
   const channel = globalThis.BroadcastChannel && new BroadcastChannel(name);
   const closing = new AbortController();
-  /** @type {Map<string, Promise<unknown>>} */
-  const queues = new Map();
   let leading = false;
   let close = () => {};
 
@@ -32,8 +43,9 @@ export function openTabs(name, { onMessage = () => {}, onLead = () => {} } = {})
     channel.onmessage = ({ data }) => onMessage(data);
     /** @type {any} */ (channel).unref?.(); // a program may end
   }
-  if (locks) {
-    locks.request(`${name} leads`, { signal: closing.signal }, lead).catch(() => {}); // it was closed
+  if (canAgree()) {
+    const { signal } = closing;
+    navigator.locks.request(`${name} leads`, { signal }, lead).catch(() => {}); // it was closed
   } else {
     queueMicrotask(lead);
   }
@@ -44,9 +56,6 @@ export function openTabs(name, { onMessage = () => {}, onLead = () => {} } = {})
       return leading;
     },
 
-    /** Whether tabs can agree on who leads; if not, each one does. */
-    agree: Boolean(locks),
-
     /**
      * Tell the others; not this one.
      *
@@ -54,29 +63,6 @@ export function openTabs(name, { onMessage = () => {}, onLead = () => {} } = {})
      */
     post(message) {
       if (!closing.signal.aborted) channel?.postMessage(message);
-    },
-
-    /**
-     * Do something that nobody else does at the same time, in no tab that can agree.
-     *
-     * @template T
-     * @param {string} what
-     * @param {() => Promise<T>} work
-     * @returns {Promise<T>}
-     */
-    async exclusive(what, work) {
-      if (locks) return locks.request(`${name} ${what}`, work);
-      const before = queues.get(what);
-      const mine = (async () => {
-        await before?.catch(() => {});
-        return work();
-      })();
-      queues.set(what, mine);
-      try {
-        return await mine;
-      } finally {
-        if (queues.get(what) === mine) queues.delete(what);
-      }
     },
 
     close() {

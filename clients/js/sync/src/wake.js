@@ -71,6 +71,10 @@ export function createWake(
     soon(ms = 0) {
       wait(ms);
     },
+    /** Something that is to be sent was not, by somebody else's attempt. @param {Failure} failure */
+    failed(failure) {
+      if (!running) wait(pauseMs(failure, ++failures));
+    },
     /** Whether something is to be sent again. */
     get waiting() {
       return dueMs < Infinity;

@@ -220,6 +220,7 @@ test('two tabs see what the other one stores, and none undoes it', async () => {
   const { server, storage, prefs } = await one();
   const other = (await device(server, storage)).dataset('prefs', { merge: theirs });
   await prefs.set('a', '1');
+  await other.refresh();
   assert.equal(await other.get('a'), '1');
   await Promise.all([
     prefs.set('b', '1'),
