@@ -10,7 +10,7 @@ import uuid
 import boto3
 import pytest
 
-from acceptance.users import PROVIDER
+from acceptance.users import PROVIDER, Backend
 from client.conftest import Notes
 from client.passing import Asked, Once, error, page
 from millpond.client.calls import Calls
@@ -54,12 +54,28 @@ def test_the_same_guest_comes_back(calls, proxy, pool, kept):
     assert secret not in json.dumps(kept)
 
 
-def test_another_server_has_another_guest(calls, server, pool, kept):
-    """One storage may serve several."""
+def test_a_pool_that_moves_keeps_its_guests(calls, server, pool, kept):
+    """Another address is no other pool; another pool has another guest."""
     here = guest().open(calls, pool, kept).identity_id()
-    there = guest().open(Calls(server.endpoint, "us-east-1"), pool, kept).identity_id()
+    there = guest().open(Calls(server.endpoint, "us-east-1"), pool, kept)
+    other = Backend(server.client("cognito-identity")).pool
 
-    assert here != there
+    assert there.identity_id() == here
+    assert guest().open(calls, other, kept).identity_id() != here
+
+
+def test_what_goes_wrong_in_the_app_is_told_as_such(calls, pool, kept, provider):
+    """A token that cannot be had ends no watch; the cause is there."""
+
+    def fail() -> str:
+        raise OSError("no such keychain")
+
+    caller = openid(provider.name, fail).open(calls, pool, kept)
+
+    with pytest.raises(NotAllowed) as raised:
+        caller.credentials()
+    assert raised.value.code == "NoCredentials"
+    assert isinstance(raised.value.__cause__, OSError)
 
 
 def test_a_failure_in_the_middle_makes_no_second_guest(calls, proxy, pool, kept):

@@ -196,6 +196,8 @@ def test_where_nothing_is_told_it_asks(here, there, proxy):
     sync.dataset("prefs")
     watcher = Watcher(sync.watch(ask_every_s=0.1))
     watcher.wait(lambda seen: True)
+    Dataset(there.client, there.pool, there.identity, "notes").put(title="milk")
+    assert watcher.wait(lambda seen: True) == Seen("notes")
     there.update(replace("colour", "teal"))
 
     assert pulled(watcher.wait(lambda seen: True)) == ("colour",)
@@ -354,3 +356,20 @@ def test_a_folder_that_is_full_is_told(here, tmp_path: Path):
     assert known["kept"] == "v"
     assert dict(prefs) == known
     assert seen.error is None or isinstance(seen.error, StorageError)
+
+
+def test_what_came_with_a_merged_identity_is_the_same_dataset(here, there):
+    """The copies of a merge, numbered ones too, are changes of what they go into."""
+    other = new_identity()
+    for name in (f"prefs.{other}", f"prefs.{other}.2", f"notes.{other}"):
+        Dataset(there.client, there.pool, there.identity, name).put(k="v")
+    sync = here()
+    prefs = sync.dataset("prefs")
+    names = set()
+    with sync.watch() as watch:
+        while "notes" not in names:
+            names.add(next(watch).dataset_name)
+
+    assert names == {"prefs", "notes"}
+    assert sync.server_datasets() == ["notes", "prefs"]
+    assert sync.datasets() == [prefs.name]

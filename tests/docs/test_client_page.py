@@ -38,6 +38,7 @@ def test_the_examples_run_one_after_the_other(tmp_path):
         "[('colour', 'red'), ('size', '7')]",
         "() {}",
         "Unanswered ('colour',)",
+        "prefs ()",
     ]
     for said in re.findall(r"#(?: prints)? (\S.*)", "\n".join(blocks)):
         assert said in program.stdout.splitlines()

@@ -81,6 +81,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "dataset": Command(
         LOOK, "dataset", "See datasets and their records, now and before."
     ),
+    "data": Command(
+        DATA, "data", "Keep a user's datasets on this machine, in step with a server."
+    ),
     "pool": Command(DATA, "pool", "See pools, or create one under its id at AWS."),
     "stream": Command(DATA, "stream", "Create, list, follow and verify streams."),
     "outbox": Command(

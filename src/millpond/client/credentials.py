@@ -27,17 +27,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from millpond.client.api.credentials import Credentials
+from millpond.client.errors import SyncError
 from millpond.client.failures import CallError, NotAllowed, Unanswered
 
 if TYPE_CHECKING:
     from millpond.client.calls import Calls
 
+T = TypeVar("T")
 OF_DEVELOPER: Final = "cognito-identity.amazonaws.com"
 """The name under which a token that a developer's backend asked for is shown."""
 SIGN_IN_NEEDED: Final = "SignInNeeded"
+NOTHING_GIVEN: Final = "NoCredentials"
 API: Final = "cognito-identity"
 _RENEWED_BEFORE_S: Final = 300.0  # or a quarter of their life, where that is less
 _TOLD_MAX: Final = 8  # how often an id may change within one request for credentials
@@ -180,14 +183,37 @@ def fixed(
     session_token: str | None = None,
 ) -> Opener:
     """Call for an identity with a developer's key, or with credentials as they are."""
-    found = Credentials(access_key_id, secret_access_key, session_token)
-    return _Fixed(identity_id, lambda: found)
+    given = Credentials(access_key_id, secret_access_key, session_token)
+    return _Fixed(identity_id, lambda: given)
+
+
+def found(identity_id: str, find: Callable[[], Credentials]) -> Opener:
+    """Call for an identity with credentials that are looked for at each call."""
+    return _Fixed(identity_id, find)
+
+
+def _asked_of_app(ask: Callable[[], T]) -> T:
+    """
+    Ask the app for something; what goes wrong there is no reason for us to end.
+
+    Raises:
+        NotAllowed: it went wrong; the cause says how.
+    """
+    try:
+        return ask()
+    except SyncError:
+        raise
+    except Exception as error:
+        raise NotAllowed(
+            f"The app gives no credentials or token: {type(error).__name__}",
+            code=NOTHING_GIVEN,
+        ) from error
 
 
 def _of_session(session: Any) -> Credentials:
     found = session.get_credentials()
     if found is None:
-        raise NotAllowed("The session has no credentials.", code="NoCredentials")
+        raise NotAllowed("The session has no credentials.", code=NOTHING_GIVEN)
     frozen = found.get_frozen_credentials()
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
@@ -215,7 +241,7 @@ class _Fixed:
         return self._identity.id
 
     def credentials(self) -> Credentials:
-        return self._find()
+        return _asked_of_app(self._find)
 
     def renew(self) -> None:
         """Nothing: a session renews its own, and a key does not change."""
@@ -269,7 +295,8 @@ class _User:
         self._pool = pool
         self._kept = kept
         self._show = show
-        self._name = f"identity {calls.endpoint or 'AWS'} {pool}"
+        # By pool alone: one that moves to another address keeps its identities.
+        self._name = f"identity {pool}"
         self._lock = threading.RLock()  # an app may ask for the id while it shows
         self._given: _Given | None = None
 
@@ -323,7 +350,7 @@ class _User:
         for _ in range(_TOLD_MAX):
             text = self._kept.get(self._name)
             note = _read(text)
-            login = self._show(note.id if note and note.kind == "guest" else None)
+            login = self._shown(note)
             who = _who(login)
             if login is None and note is not None and note.kind == "user":
                 raise NotAllowed(
@@ -355,6 +382,10 @@ class _User:
                 return given
             # Another process was faster: ask for the one that it found.
         raise Unanswered("The identity kept changing.", operation="GetId")
+
+    def _shown(self, note: _Note | None) -> Login | None:
+        guest_id = note.id if note is not None and note.kind == "guest" else None
+        return _asked_of_app(lambda: self._show(guest_id))
 
     def _presented(self, note: _Note | None, login: Login | None, who: str) -> str:
         """Say whom to ask for: who is kept, or whoever the login is of."""

@@ -236,6 +236,12 @@ class Engine:
         whose += self.store.followers(self.pool, self._identity_id)
         return sorted({*self.store.names(self.pool, whose), *self.datasets})
 
+    def names_there(self) -> list[str]:
+        """List the datasets of the server, merged ones as what they go into."""
+        from millpond.core.client_sync.quota import root_name
+
+        return sorted({root_name(e.name) for e in self.settle().list_datasets()})
+
     def status(self) -> Status:
         """Say how everything stands."""
         from millpond.client.status import Status, dataset_status

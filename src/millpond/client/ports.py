@@ -93,6 +93,9 @@ class AnyEngine(Protocol):
     ) -> Changed:
         """Change what is kept of a dataset, and tell whoever listens."""
 
+    def names_there(self) -> list[str]:
+        """List the datasets that the server has."""
+
     def wrote(self, dataset: AnyDataset) -> None:
         """Note that the app wrote something."""
 

@@ -144,6 +144,15 @@ class Storage:
             ).fetchone()
         return found is not None
 
+    def pools(self) -> list[str]:
+        """List the pools that there is something of, sorted."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT pool FROM millpond_dataset UNION SELECT pool FROM millpond_kept"
+                " ORDER BY 1"
+            ).fetchall()
+        return [pool for (pool,) in found]
+
     def names(self, pool: str, identity_ids: Sequence[str]) -> list[str]:
         """List the datasets of identities, sorted."""
         return sorted({name for _, name, _ in self._rows(pool, identity_ids)})

@@ -106,6 +106,10 @@ class Sync(_Face):
         dataset: Dataset = self.engine.open(Dataset, name, merge, codec)
         return dataset
 
+    def server_datasets(self) -> list[str]:
+        """List the datasets that the server has for the user, by name (CallError)."""
+        return self.engine.names_there()
+
     def watch(self, *, ask_every_s: float = 30.0) -> Watch:
         """
         Stay in step: an iterator that tells what each synchronization did.
@@ -181,6 +185,12 @@ class AsyncSync(_Face):
         """Open a dataset, as `Sync.dataset` does."""
         dataset: AsyncDataset = self.engine.open(AsyncDataset, name, merge, codec)
         return dataset
+
+    async def server_datasets(self) -> list[str]:
+        """List the datasets that the server has for the user (CallError)."""
+        import asyncio
+
+        return await asyncio.to_thread(self.engine.names_there)
 
     def watch(self, *, ask_every_s: float = 30.0) -> AsyncWatch:
         """Stay in step, as `Sync.watch` does; for `async for`."""

@@ -21,10 +21,11 @@ import weakref
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from millpond.client.errors import ClosedError, SyncError
+from millpond.client.failures import CallError
 from millpond.client.live import ASK_EVERY_S
 from millpond.client.status import Report
 from millpond.client.synchronizing import synchronize
-from millpond.core.client_sync.quota import is_merged
+from millpond.core.client_sync.quota import root_name
 
 if TYPE_CHECKING:
     import asyncio
@@ -78,6 +79,7 @@ class Watch:
         self._failures: dict[str, int] = {}
         self._told: dict[str, tuple[str | None, frozenset[str]]] = {}
         self._unopened: set[str] = set()
+        self._known_there: set[str] = set()
         self._written: set[str] = set()
         self._seen_elsewhere = -1
         self._end = weakref.finalize(self, self._listener.close)
@@ -158,8 +160,9 @@ class Watch:
         """Note what is to be synchronized now."""
         if told.anything:
             self._want(self._names())
+            self._find_unopened()
         for name in told.names:
-            base = name.rsplit(".", 1)[0] if is_merged(name) else name
+            base = root_name(name)
             if base in self._engine.datasets:
                 self._want([base] if self._only in (None, base) else [])
             elif self._only is None:
@@ -169,6 +172,18 @@ class Watch:
         while self._written:
             self._want_unsent(self._written.pop())
         self._look()
+
+    def _find_unopened(self) -> None:
+        """Ask which datasets there are; each that nobody opened is told of once."""
+        if self._only is not None:
+            return
+        try:
+            there = {*self._engine.names_there()}
+        except CallError:
+            return  # the synchronizations say why
+        unknown = there - {*self._engine.datasets} - self._known_there
+        self._known_there |= there
+        self._unopened |= unknown
 
     def _want_unsent(self, name: str) -> None:
         dataset = self._engine.datasets.get(name)

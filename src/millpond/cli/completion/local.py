@@ -76,6 +76,18 @@ _SOURCE: Final[dict[str, Value]] = {
     "--patience": TEXT,
 }
 
+_DATA: Final[dict[str, Value]] = {
+    "--file": PATH,
+    "--identity-pool-id": TEXT,
+    "--output": _OUTPUT,
+    "--identity-id": TEXT,
+    "--login": TEXT,
+    "--token-file": PATH,
+    "--profile": TEXT,
+    "--region": TEXT,
+    "--endpoint-url": TEXT,
+}
+
 COMMANDS: Final[Mapping[str, Command]] = {
     "serve": Command({**_SERVER, "--readers": TEXT}),
     "settings": Command(
@@ -119,6 +131,15 @@ COMMANDS: Final[Mapping[str, Command]] = {
             "list": Command(_STORE),
             "rotate": Command(_STORE),
             "retire": Command(_STORE),
+        }
+    ),
+    "data": Command(
+        words={
+            "get": Command(_DATA),
+            "set": Command({**_DATA, "--stdin": FLAG, "--remove": FLAG}),
+            "list": Command(_DATA),
+            "sync": Command(_DATA),
+            "watch": Command({**_DATA, "--count": TEXT, "--every": TEXT}),
         }
     ),
     "pool": Command(

@@ -46,7 +46,9 @@ LimitName = Literal[
 _NOT_PORTABLE: Final = re.compile(r"[^a-zA-Z0-9_.:-]")
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _DATASET_NAME: Final = re.compile(r"[a-zA-Z0-9_.:-]+")
-_MERGED: Final = re.compile(r".+\.[\w-]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MERGED: Final = re.compile(
+    r"(.+)\.[\w-]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\d{1,2})?"
+)
 _BLANKS: Final = "".join(map(chr, range(ord(" ") + 1)))
 
 
@@ -160,8 +162,18 @@ def dataset_excess(
 
 
 def is_merged(name: str) -> bool:
-    """Tell whether a dataset came with a merged identity, `<name>.<its id>`."""
+    """
+    Tell whether a dataset came with a merged identity, `<name>.<its id>`.
+
+    The second of one identity has a number behind it (docs/identities.md).
+    """
     return _MERGED.fullmatch(name) is not None
+
+
+def root_name(name: str) -> str:
+    """Name the dataset that a merged one goes into; any other one is its own."""
+    found = _MERGED.fullmatch(name)
+    return name if found is None else found[1]
 
 
 def _of_key(key: str, most: Limits) -> Excess | None:

@@ -25,7 +25,7 @@ const NOT_PORTABLE = /[^a-zA-Z0-9_.:-]/gu;
 // With the flag, a surrogate is matched where it stands alone.
 const NOT_TEXT = /[\0\ud800-\udfff]/gu;
 const PAIRS = /[\ud800-\udbff][\udc00-\udfff]/g;
-const MERGED = /^.+\.[\w-]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const MERGED = /^.+\.[\w-]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\d{1,2})?$/;
 const utf8 = new TextEncoder();
 
 /** @param {RegExp} wrong @param {string} text */
