@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from client.passing import refuse_all
+from client.passing import Asked, Forward, Reply, refuse_all
 from millpond.client import (
     Memory,
     SQLite,
@@ -140,6 +140,31 @@ def test_a_guest_who_signs_in_offline_follows_when_the_network_is_back(
 
     assert here.identity_id == there.identity_id
     assert dict(prefs) == {"colour": "teal", "later": "1", "size": "9"}
+
+
+def test_a_sign_in_in_the_middle_of_a_synchronization_begins_it_anew(
+    device, app, proxy
+):
+    """On another thread, between a listing and its answer: as the account."""
+    account(device, app, size="9")
+    here = device()
+    prefs = here.dataset("prefs")
+    prefs["colour"] = "teal"
+    prefs.sync()
+    prefs["later"] = "1"
+
+    def sign_in(asked: Asked, forward: Forward) -> Reply | None:
+        proxy.trick = None
+        reply = forward(asked)
+        app.signed_in = True
+        here.sign_in()
+        return reply
+
+    proxy.trick = sign_in
+    prefs.sync()
+
+    assert dict(prefs) == {"colour": "teal", "later": "1", "size": "9"}
+    assert prefs.status.unsent == ()
 
 
 def test_another_process_that_still_writes_as_the_guest_loses_nothing(

@@ -102,7 +102,8 @@ def test_each_handle_sees_what_was_changed_and_nothing_else(data, places):
                     storage.change(address, crash)
             else:
                 storage.change(address, decide)
-                model[address] = given_now
+                if given_now != model.get(address, Stored()):
+                    model[address] = given_now
         elif what == "follow":
             guest = address._replace(identity_id="guest" if number else "one")
             if guest == address:
@@ -194,6 +195,16 @@ def test_a_child_that_forks_has_a_connection_of_its_own(tmp_path):
     storage.close()
 
 
+def test_others_on_the_machine_cannot_read_a_new_file(tmp_path):
+    """Neither the file nor those that SQLite puts beside it."""
+    storage = SQLite(tmp_path / "app.db").open()
+    write(storage, "a", "1")
+
+    modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(["app.db", "app.db-wal", "app.db-shm"], 0o600)
+    storage.close()
+
+
 def test_what_follows_follows_by_others_too(tmp_path):
     """A guest's account may itself become part of another; circles end."""
     storage = SQLite(tmp_path / "app.db").open()
@@ -263,6 +274,8 @@ def test_a_full_disk_loses_nothing_and_says_so(tmp_path):
     assert connection is not None
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(StorageError, match="surrogate"):
+        write(storage, "b", "\ud800")
     with pytest.raises(StorageError, match="no room left") as caught:
         write(storage, "b", "secret" * 10_000)
     assert caught.value.kind == "full"

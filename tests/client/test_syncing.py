@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from acceptance.sync_client import new_identity
 from client.passing import Asked, Forward, Once, Reply, lose_answer, refuse_all
 from millpond.client import (
+    ClosedError,
     Memory,
     SQLite,
     Sync,
@@ -147,6 +150,89 @@ def test_writes_are_kept_and_go_out_by_themselves(device, proxy, tmp_path):
     wait_until(lambda: not prefs.status.unsent)
     assert sync.status.next_upload_s is None
     assert device().dataset("prefs").sync().pulled == ("colour",)
+
+
+def test_an_update_that_a_crash_cut_short_goes_out_by_itself(device, proxy, tmp_path):
+    """Sent or not, answered or not: the next start of the app sees to it."""
+    sync = device(SQLite(tmp_path / "app.db"), retry_s=(60, 60))
+    prefs = sync.dataset("prefs")
+    prefs["colour"] = "teal"
+    proxy.trick = Once(lose_answer, lambda asked: asked.method == "POST")
+    with pytest.raises(Unanswered):
+        prefs.sync()
+    sync.engine.store.change(  # it was killed before it knew
+        prefs.address, lambda now: structs.replace(now, last_error=None)
+    )
+    sync.close()
+
+    prefs = device(SQLite(tmp_path / "app.db"), retry_s=(0.05, 1)).dataset("prefs")
+    wait_until(lambda: not prefs.status.unsent)
+    assert device().dataset("prefs").sync().pulled == ("colour",)
+
+
+def test_an_app_s_own_failure_is_raised_and_tried_again(device):
+    """A merge that fails leaves all as it was, and is asked again later."""
+    answers: list[Any] = [ValueError("teal is no colour"), ValueError(), "grey"]
+
+    def merge(key: str, base: str, mine: str, theirs: str) -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, ValueError):
+            raise answer
+        return str(answer)
+
+    one = device().dataset("prefs")
+    two = device(retry_s=(0.05, 1)).dataset("prefs", merge=merge)
+    one["colour"] = "red"
+    one.sync()
+    two["colour"] = "teal"
+    with pytest.raises(ValueError, match="no colour"):
+        two.sync()
+    assert two["colour"] == "teal"
+    assert two.status.last_error == "ValueError"
+    wait_until(lambda: not two.status.unsent)
+    one.sync()
+    assert one["colour"] == two["colour"] == "grey"
+
+
+def test_signing_out_in_the_middle_of_a_synchronization_leaves_nothing(device, proxy):
+    """What is under way then writes nothing any more."""
+    device().dataset("prefs").update(a="1")
+    sync = device()
+    prefs = sync.dataset("prefs")
+    prefs["b"] = "2"
+
+    def sign_out(asked: Asked, forward: Forward) -> Reply | None:
+        proxy.trick = None
+        reply = forward(asked)
+        sync.sign_out(discard=True)
+        return reply
+
+    proxy.trick = sign_out
+    with pytest.raises(ClosedError, match="signed out"):
+        prefs.sync()
+    assert dict(prefs) == {}
+    assert sync.engine.store.names(prefs.address.pool, [sync.identity_id]) == []
+
+
+def test_a_child_that_forks_goes_on_by_itself(device, proxy, tmp_path):
+    """A thread of the parent held nothing that the child waits for."""
+    sync = device(SQLite(tmp_path / "app.db"), retry_s=(60, 60))
+    prefs = sync.dataset("prefs")
+    prefs.subscribe(None, lambda values: None)
+    prefs["a"] = "1"
+    proxy.trick = refuse_all
+    with pytest.raises(Unanswered):
+        prefs.sync()
+    proxy.trick = None
+    child = os.fork()
+    if not child:
+        prefs["b"] = "2"
+        sync.wake()
+        sync.close()
+        os._exit(0)
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert prefs["b"] == "2"
 
 
 def test_what_waits_goes_out_when_it_is_woken(device, proxy):

@@ -53,7 +53,7 @@ class Background:
                 return None
             return max(0.0, self._due_s - time.monotonic())
 
-    def failed(self, dataset: AnyDataset, error: SyncError) -> None:
+    def failed(self, dataset: AnyDataset, error: Exception) -> None:
         """Let a dataset go out again if it has something to send."""
         if not _has_unsent(dataset):
             return
@@ -96,6 +96,11 @@ class Background:
         with self._changed:
             self._listening[dataset.name] = dataset
             self._start()
+
+    def after_fork(self) -> None:
+        """Begin anew in a child, which has no thread but the one that forked."""
+        self._changed = threading.Condition()
+        self._thread = None
 
     def close(self) -> None:
         """End it."""
@@ -163,10 +168,8 @@ class Background:
             synchronize(self._engine, dataset)
         except SyncError:
             return  # `failed` has it, and `status` says why
-        except Exception as error:  # of the app's merge or codec
+        except Exception as error:  # of the app's merge, codec or login
             self._engine.log("A synchronization failed", dataset.name, error)
-            with self._changed:
-                self._waiting.pop(dataset.name, None)
 
     def _look(self) -> None:
         """Tell of what other processes stored."""

@@ -178,6 +178,7 @@ class LocalDataset(MutableMapping[str, "Any"]):
         self._listeners[token] = (wanted, listener)
         if self._told is None:
             self._told = self._stored.copy.values
+        self.look()  # what was stored between the two lines above
         self._engine.background.listen(self)
 
         def end() -> None:
@@ -332,12 +333,17 @@ class AsyncDataset(LocalDataset):
     """A dataset whose synchronization is awaited."""
 
     async def sync(self) -> Report:
-        """Synchronize it on a thread, as `Dataset.sync` does."""
-        import asyncio
+        """
+        Synchronize it on a thread, as `Dataset.sync` does.
 
+        Where this is cancelled the thread goes on, and does no harm.
+        """
         from millpond.client.synchronizing import synchronize
+        from millpond.client.threads import on_thread
 
-        return await asyncio.to_thread(synchronize, self._engine, self)
+        return await on_thread(
+            lambda: synchronize(self._engine, self), "millpond.client.sync"
+        )
 
     def watch(self, *, ask_every_s: float = 30.0) -> AsyncWatch:
         """Stay in step with the server, for `async for`."""

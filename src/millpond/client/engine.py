@@ -10,6 +10,7 @@ synchronized next: in this process, in another one, after a crash.
 
 from __future__ import annotations
 
+import os
 import threading
 from weakref import WeakSet
 
@@ -91,9 +92,15 @@ class Engine:
         self._caller = credentials.open(self._calls, pool, Kept(self.store, pool))
         self._identity_id = NOBODY_YET
         self._take_identity(self._caller.known())
+        _OPEN.add(self)
 
     def __repr__(self) -> str:
         return f"<Engine {self.endpoint or 'AWS'}, {self.pool}, {self.store!r}>"
+
+    def after_fork(self) -> None:
+        """Let go of what threads of the parent may hold."""
+        self._order = threading.RLock()
+        self.background.after_fork()
 
     def close(self) -> None:
         """End what goes on by itself, and close the storage."""
@@ -212,9 +219,19 @@ class Engine:
         codec: Any,
     ) -> Any:
         """Open a dataset, once for all who ask for it."""
+        self._check_open()
+        with self._order:
+            return self._open(kind, name, merge, codec)
+
+    def _open(
+        self,
+        kind: Callable[..., Any],
+        name: str,
+        merge: Merge | AppMerge | None,
+        codec: Any,
+    ) -> Any:
         from millpond.client.merging import newest
 
-        self._check_open()
         known = self.datasets.get(name)
         if known is not None:
             if merge not in (None, known.merge) or codec not in (None, known.codec):
@@ -305,6 +322,17 @@ class Engine:
     def _check_open(self) -> None:
         if self.closed:
             raise ClosedError("It is closed.")
+
+
+_OPEN: WeakSet[Engine] = WeakSet()
+
+
+def _after_fork() -> None:
+    for engine in [*_OPEN]:
+        engine.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class _LateCalls:

@@ -12,7 +12,6 @@ from collections.abc import Callable, MutableSet
 from typing import Any, Protocol
 
 from millpond.client.address import Address
-from millpond.client.errors import SyncError
 from millpond.client.live import Listener
 from millpond.client.remote import Remote
 from millpond.client.sqlite_storage import Storage
@@ -53,7 +52,7 @@ class AnyDataset(Protocol):
 class AnyBackground(Protocol):
     """What goes on by itself."""
 
-    def failed(self, dataset: AnyDataset, error: SyncError) -> None:
+    def failed(self, dataset: AnyDataset, error: Exception) -> None:
         """Let a dataset go out again if it has something to send."""
 
     def succeeded(self, dataset: AnyDataset) -> None:
@@ -78,6 +77,10 @@ class AnyEngine(Protocol):
     @property
     def background(self) -> AnyBackground:
         """What goes on by itself."""
+
+    @property
+    def identity_id(self) -> str | None:
+        """Whose data it is, as far as this process knows."""
 
     def address(self, name: str) -> Address:
         """Say where a dataset is kept, for whoever the user is now."""

@@ -251,6 +251,10 @@ def errors_named(path: str) -> Iterator[None]:
     """Say what is the matter with a file: SQLite's own texts might have values in."""
     try:
         yield
+    except UnicodeEncodeError:
+        raise StorageError(
+            "failed", "A key or a value has half of a surrogate pair: it is no text."
+        ) from None
     except sqlite3.Error as error:
         kind = _kind(error)
         name = getattr(error, "sqlite_errorname", type(error).__name__)

@@ -114,6 +114,15 @@ class Storage:
         with self._writing() as connection:
             return self._change(connection, address, decide)
 
+    def ensure(self, address: Address) -> Stored:
+        """See to it that there is a row, so that one who drops it is noticed."""
+        with self._writing() as connection:
+            version, stored = self._load(connection, address)
+            if not stored.row:
+                stored = sqlite_rows.write(connection, address, 1, stored, stored)
+                self._cache[address] = version + 1, stored
+            return stored
+
     def follow(
         self, guest: Address, account: Address, rule: Callable[[Copy, Copy], Copy]
     ) -> Changed | None:
@@ -134,11 +143,12 @@ class Storage:
             return self._change(connection, account, decide)
 
     def has_failed(self, address: Address) -> bool:
-        """Tell whether something is unsent that could not be sent."""
+        """Tell whether an attempt to send failed, or was never answered."""
         with self._reading() as connection:
             found = connection.execute(
                 "SELECT row FROM millpond_dataset WHERE pool = ? AND identity_id = ?"
-                " AND name = ? AND last_error IS NOT NULL AND (deleting OR row IN"
+                " AND name = ? AND (last_error IS NOT NULL OR sent IS NOT NULL)"
+                " AND (deleting OR row IN"
                 " (SELECT dataset FROM millpond_record WHERE dirty))",
                 address,
             ).fetchone()
@@ -272,7 +282,7 @@ class Storage:
 
         version, before = self._load(connection, address)
         after = decide(before)
-        if after == before and before.row:
+        if after == before:
             return Changed(before, before)
         after = sqlite_rows.write(connection, address, version + 1, before, after)
         self._cache[address] = version + 1, after  # dropped where it is rolled back
@@ -318,6 +328,7 @@ class Storage:
 
     def _connect(self) -> sqlite3.Connection:
         with sqlite_rows.errors_named(self.path):
+            _make_private(self.path)
             connection = sqlite3.connect(
                 self.path,
                 timeout=sqlite_rows.BUSY_S,
@@ -339,3 +350,10 @@ class Storage:
         if self._connection is not None and self.path != IN_MEMORY:
             self._left_alone.append(self._connection)  # to close it would drop locks
             self._connection = self._connect()
+
+
+def _make_private(path: str) -> None:
+    """Make a new file one that others on the machine cannot read; SQLite would not."""
+    if path != IN_MEMORY:
+        with contextlib.suppress(OSError):  # SQLite says what is the matter
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

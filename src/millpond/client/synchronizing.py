@@ -52,10 +52,16 @@ def synchronize(engine: AnyEngine, dataset: AnyDataset) -> Report:
             error.report = run.report
             if not isinstance(error, ClosedError):
                 run.note_failure(error)
-                engine.background.failed(dataset, error)
+            raise
+        except Exception as error:  # of the app: its merge, its codec, its login
+            run.note_failure(error)
             raise
     engine.background.succeeded(dataset)
     return report
+
+
+class _Gone(Exception):
+    """The copy is not there any more: the user signed out, or it followed."""
 
 
 class _Run:
@@ -86,27 +92,33 @@ class _Run:
             self._address = self._dataset.address._replace(
                 identity_id=remote.identity_id
             )
-            error = self._session(remote)
+            try:
+                error = self._session(remote)
+            except _Gone:
+                if self._engine.identity_id in (None, remote.identity_id):
+                    raise ClosedError("The user signed out meanwhile.") from None
+                continue  # into an account, on another thread
             if self._done.failed is None:
                 return self.report
             if self._done.failed != IDENTITY_CHANGED:
                 raise error
 
-    def note_failure(self, error: SyncError) -> None:
-        """Keep why it came to nothing, for `status` and the next start of the app."""
+    def note_failure(self, error: Exception) -> None:
+        """Keep why it came to nothing, and let it go out again."""
         code = getattr(error, "code", type(error).__name__)
 
         def decide(stored: Stored) -> Stored:
-            return replace(stored, last_error=code)
+            return replace(stored, last_error=code) if stored.row else stored
 
         try:
             self._engine.change_at(self._dataset, self._address, decide)
         except SyncError:
             return  # the storage itself is the matter, and `error` says so
+        self._engine.background.failed(self._dataset, error)
 
     def _session(self, remote: Remote) -> SyncError:
         """Go through the session; what it failed of counts if it did."""
-        stored = self._change(_begin)
+        stored = self._engine.store.ensure(self._address)
         session = self._start(stored)
         error: SyncError | None = None
         while not isinstance(session.effect, Done):
@@ -150,7 +162,7 @@ class _Run:
         if not is_late:
             return after, now
         if not now.row:
-            raise ClosedError("The user signed out meanwhile.")
+            raise _Gone
         self._done = session.report
         return self._start(now), now
 
@@ -160,11 +172,6 @@ class _Run:
             self._address,
             decide,
         ).after
-
-
-def _begin(stored: Stored) -> Stored:
-    """See to it that there is a row, so that a sign-out meanwhile is seen."""
-    return stored
 
 
 def _conflict(name: str, stored: Stored) -> ConflictError:

@@ -15,7 +15,6 @@ takes them. A watch that nobody refers to any more ends by itself.
 from __future__ import annotations
 
 import random
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -262,7 +261,9 @@ class AsyncWatch:
         import asyncio
 
         if self._pending is None:
-            self._pending = _on_thread(self._step)
+            from millpond.client.threads import on_thread
+
+            self._pending = on_thread(self._step, "millpond.client.watch")
         try:
             seen = await asyncio.shield(self._pending)
         except asyncio.CancelledError:
@@ -289,35 +290,3 @@ class AsyncWatch:
         if self._watch is None:
             self._watch = self._open_watch()
         return next(self._watch, None)
-
-
-def _on_thread(work: Callable[[], Seen | None]) -> asyncio.Future[Seen | None]:
-    """
-    Do something that may wait for ever on a thread that nobody waits for at the end.
-
-    The threads of `asyncio.to_thread` are waited for when the loop ends.
-    """
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Seen | None] = loop.create_future()
-
-    def settle(seen: Seen | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(seen)
-        else:
-            future.set_exception(error)
-
-    def run() -> None:
-        seen, error = None, None
-        try:
-            seen = work()
-        except BaseException as failed:
-            error = failed
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, seen, error)
-
-    threading.Thread(target=run, name="millpond-watch", daemon=True).start()
-    return future
