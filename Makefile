@@ -114,12 +114,16 @@ lock: $(UV) ## lock what pyproject.toml asks for; what is locked already stays
 	@$(LOCK) pyproject.toml --all-extras --group dev --group build -o requirements/dev.txt
 	@$(LOCK) pyproject.toml --group build --constraint requirements/dev.txt \
 	  -o requirements/runtime.txt
+	@$(LOCK) pyproject.toml --extra all --constraint requirements/dev.txt \
+	  -o requirements/image.txt
 	@echo pip | $(LOCK) - -o requirements/pip.txt
 
 lock-upgrade: $(UV) ## the same, with the newest releases of everything
 	@$(LOCK) --upgrade pyproject.toml --all-extras --group dev --group build -o requirements/dev.txt
 	@$(LOCK) --upgrade pyproject.toml --group build --constraint requirements/dev.txt \
 	  -o requirements/runtime.txt
+	@$(LOCK) --upgrade pyproject.toml --extra all --constraint requirements/dev.txt \
+	  -o requirements/image.txt
 	@echo pip | $(LOCK) --upgrade - -o requirements/pip.txt
 
 # For every Python and system that the classifiers name, not for this machine; without
