@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -328,3 +330,58 @@ class TestRepeat:
         assert first["Records"] == again["Records"]
         assert dataset.counts() == {"a": 1, "b": 2}
         client.close()
+
+
+class TestNextSession:
+    """What the answer to an update has for who asks (decision 49)."""
+
+    @staticmethod
+    def next_token(dataset: Dataset, *patches: Any, **options: Any) -> str | None:
+        """Update, and read from the answer what no published model has."""
+        bodies: list[bytes] = []
+        event = "after-call.cognito-sync.UpdateRecords"
+
+        def keep(http_response: Any, **_: Any) -> None:
+            bodies.append(http_response.content)
+
+        events = dataset.client.meta.events
+        events.register(event, keep)
+        try:
+            dataset.update(*patches, **options)
+        finally:
+            events.unregister(event, keep)
+        return json.loads(bodies[0]).get("SyncSessionToken")
+
+    def test_it_is_good_for_one_update(self, dataset):
+        """It is a session as any: for the next update, and none after that."""
+        asked = {"ClientContext": "millpond-next-session"}
+        first = self.next_token(dataset, replace("a", "1", 0), **asked)
+        assert first is not None
+        second = self.next_token(dataset, replace("a", "2", 1), token=first, **asked)
+        assert second is not None
+
+        assert_not_valid(dataset, first)
+        dataset.update(replace("b", "1", 0), token=second)
+        assert dataset.values() == {"a": "2", "b": "1"}
+
+    def test_nobody_else_is_told(self, dataset):
+        """Who does not ask gets the published members alone."""
+        for options in ({}, {"ClientContext": "{}"}):
+            dataset.put(a="1")
+            counts = dataset.counts()
+            found = self.next_token(dataset, replace("a", "2", counts["a"]), **options)
+            assert found is None
+
+    def test_who_missed_something_gets_none(self, dataset):
+        """After another's update only a listing tells what there is."""
+        token = dataset.token()
+        dataset.put(other="1")
+
+        found = self.next_token(
+            dataset,
+            replace("a", "1", 0),
+            token=token,
+            ClientContext="millpond-next-session",
+        )
+
+        assert found is None

@@ -56,6 +56,7 @@ class Server:
     spent: dict[str, tuple[tuple[RecordPatch, ...], Pushed]] = field(
         default_factory=dict
     )
+    begun: int = 0  # sessions
     now_ms: int = 1
 
     def values(self, name: str = NAME) -> dict[str, str]:
@@ -78,10 +79,8 @@ class Server:
     def _list(self, effect: List) -> Listed:
         name = effect.dataset_name
         shown = sync.listing(self.datasets.get(name), effect.since)
-        token = f"t{len(self.sessions)}"
-        self.sessions[token] = (name, shown.dataset_sync_count)
         return Listed(
-            token=token,
+            token=self._begin(name, shown.dataset_sync_count),
             sync_count=shown.dataset_sync_count,
             exists=shown.exists,
             deleted=shown.deleted,
@@ -107,9 +106,23 @@ class Server:
             return Refused("InvalidParameterException")
         name, known = self.sessions[sent.token]
         changes = self.update(name, [_patch(each) for each in sent.patches], known)
-        answer = Pushed(tuple(map(_remote, changes.records)))
+        answer = Pushed(
+            tuple(map(_remote, changes.records)), self._next_session(name, known)
+        )
         self.spent[sent.token] = (sent.patches, answer)
         return answer
+
+    def _next_session(self, name: str, known: int) -> str | None:
+        """Begin the session of the next update, for who knows all that there is."""
+        count = self.datasets[name].sync_count
+        if count != known + 1:
+            return None
+        return self._begin(name, count)
+
+    def _begin(self, name: str, known: int) -> str:
+        self.begun += 1
+        self.sessions[f"t{self.begun}"] = (name, known)
+        return f"t{self.begun}"
 
     def update(self, name: str, patches: list[_Patch], known: int = 0) -> sync.Changes:
         sync.check_patches(patches, limits=self.limits)

@@ -627,6 +627,21 @@ class UpdateRecordsResponse(Shape, kw_only=True):
     records: RecordList
 
 
+NEXT_SESSION: Final = "millpond-next-session"
+"""As the ClientContext of UpdateRecords: `UpdateRecordsResponseWithSession`, please."""
+
+
+class UpdateRecordsResponseWithSession(UpdateRecordsResponse, kw_only=True):
+    """
+    What is answered to who asks for it, beside the published members.
+
+    `sync_session_token` is good for the next update, without a listing. It is there
+    only when nobody else wrote since the listing that this update belongs to.
+    """
+
+    sync_session_token: str | None = None
+
+
 # --- The table ----------------------------------------------------------------------
 
 _POOL: Final = "/identitypools/{IdentityPoolId}"

@@ -11,12 +11,14 @@ import msgspec
 
 from millpond import limits
 from millpond.contract.cognito_sync import (
+    NEXT_SESSION,
     ListRecordsRequest,
     ListRecordsResponse,
     Record,
     RecordPatch,
     UpdateRecordsRequest,
     UpdateRecordsResponse,
+    UpdateRecordsResponseWithSession,
 )
 from millpond.core import streaming, sync
 from millpond.core.sync import (
@@ -261,7 +263,21 @@ async def update_records(
         records = await heavy.run(_updated_records, patches, changes.outcome)
     else:
         records = _updated_records(patches, changes.outcome)
-    return UpdateRecordsResponse(records=records)
+    if request.client_context != NEXT_SESSION:
+        return UpdateRecordsResponse(records=records)
+    # Ours: who knows all that there is by this answer need not list to go on.
+    count = changes.outcome.sync_count
+    following = count == session.known + 1
+    return UpdateRecordsResponseWithSession(
+        records=records,
+        sync_session_token=(
+            context.sessions.issue(
+                dataset_id, now_ms=context.now_ms(), known=count
+            ).token
+            if following
+            else None
+        ),
+    )
 
 
 def _check_and_hash(request: UpdateRecordsRequest, limits: SyncLimits) -> bytes:

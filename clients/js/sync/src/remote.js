@@ -10,6 +10,7 @@ import { ApiError, Unanswered } from './api/faults.js';
 
 const PAGES_MAX = 10_000; // a server that never comes to an end is none
 const LISTINGS_MAX = 3; // whose pages are of different moments
+const NEXT_SESSION = 'millpond-next-session'; // asks for the token of the next update
 const IDENTITY_CHANGED = 'IdentityChanged';
 
 /**
@@ -92,6 +93,7 @@ export function connect({ endpoint, pool, region = pool.split(':')[0], credentia
     const answer = await api.call('UpdateRecords', {
       ...named(identityId, dataset),
       SyncSessionToken: sent.token,
+      ClientContext: NEXT_SESSION,
       RecordPatches: sent.patches.map((patch) => ({
         Op: patch.op,
         Key: patch.key,
@@ -100,7 +102,7 @@ export function connect({ endpoint, pool, region = pool.split(':')[0], credentia
         DeviceLastModifiedDate: patch.modified_ms ? patch.modified_ms / 1000 : null,
       })),
     });
-    return { is: 'pushed', records: readRecords(answer) };
+    return { is: 'pushed', records: readRecords(answer), token: answer.SyncSessionToken };
   }
 
   return {

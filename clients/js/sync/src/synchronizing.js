@@ -16,7 +16,7 @@ import { advance, start } from './rules/session.js';
  * @property {readonly string[]} pushed keys that the server took
  * @property {readonly string[]} merged keys that were changed on both sides
  * @property {Readonly<Record<string, string>>} setAside the error code by key, of what it refuses
- * @property {number} attempts how many times it went round: listings of the dataset itself
+ * @property {number} attempts how many times it went round: listings of the dataset itself, or 1
  */
 
 /**
@@ -128,7 +128,7 @@ const asReport = (done, attempts) => ({
   pushed: done?.pushed ?? [],
   merged: done?.merged ?? [],
   setAside: done?.set_aside ?? {},
-  attempts,
+  attempts: attempts || 1,
 });
 
 /**

@@ -89,6 +89,26 @@ test('one synchronization at a time: who asks meanwhile gets the next one', asyn
   assert.deepEqual(calls, ['list', 'push', 'list']);
 });
 
+test('who knows all that there is needs no listing to send a change', async () => {
+  const calls = [];
+  const { server, prefs } = await one({ before: (effect) => void calls.push(effect.do) });
+  for (const value of ['1', '2', '3']) {
+    await prefs.set('a', value);
+    assert.equal((await prefs.sync()).attempts, 1);
+  }
+  assert.deepEqual(calls, ['list', 'push', 'push', 'push']);
+
+  server.write('prefs', [{ key: 'b', value: 'of another device' }]);
+  await prefs.set('a', '4');
+  const report = await prefs.sync();
+  assert.deepEqual([report.pulled, report.pushed], [['b'], ['a']]);
+  server.endSessions();
+  await prefs.set('a', '5');
+  await prefs.sync();
+  assert.deepEqual(server.values('prefs'), { a: '5', b: 'of another device' });
+  assert.deepEqual(calls.slice(4), ['push', 'list', 'list', 'push']);
+});
+
 test('without an answer a typed error says so, and the next one goes on', async () => {
   let lost = true;
   const { server, prefs } = await one({ after: () => (lost ? LOST : null) });

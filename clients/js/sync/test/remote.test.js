@@ -106,15 +106,19 @@ for (const [what, body] of Object.entries(UNLIKE)) {
   });
 }
 
-test('an update', async (t) => {
-  const { perform, asked } = await remoteOf(t, { body: { Records: [RECORD] } });
+test('an update, which asks for the session of the next one', async (t) => {
+  const body = { Records: [RECORD], SyncSessionToken: 'next' };
+  const { perform, asked } = await remoteOf(t, { body }, { body: { Records: [] } });
 
   const event = await perform('prefs', PUSH, ME);
 
   assert.deepEqual(event, {
     is: 'pushed',
     records: [{ key: 'a', value: 'x', sync_count: 5, modified_ms: 2500 }],
+    token: 'next',
   });
+  assert.equal(asked[0].headers['x-amz-client-context'], 'millpond-next-session');
+  assert.match(asked[0].headers.authorization ?? '', /;x-amz-client-context;/);
   assert.match(asked[0].url, /\/datasets\/prefs$/);
   assert.deepEqual(JSON.parse(asked[0].body), {
     SyncSessionToken: 'session',

@@ -48,7 +48,7 @@ export class Server {
     const dataset = this.dataset(name, identity);
     if (dataset.exists && since > dataset.count) return refused('InvalidParameterException');
     const token = `t${this.tokens++}`;
-    this.sessions.set(token, { name, identity });
+    this.sessions.set(token, { name, identity, known: dataset.exists ? dataset.count : 0 });
     const deleted = since > 0 && (!dataset.exists || since < dataset.deletedAt);
     const above = deleted ? 0 : since;
     const merged = [...this.datasets(identity)].filter(
@@ -80,10 +80,15 @@ export class Server {
       }
       if (value?.length > this.valueChars) return refused('InvalidParameterException');
     }
-    const stamped = this.write(name, patches, identity);
+    const records = this.write(name, patches, identity);
+    let next = null; // for who knows all that there is
+    if (dataset.count === session.known + 1) {
+      next = `t${this.tokens++}`;
+      this.sessions.set(next, { name, identity, known: dataset.count });
+    }
     Object.assign(session, {
       asked: JSON.stringify(patches),
-      answer: { is: 'pushed', records: stamped },
+      answer: { is: 'pushed', records, token: next },
     });
     return session.answer;
   }

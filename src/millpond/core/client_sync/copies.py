@@ -101,6 +101,7 @@ class Copy(msgspec.Struct, frozen=True, omit_defaults=True):
         deleting: the app deleted the dataset, and the server does not know.
         absorbed: merged datasets whose records are in here, to be deleted there; up to
             which sync count.
+        token: of a session that the answer to an update began, for the next one.
     """
 
     sync_count: int = 0
@@ -108,6 +109,7 @@ class Copy(msgspec.Struct, frozen=True, omit_defaults=True):
     sent: Sent | None = None
     deleting: bool = False
     absorbed: dict[str, int] = {}
+    token: str | None = None
 
     @property
     def values(self) -> dict[str, str]:
@@ -153,7 +155,7 @@ def write(copy: Copy, key: str, value: str | None, *, now_ms: int) -> Copy:
 
 def delete(copy: Copy) -> Copy:
     """Delete the dataset, here now and there with the next synchronization."""
-    return replace(copy, records={}, sent=None, absorbed={}, deleting=True)
+    return replace(copy, records={}, sent=None, absorbed={}, deleting=True, token=None)
 
 
 class Pulled(msgspec.Struct, frozen=True):
@@ -205,7 +207,12 @@ def pull(
         records[key] = after
     settled = {k: r for k, r in records.items() if not _is_nothing(r)}
     return Pulled(
-        replace(copy, records=settled, sync_count=sync_count),
+        replace(
+            copy,
+            records=settled,
+            sync_count=sync_count,
+            token=None if whole or rewound else copy.token,
+        ),
         tuple(changed),
         tuple(merged),
     )
@@ -311,7 +318,9 @@ def patches(copy: Copy, most: int) -> tuple[RecordPatch, ...]:
     return tuple(found[:most])
 
 
-def acknowledge(copy: Copy, answered: Sequence[RemoteRecord]) -> Copy:
+def acknowledge(
+    copy: Copy, answered: Sequence[RemoteRecord], token: str | None = None
+) -> Copy:
     """
     Take in the answer to what was sent.
 
@@ -354,6 +363,7 @@ def acknowledge(copy: Copy, answered: Sequence[RemoteRecord]) -> Copy:
         records=records,
         sent=None,
         sync_count=count if follows else copy.sync_count,
+        token=token if follows else None,
     )
 
 

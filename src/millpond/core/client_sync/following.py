@@ -55,7 +55,14 @@ def follow(account: Copy, guest: Copy, merged_name: str, merge: Merge) -> Copy:
     absorbed = dict(account.absorbed)
     if guest.sync_count:
         absorbed[merged_name] = guest.sync_count
-    return replace(account, records=records, sync_count=0, sent=None, absorbed=absorbed)
+    return replace(
+        account,
+        records=records,
+        sync_count=0,
+        sent=None,
+        absorbed=absorbed,
+        token=None,
+    )
 
 
 def _join(

@@ -10,11 +10,12 @@ One synchronization of a dataset: effects out, events in, until it is done.
                                                    v
                               Delete of each merged dataset ---> Done
 
-An update whose answer was lost is sent again before anything else. No number of
-retries ends it: each round has pulled or pushed something, or has asked for the whole
-(`since` 0), or has halved what is pushed, or has set a record aside; a round that did
-none of these is the last. What is not answered ends it at once, and
-whoever drives it tries again later: waiting is no rule of the protocol.
+An update whose answer was lost is sent again before anything else; so is one in a
+session that the answer to the update before began, which saves the listing. No number
+of retries ends it: each round has pulled or pushed something, or has asked for the
+whole (`since` 0), or has halved what is pushed, or has set a record aside; a round that
+did none of these is the last. What is not answered ends it at once, and whoever drives
+it tries again later: waiting is no rule of the protocol.
 
 The copy of each step is to be stored before its effect is carried out.
 """
@@ -97,9 +98,10 @@ class Listed(
 
 
 class Pushed(msgspec.Struct, frozen=True, tag="pushed", tag_field="is"):
-    """The update was made; the records that it stamped."""
+    """The update was made: the records that it stamped, and the next session."""
 
     records: tuple[RemoteRecord, ...]
+    token: str | None = None
 
 
 class Deleted(msgspec.Struct, frozen=True, tag="deleted", tag_field="is"):
@@ -131,6 +133,7 @@ class Session(msgspec.Struct, frozen=True):
         rewound: the server is behind what it told once.
         most: how many patches a push may have.
         stuck: conflicts in a row between which no listing had anything new.
+        ahead: it pushes before it has listed, in a session that it was given.
     """
 
     name: str
@@ -143,12 +146,20 @@ class Session(msgspec.Struct, frozen=True):
     rewound: bool = False
     most: int = PATCHES_MAX
     stuck: int = 0
+    ahead: bool = False
 
 
 def start(name: str, copy: Copy) -> Session:
     """Begin to synchronize a dataset, or go on after an answer that was lost."""
     if copy.sent is not None:
         return Session(name, copy, Push(copy.sent))
+    if copy.token is not None and not copy.absorbed:
+        # Nobody had written when the session began; the answer tells if that holds.
+        found = copies.patches(copy, PATCHES_MAX)
+        if found:
+            sent = Sent(copy.token, found)
+            copy = replace(copy, sent=sent, token=None)
+            return Session(name, copy, Push(sent), ahead=True)
     return Session(name, copy, List(name, copy.sync_count))
 
 
@@ -167,7 +178,7 @@ def advance(session: Session, event: Event, merge: Merge = copies.newest) -> Ses
         return _refused(session, event.code)
     if isinstance(effect, Push):
         assert isinstance(event, Pushed)
-        copy = copies.acknowledge(session.copy, event.records)
+        copy = copies.acknowledge(session.copy, event.records, event.token)
         pushed = tuple(
             each.key
             for each in effect.sent.patches
@@ -177,7 +188,7 @@ def advance(session: Session, event: Event, merge: Merge = copies.newest) -> Ses
         after = replace(session, copy=copy, report=report, most=PATCHES_MAX, stuck=0)
         alone = copy.sync_count > session.copy.sync_count  # nobody else wrote
         more = copy.absorbed or copies.patches(copy, 1)
-        if session.token and alone and not more:
+        if (session.token or session.ahead) and alone and not more:
             return _finish(after, None)
         return _list(after)
     if isinstance(effect, Delete):
@@ -193,7 +204,7 @@ def advance(session: Session, event: Event, merge: Merge = copies.newest) -> Ses
 
 def _list(session: Session) -> Session:
     since = 0 if session.whole else session.copy.sync_count
-    return replace(session, effect=List(session.name, since))
+    return replace(session, effect=List(session.name, since), ahead=False)
 
 
 def _listed(session: Session, effect: List, event: Listed, merge: Merge) -> Session:
@@ -280,7 +291,8 @@ def _refused(session: Session, code: str) -> Session:
         return _finish(session, code)  # it goes out again as it is
     copy = replace(session.copy, sent=None)
     if not session.token:
-        # It was sent again and its session is over. What became of it, a listing shows.
+        # It was sent again, or ahead, and its session is over, or somebody wrote. What
+        # became of it, a listing shows.
         return _list(replace(session, copy=copy))
     if code == CONFLICT:
         return _conflict(replace(session, copy=copy, stuck=session.stuck + 1))

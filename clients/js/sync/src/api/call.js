@@ -299,7 +299,10 @@ function build(url, name, params) {
     };
   }
   const [method, template] = route;
-  const rest = { ...params };
+  const { ClientContext: context, ...rest } = params;
+  /** @type {[string, string][]} */
+  const headers = method === 'POST' ? [['content-type', 'application/json']] : [];
+  if (context) headers.push(['x-amz-client-context', context]);
   const path = template.replace(/{(\w+)}/g, (_, member) => {
     delete rest[member];
     return segment(member, params[member]);
@@ -309,7 +312,7 @@ function build(url, name, params) {
     method,
     path: base + path,
     query: method === 'GET' ? spellQuery(rest) : '',
-    headers: method === 'POST' ? [['content-type', 'application/json']] : [],
+    headers,
     body: method === 'POST' ? spell(rest) : '',
     service: 'cognito-sync',
     repeatable: name !== 'DeleteDataset', // somebody may have made it anew in between

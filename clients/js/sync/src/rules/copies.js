@@ -57,6 +57,7 @@
  * @property {boolean} deleting the app deleted the dataset, and the server does not know
  * @property {Readonly<Record<string, number>>} absorbed merged datasets whose records are in here, to be deleted
  *   there; up to which sync count
+ * @property {string | null} token of a session that the answer to an update began, for the next one
  */
 
 /**
@@ -86,6 +87,7 @@ export const EMPTY = Object.freeze({
   sent: null,
   deleting: false,
   absorbed: {},
+  token: null,
 });
 
 /**
@@ -160,6 +162,7 @@ export const deleted = (copy) => ({
   sent: null,
   absorbed: {},
   deleting: true,
+  token: null,
 });
 
 /**
@@ -221,7 +224,8 @@ export function pull(copy, listed, sync_count, merge, whole, rewound) {
     put(records, key, after);
   }
   for (const [key, record] of records) if (isNothing(record)) records.delete(key);
-  return { copy: { ...copy, records, sync_count }, changed, merged };
+  const token = whole || rewound ? null : copy.token;
+  return { copy: { ...copy, records, sync_count, token }, changed, merged };
 }
 
 /**
@@ -355,9 +359,10 @@ export function patches(copy, most) {
  * @param {Copy} copy
  * @param {readonly RecordPatch[]} sent
  * @param {readonly RemoteRecord[]} answered
+ * @param {string | null} [session] the next one, which the answer began
  * @returns {Copy}
  */
-export function acknowledge(copy, sent, answered) {
+export function acknowledge(copy, sent, answered, session = null) {
   const records = new Map(copy.records);
   const told = new Set(answered.map((each) => each.key));
   const edits = new Map();
@@ -390,8 +395,9 @@ export function acknowledge(copy, sent, answered) {
     }
   }
   // Somebody else wrote in between unless it is the next one; a listing then shows.
-  const sync_count = count === copy.sync_count + 1 ? count : copy.sync_count;
-  return { ...copy, records, sent: null, sync_count };
+  const follows = count === copy.sync_count + 1;
+  const sync_count = follows ? count : copy.sync_count;
+  return { ...copy, records, sent: null, sync_count, token: follows ? session : null };
 }
 
 /**

@@ -29,7 +29,7 @@ export function follow(account, guest, merged_name, merge) {
   const absorbed = sync_count
     ? { ...account.absorbed, [merged_name]: sync_count }
     : account.absorbed;
-  return { ...account, records, sync_count: 0, sent: null, absorbed };
+  return { ...account, records, sync_count: 0, sent: null, absorbed, token: null };
 }
 
 /**

@@ -45,7 +45,7 @@ import { absorb, acknowledge, aside, newest, patches, pull, setAside } from './c
  * @property {readonly string[]} [merged_names]
  */
 
-/** @typedef {{is: 'pushed', records: readonly RemoteRecord[]}} Pushed the records that the update stamped */
+/** @typedef {{is: 'pushed', records: readonly RemoteRecord[], token?: string | null}} Pushed the records that the update stamped, and the next session */
 /** @typedef {{is: 'deleted'}} Deleted */
 /** @typedef {{is: 'refused', code: string}} Refused the server says no */
 /** @typedef {{is: 'lost'}} Lost there is no answer: the call was made, or was not */
@@ -66,6 +66,7 @@ import { absorb, acknowledge, aside, newest, patches, pull, setAside } from './c
  * @property {boolean} rewound the server is behind what it told once
  * @property {number} most how many patches a push may have
  * @property {number} stuck conflicts in a row between which no listing had anything new
+ * @property {boolean} ahead it pushes before it has listed, in a session that it was given
  */
 
 export const PATCHES_MAX = 1024; // in one update; what is more goes into the next
@@ -83,6 +84,11 @@ const OF_RECORDS = [
   'ValidationException',
 ];
 
+const BEGINNING = {
+  ...{ token: '', to_absorb: [], whole: false, rewound: false, most: PATCHES_MAX, stuck: 0 },
+  ahead: false,
+};
+
 /** @type {Done} */
 const NO_REPORT = { do: 'done', pulled: [], pushed: [], merged: [], set_aside: {}, failed: null };
 
@@ -95,18 +101,28 @@ const NO_REPORT = { do: 'done', pulled: [], pushed: [], merged: [], set_aside: {
  * @returns {Session}
  */
 export function start(name, copy, report = NO_REPORT) {
-  const { sent, sync_count: since } = copy;
-  /** @type {Effect} */
-  const effect = sent ? { do: 'push', sent } : { do: 'list', dataset_name: name, since };
-  const rest = {
-    token: '',
-    to_absorb: [],
-    whole: false,
-    rewound: false,
-    most: PATCHES_MAX,
-    stuck: 0,
-  };
-  return { name, copy, effect, report, ...rest };
+  const session = { name, copy, report, ...BEGINNING };
+  if (copy.sent) return { ...session, effect: { do: 'push', sent: copy.sent } };
+  if (copy.token && !Object.keys(copy.absorbed).length) {
+    // Nobody had written since when the session began: the answer tells if that holds.
+    const after = push({ ...session, copy: { ...copy, token: null }, ahead: true }, copy.token);
+    if (after) return after;
+  }
+  return list(session);
+}
+
+/**
+ * Push what there is to be pushed, if there is anything.
+ *
+ * @param {Omit<Session, 'effect'>} session
+ * @param {string} token
+ * @returns {Session | null}
+ */
+function push(session, token) {
+  const found = patches(session.copy, session.most);
+  if (!found.length) return null;
+  const sent = { token, patches: found };
+  return { ...session, copy: { ...session.copy, sent }, effect: { do: 'push', sent } };
 }
 
 /**
@@ -136,12 +152,12 @@ export function advance(session, event, merge = newest) {
 }
 
 /**
- * @param {Session} session
+ * @param {Omit<Session, 'effect'>} session
  * @returns {Session}
  */
 function list(session) {
   const since = session.whole ? 0 : session.copy.sync_count;
-  return { ...session, effect: { do: 'list', dataset_name: session.name, since } };
+  return { ...session, ahead: false, effect: { do: 'list', dataset_name: session.name, since } };
 }
 
 /**
@@ -213,11 +229,8 @@ function goOn(session) {
       effect: { do: 'list', dataset_name: next, since: copy.absorbed[next] ?? 0 },
     };
   }
-  const found = patches(copy, session.most);
-  if (found.length) {
-    const sent = { token, patches: found };
-    return { ...session, copy: { ...copy, sent }, effect: { do: 'push', sent } };
-  }
+  const after = push(session, token);
+  if (after) return after;
   for (const dataset_name in copy.absorbed)
     return { ...session, effect: { do: 'delete', dataset_name } };
   return finish(session, null);
@@ -229,7 +242,7 @@ function goOn(session) {
  * @param {Pushed} event
  */
 function pushed(session, sent, event) {
-  const copy = acknowledge(session.copy, sent.patches, event.records);
+  const copy = acknowledge(session.copy, sent.patches, event.records, event.token);
   const keys = sent.patches
     .map((each) => each.key)
     .filter((key) => !copy.records.get(key)?.refused);
@@ -237,7 +250,7 @@ function pushed(session, sent, event) {
   const after = { ...session, copy, report, most: PATCHES_MAX, stuck: 0 };
   const alone = copy.sync_count > session.copy.sync_count; // nobody else wrote
   const isMore = Object.keys(copy.absorbed).length || patches(copy, 1).length;
-  return session.token && alone && !isMore ? finish(after, null) : list(after);
+  return (session.token || session.ahead) && alone && !isMore ? finish(after, null) : list(after);
 }
 
 /**
@@ -280,7 +293,8 @@ function refused(session, effect, code) {
   if (!OF_RECORDS.includes(code)) return finish(session, code); // it goes out again as it is
   const { patches: sent } = effect.sent;
   const after = { ...session, copy: { ...session.copy, sent: null } };
-  // It was sent again and its session is over. What became of it, a listing shows.
+  // It was sent again, or ahead, and its session is over, or somebody wrote. What became of it,
+  // a listing shows.
   if (!session.token) return list(after);
   if (code === CONFLICT) return conflict({ ...after, stuck: session.stuck + 1 });
   // A refused update leaves its sync session as it was, so no listing is needed.
