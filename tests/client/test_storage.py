@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millpond.client import ClosedError, Memory, SQLite, StorageError
+from millpond.client import ClosedError, Memory, SQLite, StorageError, sqlite_rows
 from millpond.client.address import Address
 from millpond.client.sqlite_storage import Storage
 from millpond.client.storage import Stored
@@ -286,6 +286,42 @@ def test_a_full_disk_loses_nothing_and_says_so(tmp_path):
 
     assert storage.load(PREFS).copy.values == {"a": "1", "b": "2"}
     storage.close()
+
+
+def test_a_file_that_another_process_holds_is_waited_for_and_then_named(
+    tmp_path, monkeypatch
+):
+    """Reads go on; a write says after a while that it could not be made."""
+    monkeypatch.setattr(sqlite_rows, "BUSY_S", 0.05)
+    storage = SQLite(tmp_path / "app.db").open()
+    write(storage, "a", "1")
+    holder = sqlite3.connect(tmp_path / "app.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    assert storage.value(PREFS, "a") == "1"
+    with pytest.raises(StorageError, match=r"app\.db") as caught:
+        write(storage, "b", "2")
+    assert caught.value.kind == "busy"
+    holder.execute("ROLLBACK")
+    write(storage, "b", "3")
+    assert storage.load(PREFS).copy.values == {"a": "1", "b": "3"}
+    holder.close()
+    storage.close()
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    """What cannot be read is no empty dataset."""
+    storage = SQLite(tmp_path / "app.db").open()
+    for number in range(50):
+        write(storage, f"k{number}", "v" * 500)
+    storage.close()
+    whole = (tmp_path / "app.db").read_bytes()
+    head = 3 * 4096
+    (tmp_path / "app.db").write_bytes(whole[:head] + b"\xff" * (len(whole) - head))
+
+    with pytest.raises(StorageError, match=r"app\.db") as caught:
+        SQLite(tmp_path / "app.db").open().load(PREFS)
+    assert caught.value.kind == "damaged"
 
 
 def test_a_merge_may_read_and_not_write(tmp_path):

@@ -196,8 +196,8 @@ def write(
     connection.executemany(
         "INSERT INTO millpond_record (dataset, key, value, base, base_count, dirty,"
         " edit, modified_ms, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET value = excluded.value, base = excluded.base,"
-        " base_count = excluded.base_count, dirty = excluded.dirty,"
+        " ON CONFLICT (dataset, key) DO UPDATE SET value = excluded.value,"
+        " base = excluded.base, base_count = excluded.base_count, dirty = excluded.dirty,"
         " edit = excluded.edit, modified_ms = excluded.modified_ms,"
         " refused = excluded.refused",
         [

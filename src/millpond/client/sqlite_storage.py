@@ -217,11 +217,12 @@ class Storage:
         with self._reading() as connection:
             rows = connection.execute(
                 "WITH RECURSIVE following (guest) AS ("
-                " SELECT guest FROM millpond_following WHERE pool = ?1 AND account = ?2"
+                " SELECT guest FROM millpond_following"
+                "  WHERE pool = :pool AND account = :account"
                 " UNION SELECT f.guest FROM millpond_following f JOIN following"
-                "  ON f.account = following.guest AND f.pool = ?1)"
-                " SELECT guest FROM following WHERE guest <> ?2",
-                (pool, account),
+                "  ON f.account = following.guest AND f.pool = :pool)"
+                " SELECT guest FROM following WHERE guest <> :account",
+                {"pool": pool, "account": account},
             ).fetchall()
         return [guest for (guest,) in rows]
 
