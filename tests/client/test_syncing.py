@@ -350,6 +350,9 @@ def test_signing_out_tells_what_is_unsent(device):
     """It is refused as long as something would be lost; then nothing is left here."""
     sync = device(Memory())
     prefs, notes = sync.dataset("prefs"), sync.dataset("notes")
+    prefs["gone"] = "before it was sent"
+    del prefs["gone"]
+    assert prefs.status.unsent == ()
     prefs["colour"] = "teal"
     notes["n"] = "1"
     notes.sync()

@@ -197,9 +197,9 @@ def write(
         "INSERT INTO millpond_record (dataset, key, value, base, base_count, dirty,"
         " edit, modified_ms, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (dataset, key) DO UPDATE SET value = excluded.value,"
-        " base = excluded.base, base_count = excluded.base_count, dirty = excluded.dirty,"
-        " edit = excluded.edit, modified_ms = excluded.modified_ms,"
-        " refused = excluded.refused",
+        " base = excluded.base, base_count = excluded.base_count,"
+        " dirty = excluded.dirty, edit = excluded.edit,"
+        " modified_ms = excluded.modified_ms, refused = excluded.refused",
         [
             (
                 *(row, key, each.value, each.base, each.base_count, each.dirty),
@@ -224,7 +224,9 @@ def unsent(
     found: dict[str, tuple[str, ...]] = {}
     for row, name, deleting in rows:
         keys = connection.execute(
-            "SELECT key FROM millpond_record WHERE dataset = ? AND dirty ORDER BY key",
+            "SELECT key FROM millpond_record JOIN millpond_dataset ON row = dataset"
+            " WHERE row = ? AND dirty AND (value IS NOT NULL OR base IS NOT NULL"
+            "  OR base_count <> 0 OR sent IS NOT NULL) ORDER BY key",
             (row,),
         ).fetchall()
         if keys or deleting:

@@ -118,8 +118,16 @@ class Copy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def unsent(self) -> list[str]:
-        """The keys that the server does not have as they are here."""
-        return [key for key, record in self.records.items() if record.dirty]
+        """
+        The keys that the server does not have as they are here.
+
+        What was written and removed before it was sent is none of them.
+        """
+        return [
+            key
+            for key, record in self.records.items()
+            if record.dirty and not (self.sent is None and _is_nothing(record))
+        ]
 
 
 Merge = Callable[[str, str | None, LocalRecord, RemoteRecord], str | None]
