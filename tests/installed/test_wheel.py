@@ -219,6 +219,18 @@ def test_each_extra_works_alone(with_extra: Environment, name: str) -> None:
     assert (done.returncode == 0) == (name != "postgres"), said
 
 
+@pytest.mark.parametrize("with_extra", ["testing"], indirect=True)
+def test_the_fixtures_of_the_test_kit_from_a_wheel(with_extra: Environment) -> None:
+    """The tests of the example pass with the extra alone; there is no boto3 then."""
+    example = with_extra.folder / "app"
+    shutil.copytree(wheels.ROOT / "examples" / "testing", example)
+    done = with_extra.run("python", "-m", "pytest", "-q", "-rs", example)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 passed, 1 skipped" in done.stdout
+    assert "boto3" in done.stdout
+
+
 @pytest.mark.parametrize("with_extra", ["postgres"], indirect=True)
 def test_a_server_on_postgresql_from_a_wheel(
     with_extra: Environment, postgres: TestPostgres

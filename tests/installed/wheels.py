@@ -50,7 +50,7 @@ def requirements(wheel: Path) -> list[Requirement]:
 def fill_index(folder: Path, wanted: list[Requirement]) -> None:
     """Pack what a wheel needs, with its extras, and what that needs in its turn."""
     done: set[str] = set()
-    for extra in ("", *EXTRAS):
+    for extra in ("", *EXTRAS, "testing"):
         _pack_all(folder, wanted, extra, done)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import dataclasses
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from millpond import settings as settings_table
 from millpond.cli.page import STEP, may_style, prose
-from millpond.errors import MillpondError
+from millpond.errors import MillpondError, SettingsError
 from millpond.settings import Reading, Settings, refuse
 
 if TYPE_CHECKING:
@@ -22,15 +24,33 @@ def main(argv: list[str]) -> int:
     """Run `millpond serve`."""
     options = make_parser().parse_args(argv)
     try:
-        reading = read_settings(options)
-        from millpond.server.settings_check import find_problems
+        with _ephemeral(read_settings(options)) as reading:
+            from millpond.server.settings_check import find_problems
 
-        refuse(find_problems(reading, to_start=True))
-        _run(reading)
+            refuse(find_problems(reading, to_start=True))
+            _run(reading)
     except MillpondError as error:
         print(f"millpond serve: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _ephemeral(reading: Reading) -> Iterator[Reading]:
+    """Put the data of a server that keeps nothing where it goes with it."""
+    if not reading.settings.ephemeral:
+        yield reading
+        return
+    from millpond.server import ephemeral
+
+    if "data" in reading.origins:
+        raise SettingsError(
+            f"An ephemeral server keeps nothing, and {reading.origins['data']} names a "
+            "folder to keep it in. Leave out one of them."
+        )
+    with ephemeral.folder() as folder:
+        settings = dataclasses.replace(reading.settings, data=folder)
+        yield reading._replace(settings=settings)
 
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +76,7 @@ def read_settings(options: argparse.Namespace) -> Reading:
     """Read the settings, with what is wrong with them; raises as `read` does."""
     import os  # the environment is looked at here and nowhere else
 
-    names = ("data", "store", "host", "port", "readers")
+    names = ("data", "store", "host", "port", "readers", "ephemeral")
     return settings_table.read(
         options.settings,
         os.environ,
@@ -73,6 +93,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_settings_options(parser)
     add_server_options(parser)
+    parser.add_argument(
+        "--ephemeral",
+        action="store_const",
+        const=True,
+        help="keep everything in memory, and nothing in the end: for tests of apps",
+    )
     parser.add_argument(
         "--readers",
         metavar="N",
@@ -162,7 +188,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 def _tell(settings: Settings, started: Started) -> None:
     from millpond.server.stores import place_of
 
-    print(f"Millpond answers at {started.endpoint} ({place_of(settings)}).")
+    place = "all in memory" if settings.ephemeral else place_of(settings)
+    print(f"Millpond answers at {started.endpoint} ({place}).")
     if started.first_key is not None:
         print(
             "\nThe first developer key; its secret is shown this once:\n\n"

@@ -33,6 +33,7 @@ from millpond.server import certificates, connections, neighbours, secret_key
 from millpond.server.connections import Connections
 from millpond.server.console import login_link, make_console
 from millpond.server.door import make_door
+from millpond.server.ephemeral import MovableClock
 from millpond.server.gateway import Gateway
 from millpond.server.importing import limits_of
 from millpond.server.listening import claim_port, endpoint_of, listen, with_address
@@ -43,6 +44,7 @@ from millpond.server.sealers import hook_secret as hook_secret
 from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
 from millpond.server.under_way import UnderWay
+from millpond.service.calls import Calls
 from millpond.service.changes import Changes
 from millpond.service.context import Context, SinkOpener, system_now_ms
 from millpond.service.developer_keys import (
@@ -65,6 +67,7 @@ from millpond.workers.outbox_relay import OutboxRelay
 from millpond.workers.push_sender import PushSender
 
 if TYPE_CHECKING:
+    from millpond.server.controls import Controls
     from millpond.server.readers.intake import Intake
 
 _log = structlog.get_logger()
@@ -87,7 +90,11 @@ class Started:
 def make_context(settings: Settings, store: Store) -> Context:
     """Put together what the service works with."""
     master = secret_key.load(settings.data, settings.secret_key)
+    now_ms = MovableClock() if settings.ephemeral else system_now_ms
     return Context(
+        now_ms=now_ms,
+        signing_now_ms=system_now_ms,
+        calls=Calls() if settings.ephemeral else None,
         store=store,
         settings=settings,
         sessions=SyncSessions(
@@ -105,12 +112,12 @@ def make_context(settings: Settings, store: Store) -> Context:
             store,
             make_token_key_sealer(settings),
             region=settings.region,
-            now_ms=system_now_ms,
+            now_ms=now_ms,
         ),
         provider_keys=ProviderKeys(settings.login_providers),
         hooks=Hooks(settings, secret=hook_secret(settings).encode()),
-        payloads=_make_payloads(settings, store),
-        open_sink=_sink_opener(settings, store),
+        payloads=_make_payloads(settings, store, now_ms),
+        open_sink=_sink_opener(settings, store, now_ms),
         push=SnsPush(settings),
         payload_secret=secret_key.derive(master, "stream payloads"),
         limits=limits_of(settings),
@@ -122,9 +129,11 @@ def make_context(settings: Settings, store: Store) -> Context:
     )
 
 
-def _sink_opener(settings: Settings, store: Store) -> SinkOpener:
+def _sink_opener(
+    settings: Settings, store: Store, now_ms: Callable[[], int]
+) -> SinkOpener:
     """Make what opens a stream as the workers do, beside their own."""
-    factories = sink_factories(store=store, now_ms=system_now_ms)
+    factories = sink_factories(store=store, now_ms=now_ms)
 
     async def open_one(stream_name: str, role_arn: str | None) -> Sink:
         url = sink_url(settings.streams, stream_name)
@@ -133,12 +142,12 @@ def _sink_opener(settings: Settings, store: Store) -> SinkOpener:
     return open_one
 
 
-def _make_payloads(settings: Settings, store: Store) -> PayloadStore:
+def _make_payloads(
+    settings: Settings, store: Store, now_ms: Callable[[], int]
+) -> PayloadStore:
     """Make where large stream records go."""
     if not settings.stream_payload_store:
-        return EmbeddedPayloads(
-            store, public_url=settings.public_url, now_ms=system_now_ms
-        )
+        return EmbeddedPayloads(store, public_url=settings.public_url, now_ms=now_ms)
     try:
         return S3Payloads(settings.stream_payload_store)
     except SettingsError as error:
@@ -225,6 +234,7 @@ async def _run(
     if intake is not None:
         intake.join(metrics, context.sync_sessions, keys, under_way, count_servers)
         context.keys_changed.listen(intake.tell_news)
+    controls = _make_controls(context, keys, sinks)
     console = make_console(context, keys, origins)
     door = make_door(
         context,
@@ -239,8 +249,9 @@ async def _run(
             metrics,
             is_draining=stopping.is_set,
             gather=None if intake is None else intake.gather,
+            controls=controls,
         ),
-        beside_paths=PATHS,
+        beside_paths=PATHS if controls is None else (*PATHS, controls.path),
         console=console,
     )
 
@@ -301,6 +312,17 @@ async def _run(
             await context.read_through.aclose()
         await sinks.aclose()
         await push.aclose()
+
+
+def _make_controls(
+    context: Context, keys: KeyRing, sinks: SinkRegistry
+) -> Controls | None:
+    """Make what tests of apps do with their server; None: it is not theirs."""
+    if not isinstance(context.now_ms, MovableClock) or context.calls is None:
+        return None
+    from millpond.server.controls import Controls
+
+    return Controls(context, context.now_ms, context.calls, keys, sinks)
 
 
 def _make_connections(

@@ -15,7 +15,7 @@ from millpond.server.rates import RateLimits
 from millpond.server.subscriptions import SubscriptionStreams
 from millpond.server.under_way import UnderWay
 from millpond.service.context import Context
-from millpond.service.credentials import CredentialFinder
+from millpond.service.credentials import CredentialFinder, Credentials
 from millpond.service.developer_keys import KeyRing
 from millpond.wire.sigv4.verifier import Verifier
 
@@ -55,6 +55,16 @@ def make_door(
     credentials = CredentialFinder(
         keys, context.session_tokens, account_id=settings.account_id
     )
+    find_credentials = credentials.find
+    if context.signing_now_ms is not context.now_ms:
+        # Credentials expire by the server's clock, whatever signatures go by.
+        def find_credentials(
+            access_key_id: str, session_token: str | None, now_s: float
+        ) -> Credentials | None:
+            return credentials.find(
+                access_key_id, session_token, context.now_ms() / 1000
+            )
+
     answers = Answers(settings, metrics, sockets, under_way)
     live = LiveStreams(
         settings,
@@ -71,7 +81,7 @@ def make_door(
     gateway = Gateway(
         context,
         Verifier(
-            find_credentials=credentials.find,
+            find_credentials=find_credentials,
             regions=settings.regions,
             window_s=settings.signature_window_s,
             explain=settings.explain_signatures,

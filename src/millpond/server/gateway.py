@@ -154,6 +154,7 @@ class Gateway:
         self._bodies = bodies.make_budget(context.settings, metrics)
         self._multiplexed_requests_max = context.settings.multiplexed_requests_max
         self._request_log = RequestLog.of(context.settings)
+        self._calls = context.calls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -377,6 +378,18 @@ class Gateway:
                 decoded=request.decoded,
             )
 
+        if self._calls is not None:
+            self._calls.note(
+                operation=operation,
+                status=status,
+                error=request.error,
+                time_ms=self._context.now_ms(),
+                caller=request.caller,
+                user_agent=request.user_agent,
+                decoded=request.decoded,
+                body_bytes=int(request.headers.get(b"content-length", 0)),
+            )
+
     def _check_peer(self, found: Found, request: Request, now_s: float) -> None:
         """Hold whoever calls what is not signed to his limit, before more is read."""
         operation = found.route.operation
@@ -479,7 +492,7 @@ class Gateway:
         is_small = request.body.is_small
         if is_small and self._verifier.knows(request.headers):
             return  # it is hardly wrong, and hardly worth it
-        now_s = self._context.now_ms() / 1000
+        now_s = self._context.signing_now_ms() / 1000
         check = self._verifier.check_head
         try:
             head = check(signed, service=service, now_s=now_s)
@@ -491,7 +504,7 @@ class Gateway:
 
     async def _verify(self, signed: SignedRequest, service: str) -> Caller:
         """Find out who signed a request."""
-        now_s = self._context.now_ms() / 1000
+        now_s = self._context.signing_now_ms() / 1000
         verify = self._verifier.verify
         try:
             verified = verify(signed, service=service, now_s=now_s)
@@ -522,6 +535,7 @@ class Gateway:
                 error=str(error),
                 exc_info=error if exception.http_status == 500 else None,
             )
+        request.error = exception.code
         self._context.recent_errors.note(
             RecentError(
                 self._context.now_ms(),

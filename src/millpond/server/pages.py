@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from millpond.server.controls import Controls
+
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 JWKS_PATH: Final = "/.well-known/jwks_uri"  # AWS: so the real service has it
 PATHS: Final = (
@@ -51,6 +53,7 @@ def make_pages(
     *,
     is_draining: Callable[[], bool],
     gather: Callable[[], Awaitable[None]] | None = None,
+    controls: Controls | None = None,
 ) -> AsgiApp:
     """
     Make the application that serves `PATHS`, and `/` to people.
@@ -59,12 +62,13 @@ def make_pages(
 
     Args:
         gather: adds up what other processes of this server have counted.
+        controls: what tests do with the server that is theirs; None: it is nobody's.
     """
     made: list[Starlette] = []
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         if not made:
-            made.append(_make_pages(context, metrics, is_draining, gather))
+            made.append(_make_pages(context, metrics, is_draining, gather, controls))
         await made[0](scope, receive, send)
 
     return serve
@@ -75,6 +79,7 @@ def _make_pages(
     metrics: Metrics,
     is_draining: Callable[[], bool],
     gather: Callable[[], Awaitable[None]] | None,
+    controls: Controls | None,
 ) -> Starlette:
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
     from starlette.applications import Starlette
@@ -166,6 +171,7 @@ def _make_pages(
             Route(PAYLOAD_PATH + "{payload_id}", payload),
             Route(DISCOVERY_PATH, openid_configuration),
             Route(JWKS_PATH, jwks),
+            *(controls.routes() if controls is not None else ()),
         ],
         exception_handlers={StoreError: refuse},
     )

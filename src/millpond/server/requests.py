@@ -30,6 +30,7 @@ class Request:
         "caller",
         "client",
         "decoded",
+        "error",
         "headers",
         "id",
         "is_http2",
@@ -62,6 +63,7 @@ class Request:
         self.trusted = trusted
         self.caller: Caller = ANYONE  # until the signature is verified
         self.decoded: Any = None
+        self.error = ""  # the code, once it is refused
         if self.method == "POST" and b"x-http-method-override" in self.headers:
             # Unity sends a POST and signs the method that it means.
             override = self.headers[b"x-http-method-override"]

@@ -320,7 +320,9 @@ def make_store(settings: Settings, *, read_only: bool = False) -> CopyStore:
         SettingsError: what it needs is not installed.
     """
     if not settings.store:
-        return SqliteStore(settings.data, read_only=read_only)
+        return SqliteStore(
+            settings.data, read_only=read_only, durable=not settings.ephemeral
+        )
     store: CopyStore = load_postgres().PostgresStore(
         settings.store, listen_url=settings.listen_store, read_only=read_only
     )

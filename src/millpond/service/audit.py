@@ -253,6 +253,12 @@ class AuditBook:
         if tally is not None:
             self._write_later(tally)
 
+    def forget(self) -> None:
+        """Drop what is counted and not written, and what it is merged with."""
+        self._windows.clear()
+        self._unwritten.clear()
+        self._counted = 0
+
     async def flush(self) -> None:
         """
         Write what was counted.

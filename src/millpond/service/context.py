@@ -18,6 +18,7 @@ from millpond.push.base import PushService
 from millpond.service.audit import AuditBook
 from millpond.service.callers import ANYONE as ANYONE
 from millpond.service.callers import Caller as Caller
+from millpond.service.calls import Calls
 from millpond.service.changes import Changes
 from millpond.service.damage import Damage
 from millpond.service.progress_looks import ProgressLooks
@@ -83,6 +84,8 @@ class Context:
     """Opens the stream of a name, in the name of a role; whoever asks closes it."""
     push: PushService | None = None
     now_ms: Callable[[], int] = system_now_ms
+    signing_now_ms: Callable[[], int] = None  # type: ignore[assignment]
+    """The clock that signatures go by; not given: `now_ms`."""
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4
     limits: SyncLimits = field(default_factory=SyncLimits)
@@ -97,6 +100,8 @@ class Context:
     trigger_notes: TriggerNotes = field(default_factory=TriggerNotes)
     damage: Damage = field(init=False)
     audit: AuditBook = field(init=False)
+    calls: Calls | None = None
+    """Keeps the calls of apps that are tested; None: nobody tests one."""
     recent_errors: RecentErrors = field(default_factory=RecentErrors)
     outbox_changed: Signal = field(default_factory=Signal)
     pushes_changed: Signal = field(default_factory=Signal)
@@ -104,6 +109,8 @@ class Context:
     keys_changed: Signal = field(default_factory=Signal)
 
     def __post_init__(self) -> None:
+        if self.signing_now_ms is None:
+            object.__setattr__(self, "signing_now_ms", self.now_ms)
         object.__setattr__(self, "damage", Damage(self.metrics))
         audit = AuditBook(
             self.store, now_ms=self.now_ms, random_bytes=self.random_bytes

@@ -40,6 +40,7 @@ def check(settings: Settings) -> Iterator[Wrong]:
     """Find everything that is wrong with settings that have the right types."""
     yield from _check_addresses(settings)
     yield from _check_readers(settings)
+    yield from _check_ephemeral(settings)
     yield from _check_proxies(settings)
     yield from _check_regions(settings)
     yield from _check_secrets(settings)
@@ -49,6 +50,13 @@ def check(settings: Settings) -> Iterator[Wrong]:
     yield from _check_imports(settings)
     yield from _check_rates(settings)
     yield from _check_guests(settings)
+
+
+def _check_ephemeral(settings: Settings) -> Iterator[Wrong]:
+    if settings.ephemeral and settings.store:
+        yield "ephemeral", "A server with a database keeps what is in it."
+    if settings.ephemeral and str(settings.readers) != "0":
+        yield "ephemeral", "Such a server is one process: leave out readers."
 
 
 def _check_readers(settings: Settings) -> Iterator[Wrong]:

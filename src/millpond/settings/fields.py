@@ -96,6 +96,11 @@ class Settings:
         "URL of a PostgreSQL database, postgresql://user:password@host/name. Empty: "
         "the embedded store, in the data folder.",
     )
+    ephemeral: bool = setting(
+        False,
+        "Keep everything in memory, and nothing when the server ends: for tests of "
+        "apps, which may then move its clock, drop its data and see its calls.",
+    )
     listen_store: str = setting(
         "",
         "URL of the same database, past a pooler in transaction mode that store leads "

@@ -30,7 +30,7 @@ class RunningServer:
 
     def __init__(
         self,
-        data: Path,
+        data: Path | None,
         *,
         settings: Mapping[str, str] | None = None,
         command_prefix: Sequence[str] = (),
@@ -38,15 +38,15 @@ class RunningServer:
         """
         Args:
             data: folder of the store; it may hold the data of an earlier run, whose
-                first key is then used again.
+                first key is then used again. None: it keeps everything in memory.
             settings: by name, handed over as environment variables.
             command_prefix: put before the command, for example to pin it to a core.
         """
-        self.data = data
+        self._folder = data
         self.endpoint = ""
         self.access_key_id = ""
         self.secret_access_key = ""
-        self.region = "us-east-1"
+        self.region = (settings or {}).get("region", "us-east-1")
         self.log: list[str] = []
         self._settings = dict(settings or {})
         self._command_prefix = list(command_prefix)
@@ -55,7 +55,7 @@ class RunningServer:
 
     def __repr__(self) -> str:
         state = self.endpoint if self._process is not None else "STOPPED"
-        return f"<RunningServer {str(self.data)!r}, {state}>"
+        return f"<{type(self).__name__} {str(self._folder)!r}, {state}>"
 
     def __enter__(self) -> RunningServer:
         self.start()
@@ -69,6 +69,12 @@ class RunningServer:
     ) -> None:
         if self._process is not None:
             self.stop()
+
+    @property
+    def data(self) -> Path:
+        """The folder of its store."""
+        assert self._folder is not None, "it keeps everything in memory"
+        return self._folder
 
     @property
     def pid(self) -> int:
@@ -105,13 +111,16 @@ class RunningServer:
             for name, value in os.environ.items()
             if not name.startswith(("AWS_", "MILLPOND_"))
         }
+        place = ["--ephemeral"]
+        if self._folder is not None:
+            place = ["--data", str(self._folder)]
         environment["MILLPOND_LOG_FORMAT"] = "json"
         environment |= {f"MILLPOND_{k.upper()}": v for k, v in self._settings.items()}
         self._process = subprocess.Popen(
             [
                 *self._command_prefix,
                 *(sys.executable, "-m", "millpond", "serve"),
-                *("--data", str(self.data), "--port", "0"),
+                *(*place, "--port", "0"),
             ],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -195,30 +195,35 @@ async def expire_guests(context: Context, metrics: Metrics) -> None:
     Whether somebody is used is known only since it is kept, so the first ones go a
     whole lifetime after the setting was switched on.
     """
-    lifetime_ms = context.settings.unused_guest_lifetime_s * 1000
-    store = context.store
 
     async def step() -> bool:
-        if not lifetime_ms:
-            await store.stop_guest_expiry()
-            return False
-        now_ms = context.now_ms()
-        since_ms = await store.begin_guest_expiry(now_ms=now_ms)
-        if since_ms > now_ms - lifetime_ms:
-            return False
-        place: str | None = ""
-        while place is not None:
-            expired = await store.expire_guests(
-                place, unused_since_ms=now_ms - lifetime_ms, rows_max=GUEST_ROWS_MAX
-            )
-            metrics.expired_guests.inc(len(expired.identity_ids))
-            for each in expired.identity_ids:
-                context.changes.end(each)
-            place = expired.place
-            await asyncio.sleep(PURGE_REST_S)
+        await expire_unused_guests(context, metrics)
         return False
 
     await run_steps("guest expiry", step, pause_s=GUESTS_PAUSE_S)
+
+
+async def expire_unused_guests(context: Context, metrics: Metrics) -> None:
+    """Delete the guests that nobody has used for long enough, if that is wanted."""
+    lifetime_ms = context.settings.unused_guest_lifetime_s * 1000
+    store = context.store
+    if not lifetime_ms:
+        await store.stop_guest_expiry()
+        return
+    now_ms = context.now_ms()
+    since_ms = await store.begin_guest_expiry(now_ms=now_ms)
+    if since_ms > now_ms - lifetime_ms:
+        return
+    place: str | None = ""
+    while place is not None:
+        expired = await store.expire_guests(
+            place, unused_since_ms=now_ms - lifetime_ms, rows_max=GUEST_ROWS_MAX
+        )
+        metrics.expired_guests.inc(len(expired.identity_ids))
+        for each in expired.identity_ids:
+            context.changes.end(each)
+        place = expired.place
+        await asyncio.sleep(PURGE_REST_S)
 
 
 class CountStep(Protocol):

@@ -21,6 +21,7 @@ from millpond.stores.sqlite.copying import Copies
 from millpond.stores.sqlite.database import Database
 from millpond.stores.sqlite.datasets import Datasets
 from millpond.stores.sqlite.devices import Devices
+from millpond.stores.sqlite.emptying import Emptying
 from millpond.stores.sqlite.guests import Guests
 from millpond.stores.sqlite.identities import Identities
 from millpond.stores.sqlite.identity_pools import IdentityPools
@@ -58,25 +59,32 @@ class SqliteStore(
     Copies,
     Imports,
     Verifications,
+    Emptying,
 ):
     """The embedded store, in a folder that must exist."""
 
-    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, read_only: bool = False, durable: bool = True
+    ) -> None:
         """
         Args:
             read_only: another process has opened the store, and writes.
+            durable: whether a write is on the disk when it is acknowledged; else a
+                crash of the system may lose, and damage, everything.
         """
         self.database = AuditedDatabase(
             directory / FILE_NAME,
             schema="main",
             page_bytes=PAGE_BYTES,
             read_only=read_only,
+            durable=durable,
         )
         self.streams_database = Database(
             directory / STREAMS_FILE_NAME,
             schema="streams",
             page_bytes=STREAMS_PAGE_BYTES,
             read_only=read_only,
+            durable=durable,
         )
         self._known_version: int | None = None
 

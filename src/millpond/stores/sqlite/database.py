@@ -84,14 +84,22 @@ class Database:
     """The file, its writer thread and its readers."""
 
     def __init__(
-        self, path: Path, *, schema: str, page_bytes: int, read_only: bool = False
+        self,
+        path: Path,
+        *,
+        schema: str,
+        page_bytes: int,
+        read_only: bool = False,
+        durable: bool = True,
     ) -> None:
         """
         Args:
             schema: which migrations the file has.
             page_bytes: of a file that is new; large pages suit large rows.
             read_only: another process writes; the file must be there.
+            durable: whether writes wait for the disk.
         """
+        self._durable = durable
         self._read_only = read_only
         self.path = path
         self._schema = schema
@@ -133,7 +141,7 @@ class Database:
             writer = _connect(self.path, write=True)
             try:
                 migrations.refuse_foreign(writer, self._schema, self.path)
-                _prepare_to_write(writer, self._page_bytes)
+                _prepare_to_write(writer, self._page_bytes, durable=self._durable)
                 migrations.apply(writer, self._schema)
                 self._reader = _connect(self.path, write=False)
             except BaseException:
@@ -342,10 +350,12 @@ def _wait_for_others(waits: int) -> bool:
     return (waits - BUSY_LOOKS) * BUSY_LOOK_LATER_S < BUSY_TIMEOUT_MS / 1000 - looking_s
 
 
-def _prepare_to_write(connection: apsw.Connection, page_bytes: int) -> None:
+def _prepare_to_write(
+    connection: apsw.Connection, page_bytes: int, *, durable: bool
+) -> None:
     connection.pragma("page_size", page_bytes)
     connection.pragma("journal_mode", "wal")
-    connection.pragma("synchronous", "full")
+    connection.pragma("synchronous", "full" if durable else "off")
     connection.wal_autocheckpoint(CHECKPOINT_BYTES // page_bytes)
 
 
