@@ -2,6 +2,7 @@
 
 export { ApiError, NoCredentials, Unanswered } from './api/faults.js';
 export { createApi } from './api/call.js';
+export { CodecError, json, text } from './codec.js';
 export { developerToken, fixed, guest, openId } from './credentials.js';
 export {
   ConflictError,
