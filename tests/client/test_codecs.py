@@ -177,6 +177,18 @@ def test_keys_change():
     assert (caught.value.reason, caught.value.key_id) == ("unknown_key", "2026")
 
 
+def test_the_same_again():
+    """A text that says the same already stays, unless its key is an old one."""
+    old = encrypted(json(), KEYS, current="1")
+    new = encrypted(json(), KEYS, current="2026")
+    theirs, mine = old.encode([1], PLACE), old.encode([2], PLACE)
+    elsewhere = old.encode([1], Place(PLACE.pool, "prefs", "size"))
+
+    assert old.encode_like([1], PLACE, [mine, elsewhere, "", theirs]) == theirs
+    assert old.encode_like([3], PLACE, [mine, theirs]) not in (mine, theirs)
+    assert new.encode_like([1], PLACE, [theirs]).startswith("mpe1.2026.")
+
+
 @pytest.mark.parametrize(
     ("key", "current"),
     [

@@ -15,13 +15,16 @@ from acceptance.sync_client import new_identity
 from client.passing import Asked, Forward, Once, Reply, lose_answer, refuse_all
 from millpond.client import (
     ClosedError,
+    Limits,
     Memory,
     SQLite,
     Sync,
     Unanswered,
     UnsentError,
+    encrypted,
     fixed,
     guest,
+    json,
     mine,
     open_sync,
     open_sync_blocking,
@@ -266,7 +269,8 @@ def test_an_answer_that_was_lost_is_no_conflict_with_oneself(device, proxy):
 
 def test_what_the_server_refuses_is_named_and_the_others_go_on(device):
     """A value that is too long for the server is set aside, with the code."""
-    prefs = device().dataset("prefs")
+    wrong = Limits(dataset_bytes=2_000_000)  # of another server than this one
+    prefs = device(limits=wrong).dataset("prefs")
     for number in range(9):
         prefs[f"k{number}"] = "v"
     prefs["long"] = "x" * 1_048_570  # with its key and the others more than a dataset
@@ -278,6 +282,57 @@ def test_what_the_server_refuses_is_named_and_the_others_go_on(device):
     assert {*device().dataset("prefs").sync().pulled} == {f"k{n}" for n in range(9)}
     prefs["long"] = "short"
     assert prefs.sync().pushed == ("long",)
+
+
+def test_a_conflict_with_a_newer_app_waits_for_the_update(device):
+    """What a newer app wrote is not written over; updated, the app merges the two."""
+
+    def migrate(value: Any, version: int) -> Any:
+        return [value] if version == 1 else value
+
+    def both(key: str, base: Any, mine: Any, theirs: Any) -> Any:
+        return sorted({*mine, *theirs})
+
+    new = device().dataset("prefs", codec=json(2, migrate), merge=both)
+    storage = Memory()
+    old = device(storage).dataset("prefs", codec=json(1))
+    new["size"] = [7]
+    new.sync()
+    old["size"] = 8
+    old["colour"] = "teal"
+
+    for _ in range(2):
+        assert old.sync().set_aside == {"size": "Unreadable"}
+    assert (old["size"], old.status.unsent) == (8, ("size",))
+    new.sync()
+    assert dict(new) == {"size": [7], "colour": ["teal"]}
+
+    updated = device(storage).dataset("prefs", codec=json(2, migrate), merge=both)
+    report = updated.sync()
+    assert (report.pushed, report.set_aside) == (("size",), {})
+    new.sync()
+    assert new["size"] == updated["size"] == [7, 8]
+
+
+def test_those_of_one_mind_do_not_push_by_turns(device):
+    """Encrypted, the same merged value is the same text once both have seen it."""
+    key = bytes(range(32))
+
+    def both(key: str, base: Any, mine: Any, theirs: Any) -> Any:
+        return sorted({*mine, *theirs})
+
+    one, two = (
+        device().dataset("prefs", codec=encrypted(json(), key), merge=both)
+        for _ in range(2)
+    )
+    one["a"], two["a"] = [1], [2]
+    for each in (one, two, one, two):
+        each.sync()
+
+    assert one["a"] == two["a"] == [1, 2]
+    for each in (one, two):
+        report = each.sync()
+        assert (report.pulled, report.pushed, report.merged) == ((), (), ())
 
 
 def test_a_deleted_dataset_is_deleted_for_all(device):

@@ -20,6 +20,9 @@ MERGES: dict[str, copies.Merge] = {
     "newest": copies.newest,
     "mine": lambda key, base, mine, theirs: mine.value,
     "theirs": lambda key, base, mine, theirs: theirs.value,
+    "unreadable": lambda key, base, mine, theirs: (
+        mine.value if theirs.value is None else copies.Aside(copies.UNREADABLE)
+    ),
 }
 OTHER_FORMS = ("codec", "following", "quota")
 MEMBERS = {"case", "copy", "exchange", "report", "after"}

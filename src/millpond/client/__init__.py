@@ -19,7 +19,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from millpond.client.admission import Limits as Limits
     from millpond.client.codecs import CodecError as CodecError
+    from millpond.client.codecs import DecryptionError as DecryptionError
+    from millpond.client.codecs import NewerVersionError as NewerVersionError
     from millpond.client.codecs import json as json
     from millpond.client.codecs import text as text
     from millpond.client.credentials import botocore_session as botocore_session
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from millpond.client.encryption import encrypted as encrypted
     from millpond.client.errors import ClosedError as ClosedError
     from millpond.client.errors import ConflictError as ConflictError
+    from millpond.client.errors import QuotaError as QuotaError
     from millpond.client.errors import StorageError as StorageError
     from millpond.client.errors import SyncError as SyncError
     from millpond.client.errors import UnsentError as UnsentError
@@ -63,8 +67,12 @@ _HOMES = {
     "ConflictError": "errors",
     "Dataset": "dataset",
     "DatasetStatus": "status",
+    "DecryptionError": "codecs",
+    "Limits": "admission",
     "Memory": "sqlite_storage",
+    "NewerVersionError": "codecs",
     "NotAllowed": "failures",
+    "QuotaError": "errors",
     "Rejected": "failures",
     "Report": "status",
     "SQLite": "sqlite_storage",

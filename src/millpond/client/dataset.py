@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Iterable,
         Iterator,
         Mapping,
+        Sequence,
         ValuesView,
     )
     from typing import Any
@@ -50,9 +51,12 @@ class LocalDataset(MutableMapping[str, "Any"]):
         self.name = name
         self.merge = merge
         self.codec = codec
-        self.rule = of_app(merge, self.encode, self.decode)
+        self.rule = of_app(
+            merge, self._encode_like, None if codec is None else self.decode
+        )
         self.running = threading.Lock()  # one synchronization of it at a time
         self._engine = engine
+        self._is_known = False  # as one of the identity's datasets, of which it has few
         self._listeners: dict[object, tuple[frozenset[str] | None, Listener]] = {}
         self._told: dict[str, str] | None = None  # None: nobody listens
         self._changes: deque[dict[str, str | None]] = deque()
@@ -104,13 +108,21 @@ class LocalDataset(MutableMapping[str, "Any"]):
     def __delitem__(self, key: str) -> None:
         self.pop(key)
 
-    def set(self, key: str, value: Any) -> None:
-        """Set a record, as `dataset[key] = value` does."""
-        self._write({key: value})
+    def set(self, key: str, value: Any, *, overwrite: bool = False) -> None:
+        """
+        Set a record, as `dataset[key] = value` does.
 
-    def remove(self, key: str) -> None:
-        """Remove a record, where there is one."""
-        self.pop(key, None)
+        Args:
+            overwrite: also where the value that is there cannot be read.
+        Raises:
+            CodecError: it cannot, or the new one cannot be written.
+            QuotaError: the server could not take it.
+        """
+        self._write({key: value}, overwrite=overwrite)
+
+    def remove(self, key: str, *, overwrite: bool = False) -> None:
+        """Remove a record, where there is one; `overwrite` as for `set`."""
+        self._remove([key], overwrite=overwrite)
 
     def update(self, *given: Any, **more: Any) -> None:
         """Set many records at once: all of them, or none."""
@@ -118,35 +130,16 @@ class LocalDataset(MutableMapping[str, "Any"]):
 
     def pop(self, key: str, *default: Any) -> Any:
         """Remove a record, and give the value that it had."""
-        found: list[str] = []
-
-        def decide(copy: Copy) -> Copy:
-            from millpond.core.client_sync import copies
-
-            text = copy.values.get(key)
-            found[:] = [] if text is None else [text]
-            if text is None:
-                return copy
-            return copies.write(copy, key, None, now_ms=_now_ms())
-
-        self._change(decide)
-        if not found:
-            if default:
-                return default[0]
-            raise KeyError(key)
-        return self.decode(key, found[0])
+        found = self._remove([key])
+        if found:
+            return self.decode(key, found[key])
+        if default:
+            return default[0]
+        raise KeyError(key)
 
     def clear(self) -> None:
         """Remove all records at once; the dataset itself stays (`delete`)."""
-
-        def decide(copy: Copy) -> Copy:
-            from millpond.core.client_sync import copies
-
-            for key in copy.values:
-                copy = copies.write(copy, key, None, now_ms=_now_ms())
-            return copy
-
-        self._change(decide)
+        self._remove()
 
     def delete(self) -> None:
         """Delete the dataset: here now, at the server with the next synchronization."""
@@ -261,25 +254,67 @@ class LocalDataset(MutableMapping[str, "Any"]):
         values = self._stored.copy.values
         return {key: self.decode(key, text) for key, text in values.items()}
 
-    def _write(self, values: Mapping[str, Any]) -> None:
-        texts = {}
-        for key, value in values.items():
-            if not isinstance(key, str):
-                raise TypeError(
-                    f"Dataset {self.name!r}: a key is a str, not a "
-                    f"{type(key).__name__}."
-                )
-            texts[key] = self.encode(key, value)
+    def _write(self, values: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        texts = {key: self._text(key, value) for key, value in values.items()}
+        others = None if self._is_known else self._engine.filled(self.name)
 
         def decide(copy: Copy) -> Copy:
+            from millpond.client.admission import check_quota
             from millpond.core.client_sync import copies
 
+            self._check_seen(copy, texts, overwrite)
+            check_quota(copy, self.name, texts, others, self._engine.limits)
             now_ms = _now_ms()
             for key, text in texts.items():
                 copy = copies.write(copy, key, text, now_ms=now_ms)
             return copy
 
         self._change(decide)
+        self._is_known = True
+
+    def _remove(
+        self, keys: Sequence[str] | None = None, *, overwrite: bool = False
+    ) -> dict[str, str]:
+        """Remove records, all where none is named; give the texts that they had."""
+        found: dict[str, str] = {}
+
+        def decide(copy: Copy) -> Copy:
+            from millpond.core.client_sync import copies
+
+            texts = copy.values
+            found.clear()
+            found.update(
+                texts if keys is None else {k: texts[k] for k in keys if k in texts}
+            )
+            self._check_seen(copy, found, overwrite)
+            now_ms = _now_ms()
+            for key in found:
+                copy = copies.write(copy, key, None, now_ms=now_ms)
+            return copy
+
+        self._change(decide)
+        return found
+
+    def _check_seen(self, copy: Copy, keys: Iterable[str], overwrite: bool) -> None:
+        from millpond.client.admission import check_seen
+
+        if self.codec is not None and not overwrite:
+            check_seen(copy, [*keys], self.decode)
+
+    def _text(self, key: object, value: Any) -> str:
+        if not isinstance(key, str):
+            raise TypeError(
+                f"Dataset {self.name!r}: a key is a str, not a {type(key).__name__}."
+            )
+        known = self._engine.store.value(self.address, key)
+        return self._encode_like(key, value, [] if known is None else [known])
+
+    def _encode_like(self, key: str, value: Any, texts: Sequence[str]) -> str:
+        """Make the text of a value; one of those where it says the same already."""
+        encode_like = getattr(self.codec, "encode_like", None)
+        if encode_like is None:
+            return self.encode(key, value)
+        return str(encode_like(value, self._place(key), texts))
 
     def _change(self, decide: Callable[[Copy], Copy]) -> None:
         def decide_stored(stored: Stored) -> Stored:
@@ -291,11 +326,13 @@ class LocalDataset(MutableMapping[str, "Any"]):
 
     def _tell(self, texts: Mapping[str, str | None]) -> None:
         for wanted, listener in [*self._listeners.values()]:
-            mine = {
-                key: None if text is None else self.decode(key, text)
-                for key, text in texts.items()
-                if wanted is None or key in wanted
-            }
+            mine: dict[str, Any] = {}
+            for key, text in texts.items():
+                if wanted is None or key in wanted:
+                    try:
+                        mine[key] = None if text is None else self.decode(key, text)
+                    except Exception as error:
+                        self._engine.log("A value cannot be read", self.name, error)
             if mine:
                 self._call(listener, mine)
 

@@ -39,7 +39,7 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from millpond.client.codecs import Codec, CodecError, DecryptionError, Place
@@ -110,6 +110,24 @@ class encrypted:  # noqa: N801 -- it reads as a function: codec=encrypted(json()
         )
         body = base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=").decode()
         return f"{FORMAT}.{self.current}.{body}"
+
+    def encode_like(self, value: Any, place: Place, texts: Sequence[str]) -> str:
+        """
+        Give the first text that says the same already, else a new one.
+
+        Encrypted anew it would be another text, so two devices of one mind would go on
+        to push by turns. A text of another key is none: it is to be written anew.
+        """
+        plain = self.inner.encode(value, place)
+        for text in texts:
+            try:
+                if text.startswith(f"{FORMAT}.{self.current}.") and (
+                    self.decrypt(text, place) == plain
+                ):
+                    return text
+            except CodecError:
+                continue
+        return self.encode(value, place)
 
     def decode(self, text: str, place: Place) -> Any:
         return self.inner.decode(self.decrypt(text, place), place)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from millpond.client.storage import Changed, Stored
     from millpond.client.watching import Watch
     from millpond.core.client_sync.copies import Copy, Merge
+    from millpond.core.client_sync.quota import Limits
 
 NOBODY_YET: Final = ""
 _NAME_CHARS: Final = frozenset(
@@ -68,6 +69,7 @@ class Engine:
         credentials: what opens a caller (`credentials.Opener`).
         region: for signatures; `None`: the one that the pool's id begins with.
         retry_s: the pause before a failed upload goes out again, at first and at most.
+        limits: those of the server; `None`: the usual ones.
     """
 
     def __init__(
@@ -79,7 +81,11 @@ class Engine:
         credentials: Any,
         region: str | None,
         retry_s: tuple[float, float],
+        limits: Limits | None = None,
     ) -> None:
+        from millpond.core.client_sync.quota import DEFAULT
+
+        self.limits = limits or DEFAULT
         self.endpoint = endpoint
         self.pool = pool
         self.datasets: dict[str, Any] = {}
@@ -258,6 +264,11 @@ class Engine:
         from millpond.core.client_sync.quota import root_name
 
         return sorted({root_name(e.name) for e in self.settle().list_datasets()})
+
+    def filled(self, but: str) -> list[str]:
+        """List the datasets that have something in them, but for one."""
+        whose = {each: self.address(each) for each in self.names() if each != but}
+        return [n for n in whose if self.store.load(whose[n]).copy.values]
 
     def status(self) -> Status:
         """Say how everything stands."""

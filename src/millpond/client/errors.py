@@ -4,6 +4,8 @@ What can go wrong in `millpond.client`, for programs.
     SyncError
     |-- CallError        what can become of a call (`failures`)
     |-- ConflictError    others wrote the same records, and no listing settles it
+    |-- QuotaError       a write would pass a limit, and was not queued
+    |-- CodecError       a value cannot be written as a text, or not be read (`codecs`)
     |-- UnsentError      something would be lost by signing out
     |-- StorageError     the file cannot be read or written
     `-- ClosedError      it was closed, or signed out, meanwhile
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from millpond.client.status import Report
+    from millpond.core.client_sync.quota import Excess
 
 
 class SyncError(Exception):
@@ -52,6 +55,30 @@ class ConflictError(SyncError):
         )
         self.dataset_name = dataset_name
         self.counts = counts
+
+
+class QuotaError(SyncError):
+    """
+    A write would pass a limit of the server, so it was not queued.
+
+    Attributes:
+        key: of the record; `None` where it is about the dataset.
+        limit: its name, of `core.client_sync.quota.Limits`.
+        number: what there would be.
+        most: the limit.
+    """
+
+    def __init__(self, dataset_name: str, key: str | None, excess: Excess) -> None:
+        of_record = "" if key is None else f", key '{key[:128]}'"
+        super().__init__(
+            f"Dataset '{dataset_name}'{of_record}: {excess.limit} would be "
+            f"{excess.number}; the limit is {excess.most}."
+        )
+        self.dataset_name = dataset_name
+        self.key = key
+        self.limit = excess.limit
+        self.number = excess.number
+        self.most = excess.most
 
 
 class UnsentError(SyncError):

@@ -11,10 +11,15 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    from millpond.core.client_sync.copies import LocalRecord, Merge, RemoteRecord
+    from millpond.core.client_sync.copies import (
+        Aside,
+        LocalRecord,
+        Merge,
+        RemoteRecord,
+    )
 
     AppMerge = Callable[[str, Any, Any, Any], Any]
     """Of a key, its base, mine and theirs: the value that both become."""
@@ -48,30 +53,52 @@ _OF_RULES = (newest, mine, theirs)
 
 def of_app(
     merge: Merge | AppMerge,
-    encode: Callable[[str, Any], str],
-    decode: Callable[[str, str], Any],
+    encode: Callable[[str, Any, Sequence[str]], str],
+    decode: Callable[[str, str], Any] | None,
 ) -> Merge:
     """
     Make a merge of the rules of what an app said.
 
+    What cannot be read is replaced by nothing but what was written in its knowledge, so
+    a conflict with it waits (`copies.Aside`), unless theirs is to win anyway.
+
     Args:
-        encode, decode: of a key and a value, or the text that is kept for one.
+        encode: of a key, a value and texts of which one may say the same already.
+        decode: of a key and the text that is kept; `None`: values are their texts.
     """
-    for rule in _OF_RULES:
-        if merge is rule:
-            return rule
+    is_rule = any(merge is rule for rule in _OF_RULES)
+    if is_rule and (decode is None or merge is theirs):
+        rule: Any = merge
+        known_rule: Merge = rule
+        return known_rule
+    read = decode or _as_it_is
 
     def merge_values(
         key: str, base: str | None, mine: LocalRecord, theirs: RemoteRecord
-    ) -> str | None:
+    ) -> str | Aside | None:
+        from millpond.client.errors import SyncError
+        from millpond.core.client_sync.copies import UNREADABLE, Aside
+
         ask: Any = merge
-        value = ask(
-            key,
-            *(
-                None if each is None else decode(key, each)
-                for each in (base, mine.value, theirs.value)
-            ),
-        )
-        return None if value is None else encode(key, value)
+        texts = (mine.value, theirs.value)
+        try:
+            values = [None if each is None else read(key, each) for each in texts]
+        except SyncError:
+            return Aside(UNREADABLE)
+        if is_rule:
+            ruled: str | None = ask(key, base, mine, theirs)
+            return ruled
+        try:
+            known = None if base is None else read(key, base)
+        except SyncError:
+            known = None
+        value = ask(key, known, *values)
+        if value is None:
+            return None
+        return encode(key, value, [each for each in texts[::-1] if each is not None])
 
     return merge_values
+
+
+def _as_it_is(key: str, text: str) -> str:
+    return text

@@ -18,6 +18,7 @@ from millpond.client.sqlite_storage import Storage
 from millpond.client.status import DatasetStatus
 from millpond.client.storage import Changed, Stored
 from millpond.core.client_sync.copies import Merge
+from millpond.core.client_sync.quota import Limits
 
 
 class AnyDataset(Protocol):
@@ -67,6 +68,7 @@ class AnyEngine(Protocol):
 
     pool: str
     store: Storage
+    limits: Limits  # of the server, as far as the app knows
     closed: bool
     datasets: dict[str, Any]
 
@@ -84,6 +86,9 @@ class AnyEngine(Protocol):
 
     def address(self, name: str) -> Address:
         """Say where a dataset is kept, for whoever the user is now."""
+
+    def filled(self, but: str) -> list[str]:
+        """List the datasets that have something in them, but for one."""
 
     def settle(self) -> Remote:
         """Find out who the user is, and give their datasets at the server."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from millpond.client.status import Status
     from millpond.client.watching import AsyncWatch, Watch
     from millpond.core.client_sync.copies import Merge
+    from millpond.core.client_sync.quota import Limits
 
 RETRY_S: Final = (1.0, 300.0)
 
@@ -226,6 +227,7 @@ def open_sync(
     credentials: Any,
     region: str | None = None,
     retry_s: tuple[float, float] = RETRY_S,
+    limits: Limits | None = None,
 ) -> AsyncSync:
     """
     Open the data of a user, for `async with`; the server is not asked for it.
@@ -239,8 +241,12 @@ def open_sync(
         region: for signatures; `None`: the one that the pool's id begins with.
         retry_s: the pause before a failed upload goes out again by itself: after the
             first failure, and the longest that it becomes.
+        limits: those of the server, where its settings are not the usual ones. What it
+            could not take is refused as it is written.
     """
-    return AsyncSync(_opener(endpoint, pool, storage, credentials, region, retry_s))
+    return AsyncSync(
+        _opener(endpoint, pool, storage, credentials, region, retry_s, limits)
+    )
 
 
 def open_sync_blocking(
@@ -251,9 +257,10 @@ def open_sync_blocking(
     credentials: Any,
     region: str | None = None,
     retry_s: tuple[float, float] = RETRY_S,
+    limits: Limits | None = None,
 ) -> Sync:
     """Open the data of a user, as `open_sync` does, for code that waits."""
-    sync = Sync(_opener(endpoint, pool, storage, credentials, region, retry_s))
+    sync = Sync(_opener(endpoint, pool, storage, credentials, region, retry_s, limits))
     return sync.__enter__()
 
 
@@ -264,6 +271,7 @@ def _opener(
     credentials: Any,
     region: str | None,
     retry_s: tuple[float, float],
+    limits: Limits | None,
 ) -> Callable[[], Engine]:
     def open_engine() -> Engine:
         return Engine(
@@ -273,6 +281,7 @@ def _opener(
             credentials=credentials,
             region=region,
             retry_s=retry_s,
+            limits=limits,
         )
 
     return open_engine

@@ -1,3 +1,5 @@
+import { SyncError } from './errors.js';
+
 /**
  * How the values of an app become the texts that travel, and back.
  *
@@ -10,6 +12,9 @@
  * @property {string} name
  * @property {number} version what is written; 0: no version is
  * @property {(value: any, place: Place) => string | Promise<string>} encode
+ * @property {(value: any, place: Place, texts: string[]) => Promise<string>} [encodeLike]
+ *   as `encode`, but one of the texts where it says the same already; for a codec that
+ *   gives another text each time
  * @property {(text: string, place: Place) => any} decode what it is, or a promise of it
  *
  * @typedef {'unencodable' | 'malformed' | 'newer_version' | 'no_migration'} Unreadable
@@ -17,7 +22,7 @@
  */
 
 /** A value cannot be written as a text, or a text not be read; it never tells the value. */
-export class CodecError extends Error {
+export class CodecError extends SyncError {
   /**
    * @param {Reason} reason
    * @param {Place} place
@@ -26,11 +31,8 @@ export class CodecError extends Error {
    *   value and the highest that the codec reads; the id of the key that it names
    */
   constructor(reason, { dataset, key }, why, more = {}) {
-    super(`Dataset '${dataset}', key '${key}': ${why}`);
-    this.name = 'CodecError';
+    super(reason, `"${dataset}", "${key}": ${why}.`, { dataset, key });
     this.reason = reason;
-    this.dataset = dataset;
-    this.key = key;
     this.version = more.version;
     this.known = more.known;
     this.keyId = more.keyId;

@@ -3,7 +3,7 @@
  * happens at the server comes with `sync`.
  */
 
-import { text } from './codec.js';
+import { CodecError, text } from './codec.js';
 import { LocalCopy } from './local-copy.js';
 import { asking } from './merging.js';
 import { aside, deleted, newest, unsent } from './rules/copies.js';
@@ -83,24 +83,64 @@ export class Dataset {
    *
    * @param {string} key
    * @param {any} value
+   * @param {{overwrite?: boolean}} [options] `overwrite`: also where the value that is there
+   *   cannot be read
    * @returns {Promise<void>}
+   * @throws {import('./codec.js').CodecError} it cannot, or the new one cannot be written
+   * @throws {import('./errors.js').QuotaError} the server could not take it
    */
-  async set(key, value) {
-    check(key);
-    await this.#local.write({ key, text: this.#encode(key, value), now_ms: this.#host.now() });
-    this.#host.wrote(this.name);
+  async set(key, value, options) {
+    const place = this.#place(key);
+    const { encode, encodeLike, decode } = this.#codec;
+    const encoded = Promise.resolve(encode(value, place)); // as it is now
+    encoded.catch(() => {}); // whoever stores it is told
+    return this.#write(key, options, async (before) => {
+      const found = await encoded;
+      if (!encodeLike || before === null) return found;
+      return encodeLike(await decode(found, place), place, [before, found]);
+    });
   }
 
   /**
    * Take a key away, here at once and elsewhere with the next `sync`.
    *
    * @param {string} key
+   * @param {{overwrite?: boolean}} [options] as of `set`
    * @returns {Promise<void>}
    */
-  async remove(key) {
-    check(key);
-    await this.#local.write({ key, text: null, now_ms: this.#host.now() });
+  async remove(key, options) {
+    return this.#write(key, options, () => null);
+  }
+
+  /**
+   * @param {string} key
+   * @param {{overwrite?: boolean} | undefined} options
+   * @param {(before: string | null) => string | null | Promise<string | null>} make
+   */
+  async #write(key, options, make) {
+    if (typeof key !== 'string') throw new TypeError('A key is a text.');
+    await this.#local.write({
+      key,
+      now_ms: this.#host.now(),
+      make: async (before) => {
+        // What this app cannot read it does not write over.
+        if (!options?.overwrite) await this.#checkSeen(key, before);
+        return make(before);
+      },
+    });
     this.#host.wrote(this.name);
+  }
+
+  /**
+   * @param {string} key
+   * @param {string | null} before
+   */
+  async #checkSeen(key, before) {
+    try {
+      await this.#decode(key, before);
+    } catch (error) {
+      if (error instanceof CodecError) throw error; // others are the app's, which has seen it
+    }
   }
 
   /** Delete all of it, here at once and elsewhere with the next `sync`. */
@@ -214,19 +254,12 @@ export class Dataset {
    *   T | Promise<T>} work as `asking` of `merging.js` has it
    */
   asking(work) {
-    const encode = (/** @type {string} */ key, /** @type {any} */ value) =>
-      this.#encode(key, value);
+    /** @type {import('./merging.js').Values['encode']} */
+    const encode = (key, value, texts) =>
+      (this.#codec.encodeLike ?? this.#codec.encode)(value, this.#place(key), texts);
     const decode = (/** @type {string} */ key, /** @type {string | null | undefined} */ stored) =>
       this.#decode(key, stored);
-    return asking(this.#merge, { encode, decode }, work);
-  }
-
-  /**
-   * @param {string} key
-   * @param {any} value
-   */
-  #encode(key, value) {
-    return this.#codec.encode(value, this.#place(key));
+    return asking(this.#merge, { isText: this.#codec === text, encode, decode }, work);
   }
 
   /**
@@ -254,7 +287,12 @@ export class Dataset {
       try {
         const values = [];
         for (const [key, stored] of changes) {
-          if (!keys || keys.has(key)) values.push([key, await this.#decode(key, stored)]);
+          if (keys && !keys.has(key)) continue;
+          try {
+            values.push([key, await this.#decode(key, stored)]);
+          } catch (error) {
+            if (!(error instanceof CodecError)) throw error; // who reads it is told
+          }
         }
         if (values.length) tell(Object.fromEntries(values));
       } catch (error) {
@@ -265,9 +303,4 @@ export class Dataset {
       }
     }
   }
-}
-
-/** @param {string} key */
-function check(key) {
-  if (typeof key !== 'string' || !key) throw new TypeError('A key is a text, and not empty.');
 }

@@ -94,24 +94,35 @@ export function encrypted(codec, key, { current, readPlain, makeNonce } = {}) {
     }
   }
 
+  /** @param {any} value @param {Place} place */
+  async function encode(value, place) {
+    const plain = await codec.encode(value, place);
+    if (/[\ud800-\udfff]/u.test(plain)) throw new CodecError('unencodable', place, 'no text');
+    const iv = nonce();
+    const sealed = await crypto.subtle.encrypt(
+      { name: AES, iv: /** @type {BufferSource} */ (iv), additionalData: bound(writer, place) },
+      await keyOf(writer),
+      octets(plain),
+    );
+    const bytes = new Uint8Array(12 + sealed.byteLength);
+    bytes.set(iv);
+    bytes.set(new Uint8Array(sealed), 12);
+    return `${FORMAT}.${writer}.${base64url(bytes)}`;
+  }
+
   return {
     name: `encrypted-${codec.name}`,
     version: codec.version,
     decrypt,
     decode: async (value, place) => codec.decode(await decrypt(value, place), place),
-    async encode(value, place) {
+    encode,
+    async encodeLike(value, place, texts) {
       const plain = await codec.encode(value, place);
-      if (/[\ud800-\udfff]/u.test(plain)) throw new CodecError('unencodable', place, 'no text');
-      const iv = nonce();
-      const sealed = await crypto.subtle.encrypt(
-        { name: AES, iv: /** @type {BufferSource} */ (iv), additionalData: bound(writer, place) },
-        await keyOf(writer),
-        octets(plain),
-      );
-      const bytes = new Uint8Array(12 + sealed.byteLength);
-      bytes.set(iv);
-      bytes.set(new Uint8Array(sealed), 12);
-      return `${FORMAT}.${writer}.${base64url(bytes)}`;
+      for (const each of texts) {
+        if (!each.startsWith(`${FORMAT}.${writer}.`)) continue;
+        if ((await decrypt(each, place).catch(() => null)) === plain) return each;
+      }
+      return encode(value, place);
     },
   };
 }

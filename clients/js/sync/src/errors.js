@@ -7,6 +7,8 @@
  *         ConflictError     others write the same keys again and again
  *       StorageError        this device cannot store
  *         StorageFullError  there is no room left; nothing that was stored is lost
+ *       QuotaError          a write would pass a limit, and was not queued
+ *       CodecError          a value cannot be written as a text, or not be read (codec.js)
  *       UnsentError         signing out would forget changes that were not sent
  */
 
@@ -59,6 +61,25 @@ export class StorageError extends SyncError {}
 
 /** The storage of this device is full. What it had it still has. */
 export class StorageFullError extends StorageError {}
+
+/** A write would pass a limit of the server, so it was not queued. */
+export class QuotaError extends SyncError {
+  /**
+   * @param {string} dataset
+   * @param {string} key
+   * @param {import('./rules/quota.js').Excess} excess which limit, what there would be, and the
+   *   most that there may be
+   */
+  constructor(dataset, key, { limit, number, most }) {
+    super('Quota', `"${dataset}", "${key}": ${limit} would be ${number}, at most ${most}.`, {
+      dataset,
+      key,
+    });
+    this.limit = limit;
+    this.number = number;
+    this.most = most;
+  }
+}
 
 /** Changes were not sent yet. */
 export class UnsentError extends SyncError {}

@@ -6,6 +6,7 @@ export { CodecError, json, text } from './codec.js';
 export { developerToken, fixed, guest, openId } from './credentials.js';
 export {
   ConflictError,
+  QuotaError,
   RefusedError,
   StorageError,
   StorageFullError,

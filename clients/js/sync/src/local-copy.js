@@ -6,24 +6,25 @@
  * over unseen, and each commit is a possible end, of the page or of the machine.
  */
 
-import { StorageError } from './errors.js';
+import { QuotaError, StorageError } from './errors.js';
 import { EMPTY, written } from './rules/copies.js';
+import { datasetExcess, excess, usage, written as after } from './rules/quota.js';
 
 /** @typedef {import('./rules/copies.js').LocalRecord} LocalRecord */
 /** @typedef {import('./storage/store.js').Head} Head */
 /** @typedef {Head & {records: Map<string, LocalRecord>}} Copy */
-/** @typedef {Pick<import('./sync.js').Host, 'store' | 'identity' | 'check' | 'alone' | 'told'>} Host */
+/** @typedef {Pick<import('./sync.js').Host, 'store' | 'identity' | 'check' | 'alone' | 'told' | 'limits'>} Host */
 /** @typedef {Map<string, string | null>} Texts values as they are stored, by key */
 
 /**
  * @typedef {object} Write
  * @property {string} key
- * @property {string | null | Promise<string>} text null: a removal
  * @property {number} now_ms
+ * @property {(before: string | null) => Promise<string | null>} make of the text that is there
+ *   the new one; null: none
  */
 
 /** @typedef {Write & {resolve: () => void, reject: (error: unknown) => void}} Waiting */
-/** @typedef {Waiting & {text: string | null}} Ready */
 
 export class LocalCopy {
   #host;
@@ -31,6 +32,8 @@ export class LocalCopy {
   #changed;
   /** @type {Copy} */
   #copy = { ...EMPTY, records: new Map() };
+  /** @type {import('./rules/quota.js').Usage | null} */
+  #held = null; // what it holds; null: not counted yet
   #version = 0;
   /** @type {Promise<void> | null} */
   #loaded = null;
@@ -71,6 +74,7 @@ export class LocalCopy {
     const { store, identity } = this.#host;
     const { version, head, records } = await store.load(identity, this.#name);
     this.#copy = { ...EMPTY, ...head, records };
+    this.#held = null;
     this.#version = version;
   }
 
@@ -94,6 +98,7 @@ export class LocalCopy {
       const values = valued(before.records, changed);
       if (await this.#commit(values, changed, isOther ? head : undefined)) {
         this.#copy = decided.copy;
+        this.#held = null;
         return decided;
       }
     }
@@ -107,7 +112,6 @@ export class LocalCopy {
    */
   write(write) {
     this.#host.check();
-    Promise.resolve(write.text).catch(() => {}); // whoever stores it is told
     return new Promise((resolve, reject) => {
       this.#waiting.push({ ...write, resolve, reject });
       this.#host.alone(() => this.#flush()).catch(reject);
@@ -115,20 +119,12 @@ export class LocalCopy {
   }
 
   async #flush() {
-    /** @type {Ready[]} */
-    const writes = [];
-    for (const each of this.#waiting.splice(0)) {
-      try {
-        writes.push({ ...each, text: await each.text });
-      } catch (error) {
-        each.reject(error);
-      }
-    }
+    const writes = this.#waiting.splice(0);
     if (writes.length) await this.#store(writes);
   }
 
   /**
-   * @param {Ready[]} writes
+   * @param {Waiting[]} writes
    * @returns {Promise<void>}
    */
   async #store(writes) {
@@ -147,21 +143,44 @@ export class LocalCopy {
     }
   }
 
-  /** @param {Ready[]} writes */
+  /** @param {Waiting[]} writes */
   async #tryToStore(writes) {
     const { records } = await this.read();
+    let held = (this.#held ??= usage(living(records)));
     /** @type {Map<string, LocalRecord>} */
     const changed = new Map();
-    for (const { key, text, now_ms } of writes) {
+    for (const { key, make, now_ms } of writes) {
       const before = changed.get(key) ?? records.get(key);
-      if (!before?.dirty && (before?.value ?? null) === text) continue; // nothing new
+      const was = before?.value ?? null;
+      const text = await make(was);
+      if (!before?.dirty && was === text) continue; // nothing new
+      const { limits } = this.#host;
+      const found =
+        (text !== null && !held.records && (await this.#datasetExcess())) ||
+        excess(held, key, was, text, limits);
+      if (found) throw new QuotaError(this.#name, key, found);
+      held = after(held, key, was, text);
       changed.set(key, written(before, text, now_ms));
     }
     if (!changed.size) return true;
     const isStored = await this.#commit(valued(records, changed), changed);
     // In place: a write of one of many records costs as much as that of one.
-    if (isStored) for (const [key, record] of changed) records.set(key, record);
+    if (isStored) {
+      for (const [key, record] of changed) records.set(key, record);
+      this.#held = held;
+    }
     return isStored;
+  }
+
+  async #datasetExcess() {
+    const { store, identity, limits } = this.#host;
+    const filled = [];
+    for (const [whose, name] of await store.list()) {
+      if (whose !== identity) continue;
+      const { records } = await store.load(identity, name);
+      if (living(records).length) filled.push(name);
+    }
+    return datasetExcess(this.#name, filled, limits);
   }
 
   /**
@@ -183,6 +202,16 @@ export class LocalCopy {
     return version > 0;
   }
 }
+
+/**
+ * The records that there are, with their values.
+ *
+ * @param {ReadonlyMap<string, LocalRecord>} records
+ */
+const living = (records) =>
+  /** @type {[string, string][]} */ (
+    [...records].map(([key, { value }]) => [key, value]).filter(([, value]) => value !== null)
+  );
 
 /**
  * The records that are other ones; null: gone.

@@ -1,6 +1,7 @@
 /** How an app's merge, of values and perhaps asynchronous, becomes one of the rules. */
 
-import { mine, newest, theirs } from './rules/copies.js';
+import { CodecError } from './codec.js';
+import { ASIDE, mine, newest, theirs } from './rules/copies.js';
 
 /** @typedef {import('./rules/copies.js').LocalRecord} LocalRecord */
 /** @typedef {import('./rules/copies.js').RemoteRecord} RemoteRecord */
@@ -18,7 +19,9 @@ import { mine, newest, theirs } from './rules/copies.js';
 
 /**
  * @typedef {object} Values how the app's values are stored
- * @property {(key: string, value: any) => string | Promise<string>} encode
+ * @property {boolean} isText they are their texts
+ * @property {(key: string, value: any, texts: string[]) => string | Promise<string>} encode may
+ *   give one of the texts, if it says the same already
  * @property {(key: string, text: string | null | undefined) => any} decode
  */
 
@@ -36,13 +39,13 @@ const RULES = /** @type {readonly unknown[]} */ ([newest, mine, theirs]);
  * @returns {Promise<T>}
  */
 export async function asking(merge, values, work) {
-  /** @type {Map<string, string | null>} */
+  /** @type {Map<string, string | null | typeof ASIDE>} */
   const answers = new Map();
   for (;;) {
     /** @type {Promise<unknown>[]} */
     const asked = [];
     const done = await work(
-      RULES.includes(merge)
+      merge === theirs || (values.isText && RULES.includes(merge))
         ? /** @type {RuleMerge} */ (merge)
         : (key, base, mine, theirs) => {
             const id = JSON.stringify([key, base, mine.edit, mine.value, theirs.value]);
@@ -60,21 +63,37 @@ export async function asking(merge, values, work) {
 }
 
 /**
+ * What cannot be read is replaced by nothing but what was written in its knowledge.
+ *
  * @param {Merge} merge
  * @param {Values} values
  * @param {string} key
  * @param {string | null} base
  * @param {LocalRecord} mine
  * @param {RemoteRecord} theirs
- * @returns {Promise<string | null>}
+ * @returns {Promise<string | null | typeof ASIDE>}
  */
 async function ask(merge, { encode, decode }, key, base, mine, theirs) {
-  const texts = [base, mine.value, theirs.value];
-  const known = await Promise.all(texts.map((each) => decode(key, each)));
-  const value = await merge(key, known[0], known[1], known[2], { mine, theirs });
+  const texts = [theirs.value ?? null, mine.value];
+  /** @param {string | null} text */
+  const read = async (text) => {
+    try {
+      return await decode(key, text);
+    } catch (error) {
+      if (error instanceof CodecError) return ASIDE;
+      throw error;
+    }
+  };
+  const [their, my, was] = await Promise.all([...texts, base].map(read));
+  if (their === ASIDE || my === ASIDE) return ASIDE;
+  if (RULES.includes(merge)) {
+    return /** @type {RuleMerge} */ (merge)(key, base, mine, theirs);
+  }
+  const value = await merge(key, was === ASIDE ? undefined : was, my, their, { mine, theirs });
   // A codec need not give the same text for the same value.
-  if (value === known[2]) return theirs.value ?? null;
-  if (value === known[1]) return mine.value;
+  if (value === their) return texts[0];
+  if (value === my) return texts[1];
   if (value === undefined) throw new TypeError(`The merge gives nothing for "${key}".`);
-  return value === null ? null : encode(key, value);
+  const like = /** @type {string[]} */ (texts.filter((each) => each !== null));
+  return value === null ? null : encode(key, value, like);
 }

@@ -28,6 +28,8 @@ import { Upkeep } from './upkeep.js';
  * @property {string} [region] that of the pool unless it is said
  * @property {typeof globalThis.fetch} [fetch]
  * @property {() => number} [now] epoch milliseconds
+ * @property {import('./rules/quota.js').Limits} [limits] those of the server, where its settings
+ *   are not the usual ones; what it could not take is refused as it is written
  */
 
 /**
@@ -36,6 +38,7 @@ import { Upkeep } from './upkeep.js';
  * @typedef {object} Host
  * @property {Store} store
  * @property {string} pool
+ * @property {import('./rules/quota.js').Limits} [limits]
  * @property {string} identity whose data it is; '' until the server has told one
  * @property {() => number} now
  * @property {() => void} check that it is open
@@ -96,6 +99,7 @@ export class Sync {
     this.#host = {
       store,
       pool,
+      limits: options.limits,
       identity: '',
       now,
       check: () => this.#check(),

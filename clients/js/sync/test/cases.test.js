@@ -4,14 +4,15 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { EMPTY, mine, newest, theirs, written } from '../src/rules/copies.js';
+import { ASIDE, EMPTY, mine, newest, theirs, written } from '../src/rules/copies.js';
 import { follow } from '../src/rules/following.js';
 import { advance, start } from '../src/rules/session.js';
 
 const NAME = 'prefs';
 const CASES = new URL('../../../../tests/client_cases/', import.meta.url);
 const OTHER_FORMS = ['following', 'quota', 'codec', 'signing']; // with tests of their own
-const MERGES = { newest, mine, theirs };
+const unreadable = (key, base, mine, theirs) => (theirs.value == null ? mine.value : ASIDE);
+const MERGES = { newest, mine, theirs, unreadable };
 const NO_RECORD = {
   value: null,
   base: null,

@@ -143,3 +143,14 @@ test('codec: versions that no text can be marked with', () => {
   assert.throws(() => json({ version: -1 }), RangeError);
   assert.throws(() => json({ version: 1.5 }), RangeError);
 });
+
+test('encrypted: a text that says the same already stays, unless its key is an old one', async () => {
+  const old = encrypted(json(), KEYS, { current: '1' });
+  const theirs = await old.encode([1], PLACE);
+  const mine = await old.encode([2], PLACE);
+
+  assert.equal(await old.encodeLike?.([1], PLACE, [mine, '', theirs]), theirs);
+  assert.ok(![mine, theirs].includes((await old.encodeLike?.([3], PLACE, [mine, theirs])) ?? ''));
+  const anew = await encrypted(json(), KEYS, { current: '2026' }).encodeLike?.([1], PLACE, [theirs]);
+  assert.match(anew ?? '', /^mpe1[.]2026[.]/);
+});

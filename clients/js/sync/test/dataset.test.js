@@ -425,7 +425,8 @@ test('what is no text is refused before it is stored, and the error does not tel
   for (const value of [undefined, null, 5, { secret: 1 }]) {
     await assert.rejects(prefs.set('a', value), (error) => !/secret/.test(error.message));
   }
-  for (const key of ['', null, undefined, 5]) await assert.rejects(prefs.set(key, 'x'), TypeError);
+  for (const key of [null, undefined, 5]) await assert.rejects(prefs.set(key, 'x'), TypeError);
+  await assert.rejects(prefs.set('', 'x'), { code: 'Quota', limit: 'record_key_chars', number: 0 });
   assert.deepEqual(await asObject(prefs), {});
 });
 

@@ -18,6 +18,9 @@ a three-way merge, and only where both sides changed is anybody asked.
 A dataset that was deleted, or whose tombstones expired, drops what is clean here and
 keeps what is dirty, as additions: the app was told that those are saved.
 
+What the app cannot read it cannot merge: a record of theirs from a newer app, or under
+another key. Such a conflict waits (`Aside`) until the app can.
+
 A server that was put back to an older day (`rewound`) has lost what it acknowledged.
 Whatever this device still knows of it becomes dirty again.
 
@@ -130,8 +133,22 @@ class Copy(msgspec.Struct, frozen=True, omit_defaults=True):
         ]
 
 
-Merge = Callable[[str, str | None, LocalRecord, RemoteRecord], str | None]
+class Aside(msgspec.Struct, frozen=True):
+    """
+    In place of a merged value: neither may replace the other one.
+
+    As where theirs cannot be read here. Mine stays and is set aside under this code;
+    theirs stays at the server, unseen and whole.
+    """
+
+    code: str
+
+
+Merge = Callable[[str, str | None, LocalRecord, RemoteRecord], str | Aside | None]
 """Of a key, its base, mine and theirs: the value that both become. Pure."""
+
+UNREADABLE: Final = "Unreadable"
+"""The code of what is set aside because this app cannot read what the server has."""
 
 
 def newest(
@@ -232,7 +249,12 @@ def _without_base(record: LocalRecord, *, rewound: bool) -> LocalRecord | None:
         return None
     if record.value is None:
         return None  # what is to be removed is gone
-    return replace(record, base=None, base_count=0, dirty=True)
+    return replace(_waiting_no_more(record), base=None, base_count=0, dirty=True)
+
+
+def _waiting_no_more(record: LocalRecord) -> LocalRecord:
+    """What could not be read is gone from the server."""
+    return replace(record, refused=None) if record.refused == UNREADABLE else record
 
 
 def _is_nothing(record: LocalRecord) -> bool:
@@ -255,7 +277,9 @@ def _meet(
         return clean, False
     if theirs.sync_count == mine.base_count and mine.base_count:
         return mine, False  # nothing new
-    on_theirs = replace(mine, base=theirs.value, base_count=theirs.sync_count)
+    on_theirs = replace(
+        _waiting_no_more(mine), base=theirs.value, base_count=theirs.sync_count
+    )
     if mine.base_count and theirs.value == mine.base:
         return on_theirs, False
     if mine.base_count and mine.value == mine.base:
@@ -263,6 +287,9 @@ def _meet(
     if mine.value is None and mine.base_count == ELSEWHERE:
         return clean, False  # it removed another value, which this one never was
     value = merge(key, mine.base, mine, theirs)
+    if isinstance(value, Aside):
+        # On its old base, so that they meet anew whenever theirs is listed.
+        return replace(mine, refused=value.code), False
     if value == theirs.value:
         return clean, True
     return replace(on_theirs, value=value, edit=mine.edit + 1, refused=None), True
@@ -279,9 +306,11 @@ def absorb(
     Take the records of a dataset that came with a merged identity into this one.
 
     They count as written here; whoever wrote last wins unless the app merges. The
-    merged dataset is deleted only when this one is pushed.
+    merged dataset is deleted only when this one is pushed, and not as long as something
+    in it has no place here.
     """
     records = dict(copy.records)
+    left = False
     for theirs in listed:
         mine = records.get(theirs.key)
         if theirs.value is None or (mine and mine.value == theirs.value):
@@ -289,6 +318,9 @@ def absorb(
         value, modified_ms = theirs.value, theirs.modified_ms
         if mine is not None and (mine.value is not None or mine.base_count):
             merged = merge(theirs.key, None, mine, theirs)
+            if isinstance(merged, Aside):
+                left = True
+                continue
             if merged == mine.value or merged is None:
                 continue
             value, modified_ms = merged, max(modified_ms, mine.modified_ms)
@@ -301,7 +333,10 @@ def absorb(
             modified_ms=modified_ms,
             refused=None,
         )
-    return replace(copy, records=records, absorbed={**copy.absorbed, name: sync_count})
+    absorbed = {**copy.absorbed, name: sync_count}
+    if left:
+        del absorbed[name]
+    return replace(copy, records=records, absorbed=absorbed)
 
 
 def patches(copy: Copy, most: int) -> tuple[RecordPatch, ...]:

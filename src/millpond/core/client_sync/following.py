@@ -29,6 +29,7 @@ import msgspec
 
 from millpond.core.client_sync.copies import (
     ELSEWHERE,
+    Aside,
     Copy,
     LocalRecord,
     Merge,
@@ -84,6 +85,17 @@ def _join(
         return None
     other = RemoteRecord(key, theirs.value, 0, theirs.modified_ms)
     value = merge(key, None, mine, other)
+    if isinstance(value, Aside):
+        if mine.dirty:
+            return None
+        # The account's is at the server; what the guest wrote is nowhere else.
+        return LocalRecord(
+            theirs.value,
+            dirty=True,
+            edit=theirs.edit + 1,
+            modified_ms=theirs.modified_ms,
+            refused=value.code,
+        )
     if value is None or value == mine.value:
         return None
     return replace(

@@ -27,7 +27,13 @@ from typing import Final
 import msgspec
 
 from millpond.core.client_sync import copies
-from millpond.core.client_sync.copies import Copy, Merge, RemoteRecord, Sent
+from millpond.core.client_sync.copies import (
+    UNREADABLE,
+    Copy,
+    Merge,
+    RemoteRecord,
+    Sent,
+)
 
 PATCHES_MAX: Final = 1024  # in one update; what is more goes into the next
 replace = msgspec.structs.replace
@@ -153,14 +159,16 @@ def start(name: str, copy: Copy) -> Session:
     """Begin to synchronize a dataset, or go on after an answer that was lost."""
     if copy.sent is not None:
         return Session(name, copy, Push(copy.sent))
-    if copy.token is not None and not copy.absorbed:
+    # What could not be read may be readable by now; a whole listing has it once more.
+    waits = any(each.refused == UNREADABLE for each in copy.records.values())
+    if copy.token is not None and not copy.absorbed and not waits:
         # Nobody had written when the session began; the answer tells if that holds.
         found = copies.patches(copy, PATCHES_MAX)
         if found:
             sent = Sent(copy.token, found)
             copy = replace(copy, sent=sent, token=None)
             return Session(name, copy, Push(sent), ahead=True)
-    return Session(name, copy, List(name, copy.sync_count))
+    return Session(name, copy, List(name, 0 if waits else copy.sync_count))
 
 
 def advance(session: Session, event: Event, merge: Merge = copies.newest) -> Session:

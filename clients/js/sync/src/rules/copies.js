@@ -63,8 +63,17 @@
 /**
  * Of a key, its base, mine and theirs: the value that both become. Pure.
  *
- * @typedef {(key: string, base: string | null, mine: LocalRecord, theirs: RemoteRecord) => string | null} Merge
+ * @typedef {(key: string, base: string | null, mine: LocalRecord, theirs: RemoteRecord) => string | null | typeof ASIDE} Merge
  */
+
+/**
+ * In place of a merged value: theirs cannot be read here, so mine may not replace it. It is set
+ * aside, and waits.
+ */
+export const ASIDE = Symbol('aside');
+
+/** The code of what waits like that. */
+export const UNREADABLE = 'Unreadable';
 
 /** As `base_count`: the base is one that the server told to another identity. */
 export const ELSEWHERE = -1;
@@ -237,8 +246,16 @@ export function pull(copy, listed, sync_count, merge, whole, rewound) {
  */
 function withoutBase(record, rewound) {
   if (record.value === null || !(record.dirty || rewound)) return null;
-  return { ...record, base: null, base_count: 0, dirty: true };
+  return { ...goingOn(record), base: null, base_count: 0, dirty: true };
 }
+
+/**
+ * What could not be read is gone from the server.
+ *
+ * @param {LocalRecord} record
+ */
+const goingOn = (record) =>
+  record.refused === UNREADABLE ? { ...record, refused: null } : record;
 
 /**
  * A removal of what the server never had needs no push and no place.
@@ -272,12 +289,14 @@ function meet(key, mine, theirs, merge) {
   if (!mine || !mine.dirty || mine.value === base) return [clean, false];
   if (mine.base_count) {
     if (base_count === mine.base_count) return [mine, false]; // nothing new
-    if (base === mine.base) return [{ ...mine, base_count }, false];
+    if (base === mine.base) return [{ ...goingOn(mine), base_count }, false];
     if (mine.value === mine.base) return [clean, false];
     // It removed another value, which this one never was.
     if (mine.value === null && mine.base_count === ELSEWHERE) return [clean, false];
   }
   const value = merge(key, mine.base, mine, theirs);
+  // On its old base, so that they meet anew whenever theirs is listed.
+  if (value === ASIDE) return [{ ...mine, refused: UNREADABLE }, false];
   if (value === base) return [clean, true];
   return [{ ...mine, value, base, base_count, edit: mine.edit + 1, refused: null }, true];
 }
@@ -286,7 +305,7 @@ function meet(key, mine, theirs, merge) {
  * Take the records of a dataset that came with a merged identity into this one.
  *
  * They count as written here; whoever wrote last wins unless the app merges. The merged dataset
- * is deleted only when this one is pushed.
+ * is deleted only when this one is pushed, and not as long as something in it has no place here.
  *
  * @param {Copy} copy
  * @param {string} name
@@ -297,11 +316,13 @@ function meet(key, mine, theirs, merge) {
  */
 export function absorb(copy, name, listed, sync_count, merge) {
   const records = new Map(copy.records);
+  const absorbed = { ...copy.absorbed, [name]: sync_count };
   for (const theirs of listed) {
     const after = joined(records.get(theirs.key), theirs, merge);
-    if (after) records.set(theirs.key, after);
+    if (after === ASIDE) delete absorbed[name];
+    else if (after) records.set(theirs.key, after);
   }
-  return { ...copy, records, absorbed: { ...copy.absorbed, [name]: sync_count } };
+  return { ...copy, records, absorbed };
 }
 
 /**
@@ -312,11 +333,13 @@ export function absorb(copy, name, listed, sync_count, merge) {
  * @param {Merge} merge
  */
 export function joined(mine, theirs, merge) {
+  /** @type {{value?: string | null | typeof ASIDE, modified_ms?: number}} */
   let { value = null, modified_ms = 0 } = theirs;
   if (mine && value !== null && value !== mine.value && (mine.value !== null || mine.base_count)) {
     value = merge(theirs.key, null, mine, theirs);
     modified_ms = Math.max(modified_ms, mine.modified_ms);
   }
+  if (value === ASIDE) return ASIDE;
   if (value === null || value === mine?.value) return undefined;
   return written(mine, value, modified_ms);
 }

@@ -5,7 +5,7 @@
  * dropped in the same step.
  */
 
-import { ELSEWHERE, joined, written } from './copies.js';
+import { ASIDE, ELSEWHERE, UNREADABLE, joined, written } from './copies.js';
 
 /** @typedef {import('./copies.js').Copy} Copy */
 /** @typedef {import('./copies.js').LocalRecord} LocalRecord */
@@ -53,5 +53,9 @@ function join(key, mine, theirs, merge) {
   if (!mine || (mine.value === null && !mine.dirty)) {
     return unsent ? elsewhere : { ...written(undefined, value, modified_ms), edit: edit + 1 };
   }
-  return joined(mine, { key, value, sync_count: 0, modified_ms }, merge);
+  const after = joined(mine, { key, value, sync_count: 0, modified_ms }, merge);
+  if (after !== ASIDE) return after;
+  // The account's is at the server; what the guest wrote is nowhere else.
+  const anew = { ...written(undefined, value, modified_ms), edit: edit + 1 };
+  return mine.dirty ? undefined : { ...anew, refused: UNREADABLE };
 }

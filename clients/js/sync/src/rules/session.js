@@ -6,7 +6,16 @@
  * the next event.
  */
 
-import { absorb, acknowledge, aside, newest, patches, pull, setAside } from './copies.js';
+import {
+  UNREADABLE,
+  absorb,
+  acknowledge,
+  aside,
+  newest,
+  patches,
+  pull,
+  setAside,
+} from './copies.js';
 
 /** @typedef {import('./copies.js').Copy} Copy */
 /** @typedef {import('./copies.js').Merge} Merge */
@@ -103,12 +112,14 @@ const NO_REPORT = { do: 'done', pulled: [], pushed: [], merged: [], set_aside: {
 export function start(name, copy, report = NO_REPORT) {
   const session = { name, copy, report, ...BEGINNING };
   if (copy.sent) return { ...session, effect: { do: 'push', sent: copy.sent } };
-  if (copy.token && !Object.keys(copy.absorbed).length) {
+  // What could not be read may be readable by now; a whole listing has it once more.
+  const waits = [...copy.records.values()].some(({ refused }) => refused === UNREADABLE);
+  if (copy.token && !Object.keys(copy.absorbed).length && !waits) {
     // Nobody had written since when the session began: the answer tells if that holds.
     const after = push({ ...session, copy: { ...copy, token: null }, ahead: true }, copy.token);
     if (after) return after;
   }
-  return list(session);
+  return list({ ...session, whole: waits });
 }
 
 /**
