@@ -6,6 +6,7 @@ Devices that run amazon-cognito-js, in Node.js or in a browser.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -118,7 +119,12 @@ class Device:
         return found
 
     def synchronize(
-        self, dataset: str = "prefs", *, resolve: str = "", value: str | None = None
+        self,
+        dataset: str = "prefs",
+        *,
+        resolve: str = "",
+        value: str | None = None,
+        values: Mapping[str, str] | None = None,
     ) -> Synchronized:
         """
         Synchronize a dataset.
@@ -126,9 +132,12 @@ class Device:
         Args:
             resolve: how to resolve conflicts, a method of the client's `Conflict`;
                 without one the app cancels the synchronization.
-            value: what `resolveWithValue` is given.
+            value, values: what `resolveWithValue` is given, for all or by key.
         """
-        resolution = {"method": resolve} | ({} if value is None else {"value": value})
+        given = {"value": value, "values": values}
+        resolution = {"method": resolve} | {
+            name: each for name, each in given.items() if each is not None
+        }
         options = {"resolution": resolution} if resolve else {}
         found = self.do("synchronize", dataset=dataset, **options)
         conflicts = [Conflict(**each) for each in found.pop("conflicts")]

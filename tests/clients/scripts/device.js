@@ -160,7 +160,7 @@ function makeDevice(AWS, DataStore) {
     });
   }
 
-  function resolved(conflict, { method, value }) {
+  function resolved(conflict, { method, values, value = values?.[conflict.getKey()] }) {
     return value === undefined ? conflict[method]() : conflict[method](value);
   }
 
