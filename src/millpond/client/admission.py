@@ -43,7 +43,7 @@ def check_quota(
     name: str,
     texts: Mapping[str, str],
     others: Collection[str] | None,
-    limits: quota.Limits,
+    limits: quota.Limits | None,
 ) -> None:
     """
     See whether the server could take what shall be written.
@@ -53,15 +53,16 @@ def check_quota(
     Raises:
         QuotaError: it could not.
     """
+    most = limits or quota.DEFAULT
     values = copy.values
     if others is not None and not values and texts:
-        excess = quota.dataset_excess(name, others, limits)
+        excess = quota.dataset_excess(name, others, most)
         if excess is not None:
             raise QuotaError(name, None, excess)
     held = quota.usage(values.items())
     for key, text in texts.items():
         before = values.get(key)
-        excess = quota.excess(held, key, before, text, limits)
+        excess = quota.excess(held, key, before, text, most)
         if excess is not None:
             raise QuotaError(name, key, excess)
         held = quota.written(held, key, before, text)

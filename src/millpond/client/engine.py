@@ -83,9 +83,7 @@ class Engine:
         retry_s: tuple[float, float],
         limits: Limits | None = None,
     ) -> None:
-        from millpond.core.client_sync.quota import DEFAULT
-
-        self.limits = limits or DEFAULT
+        self.limits = limits
         self.endpoint = endpoint
         self.pool = pool
         self.datasets: dict[str, Any] = {}

@@ -68,7 +68,7 @@ class AnyEngine(Protocol):
 
     pool: str
     store: Storage
-    limits: Limits  # of the server, as far as the app knows
+    limits: Limits | None  # of the server, where they are not the usual ones
     closed: bool
     datasets: dict[str, Any]
 
