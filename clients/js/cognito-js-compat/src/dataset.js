@@ -33,9 +33,6 @@ import { synchronize } from './synchronizing.js'
 
 const KEY = /^[a-zA-Z0-9_.:-]{1,128}$/
 
-/** @param {any} _dataset @param {any} _what @param {(isContinue: boolean) => void} callback */
-const no = (_dataset, _what, callback) => callback(false)
-
 export class CognitoSyncDataset {
   #manager
   /** @type {Map<string, RemoteRecord>} what the app was told last of keys in conflict */
@@ -187,35 +184,37 @@ export class CognitoSyncDataset {
   /**
    * Bring this device and the server together; one after the other where it is asked for twice.
    *
-   * @param {SyncCallbacks} [callbacks]
+   * @param {SyncCallbacks | null} [callbacks]
    */
-  synchronize({ onSuccess, onFailure, ...questions } = {}) {
+  synchronize(callbacks) {
+    const given = callbacks ?? {}
     const manager = this.#manager
-    manager.exclusive(this.datasetName, () => this.#synchronize(questions)).then(
-      (updates) => queueMicrotask(() => onSuccess?.(this, updates)),
-      (error) => queueMicrotask(() => onFailure?.(asOldError(error))),
+    manager.exclusive(this.datasetName, () => this.#synchronize(given)).then(
+      (updates) => queueMicrotask(() => given.onSuccess?.(this, updates)),
+      (error) => queueMicrotask(() => given.onFailure?.(asOldError(error))),
     )
   }
 
-  /** @param {Pick<SyncCallbacks, 'onConflict' | 'onDatasetDeleted' | 'onDatasetsMerged'>} questions */
-  async #synchronize({ onConflict = no, onDatasetDeleted = no, onDatasetsMerged = no }) {
+  /** @param {SyncCallbacks} callbacks whose methods are called as such */
+  async #synchronize(callbacks) {
     const { local, logger } = this.#manager
     const name = this.datasetName
     logger(`Synchronizing ${name}.`)
-    const ask = (/** @type {(dataset: this, what: any, callback: (isContinue: boolean) => void) => void} */ handler,
+    const ask = (/** @type {'onConflict' | 'onDatasetDeleted' | 'onDatasetsMerged'} */ question,
       /** @type {any} */ what) => new Promise((resolve, reject) => queueMicrotask(() => {
       try {
-        handler(this, what, resolve)
+        if (callbacks[question]) callbacks[question](this, what, resolve)
+        else resolve(false)
       } catch (error) {
         reject(error)
       }
     }))
     const { identity, report, error, isGone } = await this.#agree({
-      merged: (names) => ask(onDatasetsMerged, names),
-      deleted: () => ask(onDatasetDeleted, name),
+      merged: (names) => ask('onDatasetsMerged', names),
+      deleted: () => ask('onDatasetDeleted', name),
       conflicts: (found) => {
         this.#told = new Map(found.map(({ theirs }) => [theirs.key, theirs]))
-        return ask(onConflict, found.map(({ mine, theirs }) =>
+        return ask('onConflict', found.map(({ mine, theirs }) =>
           new CognitoSyncConflict(remoteRecordOf(theirs), recordOf(theirs.key, mine))))
       },
     })

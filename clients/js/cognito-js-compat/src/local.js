@@ -4,13 +4,17 @@
  * Everything is done in the order in which it was asked for, one after the other.
  */
 
-import { EMPTY, LocalCopy, follow, newest, unsent } from '@millpond/sync/internals'
+import {
+  EMPTY, LocalCopy, follow, newest, openStore, unsent, versionOf,
+} from '@millpond/sync/internals'
 
 import { CognitoSyncDatasetMetadata } from './metadata.js'
 import { readOld, removeAllOld, removeOld, takeOver } from './old-items.js'
 
 /** @typedef {import('@millpond/sync/internals').Copy & {synced_ms?: number}} Copy */
 /** @typedef {import('@millpond/sync/internals').Store} Store */
+/** @typedef {import('@millpond/sync/internals').Table} Table */
+/** @typedef {{local: LocalCopy, version: number}} Held a copy, and at which version it is */
 /** @typedef {import('./metadata.js').MetadataData} MetadataData */
 
 const METADATA = 'cognito-js-compat metadata '
@@ -19,17 +23,20 @@ export class Local {
   #opening
   #area
   #tail = Promise.resolve()
-  /** @type {Map<string, LocalCopy>} */
+  /** @type {Map<string, Held>} */
   #copies = new Map()
   /** @type {Set<string>} */
   #taken = new Set()
 
   /**
-   * @param {() => Promise<Store>} open
+   * @param {() => Promise<Table>} open
    * @param {import('./old-items.js').Area | undefined} area where the old library kept its data
    */
   constructor(open, area) {
-    this.#opening = once(open)
+    this.#opening = once(async () => {
+      const table = await open()
+      return { table, store: openStore(table) }
+    })
     this.#area = area
   }
 
@@ -55,9 +62,10 @@ export class Local {
    * @returns {Promise<Copy>}
    */
   async read(identity, name) {
-    const local = await this.#copyOf(identity, name)
-    await local.reload()
-    return local.read()
+    const { table } = await this.#opening()
+    const held = await this.#copyOf(identity, name)
+    if ((await versionOf(table, identity, name)) !== held.version) await held.local.reload()
+    return held.local.read()
   }
 
   /**
@@ -70,7 +78,7 @@ export class Local {
    * @returns {Promise<Copy>} as it is now
    */
   async change(identity, name, decide) {
-    const local = await this.#copyOf(identity, name)
+    const { local } = await this.#copyOf(identity, name)
     await local.apply((before) => {
       const copy = /** @type {typeof before | undefined} */ (decide(before))
       return copy ? { copy } : null
@@ -84,7 +92,7 @@ export class Local {
    * @param {string} identity
    */
   async describe(identity) {
-    const store = await this.#opening()
+    const { store } = await this.#opening()
     const known = await this.#metadata(identity)
     for (const [whose, name] of await store.list()) {
       if (whose === identity) known[name] ??= { DatasetName: name }
@@ -114,7 +122,7 @@ export class Local {
     const after = decide(before)
     if (after === before) return
     const known = after ? { ...others, [name]: after } : others
-    await (await this.#opening()).put({ [METADATA + identity]: JSON.stringify(known) })
+    await (await this.#opening()).store.put({ [METADATA + identity]: JSON.stringify(known) })
   }
 
   /**
@@ -124,7 +132,7 @@ export class Local {
    * @param {string} name
    */
   async drop(identity, name) {
-    const store = await this.#opening()
+    const { store } = await this.#opening()
     for (let isDone = false; !isDone;) {
       const { version } = await store.load(identity, name)
       isDone = !version || !!(await store.commit([{ identity, name, version, drop: true }]))
@@ -140,7 +148,7 @@ export class Local {
    * @returns {Promise<Record<string, string[]>>} the keys that were not sent, by dataset
    */
   async wipe(identity) {
-    const store = await this.#opening()
+    const { store } = await this.#opening()
     /** @type {Record<string, string[]>} */
     const lost = {}
     const whoever = new Set([identity])
@@ -163,7 +171,7 @@ export class Local {
    */
   async follow(was, now) {
     await this.#takeOver(was)
-    const store = await this.#opening()
+    const { store } = await this.#opening()
     for (const [whose, name] of await store.list()) {
       if (whose !== was) continue
       for (let isDone = false; !isDone;) {
@@ -190,13 +198,31 @@ export class Local {
    * @param {string} name
    */
   async #copyOf(identity, name) {
-    const store = await this.#opening()
+    const { store } = await this.#opening()
     const at = id(identity, name)
-    const found = this.#copies.get(at) ?? new LocalCopy({
-      store, identity, check() {}, alone: async (work) => work(), told() {},
-    }, name, () => {})
-    this.#copies.set(at, found)
-    return found
+    const known = this.#copies.get(at)
+    if (known) return known
+    /** @type {Store} */
+    const watched = {
+      ...store,
+      async load(...which) {
+        const stored = await store.load(...which)
+        held.version = stored.version
+        return stored
+      },
+      async commit(changes) {
+        const version = await store.commit(changes)
+        if (version) held.version = version
+        return version
+      },
+    }
+    const host = {
+      store: watched, identity, check() {}, alone: async (/** @type {any} */ work) => work(), told() {},
+    }
+    /** @type {Held} */
+    const held = { local: new LocalCopy(host, name, () => {}), version: -1 }
+    this.#copies.set(at, held)
+    return held
   }
 
   /**
@@ -204,7 +230,7 @@ export class Local {
    * @returns {Promise<Record<string, MetadataData>>}
    */
   async #metadata(identity) {
-    return JSON.parse((await (await this.#opening()).get(METADATA + identity)) ?? '{}')
+    return JSON.parse((await (await this.#opening()).store.get(METADATA + identity)) ?? '{}')
   }
 
   /**

@@ -1,7 +1,7 @@
 /** `AWS.CognitoSyncManager`. */
 
 import {
-  connect, deleted, localStorage as inLocalStorage, memory, openStore,
+  connect, deleted, localStorage as inLocalStorage, memory,
 } from '@millpond/sync/internals'
 
 import { config, placeOf } from './config.js'
@@ -69,8 +69,7 @@ export class CognitoSyncManager {
     // As @millpond/sync names it, so that an app may go on with that one.
     const namespace = `${this.#place.endpoint.replace(/\/+$/, '')} ${this.identityPoolId}`
     const isOldPlace = options.DataStore !== StoreInMemory
-    this.local = new LocalStorage(
-      async () => openStore(await storage.open(namespace)), isOldPlace ? area : undefined, this)
+    this.local = new LocalStorage(() => storage.open(namespace), isOldPlace ? area : undefined, this)
     /** @type {import('@millpond/sync/internals').Remote} */
     this.remote = connect({
       ...this.#place,
@@ -204,7 +203,7 @@ class LocalStorage extends Local {
   #manager
 
   /**
-   * @param {() => Promise<import('@millpond/sync/internals').Store>} open
+   * @param {() => Promise<import('@millpond/sync/internals').Table>} open
    * @param {import('./old-items.js').Area | undefined} area
    * @param {CognitoSyncManager} manager
    */

@@ -5,7 +5,7 @@
  * has said what it makes of it: first of merged datasets, then of a deletion, then of conflicts.
  */
 
-import { EMPTY, advance, newest, start } from '@millpond/sync/internals'
+import { EMPTY, advance, newest, start as startAhead } from '@millpond/sync/internals'
 
 /** @typedef {import('./local.js').Copy} Copy */
 /** @typedef {import('@millpond/sync/internals').LocalRecord} LocalRecord */
@@ -75,6 +75,17 @@ export async function synchronize(place, ask) {
     if (session.effect.do === 'done') return { report: session.effect, error: event.error, isGone }
   }
 }
+
+/**
+ * Begin with a listing, or with an update whose answer was lost. The rules may push at once in a
+ * session that they were given; here the app is to be asked first, of a deletion or a conflict.
+ *
+ * @param {string} name
+ * @param {Copy} copy
+ * @param {import('@millpond/sync/internals').Done} [report]
+ */
+const start = (name, copy, report) =>
+  startAhead(name, copy.token === null ? copy : { ...copy, token: null }, report)
 
 /** @param {Place} place */
 async function begin({ name, change }) {

@@ -11,6 +11,7 @@
  * @typedef {import('./remote.js').Remote} Remote
  * @typedef {import('./storage/store.js').Storage} Storage
  * @typedef {import('./storage/store.js').Store} Store
+ * @typedef {import('./storage/store.js').Table} Table
  */
 
 export { createApi } from './api/call.js';
@@ -22,4 +23,4 @@ export { follow } from './rules/following.js';
 export { advance, start } from './rules/session.js';
 export { localStorage } from './storage/local-storage.js';
 export { memory } from './storage/memory.js';
-export { openStore } from './storage/store.js';
+export { openStore, versionOf } from './storage/store.js';

@@ -27,13 +27,13 @@ export async function loadOurs() {
     name: 'ours',
     AWS,
     // What an app writes is what it wrote before, and an endpoint.
-    start({ endpoint, region, params, storage, provider }) {
+    start({ endpoint, region, params, storage, provider, options }) {
       AWS.config.update({ region, endpoint })
       Object.defineProperty(globalThis, 'localStorage', {
         value: storage, configurable: true, writable: true,
       })
       AWS.config.credentials = provider ?? new AWS.CognitoIdentityCredentials(params)
-      const manager = new AWS.CognitoSyncManager()
+      const manager = new AWS.CognitoSyncManager(options)
       delete globalThis.localStorage
       return { manager, provider: AWS.config.credentials }
     },

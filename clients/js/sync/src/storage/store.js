@@ -119,6 +119,17 @@ export const openStore = (table) => ({
 });
 
 /**
+ * The version of a dataset, to see whether what was loaded is what there is. 0: there is none.
+ *
+ * @param {Table} table
+ * @param {string} identity
+ * @param {string} name
+ * @returns {Promise<number>}
+ */
+export const versionOf = async (table, identity, name) =>
+  (await table.read([['version', identity, name]])).values[0] ?? 0;
+
+/**
  * A record as it is stored. Most are clean, and have one value instead of the same one twice.
  *
  * @param {LocalRecord} record

@@ -153,6 +153,37 @@ export async function withoutCallbacks(w) {
   w.log('writes', device.writes())
 }
 
+/** Callbacks are methods of an object of the app, which they reach as `this`. */
+export async function methods(w) {
+  const [one, other] = await w.pair()
+  const first = await one.open()
+  const second = await other.open()
+  await one.put(first, { a: '1' })
+  await other.put(second, { a: '2' })
+  await one.sync(first)
+  class Screen {
+    seen = []
+
+    constructor(ended) {
+      this.ended = ended
+    }
+
+    onConflict(dataset, conflicts, callback) {
+      this.seen.push('onConflict')
+      callback(false)
+    }
+
+    onFailure() {
+      this.ended([...this.seen, 'onFailure'])
+    }
+  }
+  w.log('seen', await new Promise((ended) => second.synchronize(new Screen(ended))))
+  w.log('null', await new Promise((resolve) => {
+    other.proxy.plan('ListRecords', async () => resolve('is no callbacks'))
+    second.synchronize(null)
+  }))
+}
+
 export async function lastSyncCounts(w) {
   const device = await w.device()
   const prefs = await device.open()

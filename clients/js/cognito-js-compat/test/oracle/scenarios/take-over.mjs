@@ -1,4 +1,6 @@
 /** From the old library to ours, on one device and its `localStorage`. */
+import { memory } from '@millpond/sync'
+
 import { Storage } from '../telling.mjs'
 
 /** A device that runs the old app, and has synchronized two records. */
@@ -192,6 +194,22 @@ export async function guestSignsInAtOnce(w) {
 
   w.log('values', await device.values(await device.open()))
   w.log('items', oldItems(device))
+}
+
+/** The new version keeps its data in another storage. */
+export async function anotherStorage(w) {
+  const { device, prefs } = await oldDevice(w)
+  await device.put(prefs, { a: '3' })
+  const options = { storage: memory() }
+  device.library = w.libraries.ours
+  await device.start(undefined, { options })
+  w.log('values', await device.values(await device.open()))
+  w.log('items', oldItems(device))
+  await device.start(undefined, { options })
+  const again = await device.open()
+  await device.sync(again)
+  w.log('stored', await w.stored(device))
+  w.log('items of ours', Object.keys(device.storage).filter((each) => each.startsWith('millpond')))
 }
 
 /** To wipe forgets what nobody took over, too. */
