@@ -14,7 +14,7 @@
  * same user. Somebody else's login would be linked to it for good.
  */
 
-import { ApiError, NoCredentials, Unanswered, withoutCredentials } from './api/faults.js';
+import { ApiError, NoCredentials, Unanswered } from './api/faults.js';
 import { sha256 } from './api/sign.js';
 import { exclusive } from './tabs.js';
 
@@ -101,18 +101,16 @@ export function fixed({ identityId, ...credentials }) {
 function users(show) {
   /** @type {Context} */
   let context;
-  /** @type {{ id: string, credentials: Credentials, renewMs: number } | undefined} */
+  /** @type {{ id: string, keys: Credentials, renewMs: number } | undefined} */
   let given;
   /** @type {Promise<Credentials> | undefined} */
   let renewal;
 
   const read = async () => readNote(await context.get(NAME));
 
-  /** @param {Login | null} login */
-  async function newId(login) {
-    const params = { IdentityPoolId: context.pool, Logins: login?.logins };
-    return text((await context.api.call('GetId', params)).IdentityId);
-  }
+  /** @param {Login['logins']} [Logins] */
+  const newId = async (Logins) =>
+    text((await context.api.call('GetId', { IdentityPoolId: context.pool, Logins })).IdentityId);
 
   /**
    * Keep whose the app is now. What was somebody's that became part of it follows first.
@@ -121,65 +119,56 @@ function users(show) {
    * @param {Note} after
    * @param {boolean} [gone] the identity before is not there any more
    */
-  async function keep(before, after, gone = false) {
-    const same = after.who && before?.who === after.who;
-    if (before && before.id !== after.id && (before.kind === 'guest' || same || gone)) {
+  async function keep(before, after, gone) {
+    if (before && before.id !== after.id && (gone || isOpen(before, after))) {
       await context.merged(before.id, after.id);
     }
-    if (JSON.stringify(before) !== JSON.stringify(after)) {
-      await context.put({ [NAME]: JSON.stringify(after) });
-    }
+    const note = JSON.stringify(after);
+    if (JSON.stringify(before) !== note) await context.put({ [NAME]: note });
     return after;
   }
 
-  /** The identity of who has none yet; of several tabs that begin together, the first one's. */
-  const first = (/** @type {Login | null} */ login, /** @type {Omit<Note, 'id'>} */ rest) =>
-    exclusive(`millpond identity ${context.endpoint} ${context.pool}`, async () => {
-      return (await read()) ?? keep(null, { id: await newId(login), ...rest });
-    });
-
-  /** Get credentials, for whoever it turns out to be. */
-  async function renew() {
-    for (let told = 0; told < TOLD_MAX; told++) {
-      const note = await read();
-      const login = await show(note?.kind === 'guest' ? note.id : null);
-      if (!login && note?.kind === 'user') {
-        throw new NoCredentials('The user has to sign in again.', { code: 'SignInNeeded' });
-      }
-      /** @type {Omit<Note, 'id'>} */
-      const rest = { kind: login ? 'user' : 'guest', who: await whoIs(login) };
-      // Kept before anything is done with it: a failure would make another one the next time.
-      const known = note ?? (login?.identityId ? null : await first(login, rest));
-      const isMine = known && (known.kind === 'guest' || (rest.who && rest.who === known.who));
-      const id = login?.identityId ?? (isMine ? known.id : await newId(login));
-      let answer;
-      try {
-        const params = { IdentityId: id, Logins: login?.logins };
-        answer = await context.api.call('GetCredentialsForIdentity', params);
-      } catch (error) {
-        const isGone = error instanceof ApiError && error.code === 'ResourceNotFoundException';
-        if (!isGone || !known || known.id !== id || login?.identityId) throw error;
-        await keep(known, { id: await newId(login), ...rest }, true);
-        continue;
-      }
-      return take(await keep(known, { id: text(answer.IdentityId), ...rest }), answer.Credentials);
+  /** Get credentials, for whoever it turns out to be. @param {number} told @returns {Promise<Credentials>} */
+  async function renew(told = 0) {
+    let note = await read();
+    const login = await show(note?.kind === 'guest' ? note.id : null);
+    if (!login && note?.kind === 'user') {
+      throw new NoCredentials('The user has to sign in again.', { code: 'SignInNeeded' });
     }
-    throw new Unanswered('The identity kept changing.');
+    const { logins: Logins, identityId } = login ?? {};
+    /** @type {Omit<Note, 'id'>} */
+    const rest = { kind: login ? 'user' : 'guest', who: await whoIs(Logins) };
+    // Kept before anything is done with it: a failure would make another one the next time. Of
+    // several tabs that begin together, all take the first one's.
+    const first = async () => (await read()) ?? keep(null, { id: await newId(Logins), ...rest });
+    if (!identityId) note ??= await exclusive(`millpond ${context.pool} identity`, first);
+    const isMine = note && isOpen(note, rest);
+    const IdentityId = identityId ?? (isMine ? note?.id : await newId(Logins));
+    try {
+      const params = { IdentityId, Logins };
+      const answer = await context.api.call('GetCredentialsForIdentity', params);
+      return take(await keep(note, { id: text(answer.IdentityId), ...rest }), answer.Credentials);
+    } catch (error) {
+      const isGone = error instanceof ApiError && error.code === 'ResourceNotFoundException';
+      if (!isGone || identityId || note?.id !== IdentityId || told > TOLD_MAX) throw error;
+    }
+    await keep(note, { id: await newId(Logins), ...rest }, true);
+    return renew(told + 1);
   }
 
   /** @param {Note} note @param {any} raw */
   function take({ id }, raw) {
-    const expiresMs = Number(raw?.Expiration) * 1000;
-    if (Number.isNaN(expiresMs)) throw unlike();
-    const credentials = {
+    const expiresMs = raw?.Expiration * 1000;
+    if (!(expiresMs > 0)) throw new Unanswered();
+    const keys = {
       accessKeyId: text(raw.AccessKeyId),
       secretAccessKey: text(raw.SecretKey),
       sessionToken: text(raw.SessionToken),
       expiresMs,
     };
     const lifeMs = Math.max(0, expiresMs - context.api.now());
-    given = { id, credentials, renewMs: expiresMs - Math.min(EARLY_MS, lifeMs / 4) };
-    return credentials;
+    given = { id, keys, renewMs: expiresMs - Math.min(EARLY_MS, lifeMs / 4) };
+    return keys;
   }
 
   return {
@@ -190,29 +179,23 @@ function users(show) {
     known: async () => (await read())?.id ?? null,
 
     async identityId() {
-      let note = await read();
-      if (!note) {
-        await this.credentials().catch((error) => {
-          throw withoutCredentials(error);
-        });
-        note = await read();
-      }
-      if (!note) throw new NoCredentials('The user has signed out.');
-      return note.id;
+      const known = await this.known();
+      if (known) return known;
+      await this.credentials();
+      return text(await this.known());
     },
 
     async credentials(refused) {
-      const now = given;
-      const isGood = now && now.credentials !== refused && now.id === (await read())?.id;
-      if (isGood && context.api.now() < now.renewMs) return now.credentials;
+      const { api } = context;
+      const last = given;
+      const isGood = last && last.keys !== refused && last.id === (await read())?.id;
+      if (isGood && api.now() < last.renewMs) return last.keys;
       renewal ??= renew().finally(() => (renewal = undefined));
-      try {
-        return await renewal;
-      } catch (error) {
-        const isLasting = isGood && context.api.now() < (now.credentials.expiresMs ?? 0);
-        if (isLasting && now.id === (await read())?.id) return now.credentials;
+      return renewal.catch((error) => {
+        // They last a while yet.
+        if (isGood && last === given && api.now() < (last.keys.expiresMs ?? 0)) return last.keys;
         throw error;
-      }
+      });
     },
 
     async forget() {
@@ -224,35 +207,36 @@ function users(show) {
 }
 
 /**
+ * Whether an identity is open to somebody: a guest's is, and one's own.
+ *
+ * @param {Note} note
+ * @param {Omit<Note, 'id'>} somebody
+ */
+const isOpen = (note, { who }) => note.kind === 'guest' || (who && who === note.who);
+
+/**
  * Say who a user is, as far as the tokens tell; nothing is verified, the server does that.
  *
- * @param {Login | null} login
+ * @param {Login['logins']} [logins]
  */
-async function whoIs(login) {
-  if (!login) return '';
-  const names = [];
-  for (const [provider, token] of Object.entries(login.logins)) {
-    const { iss, sub } = claimsOf(token);
-    if (typeof sub !== 'string') return '';
-    names.push([provider, iss, sub]);
-  }
-  return sha256(JSON.stringify(names));
-}
-
-/** @param {string} token @returns {any} */
-function claimsOf(token) {
+async function whoIs(logins) {
+  if (!logins) return '';
   try {
-    return JSON.parse(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))) ?? {};
+    const names = Object.entries(logins).map(([provider, token]) => {
+      const { iss, sub } = JSON.parse(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/')));
+      return [provider, iss, sub.trim()];
+    });
+    return await sha256(JSON.stringify(names));
   } catch {
-    return {}; // it is no JWT; some providers have others
+    return ''; // it is no JWT; some providers have others
   }
 }
 
 /** @param {string | null} kept @returns {Note | null} */
 function readNote(kept) {
   try {
-    const { id, kind, who } = JSON.parse(kept ?? '');
-    return typeof id === 'string' ? { id, kind: kind === 'user' ? 'user' : 'guest', who } : null;
+    const note = JSON.parse(kept ?? '');
+    return typeof note.id === 'string' ? note : null;
   } catch {
     return null;
   }
@@ -260,8 +244,6 @@ function readNote(kept) {
 
 /** @param {unknown} value @returns {string} */
 function text(value) {
-  if (typeof value !== 'string' || !value) throw unlike();
+  if (typeof value !== 'string' || !value) throw new Unanswered();
   return value;
 }
-
-const unlike = () => new Unanswered('Somebody else answered: it is no answer of this API.');

@@ -22,7 +22,7 @@ const LINE_CHARS_MAX = 65_536;
  * @property {(dataset: string, syncCount: number) => void} onUpdate a dataset has come to a count;
  *   each one is told of at first
  * @property {() => void} onAsk nobody tells of changes for the time being
- * @property {(isLive: boolean) => void} [onState]
+ * @property {(isLive: boolean) => void} onState
  * @property {number} [silenceMs]
  */
 
@@ -31,63 +31,59 @@ const LINE_CHARS_MAX = 65_536;
  *
  * @param {Listening} listening
  */
-export function listen(listening) {
-  const stopping = new AbortController();
+export function listen({ api, pool, identityId, onUpdate, onAsk, onState, silenceMs }) {
+  let stopped = false;
+  let end = () => {};
   let hurry = () => {};
-  void follow(listening, stopping.signal, (ms) => {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      hurry = () => (clearTimeout(timer), resolve(undefined));
-    });
-  });
+
+  /** Read one stream to its end. @param {(message: Message) => void} hear */
+  async function read(hear, LastEventId = EVERYTHING) {
+    const ending = new AbortController();
+    end = () => ending.abort();
+    try {
+      const ids = { IdentityPoolId: pool, IdentityId: identityId, LastEventId };
+      const response = await api.open('GetLiveUpdates', ids, ending.signal);
+      await readMessages(response, hear, end, silenceMs);
+    } finally {
+      end(); // what is left of it
+    }
+  }
+
+  (async () => {
+    /** @type {string | undefined} */
+    let last;
+    let firstMs = PAUSE_MS;
+    let waitMs = 0;
+    while (!stopped) {
+      let isLive = false;
+      const fault = await read(({ id, retry, update }) => {
+        if (!isLive) onState((isLive = true));
+        waitMs = 0;
+        last = id ?? last;
+        firstMs = retry || firstMs;
+        if (update) onUpdate(update.datasetName, update.syncCount);
+      }, last).catch((error) => error);
+      if (stopped) return;
+      onState(false);
+      if (!isLive) onAsk();
+      waitMs = Math.min(waitMs * 2 || firstMs, PAUSE_MS_MAX);
+      const ms = Math.max(waitMs * (0.5 + Math.random() / 2), fault?.retryAfterMs ?? 0);
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        hurry = () => (clearTimeout(timer), resolve(null));
+      });
+    }
+  })();
+
   return {
     /** Try again now, if it waits: the device is online again, or somebody looks at it. */
     hurry: () => hurry(),
     stop() {
-      stopping.abort();
+      stopped = true;
+      end();
       hurry();
     },
   };
-}
-
-/**
- * @param {Listening} listening
- * @param {AbortSignal} stopped
- * @param {(ms: number) => Promise<unknown>} pause
- */
-async function follow(listening, stopped, pause) {
-  const { api, pool, identityId, onUpdate, onAsk, onState = () => {}, silenceMs } = listening;
-  let last = EVERYTHING;
-  let firstMs = PAUSE_MS;
-  let waitMs = 0;
-  while (!stopped.aborted) {
-    const ending = new AbortController();
-    const end = () => ending.abort();
-    stopped.addEventListener('abort', end);
-    let isLive = false;
-    let afterMs = 0;
-    try {
-      const ids = { IdentityPoolId: pool, IdentityId: identityId, LastEventId: last };
-      const response = await api.open('GetLiveUpdates', ids, ending.signal);
-      for await (const message of messagesOf(response, end, silenceMs)) {
-        if (!isLive) onState((isLive = true));
-        waitMs = 0;
-        last = message.id ?? last;
-        firstMs = message.retry ?? firstMs;
-        const update = readUpdate(message.data);
-        if (update) onUpdate(update.datasetName, update.syncCount);
-      }
-    } catch (error) {
-      afterMs = /** @type {Unanswered} */ (error).retryAfterMs ?? 0;
-    }
-    end(); // what is left of the stream
-    stopped.removeEventListener('abort', end);
-    if (stopped.aborted) return;
-    onState(false);
-    if (!isLive) onAsk();
-    waitMs = Math.min(waitMs ? waitMs * 2 : firstMs, PAUSE_MS_MAX);
-    await pause(Math.max(waitMs * (0.5 + Math.random() / 2), afterMs));
-  }
 }
 
 /**
@@ -96,46 +92,47 @@ async function follow(listening, stopped, pause) {
  * Source: WHATWG HTML, server-sent events, 9.2.6.
  *
  * @param {Response} response
+ * @param {(message: Message) => void} hear
  * @param {() => void} end of a stream that has gone silent
  * @param {number} [silenceMs]
+ *
+ * @typedef {object} Message
+ * @property {string} [id]
+ * @property {number} retry NaN where nothing is said of it
+ * @property {{ datasetName: string, syncCount: number } | null} update
  */
-async function* messagesOf(response, end, silenceMs = SILENCE_MS_MAX) {
-  if (!/^text\/event-stream\b/i.test(response.headers.get('content-type') ?? '')) {
-    throw new Unanswered('Somebody else answered: these are no live updates.');
-  }
-  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+async function readMessages({ headers, body }, hear, end, silenceMs = SILENCE_MS_MAX) {
+  if (!body || !headers.get('content-type')?.startsWith('text/event-stream')) throw new Unanswered();
+  const reader = body.getReader();
   const decoder = new TextDecoder();
   let rest = '';
   /** @type {Record<string, string>} */
   let fields = {};
-  for (;;) {
+  while (rest.length < LINE_CHARS_MAX) {
     const timer = setTimeout(end, silenceMs);
     const { done, value } = await reader.read().finally(() => clearTimeout(timer));
     if (done) return;
-    rest += decoder.decode(value, { stream: true });
-    if (rest.length > LINE_CHARS_MAX) throw new Unanswered('A line never ends.');
     // A '\r' at the end may be the first half of a line's end.
-    const lines = rest.split(/\r\n|\n|\r(?!$)/);
+    const lines = (rest + decoder.decode(value, { stream: true })).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop() ?? '';
     for (const line of lines) {
       if (line) {
-        const [, name, text = ''] = /^([^:]*):? ?(.*)$/.exec(line) ?? [];
+        const [, name, text] = /^([^:]*):? ?(.*)/.exec(line) ?? [];
         fields[name] = name === 'data' && fields.data ? `${fields.data}\n${text}` : text;
-        continue;
+      } else {
+        const { id, data, retry } = fields;
+        fields = {};
+        hear({ id, retry: +retry, update: readUpdate(data) });
       }
-      const { id, data, retry } = fields;
-      fields = {};
-      yield { id, data, retry: /^\d{1,5}$/.test(retry) ? Number(retry) : undefined };
     }
   }
 }
 
-/** @param {string | undefined} data @returns {{ datasetName: string, syncCount: number } | null} */
-function readUpdate(data) {
+/** @param {string} [data] */
+function readUpdate(data = '') {
   try {
-    const update = JSON.parse(data ?? 'null');
-    const isUpdate = typeof update?.datasetName === 'string' && Number.isInteger(update.syncCount);
-    return isUpdate ? update : null;
+    const update = JSON.parse(data);
+    return update.datasetName && Number.isInteger(update.syncCount) ? update : null;
   } catch {
     return null;
   }

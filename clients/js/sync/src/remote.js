@@ -9,9 +9,7 @@ import { createApi } from './api/call.js';
 import { ApiError, Unanswered } from './api/faults.js';
 
 const PAGES_MAX = 10_000; // a server that never comes to an end is none
-const LISTINGS_MAX = 3; // whose pages are of different moments
 const NEXT_SESSION = 'millpond-next-session'; // asks for the token of the next update
-const IDENTITY_CHANGED = 'IdentityChanged';
 
 /**
  * @typedef {object} Kept what is kept of a pool, whoever is signed in
@@ -42,59 +40,51 @@ const IDENTITY_CHANGED = 'IdentityChanged';
 /** @param {RemoteOptions} options */
 export function connect({ endpoint, pool, region = pool.split(':')[0], credentials, kept, fetch }) {
   const api = createApi({ endpoint, region, credentials, fetch });
-  credentials.attach({
-    endpoint,
-    pool,
-    region,
-    api,
-    get: (name) => kept.get(name),
-    put: (changes) => kept.put(changes),
-    merged: (oldId, newId) => kept.merged(oldId, newId),
-  });
-
-  /** @param {string} identityId @param {string} [dataset] */
-  const named = (identityId, dataset) => ({
-    IdentityPoolId: pool,
-    IdentityId: identityId,
-    DatasetName: dataset,
-  });
+  credentials.attach({ ...kept, endpoint, pool, region, api });
 
   /**
-   * List what changed after a count, all pages of one moment.
+   * All pages of a listing.
    *
+   * @param {string} operation
    * @param {string} identityId
-   * @param {string} dataset
-   * @param {number} since
-   * @returns {Promise<Event>}
+   * @param {Record<string, any>} [rest]
+   * @returns {Promise<any[]>}
    */
-  async function list(identityId, dataset, since) {
-    const params = { ...named(identityId, dataset), LastSyncCount: since };
-    for (let listings = 0; listings < LISTINGS_MAX; listings++) {
-      const moments = new Set();
-      /** @type {Map<string, RemoteRecord>} */
-      const records = new Map();
-      let page;
-      for await (page of pagesOf(api, 'ListRecords', params)) {
-        moments.add(`${page.DatasetSyncCount} ${page.DatasetExists}`);
-        for (const record of readRecords(page)) records.set(record.key, record);
-      }
-      if (moments.size === 1) return listed(page, [...records.values()]);
+  async function pagesOf(operation, identityId, rest) {
+    const pages = [];
+    for (let last; ; ) {
+      const params = { IdentityPoolId: pool, IdentityId: identityId, ...rest, NextToken: last };
+      const page = await api.call(operation, params);
+      pages.push(page);
+      if (!page.NextToken) return pages;
+      if (page.NextToken === last || pages.length > PAGES_MAX) throw new Unanswered();
+      last = page.NextToken;
     }
-    throw unlike();
   }
 
   /**
-   * @param {string} identityId
    * @param {string} dataset
-   * @param {{ token: string, patches: any[] }} sent
+   * @param {{ do: string, [member: string]: any }} effect
+   * @param {string} identityId
    * @returns {Promise<Event>}
    */
-  async function push(identityId, dataset, sent) {
+  async function ask(dataset, effect, identityId) {
+    const DatasetName = effect.dataset_name ?? dataset;
+    if (effect.do === 'list') {
+      const rest = { DatasetName, LastSyncCount: effect.since };
+      return listed(await pagesOf('ListRecords', identityId, rest));
+    }
+    const params = { IdentityPoolId: pool, IdentityId: identityId, DatasetName };
+    if (effect.do === 'delete') {
+      await api.call('DeleteDataset', params);
+      return { is: 'deleted' };
+    }
+    const { token, patches } = effect.sent;
     const answer = await api.call('UpdateRecords', {
-      ...named(identityId, dataset),
-      SyncSessionToken: sent.token,
+      ...params,
+      SyncSessionToken: token,
       ClientContext: NEXT_SESSION,
-      RecordPatches: sent.patches.map((patch) => ({
+      RecordPatches: patches.map((/** @type {any} */ patch) => ({
         Op: patch.op,
         Key: patch.key,
         Value: patch.value,
@@ -117,15 +107,10 @@ export function connect({ endpoint, pool, region = pool.split(':')[0], credentia
      * @returns {Promise<Event>}
      */
     async perform(dataset, effect, identityId) {
-      const name = effect.dataset_name ?? dataset;
       const isOther = async () => ((await credentials.known()) ?? identityId) !== identityId;
-      const other = { is: 'refused', code: IDENTITY_CHANGED };
+      const other = { is: 'refused', code: 'IdentityChanged' };
       try {
-        if (await isOther()) return other;
-        if (effect.do === 'list') return await list(identityId, name, effect.since);
-        if (effect.do === 'push') return await push(identityId, name, effect.sent);
-        await api.call('DeleteDataset', named(identityId, name));
-        return { is: 'deleted' };
+        return (await isOther()) ? other : await ask(dataset, effect, identityId);
       } catch (error) {
         // The credentials were renewed for somebody else, so it is no wonder.
         if (await isOther().catch(() => false)) return other;
@@ -144,63 +129,49 @@ export function connect({ endpoint, pool, region = pool.split(':')[0], credentia
      * @returns {Promise<string[]>}
      */
     async listDatasets(identityId) {
-      const names = [];
-      for await (const page of pagesOf(api, 'ListDatasets', named(identityId))) {
-        if (!Array.isArray(page.Datasets)) throw unlike();
-        for (const each of page.Datasets) names.push(each.DatasetName);
-      }
-      return names;
+      const pages = await pagesOf('ListDatasets', identityId);
+      return pages.flatMap((page) => list(page.Datasets).map((each) => each.DatasetName));
     },
   };
 }
 
-/**
- * @param {import('./api/call.js').Api} api
- * @param {string} operation
- * @param {Record<string, any>} params
- */
-async function* pagesOf(api, operation, params) {
-  let next;
-  for (let pages = 0; pages < PAGES_MAX; pages++) {
-    const page = await api.call(operation, { ...params, NextToken: next });
-    yield page;
-    if (!page.NextToken) return;
-    if (page.NextToken === next) break;
-    next = page.NextToken;
-  }
-  throw unlike();
-}
-
-/** @param {any} page the last one @param {RemoteRecord[]} records @returns {Event} */
-function listed(page, records) {
-  const { SyncSessionToken: token, DatasetSyncCount: count } = page;
-  const names = page.MergedDatasetNames ?? [];
-  const isNames = Array.isArray(names) && names.every((each) => typeof each === 'string');
-  if (typeof token !== 'string' || !token || !isCount(count) || !isNames) throw unlike();
-  return {
-    is: 'listed',
-    token,
-    sync_count: count,
-    exists: page.DatasetExists === true,
-    deleted: page.DatasetDeletedAfterRequestedSyncCount === true,
-    records,
-    merged_names: names,
-  };
+/** @param {any} value @returns {any[]} */
+function list(value) {
+  if (!Array.isArray(value)) throw new Unanswered();
+  return value;
 }
 
 /** @param {any} value @returns {value is number} */
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
-/** @param {any} answer @returns {RemoteRecord[]} */
-function readRecords(answer) {
-  if (!Array.isArray(answer.Records)) throw unlike();
-  return answer.Records.map((/** @type {any} */ record) => {
-    const { Key: key, Value: value = null, SyncCount: count } = record ?? {};
-    const isText = value === null || typeof value === 'string';
-    if (typeof key !== 'string' || !isText || !isCount(count)) throw unlike();
-    const modified = record.DeviceLastModifiedDate ?? record.LastModifiedDate ?? 0;
-    return { key, value, sync_count: count, modified_ms: Math.round(+modified * 1000) || 0 };
-  });
+/** @param {any[]} pages @returns {Event} */
+function listed(pages) {
+  const page = pages.at(-1);
+  const { SyncSessionToken: token, DatasetSyncCount: sync_count, DatasetExists: exists } = page;
+  const merged_names = list(page.MergedDatasetNames ?? []);
+  const isWhole = // all of one moment
+    pages.every((each) => each.DatasetSyncCount === sync_count && each.DatasetExists === exists);
+  const isNamed = merged_names.every((each) => typeof each === 'string');
+  if (typeof token !== 'string' || !token || !isCount(sync_count) || !isWhole || !isNamed) {
+    throw new Unanswered();
+  }
+  return {
+    is: 'listed',
+    token,
+    sync_count,
+    exists: exists === true,
+    deleted: page.DatasetDeletedAfterRequestedSyncCount === true,
+    records: pages.flatMap(readRecords),
+    merged_names,
+  };
 }
 
-const unlike = () => new Unanswered('Somebody else answered: it is no answer of this API.');
+/** @param {any} answer @returns {RemoteRecord[]} */
+const readRecords = (answer) =>
+  list(answer.Records).map((record) => {
+    const { Key: key, Value: value = null, SyncCount: sync_count } = record ?? {};
+    const isText = value === null || typeof value === 'string';
+    if (typeof key !== 'string' || !isText || !isCount(sync_count)) throw new Unanswered();
+    const modified_s = record.DeviceLastModifiedDate ?? record.LastModifiedDate;
+    return { key, value, sync_count, modified_ms: Math.round(modified_s * 1000) || 0 };
+  });

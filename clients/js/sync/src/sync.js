@@ -14,7 +14,7 @@ import { follow } from './rules/following.js';
 import { EMPTY, newest, unsent } from './rules/copies.js';
 import { openStore } from './storage/store.js';
 import { exclusive } from './tabs.js';
-import { Upkeep } from './upkeep.js';
+import { createUpkeep } from './upkeep.js';
 
 /** @typedef {import('./storage/store.js').Store} Store */
 /** @typedef {import('./storage/store.js').Stored} Stored */
@@ -88,7 +88,7 @@ export class Sync {
     };
     this.#remote = reach({ endpoint, pool, region, fetch, credentials, kept });
     const name = `${endpoint} ${pool}`;
-    const upkeep = new Upkeep({
+    const upkeep = createUpkeep({
       name,
       pool,
       api: this.#remote.api,
@@ -184,7 +184,7 @@ export class Sync {
       found.push([name, await dataset.status()]);
     }
     const datasets = Object.fromEntries(found);
-    return { identityId: this.#host.identity, ...this.#upkeep.status, datasets };
+    return { identityId: this.#host.identity, ...this.#upkeep.status(), datasets };
   }
 
   /**

@@ -22,54 +22,38 @@ export const exclusive = async (name, work) =>
 
 /**
  * @param {string} name of what they share
- * @param {{ onMessage: (message: any) => void, onLead: () => void }} on
+ * @param {(message: any) => void} onMessage another one said something
+ * @param {() => void} onLead this one leads from now on
  */
-export function openTabs(name, { onMessage, onLead }) {
+export function openTabs(name, onMessage, onLead) {
   const channel = globalThis.BroadcastChannel && new BroadcastChannel(name);
-  const closing = new AbortController();
-  let leading = false;
-  let close = () => {};
+  let closed = false;
+  let end = () => {};
+  const tabs = {
+    leading: false,
 
-  function lead() {
-    if (closing.signal.aborted) return;
-    leading = true;
-    onLead();
-    return new Promise((resolve) => {
-      close = () => resolve(undefined);
-    });
-  }
+    /** Tell the others; not this one. @param {any} message */
+    post: (message) => void (closed || channel?.postMessage(message)),
+
+    close() {
+      closed = true;
+      tabs.leading = false;
+      channel?.close();
+      end();
+    },
+  };
 
   if (channel) {
     channel.onmessage = ({ data }) => onMessage(data);
     /** @type {any} */ (channel).unref?.(); // a program may end
   }
-  if (canAgree()) {
-    const { signal } = closing;
-    navigator.locks.request(`${name} leads`, { signal }, lead).catch(() => {}); // it was closed
-  } else {
-    queueMicrotask(lead);
-  }
-
-  return {
-    /** Whether this one leads. */
-    get leading() {
-      return leading;
-    },
-
-    /**
-     * Tell the others; not this one.
-     *
-     * @param {any} message
-     */
-    post(message) {
-      if (!closing.signal.aborted) channel?.postMessage(message);
-    },
-
-    close() {
-      leading = false;
-      closing.abort();
-      channel?.close();
-      close();
-    },
-  };
+  exclusive(`${name} leads`, async () => {
+    await null; // whoever opens it has it first
+    if (closed) return;
+    tabs.leading = true;
+    onLead();
+    // Closed before it leads, it gives way at once; else it leads until it is closed.
+    await new Promise((resolve) => (end = () => resolve(undefined)));
+  });
+  return tabs;
 }

@@ -2,7 +2,7 @@
  * What happens by itself: a synchronization that failed is made again, a dataset that is watched
  * is kept in step, and tabs hear of what the others do.
  *
- * `#due` has the datasets that are to be synchronized, and since when. One timer goes through
+ * `due` has the datasets that are to be synchronized, and since when. One timer goes through
  * them (`wake.js`). Of several tabs the one that leads does it for all datasets that it has open
  * itself, for a merge is the app's; it also listens to live updates, and tells the others.
  *
@@ -33,209 +33,181 @@ import { createWake } from './wake.js';
  */
 
 const WRITES_MS = 200; // writes that follow each other go out together
+const ignore = () => {}; // whoever uses it is told
 
-export class Upkeep {
-  #kept;
-  #wake;
-  #identity = '';
+/** @param {Kept} kept */
+export function createUpkeep({ name: shared, pool, api, datasets, move }) {
+  let identity = '';
   /** @type {ReturnType<typeof openTabs> | undefined} */
-  #tabs;
+  let tabs;
   /** @type {ReturnType<typeof listen> | undefined} */
-  #live;
-  #isLive = false;
+  let live;
+  let isLive = false;
+  let othersWatch = false;
   /** @type {Map<string, number>} by name, when it became so; by a clock that never goes back */
-  #due = new Map();
-  /** @type {Map<string, number>} by name, how often */
-  #watched = new Map();
-  /** What who leads takes care of. @type {Set<string>} */
-  #led = new Set();
-  #othersWatch = false;
+  const due = new Map();
+  /** The names of the datasets that are watched, each as often as it is. @type {string[]} */
+  const watched = [];
+  /** What who leads takes care of. @type {string[]} */
+  let led = [];
+  const wake = createWake(run, () => live?.hurry());
 
-  /** @param {Kept} kept */
-  constructor(kept) {
-    this.#kept = kept;
-    this.#wake = createWake(() => this.#run(), { onWake: () => this.#live?.hurry() });
-  }
-
-  /** How it stands, for `sync.status`. */
-  get status() {
-    return {
-      tab: canAgree() ? (this.#tabs?.leading ? 'leads' : 'follows') : 'alone',
-      live: this.#live ? (this.#isLive ? 'live' : 'asking') : 'off',
-    };
-  }
-
-  /**
-   * Go on for an identity.
-   *
-   * @param {string} identity '' where it is not known yet
-   */
-  start(identity) {
-    const before = this.#tabs;
-    if (before && identity === this.#identity) return;
-    this.#stop();
-    this.#identity = identity;
-    this.#tabs = openTabs(`millpond ${this.#kept.name} ${identity}`, {
-      onMessage: (message) => this.#hear(message),
-      onLead: () => this.#lead(),
-    });
-    this.#tabs.post({ who: true });
-    before?.post({ moved: true });
-    before?.close();
-  }
-
-  close() {
-    this.#stop();
-    this.#wake.close();
-    this.#tabs?.close();
-  }
-
-  /** A dataset was opened; what an earlier run did not send is sent. @param {Dataset} dataset */
-  opened(dataset) {
-    this.#lead();
-    const look = async () => (await isUnsent(dataset)) && this.#want(dataset.name);
-    look().catch(() => {}); // whoever uses it is told
-  }
-
-  /** Something of a dataset was stored here. @param {string} name */
-  told(name) {
-    this.#tabs?.post({ changed: name });
-  }
-
-  /** The app changed a dataset. @param {string} name */
-  wrote(name) {
-    if (this.#watched.has(name)) this.#want(name, WRITES_MS);
-  }
-
-  /**
-   * A synchronization of a dataset has ended.
-   *
-   * @param {string} name
-   * @param {number} beganMs
-   * @param {unknown} [error] what it failed for
-   */
-  ended(name, beganMs, error) {
-    if (error) {
-      if (!this.#due.has(name)) this.#due.set(name, performance.now());
-      this.#wake.failed(asFailure(error));
-    } else if ((this.#due.get(name) ?? Infinity) <= beganMs) {
-      this.#due.delete(name);
-    }
-  }
-
-  /**
-   * Keep a dataset in step until that is ended.
-   *
-   * @param {string} name
-   * @returns {() => void} ends it
-   */
-  watch(name) {
-    this.#watched.set(name, (this.#watched.get(name) ?? 0) + 1);
-    this.#tabs?.post({ watching: true });
-    this.#listen();
-    this.#want(name);
-    let ended = false;
-    return () => {
-      if (ended) return;
-      ended = true;
-      const left = (this.#watched.get(name) ?? 1) - 1;
-      if (left) this.#watched.set(name, left);
-      else this.#watched.delete(name);
-      if (!this.#watched.size && !this.#othersWatch) this.#stop();
-    };
-  }
+  /** @param {string} name */
+  const find = (name) => datasets.get(name)?.dataset;
 
   /** @param {string} name @param {number} [ms] */
-  #want(name, ms) {
-    this.#due.set(name, performance.now());
-    this.#wake.soon(ms);
+  function want(name, ms) {
+    due.set(name, performance.now());
+    wake.soon(ms);
   }
 
   /** Synchronize what is due, one dataset after the other. @returns {Promise<Failure | null>} */
-  async #run() {
+  async function run() {
     /** @type {Failure | null} */
     let failure = null;
-    for (const name of [...this.#due.keys()]) {
-      const dataset = this.#kept.datasets.get(name)?.dataset;
-      if (!dataset) {
-        this.#due.delete(name);
-      } else if (!this.#tabs?.leading && this.#led.has(name)) {
-        this.#due.delete(name);
-        this.#tabs?.post({ due: name });
-      } else {
-        await dataset.sync().catch((error) => (failure = asFailure(error)));
-      }
+    for (const name of [...due.keys()]) {
+      const isLed = !tabs?.leading && led.includes(name);
+      if (isLed) tabs?.post({ due: name });
+      if (isLed || !datasets.has(name)) due.delete(name);
+      else await find(name)?.sync().catch((error) => (failure = asFailure(error)));
     }
     return failure;
   }
 
-  #lead() {
-    if (!this.#tabs?.leading) return;
-    this.#led.clear();
-    this.#tabs.post({ leads: [...this.#kept.datasets.keys()] });
-    this.#listen();
-    if (this.#due.size) this.#wake.soon();
+  function lead() {
+    if (!tabs?.leading) return;
+    led = [];
+    tabs.post({ leads: [...datasets.keys()] });
+    follow();
   }
 
-  /** Listen, if anybody watches and it is on this tab to do so. */
-  #listen() {
-    const { api, pool } = this.#kept;
-    if (this.#live || !this.#identity || !this.#tabs?.leading) return;
-    if (!this.#watched.size && !this.#othersWatch) return;
-    this.#live = listen({
+  /** Listen, if anybody watches and it is on this tab to do so; send what is due. */
+  function follow() {
+    if (due.size) wake.soon();
+    if (live || !identity || !tabs?.leading || !(watched.length || othersWatch)) return;
+    live = listen({
       api,
       pool,
-      identityId: this.#identity,
-      onUpdate: (name, count) => this.#say({ live: name, count }),
-      onAsk: () => this.#say({ ask: true }),
-      onState: (isLive) => (this.#isLive = isLive),
+      identityId: identity,
+      onUpdate: (name, count) => say({ live: name, count }),
+      onAsk: () => say({ ask: true }),
+      onState: (is) => (isLive = is),
     });
   }
 
-  #stop() {
-    this.#live?.stop();
-    this.#live = undefined;
-    this.#isLive = false;
+  function stop() {
+    live?.stop();
+    live = undefined;
+    isLive = false;
   }
 
   /** Tell all tabs, this one too. @param {any} message */
-  #say(message) {
-    this.#tabs?.post(message);
-    this.#hear(message);
+  function say(message) {
+    tabs?.post(message);
+    hear(message);
   }
 
   /** @param {any} message */
-  #hear({ changed, due, leads, who, watching, live, count, ask, moved }) {
-    const open = this.#kept.datasets;
-    const ignore = () => {}; // whoever uses it is told
-    if (changed) open.get(changed)?.dataset.refresh().catch(ignore);
-    if (due && open.has(due) && this.#tabs?.leading) this.#want(due);
-    if (who) this.#lead();
-    if (watching) {
-      this.#othersWatch = true;
-      this.#listen();
+  function hear(message) {
+    const { changed, due: asked, leads, who, watching, live: told, count, ask, moved } = message;
+    if (changed) find(changed)?.refresh().catch(ignore);
+    if (asked && tabs?.leading && datasets.has(asked)) want(asked);
+    if (who) lead();
+    if (moved) move().catch(ignore);
+    if (ask) for (const name of watched) want(name);
+    if (told && watched.includes(told)) {
+      const look = (/** @type {any} */ copy) => copy?.sync_count !== count && want(told);
+      find(told)?.copy().then(look, ignore);
     }
-    if (moved) this.#kept.move().catch(ignore);
-    if (ask) for (const name of this.#watched.keys()) this.#want(name);
-    if (live && this.#watched.has(live)) this.#check(live, count).catch(ignore);
     if (leads) {
-      this.#led = new Set(leads);
-      if (this.#watched.size) this.#tabs?.post({ watching: true });
-      if (this.#due.size) this.#wake.soon();
+      led = leads;
+      if (watched.length) tabs?.post({ watching: true });
     }
+    othersWatch ||= watching;
+    if (leads || watching) follow();
   }
 
-  /** @param {string} name @param {number} count */
-  async #check(name, count) {
-    const copy = await this.#kept.datasets.get(name)?.dataset.copy();
-    if (copy?.sync_count !== count) this.#want(name);
-  }
-}
+  return {
+    /** How it stands, for `sync.status`. */
+    status: () => ({
+      tab: canAgree() ? (tabs?.leading ? 'leads' : 'follows') : 'alone',
+      live: live ? (isLive ? 'live' : 'asking') : 'off',
+    }),
 
-/** @param {Dataset} dataset */
-async function isUnsent(dataset) {
-  const { sent, deleting, records } = await dataset.copy();
-  return sent || deleting || [...records.values()].some((each) => each.dirty && !each.refused);
+    /**
+     * Go on for an identity.
+     *
+     * @param {string} now '' where it is not known yet
+     */
+    start(now) {
+      const before = tabs;
+      if (before && now === identity) return;
+      stop();
+      identity = now;
+      tabs = openTabs(`millpond ${shared} ${identity}`, hear, lead);
+      tabs.post({ who: true });
+      before?.post({ moved: true });
+      before?.close();
+    },
+
+    close() {
+      stop();
+      wake.close();
+      tabs?.close();
+    },
+
+    /** A dataset was opened; what an earlier run did not send is sent. @param {Dataset} dataset */
+    opened(dataset) {
+      lead();
+      dataset.copy().then(({ sent, deleting, records }) => {
+        const isUnsent = [...records.values()].some((each) => each.dirty && !each.refused);
+        if (sent || deleting || isUnsent) want(dataset.name);
+      }, ignore);
+    },
+
+    /** Something of a dataset was stored here. @param {string} name */
+    told: (name) => tabs?.post({ changed: name }),
+
+    /** The app changed a dataset. @param {string} name */
+    wrote(name) {
+      if (watched.includes(name)) want(name, WRITES_MS);
+    },
+
+    /**
+     * A synchronization of a dataset has ended.
+     *
+     * @param {string} name
+     * @param {number} beganMs
+     * @param {unknown} [error] what it failed for
+     */
+    ended(name, beganMs, error) {
+      if (error) {
+        if (!due.has(name)) due.set(name, beganMs);
+        wake.failed(asFailure(error));
+      } else if ((due.get(name) ?? Infinity) <= beganMs) {
+        due.delete(name);
+      }
+    },
+
+    /**
+     * Keep a dataset in step until that is ended.
+     *
+     * @param {string} name
+     * @returns {() => void} ends it
+     */
+    watch(name) {
+      watched.push(name);
+      tabs?.post({ watching: true });
+      want(name);
+      follow();
+      let ended = false;
+      return () => {
+        if (!ended) watched.splice(watched.indexOf(name), 1);
+        ended = true;
+        if (!watched.length && !othersWatch) stop();
+      };
+    },
+  };
 }
 
 /** @param {any} error @returns {Failure} */

@@ -17,14 +17,17 @@ const PAUSE_MS_MAX = 300_000;
  */
 
 /**
- * @param {() => Promise<Failure | null | undefined>} run sends what there is to be sent, and says
- *   what kept it from that, if something did; it is never called while it runs
- * @param {{ onWake?: () => void, window?: Events, document?: Events & { visibilityState: string } }} [around]
- *   `onWake`: the device is online again, or somebody looks
+ * @param {() => Promise<Failure | null>} run sends what there is to be sent, and says what kept it
+ *   from that, if something did; it is never called while it runs
+ * @param {() => void} onWake the device is online again, or somebody looks
+ * @param {Events} [window]
+ * @param {Events & { visibilityState: string }} [document]
  */
 export function createWake(
   run,
-  { onWake = () => {}, window = globalThis.window, document = globalThis.document } = {},
+  onWake,
+  window = globalThis.window,
+  document = globalThis.document,
 ) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
@@ -50,35 +53,38 @@ export function createWake(
     running = true;
     const failure = await run().catch((/** @type {Failure} */ error) => error);
     running = false;
-    failures = failure ? failures + 1 : 0;
-    const again = dueMs; // somebody said so meanwhile
+    const ms = Math.max(0, dueMs - performance.now()); // somebody said so meanwhile
     dueMs = Infinity;
-    if (failure) wait(pauseMs(failure, failures));
-    else if (again < Infinity) wait(Math.max(0, again - performance.now()));
+    if (failure) fail(failure);
+    else {
+      failures = 0;
+      if (ms < Infinity) wait(ms);
+    }
   }
 
+  /** @param {Failure} failure */
+  function fail({ retryable, retryAfterMs = 0 }) {
+    const most = retryable === false ? PAUSE_MS_MAX : PAUSE_MS * 2 ** failures++;
+    // Not before the server said; and not all devices at the same moment.
+    wait(retryAfterMs + Math.min(most, PAUSE_MS_MAX) * (0.5 + Math.random() / 2));
+  }
+
+  const look = () => document.visibilityState === 'visible' && wake();
   function wake() {
     failures = 0;
     onWake();
-    if (timer !== undefined && dueMs < Infinity) wait(0);
+    if (dueMs < Infinity) wait(0);
   }
-  const look = () => document.visibilityState === 'visible' && wake();
   window?.addEventListener('online', wake);
   document?.addEventListener('visibilitychange', look);
 
   return {
     /** There is something to send: in so many milliseconds, or earlier. */
-    soon(ms = 0) {
-      wait(ms);
-    },
+    soon: (ms = 0) => wait(ms),
+
     /** Something that is to be sent was not, by somebody else's attempt. @param {Failure} failure */
-    failed(failure) {
-      if (!running) wait(pauseMs(failure, ++failures));
-    },
-    /** Whether something is to be sent again. */
-    get waiting() {
-      return dueMs < Infinity;
-    },
+    failed: (failure) => void (running || fail(failure)),
+
     close() {
       closed = true;
       clearTimeout(timer);
@@ -86,11 +92,4 @@ export function createWake(
       document?.removeEventListener('visibilitychange', look);
     },
   };
-}
-
-/** @param {Failure} failure @param {number} failures */
-function pauseMs({ retryable, retryAfterMs = 0 }, failures) {
-  const ms = retryable === false ? PAUSE_MS_MAX : PAUSE_MS * 2 ** Math.min(failures - 1, 20);
-  // Not before the server said; and not all devices at the same moment.
-  return retryAfterMs + Math.min(ms, PAUSE_MS_MAX) * (0.5 + Math.random() / 2);
 }

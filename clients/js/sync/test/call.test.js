@@ -213,38 +213,27 @@ test('a call that is called off', async (t) => {
   assert.ok(asked.length <= 1);
 });
 
-/** @param {number} ms */
-const stamp = (ms) => new Date(ms).toISOString().replace(/[:-]|\.\d+/g, '');
 const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 
 /** A server that minds the date of a signature, as the real one does. */
-const strict = (/** @type {(ms: number) => Record<string, string>} */ head, text = true) =>
-  (/** @type {import('./scripted-server.js').Asked} */ asked) => {
-    const [, year, month, day, hour, minute, second] =
-      /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(String(asked.headers['x-amz-date'])) ?? [];
-    const at = Date.UTC(+year, +month - 1, +day, +hour, +minute, +second);
-    if (Math.abs(at - NOW_MS) < 300_000) return { body: { Records: [] } };
-    const words = `Signature expired: ${stamp(at)} is now earlier than ${stamp(NOW_MS - 300_000)}`;
-    const message = text ? `${words} (${stamp(NOW_MS)} - 5 min.)` : words;
-    const answer = refusal('InvalidSignatureException', 403, message);
-    return { ...answer, headers: { ...answer.headers, ...head(NOW_MS) } };
-  };
+const strict = (/** @type {import('./scripted-server.js').Asked} */ asked) => {
+  const date = String(asked.headers['x-amz-date']);
+  const [year, month, ...rest] = date.match(/^\d{4}|\d\d/g)?.map(Number) ?? [];
+  if (Math.abs(Date.UTC(year, month - 1, ...rest) - NOW_MS) < 300_000) return { body: { Records: [] } };
+  const answer = refusal('InvalidSignatureException', 403, 'Signature expired.');
+  return { ...answer, headers: { ...answer.headers, date: new Date(NOW_MS).toUTCString() } };
+};
 
 for (const offMs of [-86_400_000 * 400, -600_000, 600_000, 86_400_000]) {
-  for (const [where, answer] of Object.entries({
-    header: strict((ms) => ({ date: new Date(ms).toUTCString() }), false),
-    message: strict(() => ({ date: 'some day' })),
-  })) {
-    test(`a clock that is ${offMs / 1000} s off is corrected by the ${where}`, async (t) => {
-      const { api, asked } = await apiOf(t, [answer], { now: () => NOW_MS + offMs });
+  test(`a clock that is ${offMs / 1000} s off is corrected by the server's`, async (t) => {
+    const { api, asked } = await apiOf(t, [strict], { now: () => NOW_MS + offMs });
 
-      await api.call('ListRecords', DATASET);
-      await api.call('ListRecords', DATASET);
+    await api.call('ListRecords', DATASET);
+    await api.call('ListRecords', DATASET);
 
-      assert.equal(asked.length, 3); // the second call knows
-      assert.equal(api.now(), NOW_MS);
-    });
-  }
+    assert.equal(asked.length, 3); // the second call knows
+    assert.equal(api.now(), NOW_MS);
+  });
 }
 
 test('a signature that is wrong for another reason is not made again', async (t) => {

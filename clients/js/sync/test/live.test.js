@@ -94,6 +94,7 @@ test('lines may end in every way, and parts come as they like', async (t) => {
       identityId: 'r:1',
       onUpdate: (name, count) => resolve([name, count, listening.stop()]),
       onAsk: () => {},
+      onState: () => {},
     });
   });
   slow.closeAllConnections();

@@ -13,8 +13,12 @@ for (const each of JSON.parse(readFileSync(file, 'utf8'))) {
       secretAccessKey: each.secret,
       sessionToken: each.session_token,
     };
-    const how = { region: each.region, service: each.service, nowMs: each.now_s * 1000 + 999 };
+    const { request, region, service, added } = each;
+    const nowMs = each.now_s * 1000 + 999;
+    const isHost = (/** @type {string[]} */ [name]) => name === 'host';
+    const rest = { ...request, headers: request.headers.filter((/** @type {any} */ one) => !isHost(one)) };
+    const [, host] = request.headers.find(isHost);
 
-    assert.deepEqual(await sign(each.request, credentials, how), each.added);
+    assert.deepEqual(await sign(rest, host, credentials, region, nowMs, service), added);
   });
 }

@@ -10,12 +10,9 @@ test('the others hear what is said, and whoever says it does not', async (t) => 
   const heard = [];
   const onLead = () => {};
   const told = new Promise((resolve) => {
-    const a = openTabs('app', { onMessage: (message) => heard.push(`a ${message}`), onLead });
-    const b = openTabs('app', {
-      onMessage: (message) => resolve(heard.push(`b ${message}`)),
-      onLead,
-    });
-    const other = openTabs('another app', { onMessage: () => heard.push('other'), onLead });
+    const a = openTabs('app', (message) => heard.push(`a ${message}`), onLead);
+    const b = openTabs('app', (message) => resolve(heard.push(`b ${message}`)), onLead);
+    const other = openTabs('another app', () => heard.push('other'), onLead);
     for (const each of [a, b, other]) t.after(() => each.close());
     a.post('changed');
   });
@@ -28,8 +25,8 @@ test('the others hear what is said, and whoever says it does not', async (t) => 
 test('where tabs cannot agree each one leads, until it is closed', async () => {
   if (canAgree()) return; // a newer Node.js; a browser's test has the rest
   let led = 0;
-  const tabs = [1, 2].map(() => openTabs('app', { onMessage: () => {}, onLead: () => led++ }));
-  await Promise.resolve();
+  const tabs = [1, 2].map(() => openTabs('app', () => {}, () => led++));
+  await new Promise(setImmediate);
 
   assert.equal(led, 2);
   assert.ok(tabs.every((each) => each.leading));

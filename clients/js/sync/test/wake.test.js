@@ -19,7 +19,7 @@ function waker(t, ...outcomes) {
   const window = new EventTarget();
   const document = Object.assign(new EventTarget(), { visibilityState: 'visible' });
   const run = async () => /** @type {any} */ (outcomes[Math.min(runs++, outcomes.length - 1)]);
-  const wake = createWake(run, { window, document, onWake: () => wakes++ });
+  const wake = createWake(run, () => wakes++, window, document);
   t.after(() => wake.close());
   return {
     wake,
@@ -62,7 +62,6 @@ test('once it went out nothing is left to do, and the pauses begin anew', async 
   await pass(1000);
   await pass(2000);
   assert.equal(runs(), 3);
-  assert.equal(wake.waiting, false);
   await pass(1_000_000);
   assert.equal(runs(), 3);
 
@@ -105,11 +104,14 @@ test('a device that is online again, and somebody who looks, end a pause', async
   document.dispatchEvent(new Event('visibilitychange'));
   await pass(0);
   assert.equal(runs(), before + 1);
+  window.dispatchEvent(new Event('online')); // also where nobody looks
+  await pass(0);
+  assert.equal(runs(), before + 2);
   document.visibilityState = 'visible';
   document.dispatchEvent(new Event('visibilitychange'));
   await pass(0);
-  assert.equal(runs(), before + 2);
-  assert.equal(wakes(), 2);
+  assert.equal(runs(), before + 3);
+  assert.equal(wakes(), 3);
 });
 
 test('nothing to send: nobody is woken for it', async (t) => {
@@ -130,7 +132,7 @@ test('one run at a time; what comes meanwhile is the next', async (t) => {
     await new Promise((resolve) => (end = () => resolve(undefined)));
     under--;
     return null;
-  });
+  }, () => {});
   wake.soon();
   t.mock.timers.tick(0);
   wake.soon();
@@ -150,7 +152,7 @@ test('a run that throws has failed', async (t) => {
   const wake = createWake(async () => {
     runs++;
     throw new Error('no');
-  });
+  }, () => {});
   wake.soon();
   t.mock.timers.tick(0);
   await settled();

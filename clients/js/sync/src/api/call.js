@@ -1,19 +1,13 @@
 /**
- * Calls of the published APIs: Cognito Sync (REST) and Cognito Identity (JSON).
+ * Calls of the published APIs: those of Cognito Sync (REST) that a synchronization makes, and
+ * those of Cognito Identity (JSON) that are not signed.
  *
  * A call is made again only where that is safe: when the server says that it did nothing (429,
  * 503), or when doing it twice is doing it once. UpdateRecords is of that kind, as long as it is
- * sent as it was. A clock that is wrong and credentials that have ended are mended once.
+ * sent as it was. A clock that is wrong and credentials that have ended are mended at once.
  */
 
-import {
-  ApiError,
-  NoCredentials,
-  Unanswered,
-  readClock,
-  readError,
-  withoutCredentials,
-} from './faults.js';
+import { ApiError, NoCredentials, Unanswered, isFault, readError } from './faults.js';
 import { percentEncode, sign } from './sign.js';
 
 /** @typedef {import('./sign.js').Credentials} Credentials */
@@ -26,22 +20,16 @@ import { percentEncode, sign } from './sign.js';
  *   told which ones were refused, it gives others when it can
  * @property {typeof globalThis.fetch} [fetch]
  * @property {() => number} [now] epoch milliseconds
- * @property {(ms: number, signal?: AbortSignal) => Promise<void>} [pause]
+ * @property {(ms: number) => Promise<unknown>} [pause]
  * @property {number} [timeoutMs] of one attempt, its answer included
  *
- * @typedef {object} Built
- * @property {string} name of the operation
- * @property {string} method
- * @property {string} path
- * @property {string} query
- * @property {[string, string][]} headers
- * @property {string} body
- * @property {string} service
+ * @typedef {object} Call
+ * @property {import('./sign.js').Signable} request
  * @property {boolean} signed
- * @property {boolean} repeatable whether doing it twice is doing it once
- *
- * @typedef {object} Used what the attempts of a call were signed with
- * @property {Credentials} [credentials] the last of them
+ * @property {boolean | undefined} repeatable whether doing it twice is doing it once
+ * @property {(response: Response) => Promise<any>} take
+ * @property {AbortSignal} [signal]
+ * @property {Credentials} [keys] that it was signed with last
  * @property {Credentials} [refused] those that the server knows no more
  */
 
@@ -52,31 +40,21 @@ const PAUSE_MS_MAX = 5000; // what has to wait longer is somebody else's to try 
 const TIMEOUT_MS = 60_000;
 const SKEW_MS_MIN = 60_000; // the server takes what is up to five minutes off
 
-const POOL = '/identitypools/{IdentityPoolId}';
-const IDENTITY = `${POOL}/identities/{IdentityId}`;
-const DATASET = `${IDENTITY}/datasets/{DatasetName}`;
-const SUBSCRIPTION = `${DATASET}/subscriptions/{DeviceId}`;
+const IDENTITY = '/identitypools/{IdentityPoolId}/identities/{IdentityId}';
+const DATASETS = `${IDENTITY}/datasets`;
+const DATASET = `${DATASETS}/{DatasetName}`;
 /** @type {Record<string, [method: string, path: string]>} */
 const ROUTES = {
   ListRecords: ['GET', `${DATASET}/records`],
   UpdateRecords: ['POST', DATASET],
   DeleteDataset: ['DELETE', DATASET],
-  DescribeDataset: ['GET', DATASET],
-  ListDatasets: ['GET', `${IDENTITY}/datasets`],
-  DescribeIdentityUsage: ['GET', IDENTITY],
-  RegisterDevice: ['POST', `${POOL}/identity/{IdentityId}/device`],
-  SubscribeToDataset: ['POST', SUBSCRIPTION],
-  UnsubscribeFromDataset: ['DELETE', SUBSCRIPTION],
+  ListDatasets: ['GET', DATASETS],
   GetLiveUpdates: ['GET', `${IDENTITY}/live`],
 };
-const UNSIGNED = new Set(['GetId', 'GetCredentialsForIdentity', 'GetOpenIdToken', 'UnlinkIdentity']);
-const ENDED = new Set(['ExpiredTokenException', 'UnrecognizedClientException']);
 
 /** @typedef {ReturnType<typeof createApi>} Api */
 
-/**
- * @param {ApiOptions} options
- */
+/** @param {ApiOptions} options */
 export function createApi({
   endpoint,
   region,
@@ -86,71 +64,74 @@ export function createApi({
   pause = sleep,
   timeoutMs = TIMEOUT_MS,
 }) {
-  const url = checked(endpoint);
+  const url = new URL(endpoint);
+  if (!/^https?:$/.test(url.protocol) || url.username || url.search || url.hash) {
+    throw new TypeError('The endpoint has to be an http(s) URL without user, query and fragment.');
+  }
   let skewMs = 0;
   const serverNow = () => now() + skewMs;
 
-  /** @param {number | undefined} serverMs @returns {boolean} whether that is news */
-  function setClock(serverMs) {
-    if (serverMs === undefined || Math.abs(serverMs - serverNow()) < SKEW_MS_MIN) return false;
-    skewMs = serverMs - now();
-    return true;
+  /** @param {Response} response @returns {boolean} whether what it says of the time is news */
+  function setClock({ headers }) {
+    const at = Date.parse(headers.get('date') ?? '');
+    const isNews = Math.abs(at - serverNow()) > SKEW_MS_MIN;
+    if (isNews) skewMs = at - now();
+    return isNews;
   }
 
-  /**
-   * @param {Built} request
-   * @param {AbortSignal} signal
-   * @param {Used} used
-   */
-  async function send(request, signal, used) {
+  /** @param {Call} call @param {AbortSignal} signal */
+  async function send(call, signal) {
+    const { request, signed, refused } = call;
     const headers = [...request.headers];
-    if (request.signed) {
+    if (signed) {
       try {
-        if (!credentials) throw new Error('The API was made without credentials.');
-        used.credentials = await credentials.credentials(used.refused);
+        call.keys = await /** @type {any} */ (credentials).credentials(refused);
       } catch (cause) {
-        throw withoutCredentials(cause);
+        throw cause instanceof ApiError || !isFault(cause) ? withoutKeys(cause) : cause;
       }
-      const how = { region, service: request.service, nowMs: serverNow() };
-      const signable = { ...request, headers: withHost(headers, url.host) };
-      headers.push(...(await sign(signable, used.credentials, how)));
+      const keys = /** @type {Credentials} */ (call.keys);
+      headers.push(...(await sign(request, url.host, keys, region, serverNow())));
     }
-    const response = await fetch.call(globalThis, target(url, request), {
-      method: request.method,
-      headers,
-      body: request.body || undefined,
-      signal,
-      redirect: 'error', // a portal would have us take its page for an answer
-      cache: 'no-store',
-      credentials: 'omit',
-    });
-    if (!request.signed) setClock(readClock(response));
-    if (!response.ok) throw readError(response, await response.text());
-    return response;
+    const response = await fetch.call(
+      globalThis,
+      url.origin + request.path + (request.query && `?${request.query}`),
+      {
+        method: request.method,
+        headers,
+        body: request.body || undefined,
+        signal,
+        redirect: 'error', // a portal would have us take its page for an answer
+        cache: 'no-store',
+        credentials: 'omit',
+      },
+    );
+    if (response.ok) {
+      if (!signed) setClock(response);
+      return call.take(response);
+    }
+    const fault = await readError(response);
+    throw Object.assign(fault, { isMended: isMended(call, fault, response) });
   }
 
-  /**
-   * Make one attempt and take its answer.
-   *
-   * @template T
-   * @param {Built} request
-   * @param {(response: Response) => Promise<T>} take
-   * @param {AbortSignal | undefined} signal
-   * @param {Used} used
-   * @returns {Promise<T>}
-   */
-  async function attempt(request, take, signal, used) {
+  /** Mend what a refusal was for. @param {Call} call @param {any} fault @param {Response} response */
+  function isMended(call, { code }, response) {
+    if (/^(ExpiredToken|UnrecognizedClient)/.test(code)) call.refused = call.keys;
+    else if (!/Signature|Skew|RequestExpired/.test(code)) return false;
+    return (call.keys && call.refused === call.keys) || setClock(response);
+  }
+
+  /** @param {Call} call */
+  async function attempt(call) {
+    const { signal, take } = call;
     const ending = new AbortController();
     const end = () => ending.abort();
     const timer = setTimeout(end, timeoutMs);
     signal?.addEventListener('abort', end);
-    if (signal?.aborted) end();
     try {
-      return await take(await send(request, ending.signal, used));
+      if (signal?.aborted) end();
+      return await send(call, ending.signal);
     } catch (cause) {
-      if (isFault(cause)) throw cause;
-      const why = ending.signal.aborted ? 'It took too long.' : 'The server could not be reached.';
-      throw new Unanswered(signal?.aborted ? 'It was called off.' : why, { cause });
+      throw isFault(cause) ? cause : new Unanswered('There was no answer.', { cause });
     } finally {
       clearTimeout(timer);
       // The end of a stream is still the caller's to say.
@@ -159,44 +140,26 @@ export function createApi({
   }
 
   /**
-   * Mend what a refusal was for, so that the same call may fare better.
-   *
-   * @param {unknown} fault
-   * @param {Used} used
-   */
-  function isMended(fault, used) {
-    if (!(fault instanceof ApiError) || !used.credentials) return false;
-    if (ENDED.has(fault.code)) used.refused = used.credentials;
-    return used.refused === used.credentials
-      || (/Signature|Skew|RequestExpired/.test(fault.code) && setClock(fault.serverMs));
-  }
-
-  /**
-   * @template T
    * @param {string} name
    * @param {Record<string, any>} params
-   * @param {(response: Response) => Promise<T>} take
-   * @param {AbortSignal | undefined} signal
-   * @returns {Promise<T>}
+   * @param {(response: Response) => Promise<any>} take
+   * @param {AbortSignal} [signal]
    */
   async function make(name, params, take, signal) {
-    const request = build(url, name, params);
-    /** @type {Used} */
-    const used = {};
+    const call = build(url, name, params, take, signal);
     let mends = 0;
-    for (let attempts = 1; ; attempts++) {
+    for (let attempts = 1; ; ) {
       try {
-        return await attempt(request, take, signal, used);
-      } catch (fault) {
+        return await attempt(call);
+      } catch (/** @type {any} */ fault) {
         if (signal?.aborted) throw fault;
-        if (mends < MENDS_MAX && isMended(fault, used)) {
-          mends++;
-          attempts--;
-          continue;
-        }
-        const wait = waitMs(fault, attempts, request.repeatable);
-        if (attempts >= ATTEMPTS_MAX || wait === undefined) throw fault;
-        await pause(wait, signal);
+        if (fault.isMended && mends++ < MENDS_MAX) continue;
+        const { retryable, status, retryAfterMs = 0 } = fault;
+        const isSafe = retryable && (call.repeatable || status === 429 || status === 503);
+        // Never before the server said; and not all devices at the same moment.
+        const ms = retryAfterMs + PAUSE_MS * 2 ** attempts * (0.25 + Math.random() / 4);
+        if (!isSafe || attempts++ >= ATTEMPTS_MAX || ms > PAUSE_MS_MAX) throw fault;
+        await pause(ms);
       }
     }
   }
@@ -233,103 +196,58 @@ const asItIs = async (response) => response;
 
 /** @param {Response} response */
 async function readAnswer(response) {
-  const text = await response.text();
-  try {
-    const answer = JSON.parse(text);
-    if (answer && typeof answer === 'object') return answer;
-  } catch {
-    // not JSON
-  }
-  throw new Unanswered('Somebody else answered.', { status: response.status });
+  const answer = await response.json().catch(() => null);
+  if (!answer || typeof answer !== 'object') throw new Unanswered();
+  return answer;
 }
 
-/** @param {unknown} cause */
-const isFault = (cause) =>
-  cause instanceof ApiError || cause instanceof Unanswered || cause instanceof NoCredentials;
-
-/**
- * How long to wait before the next attempt, in milliseconds; undefined: there should be none.
- *
- * @param {unknown} fault
- * @param {number} attempts
- * @param {boolean} repeatable
- */
-function waitMs(fault, attempts, repeatable) {
-  if (!(fault instanceof ApiError || fault instanceof Unanswered) || !fault.retryable) return;
-  if (!fault.nothingDone && !repeatable) return;
-  if (globalThis.navigator?.onLine === false) return;
-  const backoffMs = PAUSE_MS * 2 ** (attempts - 1);
-  // Never before the server said; and not all devices at the same moment.
-  const wait = (fault.retryAfterMs ?? 0) + backoffMs * (0.5 + Math.random() / 2);
-  return wait > PAUSE_MS_MAX ? undefined : wait;
-}
-
-/** @param {string} endpoint */
-function checked(endpoint) {
-  const url = new URL(endpoint);
-  if (!/^https?:$/.test(url.protocol) || url.username || url.search || url.hash) {
-    throw new TypeError('The endpoint has to be an http(s) URL without user, query and fragment.');
-  }
-  return url;
-}
+/** The words of an app stay its own. @param {any} cause */
+const withoutKeys = (cause) =>
+  new NoCredentials(`There are no credentials: ${isFault(cause) ? cause.code : 'see the cause'}.`, {
+    cause,
+  });
 
 /**
  * @param {URL} url
  * @param {string} name
  * @param {Record<string, any>} params
- * @returns {Built}
+ * @param {Call['take']} take
+ * @param {AbortSignal} [signal]
+ * @returns {Call}
  */
-function build(url, name, params) {
-  const base = url.pathname.replace(/\/+$/, '');
-  const route = ROUTES[name];
-  const common = { name, query: '', body: '', signed: true };
-  if (!route) {
-    return {
-      ...common,
-      method: 'POST',
-      path: `${base}/`,
-      headers: [
-        ['content-type', 'application/x-amz-json-1.1'],
-        ['x-amz-target', `AWSCognitoIdentityService.${name}`],
-      ],
-      body: spell(params),
-      service: 'cognito-identity',
-      signed: !UNSIGNED.has(name),
-      repeatable: name !== 'GetId' || Boolean(params.Logins), // each is a new guest
-    };
-  }
-  const [method, template] = route;
+function build(url, name, params, take, signal) {
+  const signed = name in ROUTES;
+  const [method, template] = signed ? ROUTES[name] : ['POST', '/'];
   const { ClientContext: context, ...rest } = params;
-  /** @type {[string, string][]} */
-  const headers = method === 'POST' ? [['content-type', 'application/json']] : [];
-  if (context) headers.push(['x-amz-client-context', context]);
   const path = template.replace(/{(\w+)}/g, (_, member) => {
     delete rest[member];
     return segment(member, params[member]);
   });
-  return {
-    ...common,
+  const hasBody = method === 'POST';
+  /** @type {[string, string][]} */
+  const headers = hasBody ? [['content-type', 'application/x-amz-json-1.1']] : [];
+  if (context) headers.push(['x-amz-client-context', context]);
+  if (!signed) headers.push(['x-amz-target', `AWSCognitoIdentityService.${name}`]);
+  const request = {
     method,
-    path: base + path,
-    query: method === 'GET' ? spellQuery(rest) : '',
+    path: url.pathname.replace(/\/+$/, '') + path,
+    query: hasBody ? '' : spellQuery(rest),
     headers,
-    body: method === 'POST' ? spell(rest) : '',
-    service: 'cognito-sync',
-    repeatable: name !== 'DeleteDataset', // somebody may have made it anew in between
+    body: hasBody ? JSON.stringify(rest, (_, value) => value ?? undefined) : '',
   };
+  // Each GetId is a new guest; and somebody may have made a dataset anew in between.
+  const repeatable = name === 'GetId' ? params.Logins : name !== 'DeleteDataset';
+  return { request, signed, repeatable, take, signal };
 }
 
-/** @param {string} member @param {unknown} value */
+/** @param {string} member @param {string} value */
 function segment(member, value) {
   // On the way '.' and '..' would become another path, percent-encoded or not.
-  if (typeof value !== 'string' || /^\.{0,2}$/.test(value)) {
+  if (/^\.{0,2}$/.test(value ?? '')) {
     throw new ApiError('InvalidParameterException', `${member} has no place in a path.`);
   }
   return percentEncode(value);
 }
-
-/** @param {Record<string, any>} params */
-const spell = (params) => JSON.stringify(params, (_, value) => value ?? undefined);
 
 /** @param {Record<string, any>} params */
 const spellQuery = (params) =>
@@ -338,16 +256,5 @@ const spellQuery = (params) =>
     .map(([name, value]) => `${name[0].toLowerCase()}${name.slice(1)}=${percentEncode(`${value}`)}`)
     .join('&');
 
-/** @param {URL} url @param {Built} request */
-const target = (url, { path, query }) => `${url.origin}${path}${query && `?${query}`}`;
-
-/** @param {[string, string][]} headers @param {string} host @returns {[string, string][]} */
-const withHost = (headers, host) => [...headers, ['host', host]];
-
-/** @param {number} ms @param {AbortSignal} [signal] @returns {Promise<void>} */
-function sleep(ms, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-  });
-}
+/** @param {number} ms */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -22,42 +22,46 @@ const encoder = new TextEncoder();
  * @property {string} method
  * @property {string} path as it is sent, percent-encoded
  * @property {string} query as it is sent, without the '?'
- * @property {[string, string][]} headers those to sign; names in lower case, 'host' among them
+ * @property {[string, string][]} headers names in lower case, and all to sign
  * @property {string} body
  */
 
 /** The signing key of the last day, service and secret: all requests of a day need the same. */
-let cached = { of: '', key: /** @type {CryptoKey | undefined} */ (undefined) };
+let cached = /** @type {{ of?: string, key: CryptoKey }} */ ({});
 
 /**
  * The headers to add to a request.
  *
  * @param {Signable} request
+ * @param {string} host as it is in the request
  * @param {Credentials} credentials
- * @param {{ region: string, service: string, nowMs: number }} how
+ * @param {string} region
+ * @param {number} nowMs
+ * @param {string} [service]
  * @returns {Promise<[string, string][]>}
  */
-export async function sign(request, credentials, { region, service, nowMs }) {
+export async function sign(request, host, credentials, region, nowMs, service = 'cognito-sync') {
   const date = new Date(nowMs).toISOString().replace(/[:-]|\.\d+/g, '');
   const scope = `${date.slice(0, 8)}/${region}/${service}/aws4_request`;
   /** @type {[string, string][]} */
   const added = [['x-amz-date', date]];
   if (credentials.sessionToken) added.push(['x-amz-security-token', credentials.sessionToken]);
-  const headers = joined([...request.headers, ...added]);
+  const headers = joined([['host', host], ...request.headers, ...added]);
   const names = [...headers.keys()].sort();
+  const signed = names.join(';');
   const canonical = [
     request.method,
     canonicalPath(request.path),
     canonicalQuery(request.query),
     ...names.map((name) => `${name}:${headers.get(name)}`),
     '',
-    names.join(';'),
+    signed,
     await sha256(request.body),
   ].join('\n');
   const toSign = [ALGORITHM, date, scope, await sha256(canonical)].join('\n');
-  const key = await signingKey(credentials.secretAccessKey, scope);
-  const claim = `Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${names.join(';')}`;
-  added.push(['authorization', `${ALGORITHM} ${claim}, Signature=${hex(await hmac(key, toSign))}`]);
+  const signature = hex(await hmac(await signingKey(credentials.secretAccessKey, scope), toSign));
+  const claim = `${ALGORITHM} Credential=${credentials.accessKeyId}/${scope}`;
+  added.push(['authorization', `${claim}, SignedHeaders=${signed}, Signature=${signature}`]);
   return added;
 }
 
@@ -86,16 +90,15 @@ function canonicalPath(path) {
 }
 
 /** @param {string} query */
-function canonicalQuery(query) {
-  if (!query) return '';
-  return query
+const canonicalQuery = (query) =>
+  query &&
+  query
     .split('&')
     .map((pair) => (pair.includes('=') ? pair : `${pair}=`))
-    .map((pair) => /** @type {const} */ ([pair.slice(0, pair.indexOf('=')), pair]))
-    .sort((a, b) => compare(a[0], b[0]) || compare(a[1], b[1])) // 'a=' goes before 'a-b='
+    .map((pair) => [pair.split('=')[0], pair])
+    .sort(([a, x], [b, y]) => compare(a, b) || compare(x, y)) // 'a=' goes before 'a-b='
     .map(([, pair]) => pair)
     .join('&');
-}
 
 /**
  * Headers by name; the values of a repeated one are joined with commas.
@@ -107,8 +110,7 @@ function joined(headers) {
   const values = new Map();
   for (const [name, value] of headers) {
     const folded = value.replace(/[\t\n\v\f\r ]+/g, ' ').replace(/^ | $/g, '');
-    const before = values.get(name);
-    values.set(name, before === undefined ? folded : `${before},${folded}`);
+    values.set(name, values.has(name) ? `${values.get(name)},${folded}` : folded);
   }
   return values;
 }
@@ -119,7 +121,7 @@ const compare = (a, b) => Number(a > b) - Number(a < b);
 /** @param {string} secret @param {string} scope */
 async function signingKey(secret, scope) {
   const of = `${secret} ${scope}`;
-  if (cached.of === of && cached.key) return cached.key;
+  if (cached.of === of) return cached.key;
   let key = await hmacKey(encoder.encode(`AWS4${secret}`));
   for (const element of scope.split('/')) key = await hmacKey(await hmac(key, element));
   cached = { of, key };
