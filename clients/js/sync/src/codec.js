@@ -78,12 +78,9 @@ export function json({ version: known = 0, migrate } = {}) {
     decode(value, place) {
       const mark = /^#v([1-9][0-9]{0,8}):/.exec(value);
       const version = mark ? Number(mark[1]) : 0;
-      if (version > known) {
-        throw new CodecError('newer_version', place, `version ${version}, known ${known}`, {
-          version,
-          known,
-        });
-      }
+      const versions = { version, known };
+      const why = `version ${version}, known ${known}`;
+      if (version > known) throw new CodecError('newer_version', place, why, versions);
       let found = value;
       try {
         found = JSON.parse(mark ? value.slice(mark[0].length) : value);
@@ -92,15 +89,10 @@ export function json({ version: known = 0, migrate } = {}) {
       }
       if (version === known) return found;
       if (migrate) return migrate(found, version);
-      throw new CodecError('no_migration', place, `version ${version}, no migrate`, {
-        version,
-        known,
-      });
+      throw new CodecError('no_migration', place, why, versions);
     },
   };
 }
-
-const MOST = Number.MAX_SAFE_INTEGER;
 
 /**
  * Refuse what JSON would leave out or change without a word.
@@ -111,16 +103,17 @@ const MOST = Number.MAX_SAFE_INTEGER;
  */
 function check(name, value) {
   const kind = typeof value;
-  const wrong =
+  if (
     kind === 'number'
       ? // From 1e21 on it is written as a fraction is, which others read as one.
-        !Number.isFinite(value) || (value % 1 === 0 && Math.abs(value) > MOST && Math.abs(value) < 1e21)
+        !Number.isFinite(value) ||
+        (value % 1 === 0 && !Number.isSafeInteger(value) && value ** 2 < 1e42)
       : // A member that is undefined is one that is not there, as elsewhere in JavaScript.
-        kind === 'function' ||
-        kind === 'symbol' ||
-        (kind === 'undefined' && (!name || Array.isArray(this))) ||
+        /^(fu|sy)/.test(kind) ||
+        (value === undefined && (!name || Array.isArray(this))) ||
         value instanceof Map ||
-        value instanceof Set;
-  if (wrong) throw kind;
+        value instanceof Set
+  )
+    throw kind;
   return value;
 }

@@ -39,13 +39,11 @@ LimitName = Literal[
     "record_value_characters",
     "records_per_dataset",
     "dataset_bytes",
-    "dataset_name",
     "datasets_per_identity",
 ]
 
 _NOT_PORTABLE: Final = re.compile(r"[^a-zA-Z0-9_.:-]")
 _NOT_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
-_DATASET_NAME: Final = re.compile(r"[a-zA-Z0-9_.:-]+")
 _MERGED: Final = re.compile(
     r"(.+)\.[\w-]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\d{1,2})?"
 )
@@ -148,11 +146,6 @@ def dataset_excess(
         others: the datasets of the identity that have something in them, as far as the
             device knows.
     """
-    if not _DATASET_NAME.fullmatch(name):
-        wrong = len(_NOT_PORTABLE.findall(name))
-        return Excess("dataset_name", wrong, 0)
-    if len(name) > limits.DATASET_NAME_CHARS_MAX:
-        return Excess("dataset_name", len(name), limits.DATASET_NAME_CHARS_MAX)
     if name in others or is_merged(name):
         return None
     number = sum(not is_merged(each) for each in others) + 1

@@ -24,24 +24,36 @@ export const LIMITS = {
 const NOT_PORTABLE = /[^a-zA-Z0-9_.:-]/gu;
 // With the flag, a surrogate is matched where it stands alone.
 const NOT_TEXT = /[\0\ud800-\udfff]/gu;
-const PAIRS = /[\ud800-\udbff][\udc00-\udfff]/g;
-const MERGED = /^.+\.[\w-]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\d{1,2})?$/;
+const MERGED = /.\.[\w-]+:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\d{1,2})?$/;
 const utf8 = new TextEncoder();
-
-/** @param {RegExp} wrong @param {string} text */
-const count = (wrong, text) => (text.match(wrong) ?? []).length;
-
-/** Characters are code points, as they are for the server. @param {string} text */
-const length = (text) => text.length - count(PAIRS, text);
 
 /** @param {string} key @param {string | null} value */
 const size = (key, value) => (value === null ? 0 : utf8.encode(key + value).length);
 
 /**
- * @param {string} limit @param {number} number @param {number} most
- * @returns {Excess | null}
+ * What compares numbers with limits, and texts with their lengths, in code points as the server
+ * counts; what has no limit may not be there at all.
+ *
+ * @param {Limits} [limits]
  */
-const above = (limit, number, most) => (number > most ? { limit, number, most } : null);
+function against(limits) {
+  /** @type {Record<string, any>} */
+  const all = { ...LIMITS, ...limits };
+  /** @param {string} limit @param {number} number @returns {Excess | null} */
+  const over = (limit, number) => {
+    const most = all[limit] ?? 0;
+    return number > most ? { limit, number, most } : null;
+  };
+  return {
+    all,
+    over,
+    /** @param {string} limit @param {string} text */
+    long: (limit, text) =>
+      text.length > all[limit] ? over(limit, [...text].length) : null,
+    /** @param {string} limit @param {string} text @param {RegExp} wrong */
+    wrong: (limit, text, wrong) => over(limit, (text.match(wrong) ?? []).length),
+  };
+}
 
 /**
  * What a dataset holds, given its live records.
@@ -50,11 +62,8 @@ const above = (limit, number, most) => (number > most ? { limit, number, most } 
  * @returns {Usage}
  */
 export function usage(values) {
-  const held = { records: 0, bytes: 0 };
-  for (const [key, value] of values) {
-    held.records += 1;
-    held.bytes += size(key, value);
-  }
+  let held = { records: 0, bytes: 0 };
+  for (const [key, value] of values) held = written(held, key, null, value);
   return held;
 }
 
@@ -85,29 +94,20 @@ export const written = (held, key, before, after) => ({
  */
 export function excess(held, key, before, after, limits) {
   if (after === null) return null;
-  const most = { ...LIMITS, ...limits };
-  const now = written(held, key, before, after);
+  const { all, over, long, wrong } = against(limits);
+  const { records, bytes } = written(held, key, before, after);
+  // A blank key is none. Not by trim(), which takes other blanks than the server does.
+  const ofKey = !all.any_key ? NOT_PORTABLE : /[^\0- ]/.test(key) ? NOT_TEXT : /./gsu;
   return (
-    (before === null && ofKey(key, most)) ||
-    above('record_value_chars', length(after), most.record_value_chars) ||
-    above('record_value_characters', count(NOT_TEXT, after), 0) ||
-    (now.records > held.records &&
-      above('records_per_dataset', now.records, most.records_per_dataset)) ||
-    (now.bytes > held.bytes && above('dataset_bytes', now.bytes, most.dataset_bytes)) ||
+    (before === null &&
+      ((!key && { limit: 'record_key_chars', number: 0, most: all.record_key_chars }) ||
+        long('record_key_chars', key) ||
+        wrong('record_key_characters', key, ofKey))) ||
+    long('record_value_chars', after) ||
+    wrong('record_value_characters', after, NOT_TEXT) ||
+    (records > held.records && over('records_per_dataset', records)) ||
+    (bytes > held.bytes && over('dataset_bytes', bytes)) ||
     null
-  );
-}
-
-/** @param {string} key @param {Required<Limits>} most @returns {Excess | null} */
-function ofKey(key, most) {
-  const number = length(key);
-  if (!number) return { limit: 'record_key_chars', number, most: most.record_key_chars };
-  // Not trim(), which takes other blanks than the server does.
-  const blank = !/[^\0- ]/.test(key);
-  const wrong = !most.any_key ? count(NOT_PORTABLE, key) : blank ? number : count(NOT_TEXT, key);
-  return (
-    above('record_key_chars', number, most.record_key_chars) ||
-    above('record_key_characters', wrong, 0)
   );
 }
 
@@ -115,21 +115,13 @@ function ofKey(key, most) {
  * Which limit a new dataset would pass, if any.
  *
  * @param {string} name
- * @param {Iterable<string>} others the datasets of the identity that have something in
- *   them, as far as the device knows
+ * @param {readonly string[]} others the datasets of the identity that have something in them, as
+ *   far as the device knows
  * @param {Limits} [limits]
  * @returns {Excess | null}
  */
 export function datasetExcess(name, others, limits) {
-  const most = { ...LIMITS, ...limits };
-  const wrong = count(NOT_PORTABLE, name);
-  if (!name || wrong) return { limit: 'dataset_name', number: wrong, most: 0 };
-  const known = [...others];
-  const number = known.filter((each) => !MERGED.test(each)).length + 1;
-  return (
-    above('dataset_name', name.length, 128) ||
-    (known.includes(name) || MERGED.test(name)
-      ? null
-      : above('datasets_per_identity', number, most.datasets_per_identity))
-  );
+  if (others.includes(name) || MERGED.test(name)) return null;
+  const number = others.filter((each) => !MERGED.test(each)).length + 1;
+  return against(limits).over('datasets_per_identity', number);
 }
