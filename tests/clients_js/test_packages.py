@@ -16,7 +16,7 @@ import millpond
 from clients_js.runtimes import CLIENTS, InNode, new_tab
 from millpond.testing.deadlines import seconds
 
-PACKAGES: Final = ("sync", "cognito-js-compat")
+PACKAGES: Final = ("sync", "cognito-js-compat", "testing")
 SYNC_BYTES_MAX: Final = 12_000  # minified and gzipped
 TIMEOUT_S: Final = 90.0
 
@@ -56,7 +56,7 @@ def test_the_tests_of_a_package(package: str, packages: None) -> None:
 
 def test_the_types(packages: None) -> None:
     """The compiler has nothing to say about the types that the comments give."""
-    run("node_modules/.bin/tsc", "--noEmit")
+    run("npm", "run", "types")
 
 
 def test_the_size(packages: None, tmp_path: Path) -> None:
@@ -113,7 +113,8 @@ def test_an_app_installs_them(packed: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "app.mts").write_text(
         'import * as sync from "@millpond/sync";\n'
         'import * as compat from "@millpond/cognito-js-compat";\n'
-        "export const names: object[] = [sync, compat];\n"
+        'import * as testing from "@millpond/testing";\n'
+        "export const names: object[] = [sync, compat, testing];\n"
     )
     words = ("npm", "install", "--offline", "--no-audit", "--no-fund")
     run(*words, *packed.values(), cwd=tmp_path)

@@ -1,0 +1,73 @@
+/**
+ * Pools and users of a server for tests.
+ *
+ * @typedef {object} User
+ * @property {string} identityId
+ * @property {{ accessKeyId: string, secretAccessKey: string, sessionToken: string }} credentials what an
+ *   app on the user's device has, in the form that SDKs take
+ *
+ * @typedef {object} Pool
+ * @property {string} id
+ * @property {string} developerProviderName
+ * @property {() => Promise<User>} guest a guest, with an identity of its own
+ * @property {(userId: string) => Promise<User>} user who the developer knows by this id; the same one
+ *   each time
+ * @property {(userId: string) => Promise<{ identityId: string, token: string }>} vouch what the app's
+ *   backend gives a user, for `developerToken` of `@millpond/sync`
+ */
+
+const PROVIDER = 'login.test';
+const LOGIN = 'cognito-identity.amazonaws.com';
+
+/**
+ * @param {ReturnType<typeof import('@millpond/sync').createApi>} api that signs as the developer
+ * @param {Record<string, any>} [options]
+ * @returns {Promise<Pool>}
+ */
+export async function makePool(api, options) {
+  const made = await api.call('CreateIdentityPool', {
+    IdentityPoolName: 'test',
+    AllowUnauthenticatedIdentities: true,
+    DeveloperProviderName: PROVIDER,
+    ...options,
+  });
+  const id = made.IdentityPoolId;
+  const developerProviderName = made.DeveloperProviderName ?? '';
+
+  /** @param {string} identityId @param {Record<string, string>} logins @returns {Promise<User>} */
+  async function signIn(identityId, logins) {
+    const { Credentials: given } = await api.call('GetCredentialsForIdentity', {
+      IdentityId: identityId,
+      Logins: logins,
+    });
+    const credentials = {
+      accessKeyId: given.AccessKeyId,
+      secretAccessKey: given.SecretKey,
+      sessionToken: given.SessionToken,
+    };
+    return { identityId, credentials };
+  }
+
+  /** @param {string} userId */
+  async function vouch(userId) {
+    const given = await api.call('GetOpenIdTokenForDeveloperIdentity', {
+      IdentityPoolId: id,
+      Logins: { [developerProviderName]: userId },
+    });
+    return { identityId: given.IdentityId, token: given.Token };
+  }
+
+  return {
+    id,
+    developerProviderName,
+    guest: async () => {
+      const { IdentityId: identityId } = await api.call('GetId', { IdentityPoolId: id });
+      return signIn(identityId, {});
+    },
+    user: async (userId) => {
+      const { identityId, token } = await vouch(userId);
+      return signIn(identityId, { [LOGIN]: token });
+    },
+    vouch,
+  };
+}
