@@ -29,7 +29,14 @@ from millpond.client.failures import (
     Throttled,
     Unanswered,
 )
-from millpond.client.remote import IDENTITY_CHANGED, LostBecause, RefusedBecause, Remote
+from millpond.client.remote import (
+    IDENTITY_CHANGED,
+    NEXT_SESSION,
+    LostBecause,
+    RefusedBecause,
+    Remote,
+)
+from millpond.contract import cognito_sync as contract
 from millpond.core.client_sync.copies import RecordPatch, Sent
 from millpond.core.client_sync.session import (
     Deleted,
@@ -432,3 +439,8 @@ def test_nobody_there_is_told_at_once(server, pool, there, kept):
     assert isinstance(event, LostBecause)
     assert isinstance(event.error, CallError)
     assert "Could not connect" in str(event.error)
+
+
+def test_it_asks_for_the_next_session_as_the_server_has_it():
+    """The word is written in two rooms that do not know each other."""
+    assert NEXT_SESSION == contract.NEXT_SESSION

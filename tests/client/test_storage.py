@@ -42,6 +42,7 @@ COPIES = st.builds(
     st.none() | st.builds(Sent, TEXTS, st.lists(PATCHES, max_size=3).map(tuple)),
     st.booleans(),
     st.dictionaries(TEXTS, NUMBERS, max_size=2),
+    st.none() | TEXTS,
 )
 STORED = st.builds(Stored, COPIES, step=NUMBERS, last_error=st.none() | TEXTS)
 ADDRESSES = st.builds(

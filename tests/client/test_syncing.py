@@ -131,6 +131,30 @@ def test_a_write_between_listing_and_push_is_pulled_and_all_of_it_pushed_again(
     assert one["colour"] == two["colour"] == "two"
 
 
+def test_a_change_after_a_change_costs_one_call(device, proxy, tmp_path):
+    """A server of ours begins the next session with its answer; over a restart, too."""
+    sync = device(SQLite(tmp_path / "app.db"))
+    prefs = sync.dataset("prefs")
+    prefs["n"] = "1"
+    prefs.sync()
+    sync.close()
+    prefs = device(SQLite(tmp_path / "app.db")).dataset("prefs")
+    calls = len(proxy.asked)
+    for number in range(3):
+        prefs["n"] = str(number)
+        assert prefs.sync().pushed == ("n",)
+    assert len(proxy.asked) == calls + 3
+
+    other = device().dataset("prefs")
+    other.sync()
+    other["m"] = "2"
+    other.sync()
+    prefs["n"] = "9"
+    assert prefs.sync().pulled == ("m",)
+    other.sync()
+    assert dict(prefs.items()) == dict(other.items()) == {"n": "9", "m": "2"}
+
+
 def test_writes_are_kept_and_go_out_by_themselves(device, proxy, tmp_path):
     """Offline nothing is lost, also over a restart; later nobody has to ask."""
     sync = device(SQLite(tmp_path / "app.db"), retry_s=(0.05, 0.2))

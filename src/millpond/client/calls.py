@@ -16,7 +16,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -119,6 +119,7 @@ class Calls:
         credentials: Credentials | None = None,
         *,
         attempts_max: int = _ATTEMPTS_MAX,
+        beside: Collection[str] = (),
     ) -> dict[str, Any]:
         """
         Make a call, and give its result.
@@ -127,6 +128,8 @@ class Calls:
             api: such as `cognito-sync`.
             operation: the API's name of it.
             credentials: to sign it with; `None`: it is not signed.
+            beside: members of the answer that are not published, and given as they are
+                where the server has them.
         Raises:
             CallError: of a kind that says what happened.
         """
@@ -134,7 +137,7 @@ class Calls:
         while True:
             attempts += 1
             try:
-                return self._once(api, operation, parameters, credentials)
+                return self._once(api, operation, parameters, credentials, beside)
             except (Throttled, ServerTrouble, Unanswered) as error:
                 if attempts >= attempts_max or not _may_pass(error):
                     raise
@@ -148,15 +151,21 @@ class Calls:
         api: str,
         operation: str,
         parameters: dict[str, Any],
+        *,
+        beside: Collection[str] = (),
     ) -> dict[str, Any]:
         """Make a call with somebody's credentials, with new ones if those are over."""
         try:
-            return self.call(api, operation, parameters, caller.credentials())
+            return self.call(
+                api, operation, parameters, caller.credentials(), beside=beside
+            )
         except NotAllowed as error:
             if error.code not in CREDENTIALS_OVER:
                 raise
             caller.renew()
-            return self.call(api, operation, parameters, caller.credentials())
+            return self.call(
+                api, operation, parameters, caller.credentials(), beside=beside
+            )
 
     def listen(
         self,
@@ -184,11 +193,13 @@ class Calls:
         operation: str,
         parameters: dict[str, Any],
         credentials: Credentials | None,
+        beside: Collection[str],
     ) -> dict[str, Any]:
         def make() -> dict[str, Any]:
             prepared = self._prepare(api, operation, parameters, credentials)
             response = call.make(prepared, self._options)
-            return answers.parse_result(response, prepared.operation, lambda it: it)
+            result = answers.parse_result(response, prepared.operation, lambda it: it)
+            return {**result, **answers.unpublished(response, beside)}
 
         return self._by_clock(operation, make)
 

@@ -8,7 +8,7 @@ a page, a proxy with errors of its own, a cut body: `Lost`, and the copy stays a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from millpond.client.api.times import Exact
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from millpond.client.credentials import Caller
 
 API: Final = "cognito-sync"
+NEXT_SESSION: Final = "millpond-next-session"
+"""What asks for the token of the next update, as the server's contract has it."""
+_TOKEN: Final = "SyncSessionToken"
 IDENTITY_CHANGED: Final = "IdentityChanged"
 _PAGE_MAX: Final = 1024  # records; as the archived clients ask for
 _PAGES_MAX: Final = 10_000
@@ -131,22 +134,28 @@ class Remote:
     def update_records(
         self, dataset_name: str, sent: Sent
     ) -> Pushed | RefusedBecause | LostBecause:
-        """Send an update; sent again, the server gives the answer that it gave."""
+        """
+        Send an update; sent again, the server gives the answer that it gave.
+
+        A server of ours may answer with a token for the next update (decision 49).
+        """
         asked = {
             "DatasetName": dataset_name,
             "DeviceId": self._device_id,
             "RecordPatches": [_patch(each) for each in sent.patches],
             "SyncSessionToken": sent.token,
+            "ClientContext": NEXT_SESSION,
         }
         try:
-            answer = self._call("UpdateRecords", asked)
+            answer = self._call("UpdateRecords", asked, beside=[_TOKEN])
             records = _records(answer, "UpdateRecords")
         except CallError as error:
             over = error.code == INVALID and error.text.startswith(_SESSION_OVER)
             error.hide(each.value or "" for each in sent.patches)
             # Nothing is wrong with the records then: list anew, and push again.
             return RefusedBecause(CONFLICT, error) if over else _event(error)
-        return Pushed(records)
+        token = answer.get(_TOKEN)
+        return Pushed(records, token if isinstance(token, str) and token else None)
 
     def delete_dataset(
         self, dataset_name: str
@@ -218,12 +227,16 @@ class Remote:
             page = {"NextToken": token}
         raise Unanswered("The pages of a listing do not end.", operation=operation)
 
-    def _call(self, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
+    def _call(
+        self, operation: str, asked: dict[str, Any], *, beside: Collection[str] = ()
+    ) -> dict[str, Any]:
         if self._caller.identity_id() != self.identity_id:
             raise _changed(operation)
         ids = {"IdentityPoolId": self._pool, "IdentityId": self.identity_id}
         try:
-            return self._calls.call_as(self._caller, API, operation, {**ids, **asked})
+            return self._calls.call_as(
+                self._caller, API, operation, {**ids, **asked}, beside=beside
+            )
         except CallError:
             known = self._caller.known()
             if known is None or known.id != self.identity_id:

@@ -37,6 +37,7 @@ CREATE TABLE millpond_dataset (
   sent TEXT,
   deleting INTEGER NOT NULL DEFAULT 0,
   absorbed TEXT,
+  token TEXT,
   last_sync_ms INTEGER NOT NULL DEFAULT 0,
   last_error TEXT,
   UNIQUE (pool, identity_id, name)
@@ -129,7 +130,7 @@ def stored(connection: sqlite3.Connection, head: Sequence[Any]) -> Stored:
     from millpond.client.storage import Stored
     from millpond.core.client_sync.copies import Copy, LocalRecord, Sent
 
-    row, _, step, sync_count, sent, deleting, absorbed, last_sync_ms, last_error = head
+    row, _, step, sync_count, sent, deleting, absorbed, token, *told = head
     found = connection.execute(
         "SELECT key, value, base, base_count, dirty, edit, modified_ms, refused"
         " FROM millpond_record WHERE dataset = ? ORDER BY rowid",
@@ -145,8 +146,9 @@ def stored(connection: sqlite3.Connection, head: Sequence[Any]) -> Stored:
         None if sent is None else msgspec.json.decode(sent, type=Sent),
         bool(deleting),
         {} if absorbed is None else msgspec.json.decode(absorbed, type=dict[str, int]),
+        token,
     )
-    return Stored(copy, row, step, last_sync_ms, last_error)
+    return Stored(copy, row, step, *told)
 
 
 def write(
@@ -167,6 +169,7 @@ def write(
         None if copy.sent is None else msgspec.json.encode(copy.sent).decode(),
         copy.deleting,
         msgspec.json.encode(copy.absorbed).decode() if copy.absorbed else None,
+        copy.token,
         after.last_sync_ms,
         after.last_error,
     )
@@ -174,15 +177,16 @@ def write(
     if row:
         connection.execute(
             "UPDATE millpond_dataset SET version = ?, step = ?, sync_count = ?,"
-            " sent = ?, deleting = ?, absorbed = ?, last_sync_ms = ?, last_error = ?"
+            " sent = ?, deleting = ?, absorbed = ?, token = ?, last_sync_ms = ?,"
+            " last_error = ?"
             " WHERE row = ?",
             (*head, row),
         )
     else:
         inserted = connection.execute(
             "INSERT INTO millpond_dataset (version, step, sync_count, sent, deleting,"
-            " absorbed, last_sync_ms, last_error, pool, identity_id, name)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " absorbed, token, last_sync_ms, last_error, pool, identity_id, name)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*head, *address),
         ).lastrowid
         assert inserted is not None

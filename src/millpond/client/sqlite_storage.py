@@ -262,7 +262,7 @@ class Storage:
 
         head = connection.execute(
             "SELECT row, version, step, sync_count, sent, deleting, absorbed,"
-            " last_sync_ms, last_error FROM millpond_dataset"
+            " token, last_sync_ms, last_error FROM millpond_dataset"
             " WHERE pool = ? AND identity_id = ? AND name = ?",
             address,
         ).fetchone()

@@ -118,8 +118,7 @@ class _Run:
 
     def _session(self, remote: Remote) -> SyncError:
         """Go through the session; what it failed of counts if it did."""
-        stored = self._engine.store.ensure(self._address)
-        session = self._start(stored)
+        session, stored = self._start(self._engine.store.ensure(self._address))
         error: SyncError | None = None
         while not isinstance(session.effect, Done):
             if isinstance(session.effect, List) and (
@@ -134,9 +133,22 @@ class _Run:
             return _conflict(self._dataset.name, stored)
         return error or CallError("No answer.", code=self._done.failed or "")
 
-    def _start(self, stored: Stored) -> Session:
+    def _start(self, stored: Stored) -> tuple[Session, Stored]:
+        """Begin with what is stored, going on with the report."""
         session = start(self._dataset.name, stored.copy)
-        return replace(session, report=replace(self._done, failed=None))
+        if session.copy is not stored.copy:  # it begins with an update, kept until told
+
+            def decide(now: Stored) -> Stored:
+                nonlocal session
+                session = start(self._dataset.name, now.copy)
+                if session.copy is now.copy or not now.row:
+                    return now
+                return replace(now, copy=session.copy, step=now.step + 1)
+
+            stored = self._change(decide)
+        if not stored.row:
+            raise _Gone
+        return replace(session, report=replace(self._done, failed=None)), stored
 
     def _advance(
         self, session: Session, stored: Stored, event: Event
@@ -161,10 +173,8 @@ class _Run:
         now = self._change(decide)
         if not is_late:
             return after, now
-        if not now.row:
-            raise _Gone
         self._done = session.report
-        return self._start(now), now
+        return self._start(now)
 
     def _change(self, decide: Decide) -> Stored:
         return self._engine.change_at(

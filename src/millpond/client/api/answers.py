@@ -14,7 +14,7 @@ from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any, Final
 
     from millpond.client.api.model import OperationModel, Shape
@@ -62,6 +62,12 @@ def parse_result(
         raise Fault("The answer is null.")
     result: dict[str, Any] = parsed
     return result
+
+
+def unpublished(response: Response, names: Collection[str]) -> dict[str, Any]:
+    """Read members of a JSON result that no model has, as they are."""
+    body = _parse_body(response.body) if names else {}
+    return {name: body[name] for name in names if name in body}
 
 
 def parse_error(response: Response, protocol: str) -> ServiceError:
