@@ -84,6 +84,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "data": Command(
         DATA, "data", "Keep a user's datasets on this machine, in step with a server."
     ),
+    "apply": Command(DATA, "apply", "Make pools and streams what a file describes."),
+    "dump": Command(DATA, "dump", "Write pools and streams as a file for `apply`."),
     "pool": Command(DATA, "pool", "See pools, or create one under its id at AWS."),
     "stream": Command(DATA, "stream", "Create, list, follow and verify streams."),
     "outbox": Command(

@@ -96,6 +96,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
             "show": Command({**_SERVER, "--output": _OUTPUT}),
         }
     ),
+    "apply": Command({**_CONNECTION, "--check": FLAG}),
+    "dump": Command({**_CONNECTION, "--identity-pool-id": TEXT, "--ids": FLAG}),
     "configure": Command(
         words={
             "list": Command({"--profile": TEXT}),
