@@ -89,7 +89,7 @@ _DATA: Final[dict[str, Value]] = {
 }
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "serve": Command({**_SERVER, "--readers": TEXT}),
+    "serve": Command({**_SERVER, "--readers": TEXT, "--ephemeral": FLAG}),
     "settings": Command(
         words={
             "check": Command({**_SERVER, "--output": _OUTPUT}),
