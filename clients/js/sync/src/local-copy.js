@@ -13,7 +13,7 @@ import { datasetExcess, excess, usage, written as after } from './rules/quota.js
 /** @typedef {import('./rules/copies.js').LocalRecord} LocalRecord */
 /** @typedef {import('./storage/store.js').Head} Head */
 /** @typedef {Head & {records: Map<string, LocalRecord>}} Copy */
-/** @typedef {Pick<import('./sync.js').Host, 'store' | 'identity' | 'check' | 'alone' | 'told' | 'limits'>} Host */
+/** @typedef {Pick<import('./sync.js').Host, 'store' | 'identity' | 'check' | 'alone' | 'told' | 'limits'> & Partial<Pick<import('./sync.js').Host, 'gather'>>} Host */
 /** @typedef {Map<string, string | null>} Texts values as they are stored, by key */
 
 /**
@@ -71,6 +71,7 @@ export class LocalCopy {
   }
 
   async #load() {
+    await this.#host.gather?.(this.#name);
     const { store, identity } = this.#host;
     const { version, head, records } = await store.load(identity, this.#name);
     this.#copy = { ...EMPTY, ...head, records };

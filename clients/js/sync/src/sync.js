@@ -11,7 +11,7 @@ import { Dataset } from './dataset.js';
 import { SyncError, UnsentError } from './errors.js';
 import { connect } from './remote.js';
 import { follow } from './rules/following.js';
-import { EMPTY, newest, unsent } from './rules/copies.js';
+import { EMPTY, unsent } from './rules/copies.js';
 import { openStore } from './storage/store.js';
 import { exclusive } from './tabs.js';
 import { createUpkeep } from './upkeep.js';
@@ -45,6 +45,7 @@ import { createUpkeep } from './upkeep.js';
  * @property {<T>(work: () => T | Promise<T>) => Promise<T>} alone one change at a time
  * @property {<T>(name: string, work: () => Promise<T>) => Promise<T>} exclusive one
  *   synchronization of a dataset at a time, in all tabs
+ * @property {(name: string) => Promise<void>} gather have in a dataset what follows into it
  * @property {() => Promise<string>} settle find out who it is, and have the data there
  * @property {(name: string, effect: import('./rules/session.js').Call, identity: string) =>
  *   Promise<any>} perform
@@ -69,6 +70,8 @@ export class Sync {
   #host;
   #queue = Promise.resolve();
   #moved = true;
+  /** @type {{identity: string, name: string}[]} what is to follow when its dataset is opened */
+  #following = [];
   #open = true;
   #upkeep;
 
@@ -106,6 +109,7 @@ export class Sync {
       alone: (work) => this.#alone(work),
       exclusive: (dataset, work) =>
         exclusive(`millpond ${name} ${this.#host.identity} ${dataset}`, work),
+      gather: (name) => this.#gather(name),
       settle: () => this.#settle(),
       perform: (name, effect, identity) => this.#remote.perform(name, effect, identity),
       told: (dataset) => upkeep.told(dataset),
@@ -164,7 +168,8 @@ export class Sync {
     this.#check();
     const identity = ask ? await this.#settle() : this.#host.identity;
     const told = ask ? await this.#remote.listDatasets(identity) : [];
-    return [...new Set([...(await this.#names(identity)), ...told])].sort();
+    const kept = (await this.#kept(identity)).map(({ name }) => name);
+    return [...new Set([...kept, ...told])].sort();
   }
 
   /**
@@ -198,20 +203,24 @@ export class Sync {
     await this.#alone(async () => {
       const { identity } = this.#host;
       for (let done = 0; !done;) {
-        const names = await this.#names(identity);
-        const copies = await Promise.all(names.map((name) => this.#store.load(identity, name)));
-        const found = copies
-          .map(asCopy)
-          .map((copy, at) => ({ name: names[at], keys: unsent(copy), deleting: copy.deleting }))
-          .filter(({ keys, deleting }) => deleting || keys.length);
-        if (found.length && !discard) {
-          const text = `There are changes that were not sent yet, in ${found.map((each) => each.name).join(', ')}.`;
-          const waiting = Object.fromEntries(found.map(({ name, keys }) => [name, keys]));
+        const kept = await this.#kept(identity);
+        const copies = await Promise.all(
+          kept.map((each) => this.#store.load(each.identity, each.name)),
+        );
+        /** @type {Record<string, string[]>} */
+        const waiting = {};
+        copies.map(asCopy).forEach((copy, at) => {
+          const keys = unsent(copy);
+          const { name } = kept[at];
+          if (keys.length || copy.deleting) waiting[name] = [...(waiting[name] ?? []), ...keys];
+        });
+        const names = Object.keys(waiting).join(', ');
+        if (names && !discard) {
+          const text = `There are changes that were not sent yet, in ${names}.`;
           throw new UnsentError('Unsent', text, { unsent: waiting });
         }
-        const changes = names.map((name, at) => ({
-          identity,
-          name,
+        const changes = kept.map((each, at) => ({
+          ...each,
           version: copies[at].version,
           drop: true,
         }));
@@ -252,11 +261,21 @@ export class Sync {
     return done;
   }
 
-  /** @param {string} identity */
-  async #names(identity) {
-    return (await this.#store.list())
-      .filter(([whose]) => whose === identity)
-      .map(([, name]) => name);
+  /**
+   * What the storage has of an identity: its own, and what follows into it.
+   *
+   * @param {string} identity
+   */
+  async #kept(identity) {
+    const found = [];
+    for (const [from, name] of await this.#store.list()) {
+      let to = from || identity;
+      for (let next, n = 0; n < MERGES_MAX && (next = await this.#store.get(MERGED + to)); n++) {
+        to = next;
+      }
+      if (to === identity) found.push({ identity: from, name });
+    }
+    return found;
   }
 
   /**
@@ -279,42 +298,49 @@ export class Sync {
   }
 
   /**
-   * Be at work for an identity, with what follows into it.
+   * Be at work for an identity.
    *
    * @param {string} identity
    */
   async #move(identity) {
     this.#moved = false;
-    for (const [from, name] of await this.#store.list()) {
-      let to = from || identity;
-      for (let next, n = 0; n < MERGES_MAX && (next = await this.#store.get(MERGED + to)); n++)
-        to = next;
-      if (to !== from) await this.#follow(name, from, to);
-    }
+    const kept = await this.#kept(identity);
+    this.#following = kept.filter((each) => each.identity !== identity);
     await this.#switch(identity);
   }
 
   /**
+   * Have in a dataset what was written as nobody yet, or as who became part of this identity. It
+   * waits until the app has opened the dataset, and so has said how it merges.
+   *
    * @param {string} name
+   */
+  async #gather(name) {
+    const dataset = this.#datasets.get(name)?.dataset;
+    const { identity: to } = this.#host;
+    for (const { identity: from, name: other } of dataset ? this.#following : []) {
+      while (dataset && other === name && !(await this.#follow(dataset, from, to)));
+    }
+  }
+
+  /**
+   * @param {Dataset} dataset
    * @param {string} from
    * @param {string} to
+   * @returns {Promise<unknown>} whether it is done
    */
-  async #follow(name, from, to) {
-    const open = this.#datasets.get(name)?.dataset;
-    for (;;) {
-      const [former, stored] = await Promise.all([
-        this.#store.load(from, name),
-        this.#store.load(to, name),
-      ]);
-      const join = (/** @type {import('./rules/copies.js').Merge} */ merge) =>
-        follow(asCopy(stored), asCopy(former), `${name}.${from}`, merge);
-      const { records, ...head } = open ? await open.asking(join) : join(newest);
-      const changes = [
-        { identity: from, name, version: former.version, drop: true },
-        { identity: to, name, version: stored.version, head, records },
-      ];
-      if (await this.#store.commit(changes)) return;
-    }
+  async #follow(dataset, from, to) {
+    const { name } = dataset;
+    const former = await this.#store.load(from, name);
+    if (!former.version) return true;
+    const stored = await this.#store.load(to, name);
+    const { records, ...head } = await dataset.asking((merge) =>
+      follow(asCopy(stored), asCopy(former), `${name}.${from}`, merge),
+    );
+    return this.#store.commit([
+      { identity: from, name, version: former.version, drop: true },
+      { identity: to, name, version: stored.version, head, records },
+    ]);
   }
 
   /** @param {string} identity */
