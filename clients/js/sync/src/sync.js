@@ -193,6 +193,20 @@ export class Sync {
   }
 
   /**
+   * Say that somebody has signed in, so that the credentials' function is asked. What was written
+   * as a guest follows into the account.
+   *
+   * @returns {Promise<string>} the identity whose data it is now
+   */
+  async signIn() {
+    this.#check();
+    const { credentials } = this.#options;
+    const before = await credentials.credentials().catch(() => undefined);
+    await credentials.credentials(before);
+    return this.#settle();
+  }
+
+  /**
    * Forget who is signed in, and take their data from this device.
    *
    * @param {{discard?: boolean}} [options] `discard`: with what was not sent yet
@@ -346,8 +360,8 @@ export class Sync {
   /** @param {string} identity */
   async #switch(identity) {
     this.#host.identity = identity;
-    this.#upkeep.start(identity);
     for (const { dataset } of this.#datasets.values()) await dataset.reload();
+    this.#upkeep.start(identity);
   }
 }
 

@@ -61,6 +61,14 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
     wake.soon(ms);
   }
 
+  /** Send what an earlier run, or a guest, has left unsent. @param {Dataset} dataset */
+  function send(dataset) {
+    dataset.copy().then(({ sent, deleting, records }) => {
+      const isUnsent = [...records.values()].some((each) => each.dirty && !each.refused);
+      if (sent || deleting || isUnsent) want(dataset.name);
+    }, ignore);
+  }
+
   /** Synchronize what is due, one dataset after the other. @returns {Promise<Failure | null>} */
   async function run() {
     /** @type {Failure | null} */
@@ -148,6 +156,8 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
       tabs.post({ who: true });
       before?.post({ moved: true });
       before?.close();
+      for (const { dataset } of datasets.values()) send(dataset);
+      for (const name of watched) want(name);
     },
 
     close() {
@@ -159,10 +169,7 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
     /** A dataset was opened; what an earlier run did not send is sent. @param {Dataset} dataset */
     opened(dataset) {
       lead();
-      dataset.copy().then(({ sent, deleting, records }) => {
-        const isUnsent = [...records.values()].some((each) => each.dirty && !each.refused);
-        if (sent || deleting || isUnsent) want(dataset.name);
-      }, ignore);
+      send(dataset);
     },
 
     /** Something of a dataset was stored here. @param {string} name */
