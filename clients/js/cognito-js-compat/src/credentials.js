@@ -218,7 +218,8 @@ function tell(promise, callback = () => {}) {
 export function asOldError(error) {
   const isAnswer = error instanceof ApiError
   if (!isAnswer && error?.code !== 'Unanswered') return error
-  return Object.assign(new Error(error.message, { cause: error }), {
+  const message = isAnswer ? error.message : 'Network Failure' // as in a browser
+  return Object.assign(new Error(message, { cause: error }), {
     code: isAnswer ? error.code : 'NetworkingError',
     statusCode: error.status,
     requestId: error.requestId,

@@ -12,6 +12,10 @@ import { config } from './config.js'
 import { CognitoIdentityCredentials } from './credentials.js'
 import { CognitoSyncManager } from './manager.js'
 
+export { CognitoSyncDataset } from './dataset.js'
+export { CognitoSyncDatasetMetadata } from './metadata.js'
+export { CognitoSyncConflict, CognitoSyncRecord } from './records.js'
+
 export const AWS = { config, CognitoIdentityCredentials, CognitoSyncManager }
 export default AWS
 export { config, CognitoIdentityCredentials, CognitoSyncManager }

@@ -58,6 +58,9 @@ export class CognitoSyncManager {
   constructor(options = {}) {
     this.provider = options.credentials ?? config.credentials
     if (!this.provider) throw new Error('There are no credentials: set AWS.config.credentials.')
+    if (!globalThis.crypto?.subtle) {
+      throw new Error('There is no WebCrypto to sign with: serve the page over https or from localhost.')
+    }
     /** @type {string} */
     this.identityPoolId = this.provider.params.IdentityPoolId
     this.#place = placeOf('cognitosync', options, this.identityPoolId)

@@ -135,3 +135,11 @@ test('without a place or a person there is no manager, and it says what is missi
   AWS.config.endpoint = 'http://localhost:1'
   assert.throws(() => new AWS.CognitoSyncManager({ DataStore: class {} }), /@millpond\/sync/)
 })
+
+test('where nothing can be signed the manager says so, and not the network later', (context) => {
+  AWS.config.credentials = make()
+  const { crypto } = globalThis
+  Object.defineProperty(globalThis, 'crypto', { value: {}, configurable: true })
+  context.after(() => Object.defineProperty(globalThis, 'crypto', { value: crypto, configurable: true }))
+  assert.throws(() => new AWS.CognitoSyncManager(), /https/)
+})
