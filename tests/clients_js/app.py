@@ -13,6 +13,7 @@ from millpond.testing.server import RunningServer, wait_until
 
 DATASET: Final = "prefs"
 WAIT_S: Final = 30.0
+KEYS: Final = 50
 
 _OPEN: Final = """async ({ endpoint, pool, dataset, storage }) => {
   const { guest, newest, openSync } = millpond;
@@ -153,3 +154,42 @@ class AtServer:
     def wait_for(self, **values: str) -> None:
         """Wait until these values are there."""
         wait_until(lambda: values.items() <= self.items.items(), timeout_s=WAIT_S)
+
+
+def keep_writing(app: App) -> dict[str, str]:
+    """
+    Have a page write for ever, each key again and again, a higher number each time.
+
+    Returns:
+        What the page was told to be stored when each key had been written once.
+    """
+    acknowledged: dict[str, str] = {}
+    app.runtime.expose_binding(
+        "acknowledge", lambda _, key, value: acknowledged.update({key: value})
+    )
+    app.runtime.evaluate(
+        """(keys) => void (async () => {
+          for (let number = 0; ; number++) {
+            const key = `key-${number % keys}`;
+            await prefs.set(key, String(number));
+            acknowledge(key, String(number));
+          }
+        })()""",
+        KEYS,
+    )
+
+    def written() -> bool:
+        app.runtime.evaluate("0")  # lets what was told come in
+        return len(acknowledged) >= KEYS
+
+    wait_until(written, timeout_s=WAIT_S)
+    return dict(acknowledged)
+
+
+def behind(found: dict[str, str], sure: dict[str, str]) -> dict[str, str]:
+    """Give what is sure to have been stored, and is not there or is an older one."""
+    return {
+        key: value
+        for key, value in sure.items()
+        if int(found.get(key, -1)) < int(value)
+    }

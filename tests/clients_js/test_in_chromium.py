@@ -6,13 +6,15 @@ The storage is the browser's IndexedDB, and each switch is one of the browser's 
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route
 
-from clients_js.app import WAIT_S, App, AtServer
+from clients.browser import OPTIONS, find_chromium
+from clients_js.app import WAIT_S, App, AtServer, behind, keep_writing
 from clients_js.runtimes import Files, new_tab
 from millpond.testing.server import RunningServer, wait_until
 
@@ -226,33 +228,51 @@ _FILL = """async () => {
 def test_the_page_is_closed_in_the_middle_of_writes(device, open_app, at_server):
     """What the app was told to be stored is there when it is opened again."""
     app = open_app(device)
-    acknowledged: dict[str, str] = {}
-    app.runtime.expose_binding(
-        "acknowledge", lambda _, key, value: acknowledged.update({key: value})
-    )
-    app.runtime.evaluate(
-        """() => void (async () => {
-          for (let number = 0; ; number++) {
-            const key = `key-${number % 50}`;
-            await prefs.set(key, String(number));
-            acknowledge(key, String(number));
-          }
-        })()"""
-    )
-
-    def written() -> bool:
-        app.runtime.evaluate("0")  # lets what was told come in
-        return len(acknowledged) >= 50
-
-    wait_until(written, timeout_s=WAIT_S)
+    sure = keep_writing(app)
     app.runtime.close()
-    sure = dict(acknowledged)
-
     again = open_app(device)
     found = again.items
-    assert all(int(found[key]) >= int(value) for key, value in sure.items())
+    assert behind(found, sure) == {}
     again.synchronize()
     assert at_server(again).items == found
+
+
+def test_the_browser_is_killed(browser, server, pool, files, at_server, tmp_path):
+    """Nor does the end of the whole browser take anything away."""
+
+    def start() -> tuple[subprocess.Popen[bytes], BrowserContext]:
+        place = tmp_path / "profile"
+        (place / "DevToolsActivePort").unlink(missing_ok=True)
+        words = [find_chromium(), *OPTIONS, f"--user-data-dir={place}"]
+        process = subprocess.Popen(
+            [*words, "--remote-debugging-port=0"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        started.append(process)
+        told = place / "DevToolsActivePort"
+        wait_until(lambda: told.exists() and told.read_text(), timeout_s=WAIT_S)
+        port = told.read_text().split()[0]
+        chromium = browser.browser_type.connect_over_cdp(f"http://127.0.0.1:{port}")
+        return process, chromium.contexts[0]
+
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        process, device = start()
+        sure = keep_writing(App(new_tab(device, files.blank), server, pool))
+        process.kill()
+        process.wait()
+        _, device = start()
+        again = App(new_tab(device, files.blank), server, pool)
+        found = again.items
+        assert behind(found, sure) == {}
+        again.synchronize()
+        assert at_server(again).items == found
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
 
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "never sent"])
@@ -264,6 +284,7 @@ def test_the_page_is_closed_in_the_middle_of_a_sync(
     app.set(kept="1")
     app.synchronize()
     app.set(kept="2", new="2")
+    at_server(app).set(other="3")  # else there would be nothing to list
     cut: list[str] = []
 
     def cut_off(route: Route) -> None:
@@ -285,11 +306,12 @@ def test_the_page_is_closed_in_the_middle_of_a_sync(
     app.runtime.close()
 
     again = open_app(device)
-    assert again.items == {"kept": "2", "new": "2"}
+    assert again.items.items() >= {"kept": "2", "new": "2"}.items()
     done = again.synchronize()["report"]
     assert done["merged"] == []
     assert again.status == {"unsent": [], "setAside": {}}
-    assert again.items == at_server(again).items == {"kept": "2", "new": "2"}
+    expected = {"kept": "2", "new": "2", "other": "3"}
+    assert again.items == at_server(again).items == expected
 
 
 def _is(route: Route, operation: str) -> bool:
