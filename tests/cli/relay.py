@@ -49,6 +49,11 @@ class Relay:
         else:
             self._hang_up()
 
+    def hang_up(self) -> None:
+        """Cut the connections that there are, and let new ones through."""
+        self._hang_up()
+        self._listen(self.port)
+
     def lead_to(self, url: str) -> None:
         """Have the connections from now on lead to another port of the same host."""
         self._target = (self._target[0], urlsplit(url).port or 5432)

@@ -133,6 +133,8 @@ def test_input_that_is_no_text_is_refused(data, pool, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
+        (("set", "prefs", "k" * 1025, "v"), "would be 1025; the limit is"),
+        (("set", "prefs", "", "v"), "key"),
         (("set", "no such name", "k", "v"), "name"),
         (("set", "prefs", "k", "v\ud800"), ""),
     ],
@@ -389,3 +391,32 @@ def test_a_watch_ends_after_so_many_changes(data, there, as_developer):
 
     assert result.code == 0
     assert result.out.split("\t")[1:] == ["prefs", "pulled colour\n"]
+
+
+def test_commands_at_once_are_one_guest(data, server, tmp_path):
+    """Over one new file: one identity has all that they wrote, once."""
+    identities = server.client("cognito-identity")
+    pool = Backend(identities).pool
+    words = [
+        *("--file", str(tmp_path / "data.db"), "--identity-pool-id", pool),
+        *("--endpoint-url", server.endpoint),
+    ]
+    millpond = [sys.executable, "-m", "millpond", "data"]
+    for number in range(4):
+        assert data("set", "prefs", f"k{number}", "v", *words[2:]).code == 0
+    started = [
+        subprocess.Popen([*millpond, "sync", *words], stdout=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for each in started:
+        each.communicate(timeout=120)
+    found = identities.list_identities(IdentityPoolId=pool, MaxResults=60)
+    held = [
+        Dataset(server.client("cognito-sync"), pool, each["IdentityId"]).list()
+        for each in found["Identities"]
+    ]
+
+    assert [each.returncode for each in started] == [0] * 4
+    written = [[e["Key"] for e in each["Records"]] for each in held if each["Records"]]
+    assert [sorted(each) for each in written] == [["k0", "k1", "k2", "k3"]]
+    assert data("list").out.startswith("prefs\t4\t0\t0\t")

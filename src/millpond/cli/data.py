@@ -50,9 +50,11 @@ class DataFault(Fault):
     """It could not be done; a call that failed can be looked into."""
 
     def __init__(self, error: SyncError) -> None:
-        where = f"{plain(error.dataset_name)}: " if error.dataset_name else ""
+        called = isinstance(error, CallError)  # the others name it themselves
+        named = called and error.dataset_name is not None
+        where = f"{plain(str(error.dataset_name))}: " if named else ""
         super().__init__(f"{where}{plain(str(error))}")
-        self.can_be_examined = isinstance(error, CallError)
+        self.can_be_examined = called
 
 
 def _fault(error: SyncError) -> Fault:

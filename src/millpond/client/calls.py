@@ -25,6 +25,7 @@ from millpond.client.api import answers, call
 from millpond.client.api.configuration import Configuration
 from millpond.client.api.credentials import Credentials
 from millpond.client.api.faults import Fault
+from millpond.client.api.idle import Idle
 from millpond.client.api.model import ServiceModel, command_name
 from millpond.client.api.retries import Policy
 from millpond.client.failures import (
@@ -85,6 +86,7 @@ class Calls:
         """How far the clock of the server is ahead of ours, as far as it matters."""
         self._clock = clock
         self._closed = threading.Event()
+        self._idle = Idle()
         self._options = SimpleNamespace(
             ca_bundle=ca_bundle,
             cli_binary_format=None,
@@ -110,6 +112,7 @@ class Calls:
     def close(self) -> None:
         """End pauses; what is called after it is not answered."""
         self._closed.set()
+        self._idle.close()
 
     def call(
         self,
@@ -249,6 +252,7 @@ class Calls:
             ) from None
         made.policy = _ONCE
         made.skew_s = self.skew_s + self._clock() - time.time()
+        made.idle = self._idle
         made.signed = credentials is not None
         made.credentials = credentials
         return made

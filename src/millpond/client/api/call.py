@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from millpond.client.api.answers import ServiceError
     from millpond.client.api.configuration import Configuration
     from millpond.client.api.credentials import Credentials
+    from millpond.client.api.idle import Idle
     from millpond.client.api.model import OperationModel
     from millpond.client.api.transport import Lines, Request, Response, Settings
     from millpond.client.api.ways import Ways
@@ -84,10 +85,12 @@ class Call:
     """
     A call that is settled and checked, and not yet made.
 
-    `skew_s` is how far the clock of the service is ahead of ours, where that is known.
+    `skew_s` is how far the clock of the service is ahead of ours, where that is known;
+    `idle` has connections to use again.
     """
 
     skew_s = 0.0
+    idle: Idle | None = None
 
     def __init__(
         self,
@@ -293,6 +296,7 @@ def _settings(call: Call, options: Options) -> Settings:
         read_timeout_s=options.read_timeout,
         verify=options.verify_ssl,
         ca_bundle=call.ca_bundle,
+        idle=call.idle,
     )
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing import Final
     from urllib.parse import SplitResult
 
+    from millpond.client.api.idle import Idle
+
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _BODY_BYTES_MAX: Final = 256 * 1024 * 1024
 _LINE_BYTES_MAX: Final = 1024 * 1024
@@ -68,7 +70,12 @@ class Response:
 
 
 class Settings:
-    """How to connect; `None` as a timeout waits for ever."""
+    """
+    How to connect; `None` as a timeout waits for ever.
+
+    Args:
+        idle: connections to use again; `None`: each request has one of its own.
+    """
 
     def __init__(
         self,
@@ -77,7 +84,9 @@ class Settings:
         read_timeout_s: float | None,
         verify: bool = True,
         ca_bundle: str | None = None,
+        idle: Idle | None = None,
     ) -> None:
+        self.idle = idle
         self.connect_timeout_s = connect_timeout_s
         self.read_timeout_s = read_timeout_s
         self.verify = verify
@@ -125,9 +134,21 @@ def send(request: Request, settings: Settings) -> Response:
     """
     connection, answer = _ask(request, settings)
     try:
-        return _read(request, answer)
-    finally:
+        response = _read(request, answer)
+    except BaseException:
         connection.close()
+        raise
+    if settings.idle is None:
+        connection.close()
+    else:
+        settings.idle.give(_place(request), connection)
+    return response
+
+
+def _place(request: Request) -> tuple[str | int | None, ...]:
+    """Say where a connection leads; proxies are those of the process."""
+    parts = urlsplit(request.url)
+    return parts.scheme, parts.hostname, parts.port
 
 
 def listen(request: Request, settings: Settings) -> Lines | Response:
@@ -156,12 +177,35 @@ def _ask(
     headers = {"Host": request.host, "Accept-Encoding": "identity", **request.headers}
     if proxy is not None and parts.scheme == "http":
         headers.update(_proxy_headers(urlsplit(proxy)))
+    reused = _ask_again(request, target, headers, settings)
+    if reused is not None:
+        return reused
     try:
         _connect(connection, request.url, proxy)
         return connection, _exchange(connection, request, target, headers, settings)
     except BaseException:
         connection.close()
         raise
+
+
+def _ask_again(
+    request: Request, target: str, headers: dict[str, str], settings: Settings
+) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse] | None:
+    """Send a request over a connection that is open; `None` when there is none."""
+    idle = settings.idle
+    while idle is not None and (connection := idle.take(_place(request))) is not None:
+        try:
+            with _faults_named(request.url):
+                try:
+                    answer = _speak(connection, request, target, headers, settings)
+                except ConnectionError:  # it was closed at this moment
+                    connection.close()
+                    continue
+        except BaseException:
+            connection.close()
+            raise
+        return connection, answer
+    return None
 
 
 def _parse_url(url: str) -> SplitResult:
@@ -197,7 +241,10 @@ def _prepare(
             ),
             f"http://{address}{target}",
         )
-    context = _tls_context(parts.geturl(), settings)
+    if settings.idle is None:
+        context = _tls_context(parts.geturl(), settings)
+    else:
+        context = settings.idle.context(lambda: _tls_context(parts.geturl(), settings))
     if proxy is None:
         return (
             http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context),
@@ -245,12 +292,22 @@ def _exchange(
     headers: dict[str, str],
     settings: Settings,
 ) -> http.client.HTTPResponse:
+    with _faults_named(request.url):
+        return _speak(connection, request, target, headers, settings)
+
+
+def _speak(
+    connection: http.client.HTTPConnection,
+    request: Request,
+    target: str,
+    headers: dict[str, str],
+    settings: Settings,
+) -> http.client.HTTPResponse:
     assert isinstance(connection.sock, socket.socket)
     connection.sock.settimeout(settings.read_timeout_s)
     encoded = {name: value.encode("utf-8") for name, value in headers.items()}
-    with _faults_named(request.url):
-        connection.request(request.method, target, request.body or None, encoded)
-        return connection.getresponse()
+    connection.request(request.method, target, request.body or None, encoded)
+    return connection.getresponse()
 
 
 @contextlib.contextmanager
