@@ -52,7 +52,7 @@ export class Dataset {
     this.name = name;
     this.#merge = merge;
     this.#codec = codec;
-    this.#local = new LocalCopy(host, name, (changes) => this.#tell(changes));
+    this.#local = new LocalCopy(host, name, (find) => this.#tell(find));
   }
 
   /**
@@ -275,9 +275,10 @@ export class Dataset {
     return { pool: this.#host.pool, dataset: this.name, key };
   }
 
-  /** @param {import('./local-copy.js').Texts} changes */
-  #tell(changes) {
-    if (!changes.size || !this.#listeners.size) return;
+  /** @param {() => import('./local-copy.js').Texts} find */
+  #tell(find) {
+    if (!this.#listeners.size) return;
+    const changes = find();
     this.#telling = this.#telling.then(() => this.#notify(changes));
   }
 

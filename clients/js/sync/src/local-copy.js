@@ -43,7 +43,8 @@ export class LocalCopy {
   /**
    * @param {Host} host
    * @param {string} name
-   * @param {(values: Texts) => void} changed is told which values are other ones
+   * @param {(values: () => Texts) => void} changed is told that values may be other ones, before
+   *   they are, and may find out at once which
    */
   constructor(host, name, changed) {
     this.#host = host;
@@ -67,7 +68,7 @@ export class LocalCopy {
     if (!this.#loaded) return;
     const before = this.#copy.records;
     await this.#load();
-    this.#changed(valued(before, differing(before, this.#copy.records)));
+    this.#changed(() => valued(before, differing(before, this.#copy.records)));
   }
 
   async #load() {
@@ -96,10 +97,8 @@ export class LocalCopy {
       const isOther = members.some((each) => head[each] !== before[each]);
       const changed = differing(before.records, records);
       if (!isOther && !changed.size) return decided;
-      const values = valued(before.records, changed);
-      if (await this.#commit(values, changed, isOther ? head : undefined)) {
+      if (await this.#commit(changed, isOther ? head : undefined)) {
         this.#copy = decided.copy;
-        this.#held = null;
         return decided;
       }
     }
@@ -164,12 +163,9 @@ export class LocalCopy {
       changed.set(key, written(before, text, now_ms));
     }
     if (!changed.size) return true;
-    const isStored = await this.#commit(valued(records, changed), changed);
+    const isStored = await this.#commit(changed);
     // In place: a write of one of many records costs as much as that of one.
-    if (isStored) {
-      for (const [key, record] of changed) records.set(key, record);
-      this.#held = held;
-    }
+    if (isStored) for (const [key, record] of changed) records.set(key, record);
     return isStored;
   }
 
@@ -185,18 +181,22 @@ export class LocalCopy {
   }
 
   /**
-   * @param {Texts} values
    * @param {Map<string, LocalRecord | null>} records
    * @param {Head} [head]
    */
-  async #commit(values, records, head) {
+  async #commit(records, head) {
     const { store, identity } = this.#host;
     const change = { identity, name: this.#name, version: this.#version, head, records };
     const version = await store.commit([change]);
     if (version) {
+      const before = this.#copy.records;
       this.#version = version;
-      this.#host.told(this.#name, [...values.keys()]);
-      this.#changed(values);
+      for (const [key, record] of this.#held ? records : []) {
+        const was = before.get(key)?.value ?? null;
+        this.#held = this.#held && after(this.#held, key, was, record?.value ?? null);
+      }
+      this.#host.told(this.#name);
+      this.#changed(() => valued(before, records));
     } else {
       await this.reload();
     }

@@ -49,7 +49,7 @@ import { createUpkeep } from './upkeep.js';
  * @property {() => Promise<string>} settle find out who it is, and have the data there
  * @property {(name: string, effect: import('./rules/session.js').Call, identity: string) =>
  *   Promise<any>} perform
- * @property {(name: string, keys: string[]) => void} told something was stored
+ * @property {(name: string) => void} told something was stored
  * @property {(name: string) => void} wrote the app changed a dataset
  * @property {(name: string, beganMs: number, error?: unknown) => void} ended a synchronization
  * @property {(name: string) => () => void} watch

@@ -254,8 +254,7 @@ function withoutBase(record, rewound) {
  *
  * @param {LocalRecord} record
  */
-const goingOn = (record) =>
-  record.refused === UNREADABLE ? { ...record, refused: null } : record;
+const goingOn = (record) => (record.refused === UNREADABLE ? { ...record, refused: null } : record);
 
 /**
  * A removal of what the server never had needs no push and no place.
@@ -264,6 +263,25 @@ const goingOn = (record) =>
  */
 const isNothing = (record) =>
   record.value === null && record.base === null && record.base_count === 0;
+
+/**
+ * A record as the server has it.
+ *
+ * @param {string | null} value
+ * @param {number} base_count
+ * @param {number} edit
+ * @param {number} modified_ms
+ * @returns {LocalRecord}
+ */
+const settled = (value, base_count, edit, modified_ms) => ({
+  value,
+  base: value,
+  base_count,
+  dirty: false,
+  edit,
+  modified_ms,
+  refused: null,
+});
 
 /**
  * Bring a record together with what the server tells; and whether that was merged.
@@ -278,14 +296,7 @@ function meet(key, mine, theirs, merge) {
   const base = theirs.value ?? null;
   const base_count = theirs.sync_count;
   /** @type {LocalRecord} */
-  const clean = {
-    ...NOTHING,
-    value: base,
-    base,
-    base_count,
-    edit: mine?.edit ?? 0,
-    modified_ms: theirs.modified_ms ?? 0,
-  };
+  const clean = settled(base, base_count, mine?.edit ?? 0, theirs.modified_ms ?? 0);
   if (!mine || !mine.dirty || mine.value === base) return [clean, false];
   if (mine.base_count) {
     if (base_count === mine.base_count) return [mine, false]; // nothing new
@@ -404,15 +415,7 @@ export function acknowledge(copy, sent, answered, session = null) {
     const asked = edits.has(key);
     count = Math.max(count, base_count);
     if (asked ? edit === edits.get(key) : !record.dirty) {
-      const clean = {
-        ...NOTHING,
-        value: base,
-        base,
-        base_count,
-        edit,
-        modified_ms: modified_ms || record.modified_ms,
-      };
-      records.set(key, clean);
+      records.set(key, settled(base, base_count, edit, modified_ms || record.modified_ms));
     } else if (asked) {
       records.set(key, { ...record, base, base_count }); // written since
     }

@@ -54,12 +54,12 @@ function openTable(area, prefix) {
     area.removeItem(journal);
   }
 
-  /** @param {Map<string, any>} changes */
+  /** @param {[string, any][]} changes */
   function write(changes) {
-    const before = [...changes.keys()].map((id) => [id, area.getItem(prefix + id)]);
+    const before = changes.map(([id]) => [id, area.getItem(prefix + id)]);
     area.setItem(journal, JSON.stringify(before));
     try {
-      put([...changes].map(([id, value]) => [id, value === null ? null : JSON.stringify(value)]));
+      put(changes.map(([id, value]) => [id, value === null ? null : JSON.stringify(value)]));
       area.removeItem(journal);
     } catch (error) {
       recover();

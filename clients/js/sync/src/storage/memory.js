@@ -14,7 +14,7 @@ export function memory() {
     async open(namespace) {
       const map = maps.get(namespace) ?? new Map();
       maps.set(namespace, map);
-      const write = (/** @type {Map<string, any>} */ changes) => {
+      const write = (/** @type {[string, any][]} */ changes) => {
         for (const [id, value] of changes)
           if (value === null) map.delete(id);
           else map.set(id, value);

@@ -134,23 +134,38 @@ export const versionOf = async (table, identity, name) =>
  *
  * @param {LocalRecord} record
  */
-const pack = ({ value, base, base_count, dirty, edit, modified_ms, refused }) => [
-  ...[value, base === value ? 0 : base, base_count, dirty, edit, modified_ms, refused],
-];
+const pack = ({ value, base, base_count, dirty, edit, modified_ms, refused }) =>
+  // prettier-ignore
+  [value, base === value ? 0 : base, base_count, dirty, edit, modified_ms, refused];
 
 /**
  * @param {any} packed
  * @returns {LocalRecord}
  */
 const unpack = ([value, base, base_count, dirty, edit, modified_ms, refused]) => ({
-  ...{ value, base: base === 0 ? value : base, base_count, dirty, edit, modified_ms, refused },
+  value,
+  base: base === 0 ? value : base,
+  base_count,
+  dirty,
+  edit,
+  modified_ms,
+  refused,
 });
+
+/** A key as one text: only the last of its names may have line ends. @param {Key} key */
+const asText = (key) => key.join('\n');
+
+/** @param {string} text @returns {Key} */
+function asKey(text) {
+  const [kind, identity, name, ...rest] = text.split('\n');
+  return rest.length ? [kind, identity, name, rest.join('\n')] : [kind, identity, name];
+}
 
 /**
  * A table of texts: `Map`, or what stands for one.
  *
- * @param {Pick<Map<string, any>, 'get' | 'keys'>} map its keys are lists in JSON
- * @param {(changes: Map<string, any>) => void} write all of them or none; null: take it away
+ * @param {Pick<Map<string, any>, 'get' | 'keys'>} map
+ * @param {(changes: [string, any][]) => void} write all of them or none; null: take it away
  * @param {<T>(work: () => T) => T | Promise<T>} alone keeps others out meanwhile
  * @returns {Table}
  */
@@ -159,19 +174,17 @@ export const tableOf = (map, write, alone) => ({
     alone(() => {
       /** @type {Entry[]} */
       const found = [];
-      const start = under && JSON.stringify(under).slice(0, -1) + ',';
+      const start = under && asText(under) + '\n';
       if (start) {
-        for (const id of map.keys())
-          if (id.startsWith(start)) found.push([JSON.parse(id), map.get(id)]);
+        for (const id of map.keys()) if (id.startsWith(start)) found.push([asKey(id), map.get(id)]);
       }
-      return { values: keys.map((key) => map.get(JSON.stringify(key))), found };
+      return { values: keys.map((key) => map.get(asText(key))), found };
     }),
 
   swap: async (expected, writes) =>
     alone(() => {
-      for (const [key, value] of expected)
-        if ((map.get(JSON.stringify(key)) ?? 0) !== value) return false;
-      write(new Map(writes.map(([key, value]) => [JSON.stringify(key), value])));
+      if (expected.some(([key, value]) => (map.get(asText(key)) ?? 0) !== value)) return false;
+      write(writes.map(([key, value]) => [asText(key), value]));
       return true;
     }),
 });
