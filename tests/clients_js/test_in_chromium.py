@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route
+from playwright.sync_api import BrowserContext, Page, Request, Route
 
 from clients.browser import OPTIONS, find_chromium
 from clients_js.app import WAIT_S, App, AtServer, behind, keep_writing
@@ -124,6 +124,62 @@ def test_one_tab_leads(app, open_app, device, at_server):
     )
     at_server(follower).set(second="2")
     follower.wait_for(second="2")
+
+
+def test_one_tab_sends_for_all(app, open_app, device, at_server):
+    """What two tabs could not send goes out once, when the network is back."""
+    app.synchronize()
+    other = open_app(device)
+    updates: list[str] = []
+    device.on("request", lambda asked: updates.extend([asked.url] * _is_update(asked)))
+    device.set_offline(True)
+    app.set(mine="1")
+    other.set(its="2")
+    assert "failed" in app.synchronize()
+    assert "failed" in other.synchronize()
+    updates.clear()
+
+    device.set_offline(False)
+    at_server(app).wait_for(mine="1", its="2")
+    wait_until(lambda: app.status["unsent"] == [], timeout_s=WAIT_S)
+    wait_until(lambda: other.status["unsent"] == [], timeout_s=WAIT_S)
+    assert len(updates) == 1
+
+
+def _is_update(asked: Request) -> bool:
+    return asked.method == "POST" and "/datasets/" in asked.url
+
+
+@pytest.mark.parametrize("closed", [0, 1])
+def test_a_tab_that_is_closed_before_it_sends(closed, app, open_app, device, at_server):
+    """What it should have sent for both the other one sends."""
+    app.synchronize()
+    tabs = [app, open_app(device)]
+    device.set_offline(True)
+    for each in tabs:
+        each.set(last="unsent")
+        assert "failed" in each.synchronize()
+    tabs.pop(closed).runtime.close()
+
+    device.set_offline(False)
+    at_server(tabs[0]).wait_for(last="unsent")
+
+
+def test_signing_out_is_for_all_tabs(app, open_app, device):
+    """Another tab shows nothing of whoever signed out, and is the next guest too."""
+    app.set(colour="teal")
+    app.synchronize()
+    before = app.identity_id
+    other = open_app(device)
+    wait_until(lambda: other.items == {"colour": "teal"}, timeout_s=WAIT_S)
+
+    app.runtime.evaluate("() => sync.signOut()")
+    wait_until(lambda: other.items == {}, timeout_s=WAIT_S)
+    other.set(colour="plum")
+    other.synchronize()
+    app.wait_for(colour="plum")
+
+    assert app.identity_id == other.identity_id != before
 
 
 # --- The network --------------------------------------------------------------------

@@ -82,6 +82,14 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
     return failure;
   }
 
+  const sendAll = () => datasets.forEach(({ dataset }) => send(dataset));
+
+  /** Whoever led before may have been asked to send something, and be gone. */
+  function takeOver() {
+    lead();
+    sendAll();
+  }
+
   function lead() {
     if (!tabs?.leading) return;
     led = [];
@@ -152,11 +160,11 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
       if (before && now === identity) return;
       stop();
       identity = now;
-      tabs = openTabs(`millpond ${shared} ${identity}`, hear, lead);
+      tabs = openTabs(`millpond ${shared} ${identity}`, hear, takeOver);
       tabs.post({ who: true });
       before?.post({ moved: true });
       before?.close();
-      for (const { dataset } of datasets.values()) send(dataset);
+      sendAll();
       for (const name of watched) want(name);
     },
 
