@@ -201,14 +201,15 @@ export class CognitoSyncDataset {
     const name = this.datasetName
     logger(`Synchronizing ${name}.`)
     const ask = (/** @type {'onConflict' | 'onDatasetDeleted' | 'onDatasetsMerged'} */ question,
-      /** @type {any} */ what) => new Promise((resolve, reject) => queueMicrotask(() => {
-      try {
-        if (callbacks[question]) callbacks[question](this, what, resolve)
-        else resolve(false)
-      } catch (error) {
-        reject(error)
-      }
-    }))
+      /** @type {any} */ what) => this.#manager.asking(name, () => new Promise((resolve, reject) =>
+      queueMicrotask(() => {
+        try {
+          if (callbacks[question]) callbacks[question](this, what, resolve)
+          else resolve(false)
+        } catch (error) {
+          reject(error)
+        }
+      })))
     const { identity, report, error, isGone } = await this.#agree({
       merged: (names) => ask('onDatasetsMerged', names),
       deleted: () => ask('onDatasetDeleted', name),

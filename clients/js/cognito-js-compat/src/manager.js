@@ -52,6 +52,8 @@ export class CognitoSyncManager {
   #place
   /** @type {Map<string, Promise<unknown>>} */
   #running = new Map()
+  /** @type {Set<string>} */
+  #asking = new Set()
   #following
 
   /** @param {ManagerOptions} [options] */
@@ -162,6 +164,23 @@ export class CognitoSyncManager {
   }
 
   /**
+   * Wait for the app's answer. What it synchronizes meanwhile does not wait for itself.
+   *
+   * @template T
+   * @param {string} name
+   * @param {() => Promise<T>} answer
+   * @returns {Promise<T>}
+   */
+  async asking(name, answer) {
+    this.#asking.add(name)
+    try {
+      return await answer()
+    } finally {
+      this.#asking.delete(name)
+    }
+  }
+
+  /**
    * Do one thing at a time with a dataset, of all tabs.
    *
    * @template T
@@ -170,6 +189,8 @@ export class CognitoSyncManager {
    * @returns {Promise<T>}
    */
   exclusive(name, work) {
+    // Whoever is asked finds out by itself that something was done in between.
+    if (this.#asking.has(name)) return work()
     const { locks } = globalThis.navigator ?? {}
     const lock = `cognito-js-compat ${this.#place.endpoint} ${this.identityPoolId} ${name}`
     const before = this.#running.get(name) ?? Promise.resolve()

@@ -99,6 +99,18 @@ export async function iWentBack(w) {
   await settle(w, at, resolving((each) => each.resolveWithRemoteRecord()))
 }
 
+/** The app synchronizes once more before it answers. */
+export async function synchronizedInside(w) {
+  const at = await atOdds(w)
+  let isInside = false
+  await settle(w, at, (dataset, conflicts, callback) => {
+    if (isInside) return callback(false)
+    isInside = true
+    dataset.resolve(conflicts.map((each) => each.resolveWithLocalRecord()), () =>
+      dataset.synchronize({ onSuccess: () => callback(true), onFailure: () => callback(false) }))
+  })
+}
+
 /** Somebody writes while the resolution is on its way. */
 export async function conflictOnConflict(w) {
   const at = await atOdds(w)
