@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import os  # the environment is looked at here and nowhere else
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
@@ -28,7 +30,7 @@ def main(argv: list[str]) -> int:
             from millpond.server.settings_check import find_problems
 
             refuse(find_problems(reading, to_start=True))
-            _run(reading)
+            _run(reading, lambda: read_settings(options))
     except MillpondError as error:
         print(f"millpond serve: {error}", file=sys.stderr)
         return 1
@@ -74,12 +76,12 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
 
 def read_settings(options: argparse.Namespace) -> Reading:
     """Read the settings, with what is wrong with them; raises as `read` does."""
-    import os  # the environment is looked at here and nowhere else
-
     names = ("data", "store", "host", "port", "readers", "ephemeral")
+    from millpond.server.service_manager import read_credentials
+
     return settings_table.read(
         options.settings,
-        os.environ,
+        {**os.environ, **read_credentials(os.environ)},
         {name: getattr(options, name, None) for name in names},
     )
 
@@ -121,17 +123,22 @@ def _settings_help() -> Iterator[str]:
         yield from prose(row.help, STEP)
 
 
-def _run(reading: Reading) -> None:
+def _run(reading: Reading, read_again: Callable[[], Reading]) -> None:
     # Imported late: `--help` and a wrong setting need none of it.
     settings = reading.settings
     if not _logs_for_people(settings):
         _load_logging_without_rich()
     from millpond.server import app, logging
     from millpond.server.readers import count_readers
+    from millpond.server.service_manager import MANAGER
 
-    def configure(process: str) -> None:
+    MANAGER.begin(os.environ)
+    # On a terminal the signal says that this was closed, and ends us as it always did.
+    may_reload = not any(each.isatty() for each in (sys.stdin, sys.stderr) if each)
+
+    def configure(process: str, level: str = settings.log_level) -> None:
         logging.configure(
-            level=settings.log_level,
+            level=level,
             form=settings.log_format,
             colors=may_style(sys.stderr),
             process=process,
@@ -139,18 +146,38 @@ def _run(reading: Reading) -> None:
 
     def run(work: Coroutine[Any, Any, None], process: str = "") -> None:
         configure(process)
+        MANAGER.forget()
+        MANAGER.add(lambda: read_level(process))
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            if may_reload:
+                loop = runner.get_loop()
+                loop.add_signal_handler(signal.SIGHUP, MANAGER.reload)
             runner.run(work)
+
+    def read_level(process: str) -> None:
+        again = read_again()
+        refuse(again.problems)
+        configure(process, again.settings.log_level)
 
     def tell(started: Started) -> None:
         _tell(settings, started)
+        MANAGER.ready(started.endpoint)
 
     readers = count_readers(settings)
     if readers:
         from millpond.server.readers import supervisor
 
         configure("supervisor")
-        supervisor.supervise(settings, readers, tell, run, origins=reading.origins)
+        if may_reload:
+            MANAGER.add(lambda: read_level("supervisor"))
+        supervisor.supervise(
+            settings,
+            readers,
+            tell,
+            run,
+            origins=reading.origins,
+            may_reload=may_reload,
+        )
     else:
         run(app.serve(settings, tell, origins=reading.origins))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,11 +19,13 @@ from granian.server.embed import Server
 from millpond.errors import SettingsError
 from millpond.server import connections
 from millpond.server.gateway import Gateway
+from millpond.server.service_manager import MANAGER
 from millpond.settings import Settings
 
 _log = structlog.get_logger()
 
 BACKLOG: Final = 2048
+_BOTH_LISTEN_S: Final = 0.5  # at a reload, so that nobody is refused in between
 HTTP2: Final = HTTP2Settings(
     max_concurrent_streams=128,  # of one connection; further ones wait at the client
     max_headers_size=65_536,  # the longest token, path and query take half of it
@@ -68,17 +71,45 @@ async def listen(
         ssl_key=Path(settings.tls_key) if settings.tls_key else None,
         ssl_protocol_min=SSLProtocols.tls12,  # old phones know nothing newer
     )
+    # Connections of before a reload end by then; those who listen come back.
+    server.workers_kill_timeout = settings.drain_s
+    server.respawn_interval = _BOTH_LISTEN_S
+    if settings.tls_certificate:
+        MANAGER.add(functools.partial(_reload_tls, server, settings))
     serving = asyncio.create_task(server.serve())
     await _wait_until_listening(settings, serving)
     started()
     ended = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()
+    MANAGER.stopping()
     _log.info("server.stopping", drain_s=settings.drain_s)
     end_streams()
     server.stop()  # type: ignore[no-untyped-call]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(serving, settings.drain_s)
+
+
+def _reload_tls(server: Server, settings: Settings) -> None:
+    """
+    Take the certificate and the key that are in their files now, for new connections.
+
+    Raises:
+        OSError: they cannot be read, or do not belong together; nothing has changed.
+    """
+    try:
+        server.build_ssl_context(
+            Path(settings.tls_certificate),
+            Path(settings.tls_key),
+            None,
+            SSLProtocols.tls12,
+            None,
+            [],
+            False,
+        )
+    except OSError as error:
+        raise SettingsError(f"The TLS files cannot be used: {error}") from error
+    server.reload()  # type: ignore[no-untyped-call]
 
 
 async def _wait_until_listening(

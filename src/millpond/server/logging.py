@@ -1,7 +1,8 @@
 """
 Logs: structured, with constant event names; no secret, value or token is ever in one.
 
-Events: server.started, server.stopping, server.stopped, request.answered,
+Events: server.started, server.stopping, server.stopped, server.reloaded,
+server.reload_failed, request.answered,
 request.failed, outbox.failed, outbox.stream_disabled, bulk_publish.retry,
 bulk_publish.complete, bulk_publish.failed, bulk_publish.error, bulk_publish.lease_lost,
 worker.failed, process.started, process.ended, process.failed, reader.started,

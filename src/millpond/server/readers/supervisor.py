@@ -41,6 +41,7 @@ from millpond.server.rates import LIMITS
 from millpond.server.readers import reader
 from millpond.server.readers.intake import Intake
 from millpond.server.readers.shared import make_cells
+from millpond.server.service_manager import MANAGER
 from millpond.service.developer_keys import NewKey
 from millpond.settings import Settings
 
@@ -63,6 +64,7 @@ def supervise(
     run: Run,
     *,
     origins: Mapping[str, str],
+    may_reload: bool = False,
 ) -> None:
     """
     Run a server of several processes until SIGTERM or SIGINT.
@@ -72,6 +74,7 @@ def supervise(
         started: called once, when requests are answered.
         run: runs the work of a process, of a name, on an event loop.
         origins: where each setting that is not at its default comes from.
+        may_reload: at SIGHUP; else that ends it.
     Raises:
         MillpondError: it cannot be started; as `app.serve`.
     """
@@ -81,7 +84,9 @@ def supervise(
     ):
         settings = with_address(settings, port)
         socket = Path(folder) / SOCKET_NAME
-        supervisor = _Supervisor(settings, origins, readers, socket, run)
+        supervisor = _Supervisor(
+            settings, origins, readers, socket, run, may_reload=may_reload
+        )
         supervisor.start(started)
         supervisor.watch()
     _log.info("server.stopped")
@@ -106,7 +111,10 @@ class _Supervisor:
         readers: int,
         socket: Path,
         run: Run,
+        *,
+        may_reload: bool,
     ) -> None:
+        self._may_reload = may_reload
         self._settings = settings
         self._origins = origins
         self._socket = socket
@@ -132,6 +140,8 @@ class _Supervisor:
         for number in _SIGNALS:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        if self._may_reload:
+            signal.signal(signal.SIGHUP, self._reload)
         gc.collect()
         gc.freeze()  # what is there is left alone, so that its pages stay shared
         told: dict[str, Any] = {}
@@ -170,11 +180,20 @@ class _Supervisor:
                 selector.select(max(0.0, min(pauses)) if pauses else None)
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wakes, 4096)
+        MANAGER.stopping()
         _log.info("server.stopping", drain_s=self._settings.drain_s)
         self._end_all()
 
     def _stop(self, *_: object) -> None:
         self._is_stopping = True
+
+    def _reload(self, *_: object) -> None:
+        """Read again what may change, here and in all others."""
+        MANAGER.reload()
+        for each in self._processes:
+            if each.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each.pid, signal.SIGHUP)
 
     def _end_all(self) -> None:
         """Tell all of them to stop, and wait until they have."""
@@ -244,6 +263,8 @@ class _Supervisor:
             signal.set_wakeup_fd(-1)
             for number in (*_SIGNALS, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
+            if self._may_reload:
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)
             for descriptor in (self._our_life, self._wake, self._wakes):
                 os.close(descriptor)
             _end_with(parent, self._life)
