@@ -13,9 +13,9 @@ import pytest
 from acceptance.users import PROVIDER, Backend
 from client.conftest import Notes
 from client.passing import Asked, Once, error, page
+from millpond.client.callers import Caller
 from millpond.client.calls import Calls
 from millpond.client.credentials import (
-    Caller,
     botocore_session,
     developer_token,
     fixed,

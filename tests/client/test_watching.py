@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from typing import Any
 import pytest
 
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
+from acceptance.users import PROVIDER
 from cli.relay import Relay
 from client.passing import Once, error, page
 from millpond.client import (
     SQLite,
+    StorageError,
     Sync,
     Unanswered,
+    developer_token,
     fixed,
     guest,
     open_sync,
@@ -331,8 +335,6 @@ def test_a_thousand_changes_are_not_a_thousand_synchronizations(here, there, pro
 
 def test_a_folder_that_is_full_is_told(here, tmp_path: Path):
     """Of SQLite: nothing that is written is lost, and what is not is an error."""
-    from millpond.client import StorageError
-
     sync = here()
     prefs = sync.dataset("prefs")
     prefs["kept"] = "v"
@@ -373,3 +375,49 @@ def test_what_came_with_a_merged_identity_is_the_same_dataset(here, there):
     assert names == {"prefs", "notes"}
     assert sync.server_datasets() == ["notes", "prefs"]
     assert sync.datasets() == [prefs.name]
+
+
+def test_a_watch_goes_over_to_who_signs_in(server, identities, pool, tmp_path):
+    """Changes of the account are heard at once; those of the guest are no more."""
+    user = f"user-{uuid.uuid4()}"
+    given: list[tuple[str, str]] = []
+    with open_sync_blocking(
+        server.endpoint,
+        pool,
+        storage=SQLite(tmp_path / "app.db"),
+        credentials=developer_token(lambda guest_id: given[-1] if given else None),
+    ) as sync:
+        sync.dataset("prefs")
+        watcher = Watcher(sync.watch())
+        watcher.wait(lambda seen: True)
+        answer = identities.get_open_id_token_for_developer_identity(
+            IdentityPoolId=pool, Logins={PROVIDER: user}
+        )
+        given.append((answer["IdentityId"], answer["Token"]))
+        sync.sign_in()
+        account = Dataset(server.client("cognito-sync"), pool, answer["IdentityId"])
+        account.put(colour="teal")
+        seen = watcher.wait(lambda seen: bool(seen.report and seen.report.pulled))
+
+        assert pulled(seen) == ("colour",)
+        assert sync.identity_id == answer["IdentityId"]
+
+
+def test_a_file_that_cannot_be_read_for_a_while_ends_nothing(here, there):
+    """It is told like a server that is away."""
+    sync = here()
+    prefs = sync.dataset("prefs")
+    watcher = Watcher(prefs.watch())
+    watcher.wait(lambda seen: True)
+    store = sync.engine.store
+    with store._reading() as connection:
+        connection.execute("ALTER TABLE millpond_record RENAME TO away")
+    there.update(replace("colour", "teal"))
+    failed = watcher.wait(lambda seen: seen.error is not None)
+    with store._reading() as connection:
+        connection.execute("ALTER TABLE away RENAME TO millpond_record")
+    healed = watcher.wait(lambda seen: seen.error is None)
+
+    assert isinstance(failed.error, StorageError)
+    assert healed.report is not None
+    assert prefs["colour"] == "teal"

@@ -1,7 +1,7 @@
 """
 What the two faces share: the storage, whose data it is, and the datasets that are open.
 
-Whose it is, the credentials say (`credentials.Identity`). Before the first contact of a
+Whose it is, the credentials say (`callers.Identity`). Before the first contact of a
 new guest nobody knows; data is then kept for the identity "". When the identity turns
 out to be another one, because a guest became part of an account or was a new one, it is
 noted durably that the data follows, and each dataset takes it in when it is opened or
@@ -66,7 +66,7 @@ class Engine:
     The data of one app: opened at once, without a word to the server.
 
     Args:
-        credentials: what opens a caller (`credentials.Opener`).
+        credentials: what opens a caller (`callers.Opener`).
         region: for signatures; `None`: the one that the pool's id begins with.
         retry_s: the pause before a failed upload goes out again, at first and at most.
         limits: those of the server; `None`: the usual ones.
@@ -157,6 +157,8 @@ class Engine:
         for dataset in [*self.datasets.values()]:
             self.take_in(dataset)
             dataset.look()
+        for watch in [*self.watches]:
+            watch.listen_anew()
 
     def _has_data_of_nobody(self) -> bool:
         return bool(self.store.names(self.pool, [NOBODY_YET]))

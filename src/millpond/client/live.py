@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from millpond.client.api.transport import Lines
+    from millpond.client.callers import Caller
     from millpond.client.calls import Calls
-    from millpond.client.credentials import Caller
 
 API: Final = "live"
 ASK_EVERY_S: Final = 30.0
@@ -127,6 +127,12 @@ class Listener:
         with self._changed:
             self._woken = True
             self._changed.notify_all()
+
+    def again(self) -> None:
+        """Come back, as whoever the caller is by now."""
+        with self._changed:
+            if self._lines is not None:
+                self._lines.interrupt()
 
     def close(self) -> None:
         """End it, at once."""

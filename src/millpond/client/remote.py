@@ -29,8 +29,8 @@ from millpond.core.client_sync.session import (
 )
 
 if TYPE_CHECKING:
+    from millpond.client.callers import Caller
     from millpond.client.calls import Calls
-    from millpond.client.credentials import Caller
 
 API: Final = "cognito-sync"
 NEXT_SESSION: Final = "millpond-next-session"

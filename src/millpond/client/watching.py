@@ -130,6 +130,10 @@ class Watch:
             self._written.add(dataset_name)
             self._listener.wake()
 
+    def listen_anew(self) -> None:
+        """Listen to whoever the user is now; called by the rest of the library."""
+        self._listener.again()
+
     def _names(self) -> list[str]:
         opened = [*self._engine.datasets]
         return [each for each in opened if self._only in (None, each)]
@@ -188,7 +192,11 @@ class Watch:
         dataset = self._engine.datasets.get(name)
         if dataset is None or name in self._failures:
             return  # a failed one has its time
-        status = dataset.status
+        try:
+            status = dataset.status
+        except SyncError:
+            self._due_s[name] = 0.0  # and that says what is the matter
+            return
         if status.deleting or {*status.unsent} - {*status.set_aside}:
             self._due_s[name] = 0.0
 
