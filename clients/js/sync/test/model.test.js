@@ -83,6 +83,7 @@ class History {
       async open(name) {
         const table = await place.storage.open(name);
         return {
+          ...table,
           read: (...of) => step(() => table.read(...of)),
           swap: (...of) => step(() => table.swap(...of)),
         };

@@ -10,8 +10,8 @@
  */
 
 import { asStorageError } from '../errors.js';
-import { tableOf } from './store.js';
 
+/** @typedef {import('./store.js').Key} Key */
 /** @typedef {Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>} Area */
 
 /**
@@ -32,6 +32,7 @@ export function localStorage({ area = globalThis.localStorage, prefix = 'millpon
 /**
  * @param {Area} area
  * @param {string} prefix
+ * @returns {import('./store.js').Table}
  */
 function openTable(area, prefix) {
   const { locks } = globalThis.navigator ?? {};
@@ -54,12 +55,12 @@ function openTable(area, prefix) {
     area.removeItem(journal);
   }
 
-  /** @param {[string, any][]} changes */
+  /** @param {[string, string | null][]} changes */
   function write(changes) {
     const before = changes.map(([id]) => [id, area.getItem(prefix + id)]);
     area.setItem(journal, JSON.stringify(before));
     try {
-      put(changes.map(([id, value]) => [id, value === null ? null : JSON.stringify(value)]));
+      put(changes);
       area.removeItem(journal);
     } catch (error) {
       recover();
@@ -67,17 +68,13 @@ function openTable(area, prefix) {
     }
   }
 
-  const map = {
-    get: (/** @type {string} */ id) => JSON.parse(area.getItem(prefix + id) ?? 'null'),
-    *keys() {
-      for (let at = 0; at < area.length; at++) {
-        const name = area.key(at);
-        if (name?.startsWith(prefix)) yield name.slice(prefix.length);
-      }
-    },
-  };
-
-  return tableOf(/** @type {any} */ (map), write, (work) => {
+  /**
+   * Do something that no other tab sees half done.
+   *
+   * @template T
+   * @param {() => T} work
+   */
+  async function alone(work) {
     const recovered = () => {
       try {
         recover();
@@ -87,5 +84,32 @@ function openTable(area, prefix) {
       }
     };
     return locks ? locks.request(prefix, recovered) : recovered();
-  });
+  }
+
+  const get = (/** @type {Key} */ key) =>
+    JSON.parse(area.getItem(prefix + JSON.stringify(key)) ?? 'null');
+
+  return {
+    read: (keys, under) =>
+      alone(() => {
+        /** @type {import('./store.js').Entry[]} */
+        const found = [];
+        const start = `${prefix}${JSON.stringify(under ?? []).slice(0, -1)},`;
+        for (let at = 0; under && at < area.length; at++) {
+          const name = area.key(at);
+          if (!name?.startsWith(start)) continue;
+          const key = JSON.parse(name.slice(prefix.length));
+          found.push([key, get(key)]);
+        }
+        return { values: keys.map(get), found };
+      }),
+
+    swap: (expected, writes) =>
+      alone(() => {
+        if (expected.some(([key, value]) => (get(key) ?? 0) !== value)) return false;
+        const text = (/** @type {any} */ value) => (value === null ? null : JSON.stringify(value));
+        write(writes.map(([key, value]) => [JSON.stringify(key), text(value)]));
+        return true;
+      }),
+  };
 }

@@ -37,6 +37,7 @@
  * @property {(expected: readonly Entry[], writes: readonly Entry[]) => Promise<boolean>} swap
  *   write all of it (null: take it away) or nothing; false where a key has not the number that
  *   is expected (0: nothing)
+ * @property {boolean} [asIs] values are kept as the objects that they are, which nobody changes
  * @property {() => void} [close]
  *
  * @typedef {{open: (namespace: string) => Promise<Table>}} Storage
@@ -60,7 +61,9 @@ export const openStore = (table) => ({
       ],
       ['record', ...id],
     );
-    const records = new Map(found.map(([key, packed]) => [key[3], unpack(packed)]));
+    const records = new Map(
+      found.map(([key, stored]) => [key[3], table.asIs ? stored : unpack(stored)]),
+    );
     return { version: values[0] ?? 0, head: values[1] ?? null, records };
   },
 
@@ -83,7 +86,7 @@ export const openStore = (table) => ({
       writes.push([['version', ...id], drop ? null : next]);
       if (drop || head) writes.push([['head', ...id], drop ? null : head]);
       for (const [key, record] of records)
-        writes.push([['record', ...id, key], record && pack(record)]);
+        writes.push([['record', ...id, key], record && !table.asIs ? pack(record) : record]);
       if (!drop) continue;
       // Should there be others by then, its version is another one.
       for (const key of (await this.load(identity, name)).records.keys()) {
@@ -150,41 +153,4 @@ const unpack = ([value, base, base_count, dirty, edit, modified_ms, refused]) =>
   edit,
   modified_ms,
   refused,
-});
-
-/** A key as one text: only the last of its names may have line ends. @param {Key} key */
-const asText = (key) => key.join('\n');
-
-/** @param {string} text @returns {Key} */
-function asKey(text) {
-  const [kind, identity, name, ...rest] = text.split('\n');
-  return rest.length ? [kind, identity, name, rest.join('\n')] : [kind, identity, name];
-}
-
-/**
- * A table of texts: `Map`, or what stands for one.
- *
- * @param {Pick<Map<string, any>, 'get' | 'keys'>} map
- * @param {(changes: [string, any][]) => void} write all of them or none; null: take it away
- * @param {<T>(work: () => T) => T | Promise<T>} alone keeps others out meanwhile
- * @returns {Table}
- */
-export const tableOf = (map, write, alone) => ({
-  read: async (keys, under) =>
-    alone(() => {
-      /** @type {Entry[]} */
-      const found = [];
-      const start = under && asText(under) + '\n';
-      if (start) {
-        for (const id of map.keys()) if (id.startsWith(start)) found.push([asKey(id), map.get(id)]);
-      }
-      return { values: keys.map((key) => map.get(asText(key))), found };
-    }),
-
-  swap: async (expected, writes) =>
-    alone(() => {
-      if (expected.some(([key, value]) => (map.get(asText(key)) ?? 0) !== value)) return false;
-      write(writes.map(([key, value]) => [asText(key), value]));
-      return true;
-    }),
 });
