@@ -70,21 +70,31 @@ class Program:
         assert self._process.stdout is not None
         self._commands: IO[str] = self._process.stdin
         self._lines: IO[str] = self._process.stdout
-        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ids = itertools.count()
+        self._lock = threading.Lock()
+        self._waiting: dict[int, queue.SimpleQueue[Any]] = {}
+        self._is_over = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def call(self, do: str, **words: Any) -> Any:
-        """Give a command and wait for its answer."""
-        try:
-            self._commands.write(json.dumps({"do": do, **words}) + "\n")
-            self._commands.flush()
-        except BrokenPipeError:
-            raise DiedError from None
-        line = self._answers.get(timeout=seconds(ANSWER_TIMEOUT_S))
-        if not line:
+        """Give a command and wait for its answer; others may be under way."""
+        number = next(self._ids)
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        with self._lock:
+            if self._is_over:
+                raise DiedError
+            self._waiting[number] = answers
+            try:
+                self._commands.write(
+                    json.dumps({"id": number, "do": do, **words}) + "\n"
+                )
+                self._commands.flush()
+            except BrokenPipeError:
+                raise DiedError from None
+        answer = answers.get(timeout=seconds(ANSWER_TIMEOUT_S))
+        if answer is None:
             raise DiedError
-        answer = json.loads(line)
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
@@ -103,8 +113,13 @@ class Program:
 
     def _read(self) -> None:
         for line in self._lines:
-            self._answers.put(line)
-        self._answers.put("")
+            with contextlib.suppress(ValueError):  # cut off as it died
+                answer = json.loads(line)
+                self._waiting.pop(answer["id"]).put(answer)
+        with self._lock:
+            self._is_over = True
+            for each in self._waiting.values():
+                each.put(None)
 
 
 class Wire:

@@ -24,7 +24,7 @@ from millpond.testing.server import RunningServer
 from mixed.devices import Developer, OldDevice, OurDevice, Programs, World
 from mixed.runs import TOMBSTONES_MAX, Run, describe
 
-RUNS = int(os.environ.get("MILLPOND_TEST_MIXED_RUNS", "8"))
+RUNS = int(os.environ.get("MILLPOND_TEST_MIXED_RUNS", "6"))
 SEED = int(os.environ.get("MILLPOND_TEST_MIXED_SEED", "0"))
 OLD_DEVICES_MAX = 2
 MERGES = ("union", "union", "sealed union", "newest", "mine", "theirs")

@@ -1,5 +1,5 @@
 // One device of an app on @millpond/sync: a command a line on standard input, an answer a
-// line. It keeps its data in a file, which outlives it, and dies where it is told to.
+// line, each with the id of its command. It keeps its data in a file, which outlives it, and dies where it is told to.
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -131,13 +131,15 @@ const commands = {
   },
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const command = JSON.parse(line);
+async function perform({ id, ...command }) {
   let answer;
   try {
     answer = { result: (await commands[command.do](command)) ?? null };
   } catch (error) {
     answer = { error: `${error.stack}` };
   }
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  process.stdout.write(`${JSON.stringify({ id, ...answer })}\n`);
 }
+
+// An app writes while it synchronizes.
+for await (const line of createInterface({ input: process.stdin })) perform(JSON.parse(line));

@@ -124,14 +124,23 @@ class Device:
 def main() -> None:
     """Answer commands until there are none."""
     device = Device()
-    for line in sys.stdin:
-        told = standard_json.loads(line)
+    printing = threading.Lock()
+
+    def perform(told: dict[str, Any]) -> None:
         do = getattr(device, {"sync": "sync_"}.get(told["do"], told["do"]))
         try:
             answer = {"result": do(told)}
         except Exception:
             answer = {"error": traceback.format_exc()}
-        print(standard_json.dumps(answer), flush=True)
+        with printing:
+            print(standard_json.dumps({"id": told["id"], **answer}), flush=True)
+
+    for line in sys.stdin:
+        told = standard_json.loads(line)
+        if told["do"] == "sync":  # an app writes while it synchronizes
+            threading.Thread(target=perform, args=(told,), daemon=True).start()
+        else:
+            perform(told)
 
 
 if __name__ == "__main__":
