@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -165,6 +166,28 @@ def test_a_sign_in_in_the_middle_of_a_synchronization_begins_it_anew(
 
     assert dict(prefs) == {"colour": "teal", "later": "1", "size": "9"}
     assert prefs.status.unsent == ()
+
+
+def test_a_write_while_a_new_guest_gets_an_identity_is_not_left_behind(
+    device, monkeypatch
+):
+    """It comes before, and follows, or after, and is the guest's: never in between."""
+    here = device()
+    prefs = here.dataset("prefs")
+    look = here.engine._has_data_of_nobody
+    writer = threading.Thread(target=lambda: prefs.update(colour="teal"))
+
+    def look_and_let_write() -> bool:
+        found = look()
+        writer.start()
+        writer.join(0.1)
+        return found
+
+    monkeypatch.setattr(here.engine, "_has_data_of_nobody", look_and_let_write)
+    prefs.sync()
+    writer.join()
+
+    assert dict(prefs.items()) == {"colour": "teal"}
 
 
 def test_another_process_that_still_writes_as_the_guest_loses_nothing(

@@ -210,7 +210,7 @@ class LocalDataset(MutableMapping[str, "Any"]):
 
     def change(self, decide: Callable[[Stored], Stored]) -> Stored:
         """Change what is stored, durably, and tell whoever listens."""
-        after = self._engine.change_at(self, self.address, decide).after
+        after = self._engine.change(self, decide).after
         self._engine.wrote(self)
         return after
 

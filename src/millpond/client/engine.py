@@ -149,11 +149,12 @@ class Engine:
         # Marked anew each time: whoever found out may have crashed before it was.
         if identity.was is not None and identity.why in _FOLLOWS:
             self.store.mark_following(self.pool, identity.was, identity.id)
-        if identity.id == self._identity_id:
-            return
-        if self._identity_id == NOBODY_YET and self._has_data_of_nobody():
-            self.store.mark_following(self.pool, NOBODY_YET, identity.id)
-        self._identity_id = identity.id
+        with self._order:  # no write of the app comes in between
+            if identity.id == self._identity_id:
+                return
+            if self._identity_id == NOBODY_YET and self._has_data_of_nobody():
+                self.store.mark_following(self.pool, NOBODY_YET, identity.id)
+            self._identity_id = identity.id
         for dataset in [*self.datasets.values()]:
             self.take_in(dataset)
             dataset.look()
@@ -202,18 +203,25 @@ class Engine:
             UnsentError: something of it is nowhere else, and not to be discarded.
         """
         self._check_open()
-        whose = [self._identity_id]
-        whose += self.store.followers(self.pool, self._identity_id)
-        unsent = self.store.forget(self.pool, whose, discard=discard)
-        if unsent and not discard:
+        if not discard and (unsent := self.store.unsent(self.pool, self._whose())):
             raise UnsentError(unsent)
-        self.background.calm()
         self._end_watches()  # nobody is to become a guest for their sake
-        self._caller.forget()
-        known = self._caller.known()
-        self._identity_id = NOBODY_YET if known is None else known.id
+        with self._order:  # no write of the app comes in between
+            unsent = self.store.forget(self.pool, self._whose(), discard=discard)
+            if unsent and not discard:
+                raise UnsentError(unsent)
+            self._identity_id = NOBODY_YET
+        self.background.calm()
+        self._caller.forget()  # this may wait for who asks the server just now
+        self._identity_id = NOBODY_YET
+        self._take_identity(self._caller.known())
         for dataset in [*self.datasets.values()]:
             dataset.look()
+
+    def _whose(self) -> list[str]:
+        """List the identities whose data is the user's."""
+        followers = self.store.followers(self.pool, self._identity_id)
+        return [self._identity_id, *followers]
 
     # Datasets
 
@@ -255,9 +263,7 @@ class Engine:
 
     def names(self) -> list[str]:
         """List the datasets that are here, opened or not."""
-        whose = [self._identity_id]
-        whose += self.store.followers(self.pool, self._identity_id)
-        return sorted({*self.store.names(self.pool, whose), *self.datasets})
+        return sorted({*self.store.names(self.pool, self._whose()), *self.datasets})
 
     def names_there(self) -> list[str]:
         """List the datasets of the server, merged ones as what they go into."""
@@ -274,8 +280,7 @@ class Engine:
         """Say how everything stands."""
         from millpond.client.status import Status, dataset_status
 
-        followers = self.store.followers(self.pool, self._identity_id)
-        following = self.store.unsent(self.pool, followers)
+        following = self.store.unsent(self.pool, self._whose()[1:])
         found = {}
         for name in self.names():
             dataset = self.datasets.get(name)
@@ -286,6 +291,15 @@ class Engine:
             )
         return Status(self.identity_id, found, self.background.next_s)
 
+    def change(
+        self, dataset: AnyDataset, decide: Callable[[Stored], Stored]
+    ) -> Changed:
+        """Change what is kept of a dataset, for whoever the user is now."""
+        with self._order:
+            changed = self._store_change(dataset, dataset.address, decide)
+        dataset.deliver()
+        return changed
+
     def change_at(
         self,
         dataset: AnyDataset,
@@ -294,10 +308,19 @@ class Engine:
     ) -> Changed:
         """Change what is kept of a dataset for one who may not be the user now."""
         with self._order:
-            changed = self.store.change(address, decide)
-            if address.identity_id == self._identity_id:
-                dataset.queue(changed.after)
+            changed = self._store_change(dataset, address, decide)
         dataset.deliver()
+        return changed
+
+    def _store_change(
+        self,
+        dataset: AnyDataset,
+        address: Address,
+        decide: Callable[[Stored], Stored],
+    ) -> Changed:
+        changed = self.store.change(address, decide)
+        if address.identity_id == self._identity_id:
+            dataset.queue(changed.after)
         return changed
 
     def wrote(self, dataset: AnyDataset) -> None:

@@ -96,6 +96,11 @@ class AnyEngine(Protocol):
     def take_in(self, dataset: AnyDataset) -> None:
         """Let follow into a dataset what belongs to the user by now."""
 
+    def change(
+        self, dataset: AnyDataset, decide: Callable[[Stored], Stored]
+    ) -> Changed:
+        """Change what is kept of a dataset for the user, and tell whoever listens."""
+
     def change_at(
         self, dataset: AnyDataset, address: Address, decide: Callable[[Stored], Stored]
     ) -> Changed:
