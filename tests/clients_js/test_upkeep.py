@@ -157,6 +157,23 @@ def test_a_guest_who_watches_signs_in(node, server, pool, backend: Backend, deve
     direct.close()
 
 
+def test_a_user_whose_sign_in_is_over(node, proxy, pool, backend: Backend, developer):
+    """What waits for a sign-in goes out with it, and not minutes later."""
+    found = backend.sign_in()
+    user = {"identityId": found.identity_id, "token": found.token}
+    app = App(node, proxy, pool, user)
+    app.run("() => prefs.sync()")
+    app.run("() => { globalThis.token = null; return sync.close(); }")
+    app.options = {**app.options, "user": None}
+    app.open()
+    app.run("() => prefs.set('a', '1')")
+    assert app.run(OFFLINE) == "SignInNeeded"
+
+    app.run("(user) => { globalThis.token = user; return sync.signIn(); }", user)
+    wait_until(lambda: app.run(UNSENT) == [])
+    assert values(Dataset(developer, pool, found.identity_id, "prefs")) == {"a": "1"}
+
+
 def test_nothing_is_logged(app, proxy):
     """No value and no secret is in what an error says, or in what is printed."""
     app.run(

@@ -203,7 +203,9 @@ export class Sync {
     const { credentials } = this.#options;
     const before = await credentials.credentials().catch(() => undefined);
     await credentials.credentials(before);
-    return this.#settle();
+    const identity = await this.#settle();
+    this.#upkeep.hurry();
+    return identity;
   }
 
   /**

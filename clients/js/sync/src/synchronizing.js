@@ -1,5 +1,6 @@
 /** One synchronization: the session of the rules, the calls, and a commit for each step. */
 
+import { NoCredentials } from './api/faults.js';
 import { ConflictError, RefusedError, SyncError, UnansweredError } from './errors.js';
 import { advance, start } from './rules/session.js';
 
@@ -142,7 +143,11 @@ function failure(code, dataset, effect, cause) {
   const counts = Object.fromEntries(sent.map((each) => [each.key, each.sync_count]));
   const about = { dataset, counts, key: sent.length === 1 ? sent[0].key : undefined, cause };
   const text = `"${dataset}" was not synchronized: `;
-  if (code === 'Unanswered') return new UnansweredError(code, `${text}there was no answer.`, about);
+  if (code === 'Unanswered') {
+    // Nothing was asked without credentials, and it takes more than the network to have them.
+    if (cause instanceof NoCredentials) return new SyncError(cause.code, text + cause.code, about);
+    return new UnansweredError(code, `${text}there was no answer.`, about);
+  }
   const named = sent.slice(0, NAMED_MAX).map((each) => `"${each.key}" (count ${each.sync_count})`);
   if (sent.length > NAMED_MAX) named.push(`${sent.length - NAMED_MAX} more`);
   const kind = code === CONFLICT ? ConflictError : RefusedError;

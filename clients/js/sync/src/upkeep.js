@@ -65,7 +65,9 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
   function send(dataset) {
     dataset.copy().then(({ sent, deleting, records }) => {
       const isUnsent = [...records.values()].some((each) => each.dirty && !each.refused);
-      if (sent || deleting || isUnsent) want(dataset.name);
+      if (!sent && !deleting && !isUnsent) return;
+      if (!due.has(dataset.name)) due.set(dataset.name, 0); // one that is under way sends it too
+      wake.soon();
     }, ignore);
   }
 
@@ -159,6 +161,7 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
       const before = tabs;
       if (before && now === identity) return;
       stop();
+      othersWatch = false; // whoever does says so to who leads
       identity = now;
       tabs = openTabs(`millpond ${shared} ${identity}`, hear, takeOver);
       tabs.post({ who: true });
@@ -166,6 +169,12 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
       before?.close();
       sendAll();
       for (const name of watched) want(name);
+    },
+
+    /** Somebody signed in: nothing has to wait any more. */
+    hurry() {
+      live?.hurry();
+      follow();
     },
 
     close() {
