@@ -93,7 +93,7 @@ export function asStorageError(cause) {
   if (cause instanceof SyncError) return cause;
   const { name = 'Error' } = /** @type {{name?: string}} */ (cause ?? {});
   // Firefox names the one of localStorage otherwise.
-  return /Quota/.test(name)
+  return /quota/i.test(name)
     ? new StorageFullError('StorageFull', 'The storage of this device is full.', { cause })
     : new StorageError('Storage', `The storage of this device fails: ${name}.`, { cause });
 }

@@ -6,6 +6,8 @@ export class Area {
   texts = new Map();
   chars = 0;
   charsMax = Infinity;
+  /** What the browser calls it; an older Firefox says NS_ERROR_DOM_QUOTA_REACHED. */
+  full = 'QuotaExceededError';
   /** Operations that change something, until the process is dead. */
   left = Infinity;
 
@@ -25,7 +27,7 @@ export class Area {
   setItem(name, text) {
     if (--this.left < 0) throw new Crash();
     const chars = this.chars - (this.texts.get(name)?.length ?? -name.length) + text.length;
-    if (chars > this.charsMax) throw new DOMException('', 'QuotaExceededError');
+    if (chars > this.charsMax) throw new DOMException('', this.full);
     this.chars = chars;
     this.texts.set(name, text);
   }

@@ -86,6 +86,7 @@ test('local storage that is full says so, and has what it had', async () => {
     const { store, changes } = await prepare(area);
     const before = await everything(area);
     area.charsMax = area.chars + more;
+    if (more % 40) area.full = 'NS_ERROR_DOM_QUOTA_REACHED';
     try {
       await store.commit(changes);
       sizes.taken++;
