@@ -283,6 +283,28 @@ test('many writes at once are few commits, in order, and one that fails is alone
   assert.deepEqual(await asObject(again), { a: '3', b: '2' });
 });
 
+test('a synchronization that finds no room says so, loses nothing and sends nothing', async () => {
+  const area = new Area();
+  const calls = [];
+  const before = (effect) => void calls.push(effect.do);
+  const server = new Server();
+  const sync = await device(server, localStorage({ area }), { before });
+  const prefs = sync.dataset('prefs');
+  server.write('prefs', [{ key: 'large', value: 'x'.repeat(900) }]);
+  await prefs.set('a', 'mine');
+  area.charsMax = area.chars + 600;
+  const error = await prefs.sync().catch((each) => each);
+  assert.ok(error instanceof StorageFullError);
+  assert.deepEqual([error.dataset, error.report.pushed, calls], ['prefs', [], ['list']]);
+  assert.deepEqual(await asObject(prefs), { a: 'mine' });
+
+  area.charsMax = Infinity;
+  await prefs.sync();
+  const all = { a: 'mine', large: 'x'.repeat(900) };
+  assert.deepEqual(await asObject(prefs), all);
+  assert.deepEqual(server.values('prefs'), all);
+});
+
 test('writes keep their order also where a codec takes its time', async () => {
   const { sync } = await one();
   const codec = {
