@@ -26,6 +26,7 @@ def calls(server: RunningServer) -> list[list[str]]:
     """List the calls, in order."""
     data = ["--data", str(server.data)]
     pool = ["--identity-pool-id", POOL]
+    file = f"{server.data}/device.sqlite3"
     return [
         ["settings", "check", *data],
         ["key", "list", *data],
@@ -48,6 +49,9 @@ def calls(server: RunningServer) -> list[list[str]]:
         ["identity", "find", *pool, *data],
         ["dataset", "list", "us-east-1:none", *data],
         ["live", *pool, "--identity-id", "us-east-1:none"],
+        ["data", "set", "prefs", "theme", "dark", "--file", file, *pool],
+        ["dump", *pool],
+        ["apply", "-", "--check"],
         ["import", "status", *data],
         ["store", "verify", *data],
         ["migrate", *data],
