@@ -9,26 +9,24 @@ nothing: the run outlives its server, and so does whoever watches it.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol, TextIO, TypeVar
 
 from millpond.cli.api.faults import PROGRAM
+from millpond.cli.notes import INTERRUPTED, note
+from millpond.cli.numbers import seconds
 from millpond.client.api.call import RefusedFault
 from millpond.client.api.client import Answer
 from millpond.client.api.faults import Fault
 from millpond.client.api.transport import ConnectionFault
 
 EXIT_CODES: Final = {"SUCCEEDED": 0, "FAILED": 1, "NOT_STARTED": 3, "IN_PROGRESS": 0}
-INTERRUPTED: Final = 130
 _STATUS_WIDTH: Final = max(map(len, EXIT_CODES))
 _INTERVAL_S_DEFAULT: Final = 1.0
 _INTERVAL_S_MIN: Final = 0.05
 _PATIENCE_S_DEFAULT: Final = 300.0
-_SECONDS_MAX: Final = 86_400
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -47,23 +45,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long to wait for a server that has stopped answering (default 300)",
     )
-
-
-def seconds(least: float) -> Callable[[str], float]:
-    """Make a reader of a time that is at least so long, and at most a day."""
-
-    def read(text: str) -> float:
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = -1.0
-        if not least <= seconds <= _SECONDS_MAX:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is no number of seconds from {least:g} to {_SECONDS_MAX}"
-            )
-        return seconds
-
-    return read
 
 
 class Details:
@@ -96,6 +77,8 @@ class Details:
 
 def _server_clock_s(answer: Answer) -> float:
     """What time it is where the run was started; our own clock may be off."""
+    from email.utils import parsedate_to_datetime  # as long to load as all of this
+
     try:
         date = parsedate_to_datetime(answer.response.headers["date"])
     except (KeyError, ValueError):
@@ -220,9 +203,3 @@ def conclude(details: Details, pool_id: str) -> int:
             f"  {PROGRAM} cognito-sync bulk-publish --identity-pool-id {pool_id}"
         )
     return EXIT_CODES.get(details.status, Fault.exit_code)
-
-
-def note(text: str) -> None:
-    """Write to standard error, in its place among what was written before."""
-    sys.stdout.flush()
-    print(text, file=sys.stderr, flush=True)

@@ -19,19 +19,22 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from millpond.cli import data_shown as shown
 from millpond.cli.api.faults import PROGRAM
-from millpond.cli.bulk_publish_watch import INTERRUPTED, note, seconds
-from millpond.cli.numbers import at_least_1
+from millpond.cli.notes import INTERRUPTED, note
+from millpond.cli.numbers import at_least_1, seconds
 from millpond.cli.tables import plain
-from millpond.client import Dataset, SQLite, Sync, open_sync_blocking
+from millpond.client import SQLite, open_sync_blocking
 from millpond.client.api.configuration import Configuration
 from millpond.client.api.faults import Fault
 from millpond.client.errors import SyncError
 from millpond.client.failures import CallError
-from millpond.client.status import Report
+
+if TYPE_CHECKING:
+    from millpond.client import Dataset, Sync
+    from millpond.client.status import Report
 
 _NOT_THERE: Final = 1
 _SET_ASIDE: Final = 1
@@ -331,6 +334,8 @@ def _list(sync: Sync, options: argparse.Namespace) -> int:
 
 
 def _sync(sync: Sync, options: argparse.Namespace) -> int:
+    from millpond.client.status import Report
+
     done: list[tuple[str, Report, SyncError | None]] = []
     for name in _names(sync, options):
         dataset = _dataset(sync, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from millpond.cli.tables import (
     NOTHING,
@@ -17,9 +17,11 @@ from millpond.cli.tables import (
     plain,
     print_table,
 )
-from millpond.client import Dataset, Sync
-from millpond.client.errors import SyncError
-from millpond.client.status import DatasetStatus, Report
+
+if TYPE_CHECKING:
+    from millpond.client import Dataset, Sync
+    from millpond.client.errors import SyncError
+    from millpond.client.status import DatasetStatus, Report
 
 _DATASETS: Final = (
     Column("DATASET", flexible=True),

@@ -20,14 +20,9 @@ from typing import Any, Final
 
 from millpond.cli.api import connecting
 from millpond.cli.api.faults import PROGRAM
-from millpond.cli.bulk_publish_watch import (
-    INTERRUPTED,
-    duration,
-    may_pass,
-    note,
-    seconds,
-)
-from millpond.cli.numbers import at_least_1
+from millpond.cli.bulk_publish_watch import duration, may_pass
+from millpond.cli.notes import INTERRUPTED, note
+from millpond.cli.numbers import at_least_1, seconds
 from millpond.cli.tables import local, plain
 from millpond.client.api import events
 from millpond.client.api.client import Client

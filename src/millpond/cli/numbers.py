@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Final
+
+_SECONDS_MAX: Final = 86_400
 
 
 def at_least_1(text: str) -> int:
@@ -21,3 +25,20 @@ def whole(text: str) -> int | None:
         return int(text)
     except ValueError:
         return None
+
+
+def seconds(least: float) -> Callable[[str], float]:
+    """Make a reader of a time that is at least so long, and at most a day."""
+
+    def read(text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = -1.0
+        if not least <= seconds <= _SECONDS_MAX:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is no number of seconds from {least:g} to {_SECONDS_MAX}"
+            )
+        return seconds
+
+    return read
