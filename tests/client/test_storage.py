@@ -181,6 +181,7 @@ def test_threads_and_handles_that_write_at_once_lose_nothing(tmp_path):
         storage.close()
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_child_that_forks_has_a_connection_of_its_own(tmp_path):
     """What it writes is there, and what the parent had open still works."""
     storage = SQLite(tmp_path / "app.db").open()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -241,25 +242,35 @@ def test_signing_out_in_the_middle_of_a_synchronization_leaves_nothing(device, p
     assert sync.engine.store.names(prefs.address.pool, [sync.identity_id]) == []
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_child_that_forks_goes_on_by_itself(device, proxy, tmp_path):
-    """A thread of the parent held nothing that the child waits for."""
-    sync = device(SQLite(tmp_path / "app.db"), retry_s=(60, 60))
-    prefs = sync.dataset("prefs")
+    """Threads of the parent hold nothing that the child waits for."""
+    prefs = device(SQLite(tmp_path / "app.db")).dataset("prefs")
     prefs.subscribe(None, lambda values: None)
     prefs["a"] = "1"
-    proxy.trick = refuse_all
-    with pytest.raises(Unanswered):
-        prefs.sync()
-    proxy.trick = None
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def wait(call: Asked, forward: Forward) -> Reply | None:
+        asked.set()
+        may_answer.wait()
+        return forward(call)
+
+    proxy.trick = Once(wait)
+    parent = threading.Thread(target=prefs.sync)
+    parent.start()
+    asked.wait()
     child = os.fork()
     if not child:
         prefs["b"] = "2"
-        sync.wake()
-        sync.close()
+        prefs.sync()
         os._exit(0)
 
     assert os.waitpid(child, 0)[1] == 0
-    assert prefs["b"] == "2"
+    may_answer.set()
+    parent.join()
+    assert dict(prefs.items()) == {"a": "1", "b": "2"}
+    assert prefs.status.unsent == ()
+    assert {*device().dataset("prefs").sync().pulled} == {"a", "b"}
 
 
 def test_what_waits_goes_out_when_it_is_woken(device, proxy):

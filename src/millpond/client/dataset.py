@@ -214,6 +214,11 @@ class LocalDataset(MutableMapping[str, "Any"]):
         self._engine.wrote(self)
         return after
 
+    def after_fork(self) -> None:
+        """Let go of what threads of the parent may hold."""
+        self.running = threading.Lock()
+        self._delivering = threading.Lock()
+
     def queue(self, stored: Stored) -> None:
         """Note what is stored now. Called in the order in which it was."""
         if self._told is None:

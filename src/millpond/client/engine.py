@@ -92,8 +92,9 @@ class Engine:
         self.background = Background(self, *retry_s)
         self.watches: WeakSet[Watch] = WeakSet()
         self._order = threading.RLock()  # changes are noted in the order they are made
-        self._calls: Any = _LateCalls(endpoint, region or pool.partition(":")[0])
-        self._caller = credentials.open(self._calls, pool, Kept(self.store, pool))
+        self._region = region or pool.partition(":")[0]
+        self._credentials = credentials
+        self._open_caller()
         self._identity_id = NOBODY_YET
         self._take_identity(self._caller.known())
         _OPEN.add(self)
@@ -105,6 +106,14 @@ class Engine:
         """Let go of what threads of the parent may hold."""
         self._order = threading.RLock()
         self.background.after_fork()
+        self._open_caller()
+        for dataset in self.datasets.values():
+            dataset.after_fork()
+
+    def _open_caller(self) -> None:
+        self._calls: Any = _LateCalls(self.endpoint, self._region)
+        kept = Kept(self.store, self.pool)
+        self._caller: Any = self._credentials.open(self._calls, self.pool, kept)
 
     def close(self) -> None:
         """End what goes on by itself, and close the storage."""
