@@ -66,7 +66,12 @@ class App:
             "dataset": dataset,
             "storage": storage,
         }
-        runtime.evaluate(_OPEN, argument)
+        self._argument = argument
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open it, again where it was closed."""
+        self.runtime.evaluate(_OPEN, self._argument)
 
     def set(self, **values: str) -> None:
         """Write keys; they are stored when this returns."""

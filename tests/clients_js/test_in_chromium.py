@@ -165,6 +165,42 @@ def test_a_tab_that_is_closed_before_it_sends(closed, app, open_app, device, at_
     at_server(tabs[0]).wait_for(last="unsent")
 
 
+def test_a_tab_that_is_frozen_and_leads(app, blank, at_server):
+    """A tab that somebody looks at does not wait for one in the background."""
+    app.synchronize()
+    name = app.runtime.evaluate(
+        """async () => {
+            const held = await navigator.locks.query();
+            const { name } = held.held.find(({ name }) => name.endsWith(" leads"));
+            await sync.close();
+            return name;
+        }"""
+    )
+    blank.evaluate(
+        """async (name) => {
+            await new Promise((lead) => {
+                navigator.locks.request(name, () => new Promise(lead));
+            });
+            globalThis.channel = new BroadcastChannel(name.replace(/ leads$/, ""));
+            channel.onmessage = ({ data }) => {
+                if (data.who) channel.postMessage({ leads: ["prefs"] });
+            };
+        }""",
+        name,
+    )
+    app.reopen()
+    app.runtime.evaluate("() => void prefs.watch()")
+    at_server(app).set(theirs="1")
+    app.set(mine="2")
+    assert "theirs" not in app.items
+
+    app.runtime.evaluate(
+        "() => void document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    at_server(app).wait_for(mine="2")
+    app.wait_for(theirs="1")
+
+
 def test_signing_out_is_for_all_tabs(app, open_app, device):
     """Another tab shows nothing of whoever signed out, and is the next guest too."""
     app.set(colour="teal")

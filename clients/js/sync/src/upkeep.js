@@ -33,6 +33,7 @@ import { createWake } from './wake.js';
  */
 
 const WRITES_MS = 200; // writes that follow each other go out together
+const HELP_MS = 10_000; // a browser may have frozen who leads, in the background
 const ignore = () => {}; // whoever uses it is told
 
 /** @param {Kept} kept */
@@ -50,7 +51,12 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
   const watched = [];
   /** What who leads takes care of. @type {string[]} */
   let led = [];
-  const wake = createWake(run, () => live?.hurry());
+  /** What this tab does itself the next time, whoever leads. @type {Set<string>} */
+  const own = new Set();
+  const wake = createWake(run, () => {
+    if (live) live.hurry();
+    else watched.forEach(wantOwn);
+  });
 
   /** @param {string} name */
   const find = (name) => datasets.get(name)?.dataset;
@@ -59,6 +65,12 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
   function want(name, ms) {
     due.set(name, performance.now());
     wake.soon(ms);
+  }
+
+  /** @param {string} name */
+  function wantOwn(name) {
+    own.add(name);
+    want(name);
   }
 
   /** Send what an earlier run, or a guest, has left unsent. @param {Dataset} dataset */
@@ -76,12 +88,23 @@ export function createUpkeep({ name: shared, pool, api, datasets, move }) {
     /** @type {Failure | null} */
     let failure = null;
     for (const name of [...due.keys()]) {
-      const isLed = !tabs?.leading && led.includes(name);
-      if (isLed) tabs?.post({ due: name });
-      if (isLed || !datasets.has(name)) due.delete(name);
-      else await find(name)?.sync().catch((error) => (failure = asFailure(error)));
+      const dataset = find(name);
+      const isLed = !own.delete(name) && !tabs?.leading && led.includes(name);
+      if (isLed || !dataset) due.delete(name);
+      else await dataset.sync().catch((error) => (failure = asFailure(error)));
+      if (isLed && dataset) handOver(dataset);
     }
     return failure;
+  }
+
+  /** Have a dataset synchronized by who leads, and look after it. @param {Dataset} dataset */
+  function handOver(dataset) {
+    tabs?.post({ due: dataset.name });
+    const timer = setTimeout(() => {
+      own.add(dataset.name);
+      send(dataset);
+    }, HELP_MS);
+    /** @type {any} */ (timer).unref?.(); // a program may end
   }
 
   const sendAll = () => datasets.forEach(({ dataset }) => send(dataset));
