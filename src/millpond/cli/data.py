@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from millpond.cli import data_shown as shown
+from millpond.cli.api import connecting
 from millpond.cli.api.faults import PROGRAM
 from millpond.cli.notes import INTERRUPTED, note
 from millpond.cli.numbers import at_least_1, seconds
@@ -164,15 +165,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="where the provider's ID token is; read whenever it is needed",
     )
     group = parser.add_argument_group("connection")
-    group.add_argument("--profile", metavar="NAME", help="profile of the AWS CLI")
-    group.add_argument(
-        "--region", metavar="REGION", help="of the pool [the beginning of its id]"
-    )
-    group.add_argument(
-        "--endpoint-url",
-        metavar="URL",
-        help="where the server is [as the AWS CLI finds it]",
-    )
+    connecting.add_place_options(group)
 
 
 # Opening

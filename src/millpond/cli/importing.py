@@ -25,6 +25,7 @@ from millpond.cli.administration import (
     run,
     show,
 )
+from millpond.cli.api import connecting
 from millpond.cli.import_follow import add_parser, follow
 from millpond.cli.import_progress import make_watcher
 from millpond.cli.tables import date
@@ -116,15 +117,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_source_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("source")
-    group.add_argument("--profile", metavar="NAME", help="profile of the AWS CLI")
-    group.add_argument(
-        "--region", metavar="REGION", help="of the pool [the beginning of its id]"
-    )
-    group.add_argument(
-        "--endpoint-url",
-        metavar="URL",
-        help="where the APIs are [as the AWS CLI finds it]",
-    )
+    connecting.add_place_options(group)
     group.add_argument(
         "--parallel",
         type=int,

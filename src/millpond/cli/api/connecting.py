@@ -7,7 +7,7 @@ from millpond.client.api.configuration import Configuration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import ArgumentParser, Namespace, _ArgumentGroup
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -15,6 +15,19 @@ def add_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("connection")
     for option in arguments.CONNECTION_OPTIONS:
         option.add_to(group)
+
+
+def add_place_options(group: _ArgumentGroup) -> None:
+    """Add the options that say where a pool is, for commands that find out the rest."""
+    group.add_argument("--profile", metavar="NAME", help="profile of the AWS CLI")
+    group.add_argument(
+        "--region", metavar="REGION", help="of the pool [the beginning of its id]"
+    )
+    group.add_argument(
+        "--endpoint-url",
+        metavar="URL",
+        help="where the APIs are [as the AWS CLI finds it]",
+    )
 
 
 def settle(options: Namespace) -> Configuration:
