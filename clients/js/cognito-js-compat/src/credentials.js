@@ -71,7 +71,8 @@ export class CognitoIdentityCredentials {
   }
 
   needsRefresh() {
-    if (this.expired || !this.accessKeyId || !this.secretAccessKey) return true
+    const isThere = this.accessKeyId && this.secretAccessKey && this.identityId
+    if (this.expired || !isThere) return true
     const end_ms = this.expireTime?.getTime() ?? Infinity
     return Date.now() + this.expiryWindow * 1000 > end_ms
   }
@@ -195,7 +196,8 @@ export class CognitoIdentityCredentials {
 /** The page's `localStorage`, where there is one that may be used. */
 export function storageOf() {
   try {
-    return globalThis.localStorage ?? undefined
+    const found = globalThis.localStorage
+    return typeof found?.getItem === 'function' ? found : undefined
   } catch {
     return undefined
   }

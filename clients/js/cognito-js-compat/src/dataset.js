@@ -4,7 +4,7 @@ import { written } from '@millpond/sync/internals'
 
 import { asOldError, credentialsError } from './credentials.js'
 import { CognitoSyncConflict, CognitoSyncRecord, recordOf, remoteRecordOf } from './records.js'
-import { synchronize } from './synchronizing.js'
+import { Cancelled, synchronize } from './synchronizing.js'
 
 /** @typedef {import('./metadata.js').CognitoSyncDatasetMetadata} Metadata */
 /** @typedef {import('@millpond/sync/internals').RemoteRecord} RemoteRecord */
@@ -92,7 +92,7 @@ export class CognitoSyncDataset {
         throw new Error('Object contains invalid keys.')
       }
       for (const [, value] of entries) if (!isValue(value)) throw notText(value)
-      await change((copy) => entries.reduce((before, entry) => changed(before, ...entry), copy))
+      await change((copy) => changed(copy, entries))
       return true
     })
   }
@@ -224,7 +224,7 @@ export class CognitoSyncDataset {
     if (Object.keys(report.set_aside).length) throw this.#refused(report.set_aside)
     const { records } = await local.inOrder(identity, async () => {
       const copy = await local.read(identity, name)
-      if (isGone && !copy.records.size && !copy.deleting) await local.drop(identity, name)
+      if (isGone) await local.drop(identity, name, isNothing)
       return copy
     })
     return report.pulled.map((key) => {
@@ -243,9 +243,14 @@ export class CognitoSyncDataset {
     const name = this.datasetName
     for (;;) {
       const identity = await this.#manager.settle()
+      const { wipes } = local
       const done = await synchronize({
         name,
-        change: (decide) => local.inOrder(identity, () => local.change(identity, name, decide)),
+        change: (decide) => local.inOrder(identity, () => {
+          // Whoever signed out shall not have it all back by what was under way.
+          if (local.wipes !== wipes) throw new Cancelled('Sync cancelled. The data was wiped.')
+          return local.change(identity, name, decide)
+        }),
         call: async (effect) => /** @type {any} */ (await remote.perform(name, effect, identity)),
       }, questions)
       if (!done.report.failed || this.getIdentityId() === identity) return { identity, ...done }
@@ -289,7 +294,7 @@ export class CognitoSyncDataset {
   #write(key, value, callback) {
     return this.#do(callback, async (change) => {
       this.#isValid(key)
-      const { records } = await change((copy) => changed(copy, String(key), value))
+      const { records } = await change((copy) => changed(copy, [[String(key), value]]))
       return recordOf(String(key), /** @type {any} */ (records.get(String(key))))
     })
   }
@@ -325,18 +330,25 @@ export class CognitoSyncDataset {
 }
 
 /**
- * A write of the app, unless that is what the record has.
+ * Writes of the app, but for those that are what the records have.
  *
  * @param {import('./local.js').Copy} copy
- * @param {string} key
- * @param {string | null} value
+ * @param {[key: string, value: string | null][]} writes
  */
-function changed(copy, key, value) {
-  const before = copy.records.get(key)
-  if (before && before.value === value && !before.refused) return copy
-  const records = new Map(copy.records).set(key, written(before, value, Date.now()))
+function changed(copy, writes) {
+  const isNews = (/** @type {typeof writes[0]} */ [key, value]) => {
+    const before = copy.records.get(key)
+    return !before || before.value !== value || before.refused
+  }
+  const news = writes.filter(isNews)
+  if (!news.length) return copy
+  const records = new Map(copy.records)
+  for (const [key, value] of news) records.set(key, written(records.get(key), value, Date.now()))
   return { ...copy, records }
 }
+
+/** @param {import('./local.js').Copy} copy */
+const isNothing = ({ records, deleting }) => !records.size && !deleting
 
 /** @param {unknown} value */
 const isValue = (value) => value === null || typeof value === 'string'

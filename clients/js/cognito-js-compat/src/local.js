@@ -27,6 +27,8 @@ export class Local {
   #copies = new Map()
   /** @type {Set<string>} */
   #taken = new Set()
+  /** How often everything was forgotten. */
+  wipes = 0
 
   /**
    * @param {() => Promise<Table>} open
@@ -130,11 +132,13 @@ export class Local {
    *
    * @param {string} identity
    * @param {string} name
+   * @param {(copy: Copy) => boolean} [isLet] whether it is, as it is found
    */
-  async drop(identity, name) {
+  async drop(identity, name, isLet = () => true) {
     const { store } = await this.#opening()
     for (let isDone = false; !isDone;) {
-      const { version } = await store.load(identity, name)
+      const { version, head, records } = await store.load(identity, name)
+      if (!isLet({ ...EMPTY, ...head, records })) return
       isDone = !version || !!(await store.commit([{ identity, name, version, drop: true }]))
     }
     this.#copies.delete(id(identity, name))
@@ -148,6 +152,7 @@ export class Local {
    * @returns {Promise<Record<string, string[]>>} the keys that were not sent, by dataset
    */
   async wipe(identity) {
+    this.wipes += 1
     const { store } = await this.#opening()
     /** @type {Record<string, string[]>} */
     const lost = {}

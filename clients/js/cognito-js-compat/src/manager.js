@@ -52,8 +52,8 @@ export class CognitoSyncManager {
   #place
   /** @type {Map<string, Promise<unknown>>} */
   #running = new Map()
-  /** @type {Set<string>} */
-  #asking = new Set()
+  /** @type {Map<string, number>} how many questions of a dataset are open */
+  #asking = new Map()
   #following
 
   /** @param {ManagerOptions} [options] */
@@ -160,7 +160,9 @@ export class CognitoSyncManager {
     } catch (cause) {
       throw credentialsError(cause)
     }
-    return this.provider.identityId
+    const { identityId } = this.provider
+    if (!identityId) throw credentialsError(new Error('They do not say whose they are.'))
+    return identityId
   }
 
   /**
@@ -172,11 +174,13 @@ export class CognitoSyncManager {
    * @returns {Promise<T>}
    */
   async asking(name, answer) {
-    this.#asking.add(name)
+    const count = (/** @type {number} */ by) =>
+      this.#asking.set(name, (this.#asking.get(name) ?? 0) + by)
+    count(1)
     try {
       return await answer()
     } finally {
-      this.#asking.delete(name)
+      count(-1)
     }
   }
 
@@ -190,7 +194,7 @@ export class CognitoSyncManager {
    */
   exclusive(name, work) {
     // Whoever is asked finds out by itself that something was done in between.
-    if (this.#asking.has(name)) return work()
+    if (this.#asking.get(name)) return work()
     const { locks } = globalThis.navigator ?? {}
     const lock = `cognito-js-compat ${this.#place.endpoint} ${this.identityPoolId} ${name}`
     const before = this.#running.get(name) ?? Promise.resolve()

@@ -53,7 +53,7 @@ export function readOld(area, identity) {
   for (const [item, each] of Object.entries(metadata)) {
     const name = item.slice(start.length)
     if (!item.startsWith(start) || !NAME.test(name)) continue
-    found.set(name, { item, records: {}, ...found.get(name), metadata: each ?? {} })
+    found.set(name, { item, records: {}, ...found.get(name), metadata: asMetadata(name, each) })
   }
   return found
 }
@@ -127,6 +127,21 @@ function asWrite(before, old) {
   const modified_ms = Date.parse(old?.DeviceLastModifiedDate) || 0
   if (text === undefined || !old.Modified || modified_ms <= (before?.modified_ms ?? 0)) return
   return text === before?.value ? undefined : written(before, text, modified_ms)
+}
+
+/**
+ * @param {string} DatasetName
+ * @param {any} old
+ * @returns {import('./metadata.js').MetadataData}
+ */
+function asMetadata(DatasetName, old) {
+  const { CreationDate, LastModifiedDate, LastModifiedBy, LastSyncDate, LastSyncCount } = old ?? {}
+  const [DataStorage, NumRecords] = [old?.DataStorage, old?.NumRecords].map((each) =>
+    (each > 0 ? Number(each) : 0))
+  return {
+    DatasetName, CreationDate, LastModifiedDate, LastModifiedBy, DataStorage, NumRecords, LastSyncCount,
+    LastSyncDate,
+  }
 }
 
 /**

@@ -123,3 +123,16 @@ export async function wipe(w) {
   const fresh = await device.open()
   await w.call('get', fresh, 'get', 'a')
 }
+
+/** The user signs out while a synchronization is under way. */
+export async function wipedMeanwhile(w) {
+  const device = await w.device()
+  const prefs = await device.open()
+  await device.put(prefs, { a: '1' })
+  await device.sync(prefs)
+  await w.writeThere(device, { secret: 'x' })
+  const [identityId, items] = [device.identityId, () => JSON.stringify({ ...device.storage })]
+  device.proxy.plan('ListRecords', () => device.manager.wipeData())
+  await device.synchronize(prefs)
+  w.log('is gone', !items().includes('secret') && !items().includes(identityId))
+}
