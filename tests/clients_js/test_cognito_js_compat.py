@@ -131,7 +131,7 @@ def test_differences_are_told() -> None:
 
 
 class TestInABrowser:
-    """With the real `localStorage`, and the scripts as pages load them."""
+    """With real storages, and the scripts as pages load them."""
 
     @pytest.fixture
     def script(self, packages: None, tmp_path: Path) -> Path:

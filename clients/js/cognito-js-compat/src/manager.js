@@ -1,7 +1,7 @@
 /** `AWS.CognitoSyncManager`. */
 
 import {
-  connect, deleted, localStorage as inLocalStorage, memory,
+  connect, deleted, indexedDB, localStorage as inLocalStorage, memory,
 } from '@millpond/sync/internals'
 
 import { config, placeOf } from './config.js'
@@ -21,7 +21,7 @@ export class StoreInMemory {
   static storage = memory
 }
 
-/** For `DataStore`, and what is taken where there is a `localStorage`. */
+/** For `DataStore`; what is taken where there is no IndexedDB. */
 export class StoreLocalStorage {
   static storage = inLocalStorage
 }
@@ -287,8 +287,10 @@ function storageFor(chosen, area) {
   if (chosen && !chosen.storage) {
     throw new Error('A DataStore of your own is not taken; give `storage`, one of @millpond/sync.')
   }
-  if (chosen === StoreInMemory || (!chosen && !area)) return memory()
-  return inLocalStorage({ area })
+  if (chosen === StoreInMemory) return memory()
+  // Of the two only IndexedDB shows all tabs the same at the same time.
+  if (!chosen && globalThis.indexedDB) return indexedDB()
+  return chosen || area ? inLocalStorage({ area }) : memory()
 }
 
 /**

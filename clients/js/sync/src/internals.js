@@ -21,6 +21,7 @@ export { connect } from './remote.js';
 export { EMPTY, deleted, newest, unsent, written } from './rules/copies.js';
 export { follow } from './rules/following.js';
 export { advance, start } from './rules/session.js';
+export { indexedDB } from './storage/indexeddb.js';
 export { localStorage } from './storage/local-storage.js';
 export { memory } from './storage/memory.js';
 export { openStore, versionOf } from './storage/store.js';

@@ -103,3 +103,26 @@ test('local storage that is full says so, and has what it had', async () => {
 test('a storage that is not there is told of at once', async () => {
   await assert.rejects(localStorage().open('pool'), /no localStorage here/);
 });
+
+test('local storage leaves alone what another process did, whose end it shows late', async (context) => {
+  const navigator = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  const locks = { request: async (_name, work) => work() };
+  Object.defineProperty(globalThis, 'navigator', { value: { locks }, configurable: true });
+  context.after(() => {
+    delete globalThis.navigator;
+    if (navigator) Object.defineProperty(globalThis, 'navigator', navigator);
+  });
+  const area = new Area();
+  const { store, changes } = await prepare(area);
+  const { setItem } = area;
+  let journal;
+  area.setItem = (name, text) => {
+    if (name.endsWith('journal')) journal = [name, text];
+    setItem.call(area, name, text);
+  };
+  assert.ok(await store.commit(changes));
+  const after = await everything(area);
+  area.texts.set(...journal);
+  setTimeout(() => area.texts.delete(journal[0]), 30);
+  assert.equal(await everything(area), after);
+});

@@ -14,6 +14,9 @@ import { asStorageError } from '../errors.js';
 /** @typedef {import('./store.js').Key} Key */
 /** @typedef {Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>} Area */
 
+const CATCH_UP_MS = 20;
+const CATCH_UP_MAX = 50; // what is there still was left by a crash
+
 /**
  * Keep everything in `localStorage`, or in what works alike.
  *
@@ -75,8 +78,11 @@ function openTable(area, prefix) {
    * @param {() => T} work
    */
   async function alone(work) {
-    const recovered = () => {
+    const recovered = async () => {
       try {
+        // Another process shows the journal of a change for a moment after its end.
+        for (let n = 0; locks && n < CATCH_UP_MAX && area.getItem(journal) !== null; n++)
+          await new Promise((resolve) => setTimeout(resolve, CATCH_UP_MS));
         recover();
         return work();
       } catch (error) {
