@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 from msgspec import structs
 
 from acceptance.sync_client import new_identity
-from client.passing import Asked, Forward, Once, Reply, lose_answer, refuse_all
+from client.passing import Asked, Forward, Once, Reply, error, lose_answer, refuse_all
 from millpond.client import (
     ClosedError,
+    ConflictError,
     Limits,
     Memory,
     SQLite,
@@ -130,6 +132,31 @@ def test_a_write_between_listing_and_push_is_pulled_and_all_of_it_pushed_again(
 
     assert report.attempts == 4
     assert one["colour"] == two["colour"] == "two"
+
+
+def test_a_conflict_that_nothing_settles_names_keys_and_counts(device, proxy, caplog):
+    """It ends, says what is known here and no value, and goes on when it is over."""
+    secret = f"secret-{new_identity()}"
+    prefs = device().dataset("prefs")
+    prefs["colour"] = "teal"
+    prefs.sync()
+    prefs["colour"] = secret
+    refuse = error(409, "ResourceConflictException")
+
+    proxy.trick = lambda asked, forward: (
+        refuse(asked, forward) if asked.method == "POST" else forward(asked)
+    )
+    with caplog.at_level(logging.DEBUG), pytest.raises(ConflictError) as caught:
+        prefs.sync()
+    found = caught.value
+    assert (found.dataset_name, found.counts) == ("prefs", {"colour": 1})
+    assert found.report is not None
+    assert found.report.attempts > 1
+    assert "'colour' at 1" in str(found)
+    told = [*traceback.format_exception(found), repr(found), repr(prefs), caplog.text]
+    assert secret not in "".join(told)
+    proxy.trick = None
+    assert prefs.sync().pushed == ("colour",)
 
 
 def test_a_change_after_a_change_costs_one_call(device, proxy, tmp_path):
