@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import IO, Any, Final
 
 from acceptance.sync_client import Dataset, replace
-from acceptance.users import User
+from acceptance.users import PROVIDER, User
 from client.passing import Asked, Forward, Proxy, Reply
 from clients.devices import Device as OldClient
 from clients.node import NodeProcess
@@ -169,10 +169,11 @@ class OurDevice:
     def __repr__(self) -> str:
         return f"{self.language} {self.name}"
 
-    def begin(self, world: World, name: str) -> None:
-        """Be a new device of a world."""
+    def begin(self, world: World, name: str, *, guest: bool = False) -> None:
+        """Be a new device of a world, of a guest for the time being or of the user."""
         self.name = name
         self.world = world
+        self.user: User | None = None if guest else world.user
         self.wire = Wire(world.endpoint)
         self.wire.kill = self.kill
         self.offset_ms = 0
@@ -188,8 +189,8 @@ class OurDevice:
                 endpoint=self.wire.proxy.url,
                 pool=self.world.pool,
                 region=self.world.region,
-                identity_id=self.world.user.identity_id,
-                token=self.world.user.token,
+                identity_id=self.user.identity_id if self.user else None,
+                token=self.user.token if self.user else None,
                 file=str(self._file),
                 merge=self.world.merge,
                 sealed=self.world.sealed,
@@ -237,6 +238,12 @@ class OurDevice:
         report: dict[str, Any] = self.do("sync")
         assert self.wire.calls <= CALLS_MAX, f"{self} goes round"
         return report
+
+    def sign_in(self, developer: Developer) -> None:
+        """Let the guest become the user."""
+        guest_id = self.do("identity")
+        self.user = developer.sign_in(guest_id)
+        self.do("sign_in", identity_id=self.user.identity_id, token=self.user.token)
 
     def jump(self, offset_ms: int) -> None:
         """Let the clock jump."""
@@ -412,23 +419,38 @@ class Developer:
         """Let all tombstones go, by as many new ones as the server keeps."""
         self.dataset.churn(number + 1)
 
-    def merge(self, key: str, value: str) -> None:
-        """Let an identity that has data become part of the user's."""
-        provider = self._identities.describe_identity_pool(
-            IdentityPoolId=self.world.pool
-        )["DeveloperProviderName"]
-        other = f"other-{self.world.user.identity_id}-{key}-{value}"
-        made = self._identities.get_open_id_token_for_developer_identity(
-            IdentityPoolId=self.world.pool, Logins={provider: other}
+    def sign_in(self, guest_id: str | None) -> User:
+        """Vouch for the user on a device; what the guest there has becomes theirs."""
+        if guest_id is not None:
+            self._merge(f"guest-{guest_id}", IdentityId=guest_id)
+        made = self._token(self._user_name(), TokenDuration=3600)
+        return User(made["IdentityId"], made["Token"])
+
+    def _token(self, user_name: str, **options: Any) -> Any:
+        return self._identities.get_open_id_token_for_developer_identity(
+            IdentityPoolId=self.world.pool, Logins={PROVIDER: user_name}, **options
         )
-        theirs = Dataset(self._sync, self.world.pool, made["IdentityId"])
-        theirs.update(replace(key, value))
-        mine = self._identities.lookup_developer_identity(
+
+    def _user_name(self) -> str:
+        found: str = self._identities.lookup_developer_identity(
             IdentityPoolId=self.world.pool, IdentityId=self.world.user.identity_id
         )["DeveloperUserIdentifierList"][0]
+        return found
+
+    def merge(self, key: str, value: str) -> None:
+        """Let an identity that has data become part of the user's."""
+        other = f"other-{self.world.user.identity_id}-{key}-{value}"
+        made = self._token(other)
+        theirs = Dataset(self._sync, self.world.pool, made["IdentityId"])
+        theirs.update(replace(key, value))
+        self._merge(other)
+
+    def _merge(self, user_name: str, **options: Any) -> None:
+        if options:
+            self._token(user_name, **options)
         self._identities.merge_developer_identities(
-            SourceUserIdentifier=other,
-            DestinationUserIdentifier=mine,
-            DeveloperProviderName=provider,
+            SourceUserIdentifier=user_name,
+            DestinationUserIdentifier=self._user_name(),
+            DeveloperProviderName=PROVIDER,
             IdentityPoolId=self.world.pool,
         )

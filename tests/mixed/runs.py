@@ -100,7 +100,7 @@ class Run:
         if not self.by_words:
             words += ["remove"]
         if self.rough:
-            words += ["delete", "expire", "merge"]
+            words += ["delete", "expire", "merge", "sign_in", "sign_in"]
         self.do(self.random.choice(words), self.random.choice(self.devices))
 
     def meanwhile(self) -> None:
@@ -222,6 +222,12 @@ class Run:
             self.spare(shown)
             device.do("delete")
 
+    def sign_in(self, device: Device) -> None:
+        """Let a guest become the user, whatever becomes of the calls for it."""
+        if isinstance(device, OurDevice) and device.user is None:
+            device.wire.fates = self.random.choices(FATES, k=2)
+            device.sign_in(self.developer)
+
     def expire(self, device: Device) -> None:
         if self.developer.values():
             self.developer.expire(TOMBSTONES_MAX)
@@ -250,6 +256,9 @@ class Run:
 
     def settle(self) -> None:
         """Let everybody be heard until nobody has anything to say."""
+        for device in self.devices:
+            if isinstance(device, OurDevice) and device.user is None:
+                device.sign_in(self.developer)
         for number in range(ROUNDS_MAX):
             self.log.append(f"round {number}")
             quiet = True

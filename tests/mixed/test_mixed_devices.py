@@ -87,9 +87,15 @@ def make_run(
                 else:
                     language = "javascript" if kind == "old" else kind
                     devices.append(OurDevice(language, programs))
+            rough = chosen.random() < 0.5
             with contextlib.ExitStack() as ends:
                 for number, device in enumerate(devices):
-                    device.begin(world, str(number))
+                    # In a rough run some are a guest's, who signs in later.
+                    if isinstance(device, OurDevice):
+                        guest = rough and chosen.random() < 0.4
+                        device.begin(world, str(number), guest=guest)
+                    else:
+                        device.begin(world, str(number))
                     ends.callback(device.end)
                 developer = Developer(sync, identities, world)
                 yield Run(
@@ -97,7 +103,7 @@ def make_run(
                     devices,
                     developer,
                     by_words=world.merge == "union",
-                    rough=chosen.random() < 0.5,
+                    rough=rough,
                 )
 
         yield make

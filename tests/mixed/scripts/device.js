@@ -72,6 +72,7 @@ const union = (key, base, one, other) => {
 const MERGES = { union, newest, mine, theirs };
 
 let sync;
+let who; // the user who signed in, if one has
 let prefs;
 let area;
 
@@ -80,13 +81,13 @@ const commands = {
     await sync?.close();
     area = new FileArea(file);
     lists = sealed;
+    who = token && { identityId: identity_id, token };
     sync = await openSync({
       endpoint,
       pool,
       region,
       storage: localStorage({ area }),
-      credentials: developerToken(() => ({ identityId: identity_id, token })),
-      retry: false,
+      credentials: developerToken(() => who),
     });
     prefs = sync.dataset('prefs', {
       merge: MERGES[merge],
@@ -120,6 +121,13 @@ const commands = {
 
   async unsent() {
     return (await prefs.status()).unsent;
+  },
+
+  identity: () => sync.identityId || null,
+
+  async sign_in({ identity_id, token }) {
+    who = { identityId: identity_id, token };
+    await sync.signIn().catch(() => {}); // it is tried again
   },
 
   clock({ offset_ms }) {

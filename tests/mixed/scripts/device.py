@@ -6,6 +6,7 @@ Its data is in a file, which outlives it. The words are those of `device.js`.
 
 from __future__ import annotations
 
+import contextlib
 import json as standard_json
 import os
 import signal
@@ -45,6 +46,7 @@ class Device:
 
     def __init__(self) -> None:
         self.sync: Any = None
+        self.who: tuple[str, str] | None = None  # the user who signed in, if one has
         self.prefs: Any = None
         self.lists = False
 
@@ -52,12 +54,13 @@ class Device:
         if self.sync is not None:
             self.sync.close()
         self.lists = told["sealed"]
+        self.who = (told["identity_id"], told["token"]) if told["token"] else None
         self.sync = open_sync_blocking(
             told["endpoint"],
             told["pool"],
             region=told["region"],
             storage=SQLite(told["file"]),
-            credentials=developer_token(lambda _: (told["identity_id"], told["token"])),
+            credentials=developer_token(lambda _: self.who),
             retry_s=(3600.0, 3600.0),
         )
         merges = {"union": self.union, "newest": newest, "mine": mine, "theirs": theirs}
@@ -108,6 +111,14 @@ class Device:
 
     def unsent(self, told: dict[str, Any]) -> list[str]:
         return list(self.prefs.status.unsent)
+
+    def identity(self, told: dict[str, Any]) -> Any:
+        return self.sync.identity_id
+
+    def sign_in(self, told: dict[str, Any]) -> None:
+        self.who = (told["identity_id"], told["token"])
+        with contextlib.suppress(SyncError):  # it is tried again
+            self.sync.sign_in()
 
     def clock(self, told: dict[str, Any]) -> None:
         global _offset_ms
