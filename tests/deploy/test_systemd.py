@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import http.client
 import os
 import shutil
 import signal
@@ -11,6 +13,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -138,6 +141,110 @@ def test_it_says_how_it_goes(serve: Serve, readers: str) -> None:
     assert served.process.wait(seconds(30)) == 0
 
 
+# What a manager does between the fork and the program, whose LISTEN_PID is.
+HAND_OVER: Final = """
+import os, sys
+descriptor = int(sys.argv[1])
+if descriptor == 3:
+    os.set_inheritable(3, True)
+else:
+    os.dup2(descriptor, 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "-m", "millpond", "serve", *sys.argv[2:]])
+"""
+
+
+def serve_on(
+    listener: socket.socket, *words: str, **variables: str
+) -> subprocess.Popen[str]:
+    """Start a server that is handed a socket, as systemd does."""
+    descriptor = str(listener.fileno())
+    return subprocess.Popen(
+        [sys.executable, "-c", HAND_OVER, descriptor, *words],
+        env={
+            "PATH": os.environ["PATH"],
+            "MILLPOND_LOG_FORMAT": "json",
+            **variables,
+        },
+        pass_fds=[listener.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def status_at(address: tuple[str, int]) -> int:
+    """Ask for the health of who answers there; whoever comes early waits."""
+    connection = http.client.HTTPConnection(*address, timeout=seconds(60))
+    with contextlib.closing(connection):
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status
+
+
+def test_a_socket_of_the_manager_is_listened_on(tmp_path: Path) -> None:
+    """Connections wait for the start, and through a restart, and none is refused."""
+    data = ("--data", str(tmp_path / "data"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        for _ in range(2):
+            with ThreadPoolExecutor(1) as pool:
+                early = pool.submit(status_at, address)
+                process = serve_on(listener, *data)
+                try:
+                    assert early.result() == 200
+                    assert status_at(address) == 200
+                    process.terminate()
+                    told, _ = process.communicate(timeout=seconds(30))
+                finally:
+                    process.kill()
+            assert process.returncode == 0, told
+            assert f"http://127.0.0.1:{address[1]}" in told
+
+
+def test_a_renewed_certificate_goes_with_the_managers_socket(tmp_path: Path) -> None:
+    """After several reloads the newest certificate is shown, and nobody is refused."""
+    chain, key = make_certificate(tmp_path)
+    tls = {"MILLPOND_TLS_CERTIFICATE": str(chain), "MILLPOND_TLS_KEY": str(key)}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        process = serve_on(listener, "--data", str(tmp_path / "data"), **tls)
+        try:
+            for _ in range(3):
+                assert wait_until(lambda: certificate_of(endpoint)) == der(chain)
+                make_certificate(tmp_path)
+                process.send_signal(signal.SIGHUP)
+                wait_until(
+                    lambda: {certificate_of(endpoint) for _ in range(8)} == {der(chain)}
+                )
+            process.terminate()
+            told, _ = process.communicate(timeout=seconds(40))
+        finally:
+            process.kill()
+    assert process.returncode == 0, told
+
+
+def test_a_socket_that_cannot_be_served_is_refused(tmp_path: Path) -> None:
+    """Not with readers, and not one of another kind: it says so, and ends."""
+    data = ("--data", str(tmp_path / "data"))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as good,
+        socket.socket(socket.AF_UNIX) as local,
+        socket.socket() as deaf,
+    ):
+        local.bind(str(tmp_path / "local"))
+        local.listen()
+        for listener, words, reason in (
+            (good, ("--readers", "1"), "leave out the socket"),
+            (local, (), "none of TCP"),
+            (deaf, (), "does not listen"),
+        ):
+            process = serve_on(listener, *data, *words)
+            told, _ = process.communicate(timeout=seconds(30))
+            assert process.returncode == 1, told
+            assert reason in told
+
+
 @pytest.mark.parametrize("readers", ["0", "1"])
 def test_a_renewed_certificate_is_taken_at_a_reload(
     serve: Serve, tmp_path: Path, readers: str
@@ -227,7 +334,8 @@ def test_the_units_are_right_and_tight(tmp_path: Path, drop_in: str) -> None:
         folder.mkdir()
         shutil.copy(UNITS / drop_in, folder)
     words = ["security", "--offline=true", f"--threshold={EXPOSURE_MAX}"]
-    for checked in (["verify"], words):
+    shutil.copy(UNITS / "millpond.socket", tmp_path)
+    for checked in (["verify", str(tmp_path / "millpond.socket")], words):
         done = subprocess.run(
             [analyze, *checked, str(unit)],
             capture_output=True,

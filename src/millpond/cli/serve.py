@@ -19,6 +19,8 @@ from millpond.errors import MillpondError, SettingsError
 from millpond.settings import Reading, Settings, refuse
 
 if TYPE_CHECKING:
+    import socket
+
     from millpond.server.app import Started
 
 
@@ -164,6 +166,8 @@ def _run(reading: Reading, read_again: Callable[[], Reading]) -> None:
         MANAGER.ready(started.endpoint)
 
     readers = count_readers(settings)
+    if MANAGER.listener is not None:
+        settings = _at_listener(settings, MANAGER.listener, readers)
     if readers:
         from millpond.server.readers import supervisor
 
@@ -180,6 +184,16 @@ def _run(reading: Reading, read_again: Callable[[], Reading]) -> None:
         )
     else:
         run(app.serve(settings, tell, origins=reading.origins))
+
+
+def _at_listener(settings: Settings, listener: socket.socket, readers: int) -> Settings:
+    """Say that we are where the service manager listens for us."""
+    if readers:
+        raise SettingsError(
+            "Readers need a port that each of them opens: leave out the socket of the "
+            "service manager, or readers."
+        )
+    return dataclasses.replace(settings, host=listener.getsockname()[0])
 
 
 def _logs_for_people(settings: Settings) -> bool:

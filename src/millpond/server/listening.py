@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
+from granian import net
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
@@ -76,6 +78,8 @@ async def listen(
     server.respawn_interval = _BOTH_LISTEN_S
     if settings.tls_certificate:
         MANAGER.add(functools.partial(_reload_tls, server, settings))
+    if MANAGER.listener is not None:
+        _listen_on(server, MANAGER.listener)
     serving = asyncio.create_task(server.serve())
     await _wait_until_listening(settings, serving)
     started()
@@ -88,6 +92,14 @@ async def listen(
     server.stop()  # type: ignore[no-untyped-call]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(serving, settings.drain_s)
+
+
+def _listen_on(server: Any, listener: socket.socket) -> None:
+    """Have a server take what comes to a socket, rather than open one of its own."""
+    # A copy, because the server closes what it has.
+    make: Any = getattr(net, "SocketHolder")  # noqa: B009 # its types know no arguments
+    server._shd = make(os.dup(listener.fileno()), False, BACKLOG)
+    server._init_shared_socket = lambda: None
 
 
 def _reload_tls(server: Server, settings: Settings) -> None:
@@ -109,6 +121,8 @@ def _reload_tls(server: Server, settings: Settings) -> None:
         )
     except OSError as error:
         raise SettingsError(f"The TLS files cannot be used: {error}") from error
+    if MANAGER.listener is not None:
+        _listen_on(server, MANAGER.listener)  # the old one goes with those it served
     server.reload()  # type: ignore[no-untyped-call]
 
 
@@ -124,13 +138,15 @@ async def _wait_until_listening(
             await asyncio.sleep(0.01)
             continue
         writer.close()
-        return
+        if not serving.done():
+            return
     await serving  # raises what went wrong
 
 
 def claim_port(settings: Settings) -> int:
     """
-    Find the port to listen on, and refuse one that is taken.
+    Find the port to listen on, and refuse one that is taken; the service manager may
+    have it already.
 
     The HTTP server would share a taken port (SO_REUSEPORT), and requests would then
     reach one server or the other.
@@ -138,6 +154,8 @@ def claim_port(settings: Settings) -> int:
     Raises:
         SettingsError: it is taken, or there is no such address.
     """
+    if MANAGER.listener is not None:
+        return int(MANAGER.listener.getsockname()[1])
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,9 +3,11 @@ What a service manager is told, and tells us: readiness, a reload, secrets.
 
     READY=1, STOPPING=1, RELOADING=1    to the socket that NOTIFY_SOCKET names
     SIGHUP                              read again what may change while we run
+    LISTEN_FDS, LISTEN_PID              a socket that listens already
     CREDENTIALS_DIRECTORY               files named `millpond.SETTING`
 
-Source: sd_notify(3), systemd.exec(5). Where none of these is there, nothing is done.
+Source: sd_notify(3), sd_listen_fds(3), systemd.exec(5). Where none of these is there,
+nothing is done.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from millpond.errors import MillpondError, SettingsError
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 _PREFIX: Final = "millpond."
 _BYTES_MAX: Final = 65_536
+_FIRST_DESCRIPTOR: Final = 3  # SD_LISTEN_FDS_START
 
 
 class Manager:
@@ -32,11 +35,22 @@ class Manager:
         self._address = ""
         self._pid = 0
         self._parts: list[Callable[[], None]] = []
+        self.listener: socket.socket | None = None
+        """A socket that listens already, where the manager has one for us."""
 
     def begin(self, environment: Mapping[str, str]) -> None:
-        """Find out who is to be told; processes that are forked later tell nothing."""
+        """
+        Find out who is to be told, and what we were handed; processes that are forked
+        later tell nothing.
+
+        Raises:
+            SettingsError: there are several sockets, or one that is none of TCP.
+        """
         self._address = environment.get("NOTIFY_SOCKET", "")
         self._pid = os.getpid()
+        self.listener = None
+        if environment.get("LISTEN_PID") == str(self._pid):
+            self.listener = _take_listener(environment.get("LISTEN_FDS", "0"))
 
     def ready(self, endpoint: str) -> None:
         """Say that requests are answered."""
@@ -87,6 +101,27 @@ class Manager:
 
 MANAGER: Final = Manager()
 """One for the process, as its signals are."""
+
+
+def _take_listener(count: str) -> socket.socket | None:
+    if count == "0":
+        return None
+    if count != "1":
+        raise SettingsError(
+            f"The service manager hands over {count} sockets, and one is wanted."
+        )
+    try:
+        found = socket.socket(fileno=_FIRST_DESCRIPTOR)
+        if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 0:
+            raise OSError("it does not listen")
+        if found.family not in (socket.AF_INET, socket.AF_INET6):
+            raise OSError("it is none of TCP")
+    except OSError as error:
+        raise SettingsError(
+            f"The socket of the service manager cannot be used: {error}."
+        ) from error
+    os.set_inheritable(found.fileno(), False)
+    return found
 
 
 def read_credentials(environment: Mapping[str, str]) -> dict[str, str]:
