@@ -311,6 +311,8 @@ class LocalDataset(MutableMapping[str, "Any"]):
             raise TypeError(
                 f"Dataset {self.name!r}: a key is a str, not a {type(key).__name__}."
             )
+        if not hasattr(self.codec, "encode_like"):
+            return self.encode(key, value)
         known = self._engine.store.value(self.address, key)
         return self._encode_like(key, value, [] if known is None else [known])
 
