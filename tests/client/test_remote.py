@@ -284,12 +284,23 @@ def test_a_servers_text_with_a_value_in_it_is_left_out(remote, proxy):
     ).encode()
     proxy.trick = lambda asked, forward: Reply(400, {}, body)
 
-    event = remote.update_records(
-        "prefs", Sent(token, (RecordPatch("replace", "k", 0, SECRET),))
-    )
+    sent = Sent(token, (RecordPatch("replace", "k", 0, SECRET),))
+    event = remote.update_records("prefs", sent)
 
     assert event.code == "ValidationException"
     assert SECRET not in str(event.error) + repr(event)
+
+
+def test_why_nobody_answers_is_said_whatever_the_values_are(remote, proxy):
+    """A value may well be in the address that was called."""
+    token = remote.list_records("prefs", 0).token
+    proxy.trick = refuse_all
+    sent = Sent(token, (RecordPatch("replace", "k", 0, "1"),))
+
+    lost = remote.update_records("prefs", sent)
+
+    assert isinstance(lost.error, Unanswered)
+    assert "left out" not in str(lost.error)
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,9 @@ class CallError(SyncError):
         return f"{where}{self.code}: {self.text}"
 
     def hide(self, values: Iterable[str]) -> None:
-        """Leave the text out when it has one of these in it."""
-        if any(each and each in self.text for each in values):
+        """Leave the text of an answer out when it has one of these in it."""
+        # Without an answer it is ours, with an address: "1" would be in it by chance.
+        if self.status and any(each and each in self.text for each in values):
             self.args = ("(The text is left out, as it has a value in it.)",)
 
 
