@@ -20,12 +20,12 @@ const PROVIDER = 'login.test';
 const LOGIN = 'cognito-identity.amazonaws.com';
 
 /**
- * @param {ReturnType<typeof import('@millpond/sync').createApi>} api that signs as the developer
+ * @param {import('./developer.js').Ask} call
  * @param {Record<string, any>} [options]
  * @returns {Promise<Pool>}
  */
-export async function makePool(api, options) {
-  const made = await api.call('CreateIdentityPool', {
+export async function makePool(call, options) {
+  const made = await call('CreateIdentityPool', {
     IdentityPoolName: 'test',
     AllowUnauthenticatedIdentities: true,
     DeveloperProviderName: PROVIDER,
@@ -36,7 +36,7 @@ export async function makePool(api, options) {
 
   /** @param {string} identityId @param {Record<string, string>} logins @returns {Promise<User>} */
   async function signIn(identityId, logins) {
-    const { Credentials: given } = await api.call('GetCredentialsForIdentity', {
+    const { Credentials: given } = await call('GetCredentialsForIdentity', {
       IdentityId: identityId,
       Logins: logins,
     });
@@ -50,7 +50,7 @@ export async function makePool(api, options) {
 
   /** @param {string} userId */
   async function vouch(userId) {
-    const given = await api.call('GetOpenIdTokenForDeveloperIdentity', {
+    const given = await call('GetOpenIdTokenForDeveloperIdentity', {
       IdentityPoolId: id,
       Logins: { [developerProviderName]: userId },
     });
@@ -61,7 +61,7 @@ export async function makePool(api, options) {
     id,
     developerProviderName,
     guest: async () => {
-      const { IdentityId: identityId } = await api.call('GetId', { IdentityPoolId: id });
+      const { IdentityId: identityId } = await call('GetId', { IdentityPoolId: id });
       return signIn(identityId, {});
     },
     user: async (userId) => {

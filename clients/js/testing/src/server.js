@@ -7,8 +7,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-import { createApi } from '@millpond/sync';
-
+import { asDeveloper } from './developer.js';
 import { makePool } from './pools.js';
 
 /**
@@ -79,12 +78,7 @@ export async function startMillpond({ command = ['millpond'], settings = {} } = 
   const region = told.AWS_REGION;
   const authorization = `Basic ${btoa(`${accessKeyId}:${secretAccessKey}`)}`;
   const credentials = { accessKeyId, secretAccessKey };
-  const api = createApi({
-    endpoint,
-    region,
-    credentials: { credentials: async () => credentials },
-    fetch: (url, init) => fetch(url, { ...init, headers: withAgent(init?.headers) }),
-  });
+  const call = asDeveloper({ endpoint, region, ...credentials, agent: AGENT });
 
   /** @param {string} method @param {string} path @returns {Promise<any>} */
   async function ask(method, path) {
@@ -129,7 +123,7 @@ export async function startMillpond({ command = ['millpond'], settings = {} } = 
       },
     },
     /** @param {Record<string, any>} [options] */
-    createPool: (options) => makePool(api, options),
+    createPool: (options) => makePool(call, options),
     reset: async () => {
       after = 0;
       await ask('POST', 'reset');
@@ -194,13 +188,6 @@ function milliseconds({ days = 0, hours = 0, minutes = 0, seconds = 0, ...others
   const ms = Math.round(1000 * (seconds + 60 * (minutes + 60 * (hours + 24 * days))));
   if (!(ms >= 0)) throw new RangeError('Time does not go back.');
   return ms;
-}
-
-/** @param {any} given */
-function withAgent(given) {
-  const headers = new Headers(given);
-  headers.set('user-agent', AGENT);
-  return headers;
 }
 
 /** @param {{ UserAgent?: string }} call */
