@@ -375,7 +375,6 @@ def test_the_page_is_closed_in_the_middle_of_a_sync(
     """Whatever the server did of it, the next one ends as if nothing had happened."""
     app.set(kept="1")
     app.synchronize()
-    app.set(kept="2", new="2")
     at_server(app).set(other="3")  # else there would be nothing to list
     cut: list[str] = []
 
@@ -388,6 +387,7 @@ def test_the_page_is_closed_in_the_middle_of_a_sync(
         cut.append(operation)
 
     app.runtime.route("**/*", cut_off)
+    app.set(kept="2", new="2")
     app.runtime.evaluate("() => void prefs.sync()")
 
     def is_cut() -> bool:
