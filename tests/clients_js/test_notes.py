@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, Response, expect
 from clients_js.app import AtServer
 from clients_js.runtimes import PAGE_TIMEOUT_S, Files
 from millpond.testing.deadlines import seconds
-from millpond.testing.server import RunningServer
+from millpond.testing.server import RunningServer, wait_until
 
 SENT = "All is sent"
 
@@ -121,6 +121,8 @@ def test_live(windows, device, developer, pool):
     with device.expect_event("response", _is_update):  # of either window
         first.add("Feed the ducks")
     notes = AtServer(developer, pool, first.identity_id, "notes")
+    # What was typed may have been sent in parts.
+    wait_until(lambda: '"Feed the ducks"' in str(notes.items), timeout_s=PAGE_TIMEOUT_S)
     ((key, value),) = notes.items.items()
     notes.set(**{key: value.replace("ducks", "swans")})
     first.shows("Feed the swans")
