@@ -45,10 +45,10 @@ test('a user who was away for hours goes on', async () => {
   const phone = await onDevice(pool, 'alice');
   await phone.set('theme', 'dark');
   await phone.sync();
+  await millpond.calls.clear();
   const before = await millpond.clock.now();
   await millpond.clock.advance({ hours: 2 });
   assert.ok(await millpond.clock.now() - before >= 7_200_000);
-  await millpond.calls.clear();
   await phone.set('theme', 'light');
   await phone.sync();
 
