@@ -356,6 +356,17 @@ def test_a_topic_that_may_not_be_written_is_said():
     with_cluster(scene)
 
 
+def test_what_the_driver_puts_away_is_no_reason():
+    """It ends the handle it began with once it knows the brokers, and says so."""
+    troubles = Troubles(read_address("kafka://127.0.0.1/changes"))
+    troubles.note(KafkaError(KafkaError._TRANSPORT))
+    troubles.note(KafkaError(KafkaError._DESTROY))
+    troubles.note(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+
+    assert troubles.last is not None
+    assert troubles.last.code() == KafkaError._TRANSPORT
+
+
 def test_a_cluster_that_is_not_there_is_worth_another_try(capfd):
     """The error says why; the driver writes nothing to stderr."""
     with pytest.raises(SinkUnavailableError, match="Connection refused"):
