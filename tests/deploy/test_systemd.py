@@ -12,14 +12,17 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
+from acceptance.live_reader import metric
 from certificates import make_certificate
 from millpond.testing.deadlines import seconds
 from millpond.testing.server import wait_until
@@ -112,8 +115,7 @@ def certificate_of(endpoint: str) -> bytes:
     parts = urlsplit(endpoint)
     assert parts.hostname is not None
     assert parts.port is not None
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = trusting()
     with (
         socket.create_connection((parts.hostname, parts.port), seconds(10)) as plain,
         context.wrap_socket(plain) as secure,
@@ -121,6 +123,13 @@ def certificate_of(endpoint: str) -> bytes:
         found = secure.getpeercert(binary_form=True)
     assert found
     return found
+
+
+def trusting() -> ssl.SSLContext:
+    """Make what takes whatever certificate it is shown."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def der(chain: Path) -> bytes:
@@ -253,7 +262,7 @@ def test_a_renewed_certificate_is_taken_at_a_reload(
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
     chain, key = make_certificate(tmp_path / "old")
-    new_chain, new_key = make_certificate(tmp_path / "new")
+    new_chain, new_key = make_certificate(tmp_path / "new", hours=5)
     first = der(chain)
     served = serve(
         *("--readers", readers),
@@ -266,11 +275,21 @@ def test_a_renewed_certificate_is_taken_at_a_reload(
     served.reload()
     served.wait_for("server.reload_failed")
     assert certificate_of(endpoint) == first
+    assert hours_left(endpoint) == 1
     shutil.copy(new_key, key)
     served.reload()
 
     # For a moment both listen, so that nobody is refused; then the new one alone.
     wait_until(lambda: {certificate_of(endpoint) for _ in range(8)} == {der(new_chain)})
+    wait_until(lambda: hours_left(endpoint) == 5)
+
+
+def hours_left(endpoint: str) -> int:
+    """Read in the metrics how long the certificate is good for, about."""
+    with urlopen(f"{endpoint}/metrics", context=trusting()) as answer:
+        told = answer.read().decode()
+    end_s = metric(told, "millpond_tls_certificate_end_timestamp_seconds")
+    return round((end_s - time.time()) / 3600)
 
 
 def test_the_level_of_the_log_is_read_again(serve: Serve, tmp_path: Path) -> None:

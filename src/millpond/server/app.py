@@ -211,7 +211,7 @@ async def _run(
     metrics.build_info.labels(
         __version__, platform.python_version(), kind_of(settings)
     ).set(1)
-    metrics.certificate_end.set(certificates.find_end(settings.tls_certificate))
+    certificates.watch(settings, metrics.certificate_end)
     sinks = SinkRegistry(
         settings.streams,
         sink_factories(

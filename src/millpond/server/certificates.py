@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import structlog
+from prometheus_client import Gauge
+
+from millpond.server.service_manager import MANAGER
+from millpond.settings import Settings
 
 _log = structlog.get_logger()
+
+
+def watch(settings: Settings, end: Gauge) -> None:
+    """Tell when the certificate ends that is served, now and after each reload."""
+    chain, key = settings.tls_certificate, settings.tls_key
+
+    def look_again() -> None:
+        # What does not belong together is not served: the one before it still is.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)
+        end.set(find_end(chain))
+
+    end.set(find_end(chain))
+    if chain:
+        MANAGER.add(look_again)
 
 
 def find_end(chain: str) -> float:
