@@ -9,7 +9,17 @@ from __future__ import annotations
 
 import json
 
-from millpond.cli.pools_file.shapes import NAME, POOL_ID, SETTERS, is_empty, snake
+from millpond.cli.pools_file.shapes import (
+    EVENTS,
+    IDENTITY,
+    KINESIS,
+    NAME,
+    POOL_ID,
+    ROLES,
+    SETTERS,
+    is_empty,
+    snake,
+)
 from millpond.client.api.faults import InputFault
 
 TYPE_CHECKING = False
@@ -75,9 +85,7 @@ def _stream(name: str, wanted: Members, now: Members | None) -> Change:
     if now is None:
         shards = {"ShardCount": wanted.get("ShardCount", 1)}
         change.lines = [*_told({}, shards)]
-        change.calls = [
-            Call("kinesis", "create-stream", {"StreamName": name, **shards})
-        ]
+        change.calls = [Call(KINESIS, "create-stream", {"StreamName": name, **shards})]
         now = {hours: 24, **shards}
     shard_count = now["ShardCount"]
     if wanted.get("ShardCount", shard_count) != shard_count:
@@ -90,7 +98,7 @@ def _stream(name: str, wanted: Members, now: Members | None) -> Change:
         longer = "increase" if wanted[hours] > now[hours] else "decrease"
         operation = f"{longer}-stream-retention-period"
         parameters = {"StreamName": name, hours: wanted[hours]}
-        change.calls.append(Call("kinesis", operation, parameters))
+        change.calls.append(Call(KINESIS, operation, parameters))
     return change
 
 
@@ -104,39 +112,33 @@ def _pool(label: str, wanted: Members, now: Members | None) -> Change:
             f"with `millpond pool adopt {wanted[POOL_ID]} --name '{name}'`."
         )
     before = now or {}
-    others = {each for members in SETTERS.values() for each in members}
+    others = {each for *_, members in SETTERS for each in members}
     own = {k: v for k, v in wanted.items() if k not in others and k != POOL_ID}
     own[NAME] = name
     if now is None:
         own = {"AllowUnauthenticatedIdentities": False, **own}
         change.lines += _told({NAME: label}, own)
-        change.calls.append(
-            Call("cognito-identity", "create-identity-pool", _filled(own), label)
-        )
+        change.calls.append(Call(IDENTITY, "create-identity-pool", _filled(own), label))
     elif _differs(before, own):
         change.lines += _told(before, own)
         # It sets everything, so what the file is silent about is said again.
         kept = {k: v for k, v in before.items() if k not in others and k != POOL_ID}
         parameters = _filled({**kept, **own})
-        change.calls.append(
-            Call("cognito-identity", "update-identity-pool", parameters, label)
-        )
-    for operation, members in SETTERS.items():
-        said = {each: wanted[each] for each in members if each in wanted}
-        if not _differs(before, said):
-            continue
-        change.lines += _told(before, said)
-        parameters = _parameters(operation, said, before)
-        service = "cognito-identity" if operation.endswith("-roles") else "cognito-sync"
-        change.calls.append(Call(service, operation, parameters, label))
+        change.calls.append(Call(IDENTITY, "update-identity-pool", parameters, label))
+    for service, operation, members in SETTERS:
+        said = _part(wanted, members)
+        if _differs(before, said):
+            change.lines += _told(before, said)
+            parameters = _parameters(operation, said, _part(before, members))
+            change.calls.append(Call(service, operation, parameters, label))
     return change
 
 
 def _parameters(operation: str, said: Members, before: Members) -> Members:
     """Give an operation what it takes: all of it, or what changes."""
-    if operation == "set-identity-pool-roles":
-        return {"Roles": {}, **_filled({**_part(before, SETTERS[operation]), **said})}
-    if operation == "set-cognito-events":
+    if operation == ROLES:
+        return {"Roles": {}, **_filled({**before, **said})}
+    if operation == EVENTS:
         gone = dict.fromkeys(before.get("Events", {}), "")  # an empty target removes
         return {"Events": {**gone, **said["Events"]}}
     return said  # members that are left out stay

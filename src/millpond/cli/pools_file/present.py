@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from millpond.cli.pools_file.shapes import (
+    IDENTITY,
+    KINESIS,
     NAME,
     POOL_ID,
     STREAM_MEMBERS,
+    SYNC,
     Described,
     Shapes,
 )
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from millpond.client.api.configuration import Configuration
 
 _PAGE: Final = 60  # AWS: the most that ListIdentityPools gives at once
-SERVICES: Final = ("cognito-identity", "cognito-sync", "kinesis")
+SERVICES: Final = (IDENTITY, SYNC, KINESIS)
 
 
 class Server:
@@ -77,7 +80,7 @@ class Server:
         """Describe every embedded stream, by name."""
         last: dict[str, str] = {}
         while True:
-            page = self._ask("kinesis", "list-streams", **last)
+            page = self._ask(KINESIS, "list-streams", **last)
             for name in page["StreamNames"]:
                 described = self._describe_stream(name)
                 if described is not None:
@@ -104,19 +107,17 @@ class Server:
     def describe_pool(self, identity_pool_id: str) -> Members:
         """Describe a pool, with everything that belongs to it."""
         of_pool = {POOL_ID: identity_pool_id}
-        found = self._ask("cognito-identity", "describe-identity-pool", **of_pool)
-        found |= self._ask("cognito-identity", "get-identity-pool-roles", **of_pool)
+        found = self._ask(IDENTITY, "describe-identity-pool", **of_pool)
+        found |= self._ask(IDENTITY, "get-identity-pool-roles", **of_pool)
         for operation in ("get-identity-pool-configuration", "get-cognito-events"):
-            found |= self._ask("cognito-sync", operation, **of_pool)
+            found |= self._ask(SYNC, operation, **of_pool)
         return {k: v for k, v in found.items() if k in self.shapes.pool}
 
     def _ids_by_name(self) -> dict[str, list[str]]:
         ids: dict[str, list[str]] = {}
         token: dict[str, str] = {}
         while True:
-            page = self._ask(
-                "cognito-identity", "list-identity-pools", MaxResults=_PAGE, **token
-            )
+            page = self._ask(IDENTITY, "list-identity-pools", MaxResults=_PAGE, **token)
             for each in page["IdentityPools"]:
                 ids.setdefault(each[NAME], []).append(each[POOL_ID])
             if not page.get("NextToken"):
@@ -125,7 +126,7 @@ class Server:
 
     def _describe_stream(self, name: str) -> Members | None:
         try:
-            answer = self._ask("kinesis", "describe-stream-summary", StreamName=name)
+            answer = self._ask(KINESIS, "describe-stream-summary", StreamName=name)
         except RefusedFault as fault:
             if fault.error.code == "ResourceNotFoundException":
                 return None

@@ -29,15 +29,18 @@ if TYPE_CHECKING:
 
 POOL_ID: Final = "IdentityPoolId"
 NAME: Final = "IdentityPoolName"
-# The members of a pool, by the operation that sets them.
-SETTERS: Final = {
-    "set-identity-pool-roles": ("Roles", "RoleMappings"),
-    "set-identity-pool-configuration": ("CognitoStreams", "PushSync"),
-    "set-cognito-events": ("Events",),
-}
+IDENTITY: Final = "cognito-identity"
+SYNC: Final = "cognito-sync"
+KINESIS: Final = "kinesis"
+ROLES: Final = "set-identity-pool-roles"
+EVENTS: Final = "set-cognito-events"
+# The members of a pool that have a setter of their own: API, operation, members.
+SETTERS: Final = (
+    (IDENTITY, ROLES, ("Roles", "RoleMappings")),
+    (SYNC, "set-identity-pool-configuration", ("CognitoStreams", "PushSync")),
+    (SYNC, EVENTS, ("Events",)),
+)
 STREAM_MEMBERS: Final = ("ShardCount", "RetentionPeriodHours")
-_IDENTITY: Final = "cognito-identity"
-_SYNC: Final = "cognito-sync"
 _SCALARS: Final = {"string": str, "boolean": bool, "integer": int, "long": int}
 _WORDS: Final = {str: "a string", bool: "true or false", int: "a whole number"}
 
@@ -56,15 +59,13 @@ class Shapes:
     """The shapes of everything that a file may say."""
 
     def __init__(self) -> None:
-        identity, sync = ServiceModel.load(_IDENTITY), ServiceModel.load(_SYNC)
-        self.services = {_IDENTITY: identity, _SYNC: sync}
-        described = identity.operation("update-identity-pool").input.members
+        models = {each: ServiceModel.load(each) for each in (IDENTITY, SYNC)}
+        described = models[IDENTITY].operation("update-identity-pool").input.members
         self.pool: dict[str, Shape] = dict(described)
-        for operation, members in SETTERS.items():
-            service = identity if operation in identity.commands else sync
-            taken = service.operation(operation).input.members
+        for service, operation, members in SETTERS:
+            taken = models[service].operation(operation).input.members
             self.pool |= {each: taken[each] for each in members}
-        kinesis = ServiceModel.load("kinesis")
+        kinesis = ServiceModel.load(KINESIS)
         created = kinesis.operation("create-stream").input.members
         kept = kinesis.operation("increase-stream-retention-period").input.members
         self.stream = {each: {**created, **kept}[each] for each in STREAM_MEMBERS}
