@@ -245,6 +245,23 @@ def proxy(folder: Path, upstream: list[str]) -> Iterator[str]:
             process.terminate()
 
 
+def test_the_proxy_is_the_one_that_the_page_explains():
+    """How requests are passed on is the same there, line by line."""
+    page = (ROOT / "docs" / "howto" / "from-laptop-to-fleet.md").read_text("utf-8")
+    used = (DEPLOY / "nginx.conf").read_text("utf-8")
+
+    def passed_on(text: str) -> list[str]:
+        (part,) = re.findall(
+            r"( *client_max_body_size.*?)\n *}\n *}\n", text, re.DOTALL
+        )
+        return [each.strip() for each in part.splitlines()]
+
+    assert "proxy_pass http://millpond;" in passed_on(used)
+    assert passed_on(used) == passed_on(page)
+    servers = [re.findall(r"server \S+:8014 (.*);", each) for each in (page, used)]
+    assert servers[0] == servers[1] != []
+
+
 def test_the_fleet(tmp_path, new_database):
     """
     Both servers over one database and one stream, behind the proxy: an SDK signs, a
