@@ -107,7 +107,8 @@ def _reload_tls(server: Server, settings: Settings) -> None:
     Take the certificate and the key that are in their files now, for new connections.
 
     Raises:
-        OSError: they cannot be read, or do not belong together; nothing has changed.
+        SettingsError: they cannot be read, or do not belong together; nothing has
+            changed.
     """
     try:
         server.build_ssl_context(
