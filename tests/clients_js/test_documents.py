@@ -9,7 +9,7 @@ import pytest
 
 from clients_js.runtimes import ROOT, new_tab
 
-PAGES = ("README.md", "docs/howto/client-javascript.md", "clients/js/sync/README.md")
+PAGES = ("docs/howto/client-javascript.md", "clients/js/sync/README.md")
 BLOCK = re.compile(r"^```js\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WHOLE = [
     pytest.param(found[1], id=f"{Path(page).stem}-{number}")
