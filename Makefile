@@ -136,8 +136,9 @@ $(UV):
 	@$(PYTHON) -m venv $(VENV)-uv
 	@$(VENV)-uv/bin/python $(PIP) $(UV_PIN)
 
-docs: $(READY) ## write what is generated: reference pages, the model of the CLI
+docs: $(READY) ## write what is generated: reference pages, pictures, the model of the CLI
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/pictures.py
 	$(BIN)/python -m millpond.client.api.models
 
 screenshots: $(READY) ## make the pictures of the documentation (needs Chromium)
