@@ -29,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-all test-oldest test-newest lint types format check check-all bench \
-        bench-peers docs screenshots lock lock-upgrade clean
+        bench-peers docs site screenshots lock lock-upgrade clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -116,6 +116,7 @@ lock: $(UV) ## lock what pyproject.toml asks for; what is locked already stays
 	  -o requirements/runtime.txt
 	@$(LOCK) pyproject.toml --extra all --constraint requirements/dev.txt \
 	  -o requirements/image.txt
+	@$(LOCK) --group site -o requirements/site.txt
 	@echo pip | $(LOCK) - -o requirements/pip.txt
 
 lock-upgrade: $(UV) ## the same, with the newest releases of everything
@@ -124,6 +125,7 @@ lock-upgrade: $(UV) ## the same, with the newest releases of everything
 	  -o requirements/runtime.txt
 	@$(LOCK) --upgrade pyproject.toml --extra all --constraint requirements/dev.txt \
 	  -o requirements/image.txt
+	@$(LOCK) --upgrade --group site -o requirements/site.txt
 	@echo pip | $(LOCK) --upgrade - -o requirements/pip.txt
 
 # For every Python and system that the classifiers name, not for this machine; without
@@ -141,8 +143,22 @@ docs: $(READY) ## write what is generated: reference pages, pictures, the model 
 	$(BIN)/python docs/pictures.py
 	$(BIN)/python -m millpond.client.api.models
 
+site: $(VENV)-site/.ready ## build the documentation into build/site, without a network (LINKS=1: try links to elsewhere)
+	@$(SPHINX) -b html . build/site
+	@$(if $(LINKS),$(SPHINX) -b linkcheck . build/links)
+	@echo "open build/site/index.html, or serve it: python3 -m http.server -d build/site"
+
+# A warning is an error; all of them are shown.
+SPHINX = $(VENV)-site/bin/python -m sphinx -W --keep-going -q -c docs -d build/.doctrees
+
+$(VENV)-site/.ready: requirements/site.txt
+	@echo "installing what makes the site: $$(grep -c == $<) packages"
+	@$(PYTHON) -m venv $(VENV)-site
+	@$(VENV)-site/bin/python $(PIP) --require-hashes --no-deps -r $<
+	@touch $@
+
 screenshots: $(READY) ## make the pictures of the documentation (needs Chromium)
 	$(BIN)/python docs/screenshots.py
 
 clean: ## remove what was built; data folders stay
-	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
+	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build bench/results

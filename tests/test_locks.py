@@ -21,6 +21,7 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 WANTED = {
     "pip": ["pip"],  # it installs the others
     "runtime": RUNTIME,
+    "site": GROUPS["site"],
     "dev": [
         *RUNTIME,
         *GROUPS["dev"],
