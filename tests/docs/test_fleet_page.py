@@ -7,9 +7,12 @@ import tomllib
 from pathlib import Path
 
 from millpond import settings
+from millpond.cli import serve
 from millpond.stores.postgres.database import CONNECTIONS_MAX
 
-PAGE = Path(__file__).parents[2] / "docs" / "howto" / "from-laptop-to-fleet.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "howto" / "from-laptop-to-fleet.md"
+SYSTEMD = ROOT / "deploy" / "systemd"
 TEXT = PAGE.read_text("utf-8")
 
 
@@ -30,18 +33,30 @@ def test_every_setting_is_in_one_of_the_tables() -> None:
         assert told.count(row.name) == 1, row.name
 
 
-def test_the_settings_file_is_accepted(tmp_path: Path) -> None:
-    """The file and the variables make settings of a node."""
+def test_the_unit_starts_a_node_with_what_the_page_sets(tmp_path: Path) -> None:
+    """The file, and the secrets that the drop-in hands over; the unit changes none."""
     file = tmp_path / "millpond.toml"
-    file.write_text(block("toml", "millpond.toml"), encoding="utf-8")
-    lines = block("sh", "MILLPOND_SECRET_KEY=").splitlines()
-    variables = dict(each.split("=", 1) for each in lines if "#" not in each)
+    file.write_text(block("toml", "/etc/millpond/millpond.toml"), encoding="utf-8")
+    written = dict(re.findall(r"^echo '(.+)' > (/\S+)$", TEXT, re.MULTILINE))
+    secrets = {place: value for value, place in written.items()}
+    unit = (SYSTEMD / "millpond.service").read_text("utf-8")
+    drop_in = (SYSTEMD / "postgresql.conf").read_text("utf-8")
+    handed = re.findall(r"^LoadCredential=millpond\.(\w+):(.+)$", drop_in, re.MULTILINE)
+    variables = {f"MILLPOND_{name.upper()}": secrets[place] for name, place in handed}
+    (words,) = re.findall(r"^ExecStart=\S+/millpond serve (.+)$", unit, re.MULTILINE)
+    options = serve.make_parser().parse_args(words.split())
+    for line in re.findall(r"^Environment=(.+)$", unit + drop_in, re.MULTILINE):
+        variables |= dict(each.split("=", 1) for each in line.split())
 
     loaded = settings.load(file, variables)
 
+    assert str(options.settings) == "/etc/millpond/millpond.toml"
+    assert f"{options.settings}\n" in unit.partition("[Unit]")[0]
+    assert loaded.store == secrets["/etc/millpond/store.url"]
     assert loaded.store.startswith("postgresql://")
     assert len(bytes.fromhex(loaded.secret_key)) == 32
-    assert tomllib.loads(file.read_text("utf-8"))["public_url"] == loaded.public_url
+    given = tomllib.loads(file.read_text("utf-8"))
+    assert {name: getattr(loaded, name) for name in given} == given
 
 
 def test_nginx_does_not_rewrite_paths() -> None:
