@@ -29,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-all test-oldest test-newest lint types format check check-all bench \
-        bench-peers docs site screenshots lock lock-upgrade clean
+        bench-peers docs site screenshots lock lock-upgrade version changelog release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -160,5 +160,15 @@ $(VENV)-site/.ready: requirements/site.txt
 screenshots: $(READY) ## make the pictures of the documentation (needs Chromium)
 	$(BIN)/python docs/screenshots.py
 
+version: $(READY) ## write VERSION=... everywhere; without it, compare the places
+	$(BIN)/python release/versions.py $(if $(VERSION),--set $(VERSION))
+
+changelog: $(READY) ## gather changelog.d into CHANGELOG.md, and remove it (DRAFT=1: show it)
+	@$(BIN)/python -m towncrier build --yes $(if $(DRAFT),--draft) \
+	  --version "$$($(BIN)/python -c 'import millpond; print(millpond.__version__)')"
+
+release: $(READY) $(UV) ## check and build a release in dist/; upload nothing (CHECKS=tree,build,...)
+	@$(BIN)/python release/release.py --uv $(UV) --checks "$(CHECKS)"
+
 clean: ## remove what was built; data folders stay
-	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build bench/results
+	rm -rf $(VENV) $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist bench/results

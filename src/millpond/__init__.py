@@ -1,3 +1,3 @@
 """Millpond: a self-hosted, wire-compatible successor to Amazon Cognito Sync."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
