@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from millpond import settings
 from millpond.cli.commands import COMMANDS
 
@@ -26,17 +24,6 @@ def test_the_generated_pages_are_up_to_date() -> None:
     )
 
     assert (check.returncode, check.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    """Every relative link of a page names a file or folder that exists."""
-    text = page.read_text("utf-8")
-    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
-
-    missing = [each for each in targets if not (page.parent / each).exists()]
-
-    assert missing == []
 
 
 def test_settings_named_in_the_pages_exist() -> None:
