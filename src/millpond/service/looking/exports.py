@@ -33,7 +33,7 @@ async def export_identity(
     store: Store, place: IdentityPlace, *, now_ms: int
 ) -> AsyncIterator[bytes]:
     """
-    Give the pieces of the document; docs/identities.md has its form.
+    Give the pieces of the document; docs/personal-data.md has its form.
 
     Raises:
         NotFoundError: the pool, or a dataset, has gone meanwhile.
