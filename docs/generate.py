@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from _reference import cli
 from msgspec import inspect as inspection
 
 from millpond import errors, settings
@@ -59,6 +60,7 @@ def pages() -> dict[str, str]:
     made["settings.md"] = "\n".join(settings_page())
     made["errors.md"] = "\n".join(errors_page())
     made["metrics.md"] = "\n".join(metrics_page())
+    made |= cli.made()
     return {name: f"{NOTE}{text}\n" for name, text in made.items()}
 
 

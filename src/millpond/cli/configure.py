@@ -20,6 +20,7 @@ from millpond.client.api.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Final
 
 _NOT_SET: Final = "<not set>"
@@ -70,6 +71,14 @@ def make_parser() -> argparse.ArgumentParser:
     for each in (listing, getting):
         each.add_argument("--profile", help="look at this profile")
     return parser
+
+
+def help_sections() -> Iterator[tuple[str, Iterable[str]]]:
+    """List the variables that commands read, for the help page."""
+    from millpond.cli.environment import VARIABLES
+    from millpond.cli.page import terms
+
+    yield "ENVIRONMENT", terms(VARIABLES.items())
 
 
 class _AbsentFault(Fault):

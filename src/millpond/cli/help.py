@@ -21,8 +21,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
+    from typing import Final
 
 _SYNOPSIS_INDENT = 3
+
+EXIT_STATUSES: Final = (
+    ("0", "It is done."),
+    ("1", "It was refused or failed, or something was found; it says what."),
+    ("2", "The command line is wrong."),
+    ("130", "Ctrl-C."),
+    ("255", "A call was not answered, or the server said no."),
+)
 
 
 def program_page() -> str:
@@ -43,6 +52,7 @@ def program_page() -> str:
         ),
         section("AVAILABLE COMMANDS", _commands()),
         section("GLOBAL OPTIONS", _global_options()),
+        section("EXIT STATUS", [*terms(EXIT_STATUSES)]),
         section(VERSIONS, versions(COMMON_OPTIONS, V1)),
     )
 
@@ -77,12 +87,12 @@ def command_page(parser: argparse.ArgumentParser, module: ModuleType) -> str:
     description = parser.description or _about(top, parser.prog)
     arguments = [each for each in parser._actions if not each.option_strings]
     options = [each for each in parser._actions if each.option_strings]
-    groups = [each for each in arguments if _is_group(each)]
-    words = [each for each in arguments if not _is_group(each)]
+    groups = [each for each in arguments if is_group(each)]
+    words = [each for each in arguments if not is_group(each)]
     more = getattr(module, "help_sections", list) if parser.prog == top.prog else list
     return page(
         section("NAME", prose(parser.prog)),
-        section("DESCRIPTION", prose(_sentence(description))),
+        section("DESCRIPTION", prose(sentence(description))),
         section("SYNOPSIS", _synopsis(parser, arguments, options)),
         section("AVAILABLE COMMANDS", _nested(groups)),
         section("ARGUMENTS", _described(words)),
@@ -94,8 +104,8 @@ def command_page(parser: argparse.ArgumentParser, module: ModuleType) -> str:
 
 def _about(parser: argparse.ArgumentParser, prog: str) -> str:
     """Find the line that a group has on the command of that name; empty: none has."""
-    for group in filter(_is_group, parser._actions):
-        abouts = _one_line_each(group)
+    for group in filter(is_group, parser._actions):
+        abouts = one_line_each(group)
         for name, inner in dict(group.choices or {}).items():
             if inner.prog == prog:
                 return abouts.get(name, "")
@@ -104,13 +114,14 @@ def _about(parser: argparse.ArgumentParser, prog: str) -> str:
     return ""
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """Write a description as a sentence; lines in lists have no capital and no stop."""
     text = text[:1].upper() + text[1:]
     return text if text.endswith(".") or not text else f"{text}."
 
 
-def _is_group(action: argparse.Action) -> bool:
+def is_group(action: argparse.Action) -> bool:
+    """Tell whether an argument is the word of a command."""
     return isinstance(action, argparse._SubParsersAction)
 
 
@@ -131,13 +142,13 @@ def _synopsis(
         together, required = exclusive.get(id(action), ([action], action.required))
         if action is not together[0]:
             continue
-        usage = " | ".join(_usage(each) for each in together)
+        usage = " | ".join(usage_of(each) for each in together)
         yield f"{'':{_SYNOPSIS_INDENT}}{usage if required else f'[{usage}]'}"
 
 
-def _usage(action: argparse.Action) -> str:
+def usage_of(action: argparse.Action) -> str:
     """Write an argument, or an option with its value, as it stands on a line."""
-    if _is_group(action):
+    if is_group(action):
         return f"{action.metavar or action.dest} [options]"
     if action.nargs == 0:
         return action.option_strings[-1]
@@ -157,11 +168,11 @@ def _value(action: argparse.Action) -> str:
 
 def _nested(groups: list[argparse.Action]) -> Iterator[str]:
     for group in groups:
-        abouts = _one_line_each(group)
+        abouts = one_line_each(group)
         yield from terms([(name, abouts.get(name, "")) for name in group.choices or ()])
 
 
-def _one_line_each(group: argparse.Action) -> dict[str, str]:
+def one_line_each(group: argparse.Action) -> dict[str, str]:
     """What the parser of a group says of each command in it."""
     choices: list[argparse.Action] = getattr(group, "_choices_actions", [])
     return {each.dest: each.help or "" for each in choices}
@@ -171,7 +182,7 @@ def _described(actions: list[argparse.Action]) -> Iterator[str]:
     for action in actions:
         if action.help == argparse.SUPPRESS:
             continue
-        yield "--help" if action.dest == "help" else _usage(action)
+        yield "--help" if action.dest == "help" else usage_of(action)
         about = "show this page" if action.dest == "help" else action.help or ""
         if "%(" in about:
             about %= {**vars(action)}

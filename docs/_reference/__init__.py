@@ -1,0 +1,1 @@
+"""Pages of the reference that are read from programs, not from the contract."""
