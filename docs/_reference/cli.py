@@ -195,7 +195,7 @@ def api_commands() -> Iterator[str]:
         "# Commands of the AWS APIs",
         "",
         "They take the words of the AWS CLI and answer as it does; what differs is in "
-        "[The command line](../command-line.md#beside-the-aws-cli). "
+        "[The command line](../command-line.md#as-in-the-aws-cli). "
         "Options in bold are required. What an option and an answer mean is on the "
         "page of the API; `millpond cognito-sync list-records help` shows it in a "
         "terminal, with the errors and examples.",
