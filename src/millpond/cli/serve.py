@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import socket
 
     from millpond.server.app import Started
+    from millpond.tracing.sdk import Tracing
 
 
 def main(argv: list[str]) -> int:
@@ -134,6 +135,7 @@ def _run(reading: Reading, read_again: Callable[[], Reading]) -> None:
     from millpond.server.readers import count_readers
     from millpond.server.service_manager import MANAGER
 
+    tracing, no_traces = load_tracing()
     MANAGER.begin(os.environ)
     # On a terminal the signal says that this was closed, and ends us as it always did.
     may_reload = not any(each.isatty() for each in (sys.stdin, sys.stderr) if each)
@@ -144,17 +146,24 @@ def _run(reading: Reading, read_again: Callable[[], Reading]) -> None:
             form=settings.log_format,
             colors=may_style(sys.stderr),
             process=process,
+            name_trace=tracing.name_line if tracing else None,
         )
 
     def run(work: Coroutine[Any, Any, None], process: str = "") -> None:
         configure(process)
+        if tracing is not None:
+            tracing.start()
         MANAGER.forget()
         MANAGER.add(lambda: read_level(process))
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             if may_reload:
                 loop = runner.get_loop()
                 loop.add_signal_handler(signal.SIGHUP, MANAGER.reload)
-            runner.run(work)
+            try:
+                runner.run(work)
+            finally:
+                if tracing is not None:
+                    tracing.close(settings.drain_s)
 
     def read_level(process: str) -> None:
         again = read_again()
@@ -168,10 +177,14 @@ def _run(reading: Reading, read_again: Callable[[], Reading]) -> None:
     readers = count_readers(settings)
     if MANAGER.listener is not None:
         settings = _at_listener(settings, MANAGER.listener, readers)
+    configure("supervisor" if readers else "")
+    if no_traces:
+        import structlog
+
+        structlog.get_logger().warning("tracing.off", error=no_traces)
     if readers:
         from millpond.server.readers import supervisor
 
-        configure("supervisor")
         if may_reload:
             MANAGER.add(lambda: read_level("supervisor"))
         supervisor.supervise(
@@ -181,9 +194,25 @@ def _run(reading: Reading, read_again: Callable[[], Reading]) -> None:
             run,
             origins=reading.origins,
             may_reload=may_reload,
+            tracing=tracing,
         )
     else:
-        run(app.serve(settings, tell, origins=reading.origins))
+        run(app.serve(settings, tell, origins=reading.origins, tracing=tracing))
+
+
+def load_tracing() -> tuple[Tracing | None, str]:
+    """
+    Load what makes traces, if the environment asks for any.
+
+    Returns:
+        With it, why there are none all the same; a server runs without them.
+    """
+    from millpond import tracing
+
+    try:
+        return tracing.load(os.environ), ""
+    except SettingsError as error:
+        return None, str(error)
 
 
 def _at_listener(settings: Settings, listener: socket.socket, readers: int) -> Settings:

@@ -13,7 +13,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from millpond.cli.administration import add_output_option, show
-from millpond.cli.serve import add_server_options, add_settings_options, read_settings
+from millpond.cli.serve import (
+    add_server_options,
+    add_settings_options,
+    load_tracing,
+    read_settings,
+)
 from millpond.errors import SettingsError
 from millpond.service.shown_settings import shown
 from millpond.settings import Problem, Reading, table
@@ -36,6 +41,9 @@ def main(argv: list[str]) -> int:
     from millpond.server.settings_check import find_problems
 
     problems = find_problems(reading)
+    _, no_traces = load_tracing()
+    if no_traces:
+        problems.append(Problem("OTEL", no_traces))
     _tell(options, problems, len(reading.origins))
     return 1 if problems else 0
 

@@ -58,10 +58,15 @@ def service_model(api: Api) -> dict[str, Any]:
     }
 
 
-def _metadata(api: Api) -> dict[str, Any]:
+def service_id(api: Api) -> str:
+    """Give what SDKs call an API: `Cognito Sync`."""
     name = api.title
     for vendor in _VENDORS:
         name = name.removeprefix(vendor)
+    return api.service_id or name
+
+
+def _metadata(api: Api) -> dict[str, Any]:
     metadata = {
         "apiVersion": api.version,
         "endpointPrefix": api.name,
@@ -69,7 +74,7 @@ def _metadata(api: Api) -> dict[str, Any]:
         "protocol": api.protocol,
         "protocols": [api.protocol],
         "serviceFullName": api.title,
-        "serviceId": api.service_id or name,
+        "serviceId": service_id(api),
         "signatureVersion": "v4",
         "uid": f"{api.name}-{api.version}",
         "auth": ["aws.auth#sigv4"],

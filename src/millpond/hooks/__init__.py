@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from millpond.settings import Settings
 
 if TYPE_CHECKING:
-    from millpond.hooks.http import HttpHook
+    from millpond.hooks.http import Around, HttpHook
     from millpond.hooks.lambda_api import LambdaHook
 
 
@@ -20,12 +20,16 @@ class Hooks:
     take a third of a server's start and 20 MB, and most servers have no hook.
     """
 
-    def __init__(self, settings: Settings, *, secret: bytes) -> None:
+    def __init__(
+        self, settings: Settings, *, secret: bytes, around: Around | None = None
+    ) -> None:
         """
         Args:
             secret: signs what is sent to URLs.
+            around: is put around what posts to URLs.
         """
         self._settings = settings
+        self._around = around
         self._secret = secret
         self._http: HttpHook | None = None
         self._lambda: LambdaHook | None = None
@@ -52,7 +56,9 @@ class Hooks:
             load = await asyncio.to_thread(_load_http)
             # Another call may have come first while this one waited.
             self._http = self._http or load(
-                self._secret, private_networks=self._settings.hook_private_networks
+                self._secret,
+                private_networks=self._settings.hook_private_networks,
+                around=self._around,
             )
         return self._http
 

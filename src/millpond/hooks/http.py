@@ -17,7 +17,7 @@ import hmac
 import ipaddress
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -25,8 +25,10 @@ from yarl import URL
 
 from millpond import limits
 from millpond.errors import HookError, HookThrottledError, HookUnreachableError
-from millpond.hooks.posting import ALLOW_PRIVATE, Poster
+from millpond.hooks.posting import ALLOW_PRIVATE, Answer, Poster
 
+Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[Answer]]
+Around = Callable[[Post], Post]
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")  # not to old Pythons
 # IPv4 addresses in dresses that are no longer in use.
@@ -55,11 +57,13 @@ class HttpHook:
         now_s: Callable[[], float] = time.time,
         timeout_s: float = limits.SYNC_TRIGGER_S_MAX,
         answer_bytes_max: int = limits.SYNC_TRIGGER_ANSWER_BYTES_MAX,
+        around: Around | None = None,
     ) -> None:
         """
         Args:
             secret: signs the requests.
             private_networks: whether hosts may be called that the Internet cannot see.
+            around: is put around what posts.
         """
         self._secret = secret
         self._now_s = now_s
@@ -69,6 +73,9 @@ class HttpHook:
             answer_bytes_max=answer_bytes_max,
             refuse=None if private_networks else is_private,
         )
+        self._post: Post = self._poster.post
+        if around is not None:
+            self._post = around(self._post)
 
     async def call(self, target: str, event: bytes) -> bytes:
         """Call a hook; see `Hook`."""
@@ -77,7 +84,7 @@ class HttpHook:
             "X-Millpond-Timestamp": timestamp,
             "X-Millpond-Signature": sign(self._secret, timestamp, event),
         }
-        answer = await self._poster.post(target, event, headers)
+        answer = await self._post(target, event, headers)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise HookThrottledError(f"The hook answers {answer.status}.")
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import platform
 import secrets
 import signal
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -67,8 +68,12 @@ from millpond.workers.outbox_relay import OutboxRelay
 from millpond.workers.push_sender import PushSender
 
 if TYPE_CHECKING:
+    from millpond.hooks.base import Hook
+    from millpond.push.base import PushService
     from millpond.server.controls import Controls
     from millpond.server.readers.intake import Intake
+    from millpond.sinks import SinkFactory
+    from millpond.tracing.sdk import Tracing
 
 _log = structlog.get_logger()
 
@@ -87,7 +92,9 @@ class Started:
     """Logs in once; empty: there is no console, or not for this machine alone."""
 
 
-def make_context(settings: Settings, store: Store) -> Context:
+def make_context(
+    settings: Settings, store: Store, tracing: Tracing | None = None
+) -> Context:
     """Put together what the service works with."""
     master = secret_key.load(settings.data, settings.secret_key)
     now_ms = MovableClock() if settings.ephemeral else system_now_ms
@@ -115,10 +122,10 @@ def make_context(settings: Settings, store: Store) -> Context:
             now_ms=now_ms,
         ),
         provider_keys=ProviderKeys(settings.login_providers),
-        hooks=Hooks(settings, secret=hook_secret(settings).encode()),
+        hooks=_make_hooks(settings, tracing),
         payloads=_make_payloads(settings, store, now_ms),
         open_sink=_sink_opener(settings, store, now_ms),
-        push=SnsPush(settings),
+        push=_make_push(settings, tracing),
         payload_secret=secret_key.derive(master, "stream payloads"),
         limits=limits_of(settings),
         read_through=make_read_through(settings, store),
@@ -127,6 +134,26 @@ def make_context(settings: Settings, store: Store) -> Context:
             listeners_per_identity_max=settings.live_listeners_per_identity_max,
         ),
     )
+
+
+def _make_hooks(settings: Settings, tracing: Tracing | None) -> Hook:
+    secret = hook_secret(settings).encode()
+    if tracing is None:
+        return Hooks(settings, secret=secret)
+    from millpond.tracing import ports
+
+    hooks = Hooks(
+        settings, secret=secret, around=lambda post: ports.traced_post(tracing, post)
+    )
+    return ports.TracedHook(tracing, hooks)
+
+
+def _make_push(settings: Settings, tracing: Tracing | None) -> PushService:
+    if tracing is None:
+        return SnsPush(settings)
+    from millpond.tracing import ports
+
+    return ports.TracedPush(tracing, SnsPush(settings))
 
 
 def _sink_opener(
@@ -160,6 +187,7 @@ async def serve(
     *,
     origins: Mapping[str, str] | None = None,
     intake: Intake | None = None,
+    tracing: Tracing | None = None,
 ) -> None:
     """
     Run the server until SIGTERM or SIGINT.
@@ -169,6 +197,7 @@ async def serve(
         started: called once, when requests are answered.
         intake: of the writer behind readers, whose port is held for them; None: the
             server has the port itself.
+        tracing: makes spans of what is done; None: nobody asks for traces.
     Raises:
         StoreError: the store cannot be opened, or another server holds it.
         SettingsError: a setting turns out to be wrong, or the address is taken.
@@ -177,14 +206,14 @@ async def serve(
         if intake is None:
             settings = with_address(settings, claim_port(settings))
         tell(endpoint_of(settings))
-        async with open_store(settings) as store:
+        async with open_store(settings, tracing) as store:
             sealer = make_sealer(settings)
             first_key = await _first_key(store, sealer)
             keys = KeyRing(store, sealer)
             await keys.refresh()
             keys.check()
             known_keys = await store.list_developer_keys()
-            context = make_context(settings, store)
+            context = make_context(settings, store, tracing)
             await context.token_keys.look_again()
             context.token_keys.check()
 
@@ -194,7 +223,7 @@ async def serve(
                 event = "server.started" if intake is None else "writer.started"
                 _log.info(event, endpoint=endpoint, version=__version__)
 
-            await _run(context, keys, begin, origins or {}, intake)
+            await _run(context, keys, begin, origins or {}, intake, tracing)
     _log.info("server.stopped")
 
 
@@ -204,6 +233,7 @@ async def _run(
     started: Callable[[], None],
     origins: Mapping[str, str],
     intake: Intake | None,
+    tracing: Tracing | None,
 ) -> None:
     settings = context.settings
     await neighbours.join(context)
@@ -214,11 +244,14 @@ async def _run(
     certificates.watch(settings, metrics.certificate_end)
     sinks = SinkRegistry(
         settings.streams,
-        sink_factories(
-            store=context.store,
-            now_ms=context.now_ms,
-            appended=context.subscriptions.wake,
-            retention_ms=settings.stream_retention_s * 1000,
+        _trace_sinks(
+            tracing,
+            sink_factories(
+                store=context.store,
+                now_ms=context.now_ms,
+                appended=context.subscriptions.wake,
+                retention_ms=settings.stream_retention_s * 1000,
+            ),
         ),
     )
     push = context.push
@@ -253,6 +286,7 @@ async def _run(
         ),
         beside_paths=PATHS if controls is None else (*PATHS, controls.path),
         console=console,
+        tracing=tracing,
     )
 
     def end_streams() -> None:
@@ -260,6 +294,7 @@ async def _run(
         if console is not None:
             console.close()
 
+    make_relay, make_sender, make_runner = _kinds_of_workers(tracing)
     workers = [
         asyncio.create_task(each)
         for each in (
@@ -278,10 +313,10 @@ async def _run(
             housekeeping.take_census(context, metrics),
             housekeeping.expire_guests(context, metrics),
             *([console.history.run()] if console else []),
-            OutboxRelay(context, sinks, metrics).run(),
-            PushSender(context, push, metrics).run(),
+            make_relay(context, sinks, metrics).run(),
+            make_sender(context, push, metrics).run(),
             *(
-                BulkPublishRunner(
+                make_runner(
                     context, sinks, metrics, worker=f"{name_node(context.store)}-{n}"
                 ).run()
                 for n in range(settings.bulk_publish_workers)
@@ -312,6 +347,30 @@ async def _run(
             await context.read_through.aclose()
         await sinks.aclose()
         await push.aclose()
+
+
+def _trace_sinks(
+    tracing: Tracing | None, factories: Mapping[str, SinkFactory]
+) -> Mapping[str, SinkFactory]:
+    if tracing is None:
+        return factories
+    from millpond.tracing import ports
+
+    return ports.sink_factories(tracing, factories)
+
+
+def _kinds_of_workers(
+    tracing: Tracing | None,
+) -> tuple[Callable[..., OutboxRelay], Callable[..., PushSender], Callable[..., Any]]:
+    if tracing is None:
+        return OutboxRelay, PushSender, BulkPublishRunner
+    from millpond.server import traced
+
+    return (
+        functools.partial(traced.TracedOutboxRelay, tracing),
+        functools.partial(traced.TracedPushSender, tracing),
+        functools.partial(traced.TracedBulkPublishRunner, tracing),
+    )
 
 
 def _make_controls(

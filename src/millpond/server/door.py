@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, MutableSequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from millpond.server.answer_streams import AnswerStreams
 from millpond.server.answers import Answers
@@ -17,7 +18,11 @@ from millpond.server.under_way import UnderWay
 from millpond.service.context import Context
 from millpond.service.credentials import CredentialFinder, Credentials
 from millpond.service.developer_keys import KeyRing
+from millpond.settings import Settings
 from millpond.wire.sigv4.verifier import Verifier
+
+if TYPE_CHECKING:
+    from millpond.tracing.sdk import Tracing
 
 
 class Door(NamedTuple):
@@ -41,6 +46,7 @@ def make_door(
     beside_paths: Iterable[str],
     console: AsgiApp | None = None,
     elsewhere: Elsewhere | None = None,
+    tracing: Tracing | None = None,
 ) -> Door:
     """
     Put the gateway together.
@@ -50,6 +56,7 @@ def make_door(
         cells: the tables of limits of rates, if other processes count in them, too.
         beside: serves `beside_paths`, and `/` to people.
         elsewhere: answers what this process does not; None: this one answers all.
+        tracing: makes spans of requests; None: nobody asks for traces.
     """
     settings, metrics = context.settings, context.metrics
     credentials = CredentialFinder(
@@ -78,7 +85,7 @@ def make_door(
         AnswerStreams(under_way, sockets, answers),
         send_timeout_s=settings.answer_send_timeout_s,
     )
-    gateway = Gateway(
+    gateway = _kind_of_gateway(settings, tracing)(
         context,
         Verifier(
             find_credentials=find_credentials,
@@ -106,3 +113,13 @@ def make_door(
         subscriptions.close()
 
     return Door(gateway, end_streams)
+
+
+def _kind_of_gateway(
+    settings: Settings, tracing: Tracing | None
+) -> Callable[..., Gateway]:
+    if tracing is None:
+        return Gateway
+    from millpond.server.traced import TracedGateway
+
+    return functools.partial(TracedGateway, tracing, settings)

@@ -19,6 +19,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = list[tuple[bytes, bytes]]
 
+TRACE: Final = "millpond.trace"
+"""Where the scope of a request that one process passes on to another has the context of
+its trace, if there is one."""
 _FORM: Final = b"application/x-www-form-urlencoded"
 
 

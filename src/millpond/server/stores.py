@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from millpond.errors import (
     NoStoreError,
@@ -26,6 +26,9 @@ from millpond.stores.base import Store
 from millpond.stores.copying import CopyStore
 from millpond.stores.sqlite import FILE_NAME, STREAMS_FILE_NAME, SqliteStore
 from millpond.stores.urls import redacted
+
+if TYPE_CHECKING:
+    from millpond.tracing.sdk import Tracing
 
 INCOMPLETE_FILE_NAME: Final = "backup.incomplete"  # while a backup is being written
 # In the data folder of a server whose store is a database: where that is.
@@ -77,17 +80,21 @@ def _note_database(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
+async def open_store(
+    settings: Settings, tracing: Tracing | None = None
+) -> AsyncIterator[Store]:
     """
     Open the store that the settings name, and close it in the end; make it when there
     is none, as a server does.
 
+    Args:
+        tracing: makes spans of what it is asked; None: nobody asks for traces.
     Raises:
         StoreError: it cannot be opened, or only a part of it is there.
         SettingsError: it has sealed secrets, and the key to them is not there.
     """
     prepare_data_folder(settings)
-    async with _open(settings) as store:
+    async with _open(settings, tracing) as store:
         if secret_key.is_lost(settings.data, settings.secret_key) and (
             await store.list_developer_keys()
         ):
@@ -121,11 +128,13 @@ async def open_existing(
 
 
 @contextlib.asynccontextmanager
-async def _open(settings: Settings) -> AsyncIterator[Store]:
+async def _open(
+    settings: Settings, tracing: Tracing | None = None
+) -> AsyncIterator[Store]:
     if not settings.store:
         check_backup_is_whole(settings.data)
         check_is_not_emptied(settings.data)
-    store = make_store(settings)
+    store = make_store(settings, tracing=tracing)
     await store.open()
     try:
         await _check_copy_is_complete(store)
@@ -295,14 +304,16 @@ async def _check_copy_is_complete(store: CopyStore) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_to_read(settings: Settings) -> AsyncIterator[Store]:
+async def open_to_read(
+    settings: Settings, tracing: Tracing | None = None
+) -> AsyncIterator[Store]:
     """
     Open a store that the writer of this server has opened before, to read from it.
 
     Raises:
         StoreError: it cannot be opened.
     """
-    store = make_store(settings, read_only=True)
+    store = make_store(settings, read_only=True, tracing=tracing)
     await store.open()
     try:
         yield store
@@ -310,23 +321,36 @@ async def open_to_read(settings: Settings) -> AsyncIterator[Store]:
         await store.aclose()
 
 
-def make_store(settings: Settings, *, read_only: bool = False) -> CopyStore:
+def make_store(
+    settings: Settings, *, read_only: bool = False, tracing: Tracing | None = None
+) -> CopyStore:
     """
     Make the store that the settings name; it is not open yet.
 
     Args:
         read_only: another process of this server writes.
+        tracing: as of `open_store`.
     Raises:
         SettingsError: what it needs is not installed.
     """
     if not settings.store:
-        return SqliteStore(
+        embedded: CopyStore = _trace(SqliteStore, tracing)(
             settings.data, read_only=read_only, durable=not settings.ephemeral
         )
-    store: CopyStore = load_postgres().PostgresStore(
+        return embedded
+    kind = _trace(load_postgres().PostgresStore, tracing, settings.store)
+    store: CopyStore = kind(
         settings.store, listen_url=settings.listen_store, read_only=read_only
     )
     return store
+
+
+def _trace(kind: Any, tracing: Tracing | None, url: str = "") -> Any:
+    if tracing is None:
+        return kind
+    from millpond.tracing import ports
+
+    return ports.store_kind(tracing, kind, url)
 
 
 def load_postgres() -> ModuleType:

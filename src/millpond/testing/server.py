@@ -109,7 +109,7 @@ class RunningServer:
         environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("AWS_", "MILLPOND_"))
+            if not name.startswith(("AWS_", "MILLPOND_", "OTEL_"))
         }
         place = ["--ephemeral"]
         if self._folder is not None:

@@ -48,6 +48,7 @@ from millpond.server.readers.messages import (
     Want,
     decode_of_reader,
 )
+from millpond.server.requests import TRACE
 from millpond.server.under_way import Client, UnderWay
 from millpond.service.developer_keys import KeyRing
 from millpond.service.sync_sessions import SyncSessionCounter
@@ -275,7 +276,9 @@ class Intake:
 
 def _scope(head: Head) -> Message:
     """Make the scope of a request as the HTTP server does."""
+    traced = {} if head.trace is None else {TRACE: head.trace}
     return {
+        **traced,
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": head.http_version,

@@ -56,6 +56,7 @@ class Head(_Message, frozen=True, tag=3):
         id: of the request on this connection.
         body: its beginning, if that has come; None: ask for it.
         more: whether there is more of the body, as far as is known.
+        trace: which trace it belongs to, as headers tell; None: nobody asks for one.
     """
 
     id: int
@@ -70,6 +71,7 @@ class Head(_Message, frozen=True, tag=3):
     server: Client  # address and port of this end
     body: bytes | None
     more: bool
+    trace: dict[str, str] | None = None
 
 
 class Piece(_Message, frozen=True, tag=4):

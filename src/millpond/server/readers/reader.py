@@ -16,7 +16,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, MutableSequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -41,6 +41,9 @@ from millpond.settings import Settings
 from millpond.stores.base import Store
 from millpond.workers import housekeeping
 
+if TYPE_CHECKING:
+    from millpond.tracing.sdk import Tracing
+
 _log = structlog.get_logger()
 
 TELL_S: Final = 1.0  # what a reader that is killed has counted in it is lost
@@ -57,6 +60,7 @@ async def read(
     socket: Path,
     cells: Mapping[str, MutableSequence[float]],
     started: Callable[[], None],
+    tracing: Tracing | None = None,
 ) -> None:
     """
     Run a reader until SIGTERM or SIGINT.
@@ -67,18 +71,21 @@ async def read(
         socket: on which the writer listens.
         cells: the tables of limits of rates.
         started: called once, when requests are answered.
+        tracing: makes spans of what is done; None: nobody asks for traces.
     Raises:
         StoreError: the store cannot be opened.
     """
     connections.allow_many()
     whole, settings = settings, _share(settings, readers)
-    async with open_to_read(settings) as store:
+    async with open_to_read(settings, tracing) as store:
         keys = KeyRing(store, make_sealer(settings))
         await keys.refresh()
         sessions = _RelayedSessions(store)
         # What its pools read through is passed on, so it opens no source.
         own = dataclasses.replace(settings, imports={})
-        context = dataclasses.replace(make_context(own, store), sync_sessions=sessions)
+        context = dataclasses.replace(
+            make_context(own, store, tracing), sync_sessions=sessions
+        )
         under_way, trusted = UnderWay(), TrustedProxies.of(settings)
         sockets = Connections(settings, under_way, context.metrics, trusted)
         servers = 1
@@ -109,6 +116,7 @@ async def read(
             beside=_make_beside(relay, trusted),
             beside_paths=(HEALTH, READINESS),
             elsewhere=relay,
+            tracing=tracing,
         )
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

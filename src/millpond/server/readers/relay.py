@@ -47,7 +47,7 @@ from millpond.server.readers.messages import (
     Want,
     decode_of_writer,
 )
-from millpond.server.requests import Receive, Request
+from millpond.server.requests import TRACE, Receive, Request
 from millpond.server.under_way import UnderWay
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -305,6 +305,7 @@ class _Turn:
                 scope["server"],
                 body,
                 more,
+                scope.get(TRACE),
             )
         )
 

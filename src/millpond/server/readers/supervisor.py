@@ -28,7 +28,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import structlog
 
@@ -44,6 +44,9 @@ from millpond.server.readers.shared import make_cells
 from millpond.server.service_manager import MANAGER
 from millpond.service.developer_keys import NewKey
 from millpond.settings import Settings
+
+if TYPE_CHECKING:
+    from millpond.tracing.sdk import Tracing
 
 Run = Callable[[Coroutine[Any, Any, None], str], None]
 
@@ -65,6 +68,7 @@ def supervise(
     *,
     origins: Mapping[str, str],
     may_reload: bool = False,
+    tracing: Tracing | None = None,
 ) -> None:
     """
     Run a server of several processes until SIGTERM or SIGINT.
@@ -75,6 +79,7 @@ def supervise(
         run: runs the work of a process, of a name, on an event loop.
         origins: where each setting that is not at its default comes from.
         may_reload: at SIGHUP; else that ends it.
+        tracing: makes spans of what is done; None: nobody asks for traces.
     Raises:
         MillpondError: it cannot be started; as `app.serve`.
     """
@@ -85,7 +90,13 @@ def supervise(
         settings = with_address(settings, port)
         socket = Path(folder) / SOCKET_NAME
         supervisor = _Supervisor(
-            settings, origins, readers, socket, run, may_reload=may_reload
+            settings,
+            origins,
+            readers,
+            socket,
+            run,
+            may_reload=may_reload,
+            tracing=tracing,
         )
         supervisor.start(started)
         supervisor.watch()
@@ -113,8 +124,10 @@ class _Supervisor:
         run: Run,
         *,
         may_reload: bool,
+        tracing: Tracing | None,
     ) -> None:
         self._may_reload = may_reload
+        self._tracing = tracing
         self._settings = settings
         self._origins = origins
         self._socket = socket
@@ -289,7 +302,11 @@ class _Supervisor:
         if name == WRITER:
             intake = Intake(self._socket, self._cells)
             work = app.serve(
-                self._settings, started, origins=self._origins, intake=intake
+                self._settings,
+                started,
+                origins=self._origins,
+                intake=intake,
+                tracing=self._tracing,
             )
         else:
             work = reader.read(
@@ -299,6 +316,7 @@ class _Supervisor:
                 socket=self._socket,
                 cells=self._cells,
                 started=started,
+                tracing=self._tracing,
             )
         try:
             self._run(work, name)
