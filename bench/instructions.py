@@ -2,11 +2,13 @@
 Instructions per request, counted by valgrind: the same on a busy machine as when quiet.
 
     python bench/instructions.py [--against CHECKOUT] [--only SCENARIO ...]
+                                 [--traced SAMPLER]
 
 The server is put together as `millpond serve` puts it together, but for the socket: its
 gateway is called with requests that were signed before. Counting is switched on when
 it is warm. `--against` does the same with the sources of an older build, in the same
-environment, and gives the ratio.
+environment, and gives the ratio. `--traced` has traces made (`always_on`), or decided
+against (`always_off`); nothing takes them, so that what is counted is the server's.
 
 valgrind offers no instructions for SHA, so hashing counts for more than it costs.
 """
@@ -82,16 +84,16 @@ def main() -> int:
         if options.only and scenario.name not in options.only:
             continue
         try:
-            line = _compare(scenario, options.against)
+            line = _compare(scenario, options.against, options.traced)
         except PostgresMissingError as error:
             line = f"{scenario.name:28} not counted: {error}"
         print(line, flush=True)
     return 0
 
 
-def _compare(scenario: Scenario, against: str | None) -> str:
+def _compare(scenario: Scenario, against: str | None, traced: str) -> str:
     """Count a scenario, here and in an older build; say how it went."""
-    mine = _count_in_new(scenario, SOURCES)
+    mine = _count_in_new(scenario, SOURCES, traced)
     line = f"{scenario.name:28} {mine:>9,.0f} instructions"
     if against is not None:
         theirs = _count_in_new(scenario, Path(against) / "src")
@@ -102,7 +104,7 @@ def _compare(scenario: Scenario, against: str | None) -> str:
     return line
 
 
-def _count_in_new(scenario: Scenario, sources: Path) -> float:
+def _count_in_new(scenario: Scenario, sources: Path, traced: str = "") -> float:
     """Count in a store of its own; over PostgreSQL its own process counts nothing."""
     with contextlib.ExitStack() as open_until:
         store = ""
@@ -110,7 +112,8 @@ def _count_in_new(scenario: Scenario, sources: Path) -> float:
             postgres = open_until.enter_context(TestPostgres.start())
             store = postgres.create_database()
         folder = open_until.enter_context(tempfile.TemporaryDirectory())
-        return _count(scenario, sources, _Place(Path(folder) / "store", store))
+        place = _Place(Path(folder) / "store", store)
+        return _count(scenario, sources, place, traced)
 
 
 def _parse() -> argparse.Namespace:
@@ -119,6 +122,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=[each.name for each in SCENARIOS], help="these"
     )
+    parser.add_argument("--traced", default="", metavar="SAMPLER", help="with traces")
     parser.add_argument("--counted", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--store", default="", help=argparse.SUPPRESS)
@@ -127,10 +131,19 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _count(scenario: Scenario, sources: Path, place: _Place) -> float:
+def _count(scenario: Scenario, sources: Path, place: _Place, traced: str) -> float:
     """Count the instructions of one request."""
     words = (sys.executable, __file__, "--counted", "--scenario", scenario.name)
     environment = {**os.environ, "PYTHONPATH": str(sources), "PYTHONHASHSEED": "0"}
+    if traced:
+        environment |= {
+            "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_TRACES_SAMPLER": traced,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",  # nobody is there
+            "OTEL_BSP_SCHEDULE_DELAY": "3600000",
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100000",
+            "OTEL_BSP_MAX_QUEUE_SIZE": "100000",
+        }
     asked = ("--folder", str(place.folder), "--requests", str(scenario.requests))
     words += (*asked, "--store", place.store)
     subprocess.run(words, env=environment, check=True)
@@ -215,7 +228,15 @@ async def _serve(place: _Place, scenario: str, count: int, *, is_new: bool) -> N
         sync_session_lifetime_s=86_400,
         bulk_publish_workers=1,
     )
-    await app.serve(settings, told.append)
+    if os.environ.get("OTEL_TRACES_SAMPLER"):
+        from millpond import tracing
+
+        traces = tracing.load(os.environ)
+        assert traces is not None
+        traces.start()
+        await app.serve(settings, told.append, tracing=traces)
+    else:
+        await app.serve(settings, told.append)
 
 
 def _switch_over(to: str) -> None:

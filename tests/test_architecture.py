@@ -6,6 +6,7 @@ The packages know each other in one direction.
                                  core            <-  stores, sinks, hooks, push,
                                                      login_providers, sources
                                  core + ports    <-  service  <-  workers, console
+                                 core + ports    <-  tracing
     everything               <-  server, testing, and the administration commands
 
 The table below is that picture. When it must change, so does the design, with a

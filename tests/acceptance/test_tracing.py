@@ -672,7 +672,6 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 @pytest.mark.parametrize(
     ("variables", "loads"),
     [
-        ([], False),
         (["OTEL_TRACES_EXPORTER=none"], False),
         ([f"{ENDPOINT}=http://127.0.0.1:9", "OTEL_SDK_DISABLED=true"], False),
         (["OTEL_TRACES_EXPORTER=console"], True),

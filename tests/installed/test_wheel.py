@@ -113,7 +113,7 @@ def test_only_what_it_runs_on_is_installed(installed: Environment) -> None:
 
     assert {"millpond", "granian", "apsw", "botocore"} <= brought
     assert not brought & {
-        *("asyncpg", "nats_py", "confluent_kafka"),
+        *("asyncpg", "nats_py", "confluent_kafka", "opentelemetry_api"),
         *("boto3", "pytest", "hypothesis", "moto", "hatchling", "pip", "awscli"),
     }
 
@@ -186,6 +186,11 @@ CALLS: Final[dict[str, tuple[Sequence[Sequence[str]], dict[str, str]]]] = {
     "kafka": (
         [["settings", "check"], ["serve"]],
         {"MILLPOND_STREAMS": '{"s": "kafka://127.0.0.1:9/s"}'},
+    ),
+    # A server runs without: see `acceptance/test_tracing.py`.
+    "otel": (
+        [["settings", "check"]],
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"},
     ),
 }
 

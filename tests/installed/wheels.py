@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).parents[2]
-EXTRAS: Final = ("postgres", "nats", "kafka")
+EXTRAS: Final = ("postgres", "nats", "kafka", "otel")
 
 
 def build(folder: Path) -> Path:

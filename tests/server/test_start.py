@@ -21,6 +21,8 @@ sys.exit(serve.main(["--data", sys.argv[1], "--port", "0"]))
 USED_LATER = {
     # Drivers, and what calls others.
     *("aiohttp", "asyncpg", "botocore", "confluent_kafka", "nats", "yarl"),
+    # What makes traces, for whoever asks for them.
+    *("opentelemetry", "millpond.tracing.sdk"),
     # What reads keys and signs tokens.
     *("jwt", "cryptography.x509"),
     # What makes pages, and what colours what people read.
