@@ -9,7 +9,9 @@ import pkgutil
 import signal
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -26,6 +28,7 @@ from acceptance.kinds import embedded_does
 from acceptance.live_reader import LiveReader, live_path
 from acceptance.raw_http import RawClient
 from acceptance.raw_http import Request as RawRequest
+from acceptance.raw_http2 import Http2Connection
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from acceptance.trace_collector import Collector, Span
 from acceptance.users import client_of, get_credentials
@@ -163,6 +166,38 @@ def test_an_update_goes_on_with_the_trace_of_its_client(
     assert span.resource["service.name"] == "millpond"
 
 
+def test_what_goes_on_at_the_same_time_is_kept_apart(
+    server: RunningServer, collector: Collector
+) -> None:
+    """The store's spans are in the trace of the request that asked for them."""
+    pool = create_pool(server)
+
+    def work(number: int) -> str:
+        trace_id = f"{number + 1:032x}"
+        with contextlib.closing(
+            tracing_client(server, traceparent=f"00-{trace_id}-{SPAN_ID}-01")
+        ) as client:
+            for _ in range(4):
+                dataset = Dataset(client, pool, new_identity())
+                dataset.put(a="1")
+        return trace_id
+
+    with ThreadPoolExecutor(8) as threads:
+        trace_ids = [*threads.map(work, range(8))]
+
+    def of(trace_id: str) -> Counter[str]:
+        return Counter(e.name for e in collector.spans if e.trace_id == trace_id)
+
+    for trace_id in trace_ids:
+        wait_until(lambda t=trace_id: of(t)["update_dataset"] == of(t)[UPDATE] == 4)
+    by_id = {each.span_id: each for each in collector.spans}
+    for span in by_id.values():
+        if span.trace_id in trace_ids and span.kind == "INTERNAL":
+            parent = by_id[span.parent_id]
+            expected = {"update_dataset": UPDATE}.get(span.name, parent.name)
+            assert (parent.name, parent.trace_id) == (expected, span.trace_id)
+
+
 def test_what_a_client_did_wrong_is_no_error_of_the_server(
     server: RunningServer, collector: Collector
 ) -> None:
@@ -229,6 +264,27 @@ def test_a_trace_state_comes_along_if_it_can_be_read(
 
         assert hook.requests[-1].headers.get("tracestate") == expected
         assert hook.requests[-1].headers["traceparent"][3:35] == TRACE_ID
+
+
+def test_a_request_over_http2_says_so(
+    server: RunningServer, collector: Collector
+) -> None:
+    """Many of them on one connection: each has its own trace."""
+    with Http2Connection(server) as connection:
+        target = ("x-amz-target", "Kinesis_20131202.ListStreams")
+        request = RawRequest(method="POST", headers=(target,), body=b"{}")
+        streams = [connection.begin(connection.sign(request)) for _ in range(2)]
+        answers = [connection.answer(each) for each in streams]
+
+    found = [
+        collector.named(
+            "Kinesis.ListStreams",
+            aws__request_id=each.headers["x-amzn-requestid"],
+            network__protocol__version="2",
+        )
+        for each in answers
+    ]
+    assert found[0].trace_id != found[1].trace_id
 
 
 def test_names_of_spans_are_few_whatever_is_asked(
@@ -575,6 +631,8 @@ def test_a_trace_goes_on_from_a_reader_to_the_writer(
     )
     with contextlib.closing(tracing_client(server, traceparent=TRACEPARENT)) as client:
         dataset = new_dataset(client, server)
+        with urlopen(f"{server.endpoint}/metrics") as metrics:
+            assert metrics.status == 200
         read = dataset.list()["ResponseMetadata"]["RequestId"]
         written = dataset.update(replace("a", "1", 0))["ResponseMetadata"]["RequestId"]
 
@@ -594,6 +652,8 @@ def test_a_trace_goes_on_from_a_reader_to_the_writer(
     assert (writing.kind, writing.trace_id) == ("INTERNAL", TRACE_ID)
     assert {e.name for e in collector.children(writing)} == {"update_dataset"}
     assert {e.name for e in collector.children(reading)} == {"read_records"}
+    served = {each.name for each in collector.spans if is_ours(each)}
+    assert not served & {"GET", "HTTP"}  # metrics are passed on, and leave none
     line = in_log(server, written)
     assert (line["process"], line["span_id"]) == ("writer", writing.span_id)
 

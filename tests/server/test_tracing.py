@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from millpond import tracing
+from millpond.core.streaming import StreamRecord
 from millpond.errors import SettingsError, StoreUnavailableError
+from millpond.sinks.base import FailedRecord, PutResult
 from millpond.stores.base import Store
 from millpond.stores.postgres import PostgresStore
 from millpond.stores.sqlite import SqliteStore
@@ -180,6 +183,51 @@ def test_nothing_but_the_place_of_a_database_is_told(traced: Any, url: str) -> N
 
     for word in ("user", "secret", "p@ss", "rd@"):
         assert word not in told
+
+
+@pytest.mark.parametrize(
+    ("url", "system", "destination"),
+    [
+        ("embedded:any: name/?", "millpond", "any: name/?"),
+        ("kinesis://updates?region=us-east-1", "aws_kinesis", "updates"),
+        ("nats://user:secret@nats.example:4222/updates", "nats", "updates"),
+        ("kafka://k1:9092,k2:9092/updates?sasl_password=secret", "kafka", "updates"),
+        ("file:///var/spool/updates", "file", "/var/spool/updates"),
+    ],
+)
+def test_a_put_names_its_stream(
+    traced: Any, url: str, system: str, destination: str
+) -> None:
+    """As the engine calls it, and never how it is reached; a part that failed fails."""
+
+    class Half:
+        async def put(self, records: Any) -> PutResult:
+            return PutResult((FailedRecord(0, "key a is no good", retryable=False),))
+
+    kinds: Any = {"it": lambda *_: Half()}
+    factories = ports.sink_factories(traced, kinds)
+    sink = factories["it"](url, None)
+    asyncio.run(sink.put([StreamRecord("a", b"1"), StreamRecord("b", b"2")]))
+
+    (found,) = traced.finished()
+    assert found.name == f"send {destination}"
+    assert found.attributes["messaging.system"] == system
+    assert found.attributes["messaging.destination.name"] == destination
+    assert found.attributes["messaging.batch.message_count"] == 2
+    assert found.attributes["error.type"] == "partial_failure"
+    assert "key a" not in found.to_json()
+    assert "secret" not in found.to_json()
+
+
+def test_a_line_of_the_log_has_no_trace_that_is_over(traced: Any) -> None:
+    """A task that a request has begun, and that goes on, is no part of it any more."""
+    with spans.call(traced.tracer, "request", {}):
+        during = traced.name_line(None, "info", {})
+        task = contextvars.copy_context()
+    after = task.run(traced.name_line, None, "info", {})
+
+    assert during.keys() == {"trace_id", "span_id", "trace_flags"}
+    assert after == {}
 
 
 def test_what_is_wrong_raises_one_kind_of_error() -> None:

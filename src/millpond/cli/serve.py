@@ -215,6 +215,13 @@ def load_tracing() -> tuple[Tracing | None, str]:
         return None, str(error)
 
 
+def tracing_asked_by() -> str:
+    """Name the variable that asks for traces; empty: none does."""
+    from millpond.tracing.variables import asked_by
+
+    return asked_by(os.environ)
+
+
 def _at_listener(settings: Settings, listener: socket.socket, readers: int) -> Settings:
     """Say that we are where the service manager listens for us."""
     if readers:

@@ -18,6 +18,7 @@ from millpond.cli.serve import (
     add_settings_options,
     load_tracing,
     read_settings,
+    tracing_asked_by,
 )
 from millpond.errors import SettingsError
 from millpond.service.shown_settings import shown
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> int:
     problems = find_problems(reading)
     _, no_traces = load_tracing()
     if no_traces:
-        problems.append(Problem("OTEL", no_traces))
+        problems.append(Problem(tracing_asked_by(), no_traces))
     _tell(options, problems, len(reading.origins))
     return 1 if problems else 0
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from millpond.console.base import ROOT as CONSOLE
 from millpond.contract.botocore_model import service_id
 from millpond.core.bulk_publish import Counts, LeasedSlice, Position
 from millpond.core.push import Device, Push
@@ -22,6 +23,7 @@ from millpond.core.streaming import StreamRecord
 from millpond.server.bindings import Streamed
 from millpond.server.finding import Found
 from millpond.server.gateway import Elsewhere, Gateway, Send
+from millpond.server.pages import PATHS
 from millpond.server.requests import TRACE, Headers, Receive, Request, Scope
 from millpond.settings import Settings
 from millpond.sinks import Destination
@@ -52,9 +54,11 @@ class TracedGateway(Gateway):
         super().__init__(*args, elsewhere=elsewhere, **kw)
         self._tracing = tracing
         self._common = _common(settings)
+        # A reader passes some of these on.
+        self._untraced = (*self._beside_paths, *PATHS, CONSOLE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(self._beside_paths):
+        if scope["type"] != "http" or scope["path"].startswith(self._untraced):
             await super().__call__(scope, receive, send)
             return
         passed_on: dict[str, str] | None = scope.get(TRACE)

@@ -43,6 +43,7 @@ Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[A]]
 _NOT_TRACED: Final = {"open", "aclose", "ping"}
 _SYSTEMS: Final = {EMBEDDED: "millpond", "kinesis": "aws_kinesis"}
 """What an engine is called, where it is not by the scheme of its URLs."""
+_FILE: Final = "file"
 PARTIAL: Final = "partial_failure"
 
 
@@ -173,7 +174,8 @@ def _destination(url: str) -> str:
     if scheme.lower() == EMBEDDED:
         return rest
     place = urlsplit(without_secrets(url))
-    return unquote(place.path.strip("/")) or place.netloc or place.scheme
+    path = place.path if scheme.lower() == _FILE else place.path.strip("/")
+    return unquote(path) or place.netloc or place.scheme
 
 
 class TracedHook:

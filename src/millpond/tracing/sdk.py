@@ -123,11 +123,14 @@ class Tracing:
         logger: object, method: str, event: structlog.types.EventDict
     ) -> structlog.types.EventDict:
         """Add to a line of the log which trace it belongs to, if to any."""
-        span = trace.get_current_span().get_span_context()
-        if span.is_valid:
-            event["trace_id"] = format_trace_id(span.trace_id)
-            event["span_id"] = format_span_id(span.span_id)
-            event["trace_flags"] = f"{span.trace_flags:02x}"
+        span = trace.get_current_span()
+        found = span.get_span_context()
+        # What a request has set going may outlive it, and is no part of it then.
+        is_over = isinstance(span, ReadableSpan) and span.end_time is not None
+        if found.is_valid and not is_over:
+            event["trace_id"] = format_trace_id(found.trace_id)
+            event["span_id"] = format_span_id(found.span_id)
+            event["trace_flags"] = f"{found.trace_flags:02x}"
         return event
 
 
