@@ -554,3 +554,64 @@ def test_any_cbor_is_decoded_or_refused(operation: Any, body: Any) -> None:
     """Whatever the members hold, the outcome is a request or a refusal."""
     with contextlib.suppress(ServiceException):
         decode_cbor(operation.name, body)
+
+
+# --- The quick way and the exact way --------------------------------------------------
+
+_ODD: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2**70),
+    st.floats(allow_nan=False),
+    st.text(max_size=3),
+    st.just("2024-01-01T00:00:00Z"),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from(["Key", "Op"]), st.none(), max_size=1),
+)
+_PATCH = st.fixed_dictionaries(
+    {
+        "Op": st.sampled_from(["replace", "remove"]) | _ODD,
+        "Key": st.text(min_size=1, max_size=3) | _ODD,
+        "SyncCount": st.integers(0, 9) | _ODD,
+    },
+    optional={
+        "Value": st.text(max_size=3) | _ODD,
+        "DeviceLastModifiedDate": st.floats(0, 2e9) | _ODD,
+        "Unknown": _ODD,
+    },
+)
+_BODY = st.fixed_dictionaries(
+    {"SyncSessionToken": st.just("token") | _ODD},
+    optional={
+        "RecordPatches": st.lists(_PATCH, max_size=3) | _ODD,
+        "DeviceId": st.just("phone") | _ODD,
+        "IdentityId": _ODD,
+        "ClientContext": _ODD,
+        "Unknown": _ODD,
+    },
+)
+
+
+@given(_BODY, st.booleans(), st.binary(max_size=2))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_the_quick_way_says_what_the_exact_way_says(
+    body: dict[str, Any], plain: bool, behind: bytes
+) -> None:
+    """Whatever a body is, both ways come to the same request, or the same refusal."""
+    exact = RequestDecoder(API, API.by_name["UpdateRecords"])
+    exact._is_nested = False
+    raw = json.dumps(body, ensure_ascii=plain).encode("utf-8", "surrogatepass")
+
+    def outcome(decoder: RequestDecoder) -> Any:
+        try:
+            return decoder.decode(raw + behind, LABELS, b"", {})
+        except ServiceException as error:
+            return type(error), error.message
+
+    assert outcome(UPDATE) == outcome(exact)
+
+
+def test_what_is_right_goes_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An update that is right is not read into dicts first."""
+    monkeypatch.setattr(UPDATE, "_read_body", None)
+    assert patch_of(Value="\u00e9", DeviceLastModifiedDate=1.5).value == "\u00e9"

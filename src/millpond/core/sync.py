@@ -208,35 +208,34 @@ def check_patches(patches: Sequence[Patch], *, limits: SyncLimits) -> None:
             f"{limits.record_patches}."
         )
     seen: set[str] = set()
+    key_chars, value_chars = limits.record_key_chars, limits.record_value_chars
     for patch in patches:
-        if patch.key in seen:
+        key = patch.key
+        if key in seen:
             raise InvalidParameterException(
-                f"Record key '{patch.key}' appears more than once in RecordPatches."
+                f"Record key '{key}' appears more than once in RecordPatches."
             )
-        seen.add(patch.key)
-        if not patch.key.strip(_BLANKS):
+        seen.add(key)
+        if key[:1] <= " " and not key.strip(_BLANKS):
             # Ours: the Android client throws at a key that Java's trim() leaves empty,
             # and with it at the whole dataset.
             raise InvalidParameterException("A record key must not be blank.")
-        if len(patch.key) > limits.record_key_chars:
+        if len(key) > key_chars:
             raise InvalidParameterException(
-                f"Record key '{patch.key[:64]}...' has {len(patch.key)} characters; "
-                f"the limit is {limits.record_key_chars}."
+                f"Record key '{key[:64]}...' has {len(key)} characters; "
+                f"the limit is {key_chars}."
             )
         if patch.op == "replace":
-            _check_value(patch, limits.record_value_chars)
-
-
-def _check_value(patch: Patch, chars_max: int) -> None:
-    if patch.value is None:
-        raise InvalidParameterException(
-            f"Record '{patch.key}' is to be replaced but has no Value."
-        )
-    if len(patch.value) > chars_max:
-        raise InvalidParameterException(
-            f"The value of record '{patch.key}' has {len(patch.value)} characters; "
-            f"the limit is {chars_max}."
-        )
+            value = patch.value
+            if value is None:
+                raise InvalidParameterException(
+                    f"Record '{key}' is to be replaced but has no Value."
+                )
+            if len(value) > value_chars:
+                raise InvalidParameterException(
+                    f"The value of record '{key}' has {len(value)} characters; "
+                    f"the limit is {value_chars}."
+                )
 
 
 def apply_patches(
@@ -272,26 +271,32 @@ def apply_patches(
     tombstones = 0  # more than before
     records: list[StoredRecord] = []
     for patch in patches:
-        old = stored.records.get(patch.key)
-        _check_sync_count(patch, old, nameable)
+        key = patch.key
+        old = stored.records.get(key)
+        if old is None or patch.sync_count != old.sync_count:
+            _check_sync_count(patch, old, nameable)
+        value = patch.value if patch.op == "replace" else None
         if old is None and patch.op != "replace":
             # Nobody can miss what never was, so there is nothing to tell of.
             forgotten = sync_count
             continue
+        device_date = patch.device_last_modified_date
         new = StoredRecord(
-            patch.key,
-            patch.value if patch.op == "replace" else None,
+            key,
+            value,
             sync_count,
             now_ms,
             modified_by,
-            to_ms(patch.device_last_modified_date),
+            None if device_date is None else to_ms(device_date),
         )
         records.append(new)
-        num_records += (new.value is not None) - (
-            old is not None and old.value is not None
-        )
-        tombstones += (new.value is None) - (old is not None and old.value is None)
-        data_storage += new.size_bytes - (old.size_bytes if old else 0)
+        data_storage += new.size_bytes
+        if old is not None:
+            data_storage -= old.size_bytes
+            num_records -= old.value is not None
+            tombstones -= old.value is None
+        num_records += value is not None
+        tombstones += value is None
     dataset = DatasetState(
         sync_count=sync_count,
         exists=True,
@@ -512,3 +517,8 @@ def check_page(listing: Listing, horizon: int, dataset: DatasetState | None) -> 
 def to_ms(epoch_s: float | None) -> int | None:
     """Convert epoch seconds to whole milliseconds, rounded."""
     return None if epoch_s is None else round(epoch_s * 1000)
+
+
+def round_s(epoch_s: float) -> float:
+    """Round epoch seconds to what is kept of them: as `to_ms` does."""
+    return round(epoch_s * 1000) / 1000

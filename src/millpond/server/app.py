@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import os
 import platform
-import secrets
 import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -107,13 +107,13 @@ def make_context(
         sessions=SyncSessions(
             secret_key.derive(master, "sync sessions"),
             lifetime_ms=settings.sync_session_lifetime_s * 1000,
-            random_bytes=secrets.token_bytes,
+            random_bytes=os.urandom,
         ),
         pages=PageTokens(secret_key.derive(master, "page tokens")),
         sync_sessions=SyncSessionCounter(store),
         session_tokens=SessionTokens(
             secret_key.derive(master, "session tokens"),
-            random_bytes=secrets.token_bytes,
+            random_bytes=os.urandom,
         ),
         token_keys=TokenKeyRing(
             store,
@@ -437,5 +437,5 @@ async def _first_key(store: Store, sealer: SecretSealer) -> NewKey | None:
         sealer,
         name=FIRST_KEY_NAME,
         now_ms=system_now_ms(),
-        random_bytes=secrets.token_bytes,
+        random_bytes=os.urandom,
     )

@@ -37,6 +37,7 @@ class Found:
     form: dict[str, str] | None = None
     body: bytes | None = None  # where it had to be read to know the operation
     is_remembered: bool = False
+    canonical_path: bytes = b""  # as a signature covers it, where one was verified
     decoded: Any = None  # where the target is all there is to decode
 
 

@@ -171,7 +171,7 @@ class Gateway:
                 await self._serve(scope, receive, send)
         finally:
             if requests[client] == 1:
-                del requests[client]
+                requests.pop(client)  # `del` of a Counter is Python
             else:
                 requests[client] -= 1
             self._under_way.last_s[client] = time.monotonic()
@@ -414,9 +414,13 @@ class Gateway:
                 request.raw_query,
                 request.raw_headers,
                 by_name=request.headers,
+                canonical_path=found.canonical_path,
             )
             if body is None and not request.body.is_over:
-                await self._check_head(signed, request, api.name)
+                is_small = request.body.is_small
+                # What is small is hardly wrong, and hardly worth it.
+                if not (is_small and self._verifier.knows(request.headers)):
+                    await self._check_head(signed, api.name, is_small=is_small)
                 body_bytes_max = max(self._body_bytes_max, api.request_bytes_max)
                 body = await self._read(request, body_bytes_max)
             signed.body = body = body or b""
@@ -424,6 +428,7 @@ class Gateway:
             if is_large:
                 signed.body_sha256 = await heavy.run(body_sha256, body)
             caller = request.caller = await self._verify(signed, api.name)
+            found.canonical_path = signed.canonical_path
             if caller.session is None:
                 self._note_key_use(caller.access_key_id)
                 if operation.changes:
@@ -486,12 +491,9 @@ class Gateway:
                 await request.body.drain()
 
     async def _check_head(
-        self, signed: SignedRequest, request: Request, service: str
+        self, signed: SignedRequest, service: str, *, is_small: bool
     ) -> None:
         """Refuse what no body could make good, before anybody waits for that."""
-        is_small = request.body.is_small
-        if is_small and self._verifier.knows(request.headers):
-            return  # it is hardly wrong, and hardly worth it
         now_s = self._context.signing_now_ms() / 1000
         check = self._verifier.check_head
         try:

@@ -70,4 +70,4 @@ def take_one(count: Counter[K], key: K) -> None:
     if count[key] > 1:
         count[key] -= 1
     else:
-        del count[key]
+        count.pop(key, None)  # `del` of a Counter is Python

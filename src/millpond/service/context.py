@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -86,7 +86,7 @@ class Context:
     now_ms: Callable[[], int] = system_now_ms
     signing_now_ms: Callable[[], int] = None  # type: ignore[assignment]
     """The clock that signatures go by; not given: `now_ms`."""
-    random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    random_bytes: Callable[[int], bytes] = os.urandom
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4
     limits: SyncLimits = field(default_factory=SyncLimits)
     changes: Changes = field(default_factory=Changes)

@@ -41,7 +41,11 @@ def is_heavy(response: Any) -> bool:
         return False
     if len(records) > ITEMS_MAX:
         return True
-    # All are of one shape, which has one of the two.
-    name = "value" if hasattr(records[0], "value") else "data"
-    held = [getattr(record, name, None) for record in records]
-    return sum([len(each) for each in held if each is not None]) > BYTES_MAX
+    first = records[0]  # all are of one shape, which has one of the two, if any
+    if hasattr(first, "value"):
+        held = [record.value for record in records]
+    elif hasattr(first, "data"):
+        held = [record.data for record in records]
+    else:
+        return False
+    return sum(map(len, filter(None, held))) > BYTES_MAX

@@ -295,8 +295,10 @@ def _check_and_hash(request: UpdateRecordsRequest, limits: SyncLimits) -> bytes:
 async def _update(context: Context, update: Update) -> Changes | None:
     """Write an update, through the sync trigger where there is one for it."""
     if update.dataset_id.identity_pool_id not in context.triggered_pools:
-        with contextlib.suppress(VerdictMissingError):
+        try:
             return await _write(context, update)
+        except VerdictMissingError:
+            pass
     elif not update.by_trigger:
         return await _write(context, update)
     for _ in range(sync_triggers.ATTEMPTS_MAX):
@@ -391,25 +393,34 @@ def _record(stored: StoredRecord) -> Record:
 def _updated_records(patches: Sequence[RecordPatch], outcome: Outcome) -> list[Record]:
     """Answer a record for each patch, then those that a sync trigger wrote besides."""
     if not outcome.amended:
-        return [_patched_record(patch, outcome) for patch in patches]
+        date = outcome.last_modified_date_ms / 1000
+        return [_patched_record(patch, outcome, date) for patch in patches]
     amended = {record.key: record for record in outcome.amended}
     records = []
+    date = outcome.last_modified_date_ms / 1000
     for patch in patches:
         record = amended.pop(patch.key, None)
-        records.append(_record(record) if record else _patched_record(patch, outcome))
+        records.append(
+            _record(record) if record else _patched_record(patch, outcome, date)
+        )
     return [*records, *map(_record, amended.values())]
 
 
-def _patched_record(patch: RecordPatch, outcome: Outcome) -> Record:
-    """Echo a patch with what the update stamped on it; removes are echoed too."""
-    device_date_ms = sync.to_ms(patch.device_last_modified_date)
+def _patched_record(patch: RecordPatch, outcome: Outcome, date: float) -> Record:
+    """
+    Echo a patch with what the update stamped on it; removes are echoed too.
+
+    Args:
+        date: of the update, epoch seconds.
+    """
+    device_date = patch.device_last_modified_date
     return Record(
         key=patch.key,
         value=patch.value if patch.op == "replace" else None,
         sync_count=outcome.sync_count,
-        last_modified_date=outcome.last_modified_date_ms / 1000,
+        last_modified_date=date,
         last_modified_by=outcome.last_modified_by,
         device_last_modified_date=(
-            None if device_date_ms is None else device_date_ms / 1000
+            None if device_date is None else sync.round_s(device_date)
         ),
     )

@@ -16,8 +16,9 @@ first; a wrong memory costs one more look and changes no outcome.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 import structlog
 
 from millpond import limits
@@ -50,7 +51,7 @@ class VerdictMissingError(Exception):
     """The pool has a trigger, and what it said is not there or out of date."""
 
 
-class Update(NamedTuple):
+class Update(msgspec.Struct, frozen=True, gc=False):
     """An update as its caller sent it."""
 
     dataset_id: DatasetId

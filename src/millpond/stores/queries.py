@@ -30,9 +30,11 @@ class NamedQueries:
 
     def __getattr__(self, name: str) -> str:
         try:
-            return self.by_name[name]
+            sql = self.by_name[name]
         except KeyError:
             raise AttributeError(f"no query is named {name!r}") from None
+        setattr(self, name, sql)  # found without a call from now on
+        return sql
 
 
 def _without_comments(sql: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from millpond import limits
 from millpond.core.sync import (
@@ -37,7 +38,7 @@ _LOAD_DATASET: Final = SQL.load_dataset
 _FIND_RECORDS: Final = SQL.find_records
 _LOOK_AT_RECORDS: Final = SQL.look_at_records
 _PUT_TOGETHER_MAX: Final = 64
-_PUT_VALUES: Final = "(?, ?, ?, ?, ?, ?, ?)"
+_PUT_VALUES: Final = "(?,?,?,?,?,?,?)"
 _PUT_RECORDS: Final = {
     size: SQL.put_record.replace(_PUT_VALUES, ",".join([_PUT_VALUES] * size))
     for size in (1, 2, 4, 8, 16, 32, _PUT_TOGETHER_MAX)
@@ -48,7 +49,6 @@ _QUICK_RECORDS: Final = 200
 _QUICK_BYTES: Final = 131_072  # of values
 
 _encode = msgspec.json.Encoder().encode
-_decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_records = msgspec.json.Decoder(list[StoredRecord]).decode
 
 
@@ -326,18 +326,17 @@ def _expected_page(
     expected: RecordRange,
 ) -> RecordPage | None:
     """Give the page when it is what was expected; None when one has to look again."""
-    number, *columns, encoded_names, encoded = row
-    merged = _decode_names(encoded_names) if encoded_names else ()
-    if number is None:
-        select(None)
-        return RecordPage(None, [], merged)
-    state = to_state(columns)
+    number, *columns, has_merged, encoded = row
+    if has_merged:
+        return None  # rarely; their names are another statement
+    state = None if number is None else to_state(columns)
     chosen = select(state)
-    if chosen is None:
-        return RecordPage(state, [], merged)
+    if state is None or chosen is None:
+        return RecordPage(state, [])
     if (
         chosen.position is not None
-        or (chosen.after, chosen.limit) != (expected.after, expected.limit)
+        or chosen.after != expected.after
+        or chosen.limit != expected.limit
         or chosen.up_to < state.sync_count
         or encoded is None
     ):
@@ -345,7 +344,7 @@ def _expected_page(
     records = _decode_records(encoded)
     if len(records) > _QUICK_RECORDS:
         return None
-    return RecordPage(state, records, merged)
+    return RecordPage(state, records)
 
 
 def _find_records(
@@ -458,15 +457,8 @@ def _put_records(
         size = min(_PUT_TOGETHER_MAX, 1 << (len(records) - done).bit_length() - 1)
         row: list[Any] = []
         for record in records[done : done + size]:
-            row += (
-                number,
-                record.key,
-                record.value,
-                record.sync_count,
-                record.last_modified_date_ms,
-                record.last_modified_by,
-                record.device_last_modified_date_ms,
-            )
+            row.append(number)
+            row += astuple(record)  # the columns have the order of its members
         db.execute(_PUT_RECORDS[size], row)
         done += size
 

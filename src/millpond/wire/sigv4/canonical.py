@@ -73,7 +73,7 @@ def canonical_request(
 ) -> bytes:
     lines = [
         request.method.encode("ascii", "backslashreplace"),
-        _canonical_path(request.raw_path),
+        canonical_path(request.raw_path),
         query,
     ]
     for name in names:
@@ -111,7 +111,8 @@ def normal_path(raw_path: bytes) -> bytes:
     return first + b"/".join(segments) + last
 
 
-def _canonical_path(raw_path: bytes) -> bytes:
+def canonical_path(raw_path: bytes) -> bytes:
+    """A path in normal form, percent-encoded once more."""
     # '%3A' becomes '%253A' and a bare ':' becomes '%3A'. Most paths need at most the
     # first of the two.
     path = normal_path(raw_path)

@@ -8,10 +8,11 @@ Input is checked with exceptions: whatever the bytes are, the outcome is a claim
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from millpond import limits
@@ -74,6 +75,8 @@ class Usual(NamedTuple):
     names: tuple[bytes, ...]
     signed_headers: bytes  # the names, as they stand in the canonical request
     signs_target: bool
+    take_values: Callable[[Mapping[bytes, bytes]], tuple[bytes, ...]]
+    form: bytes  # of the canonical request: what stands around the values
 
 
 def read_usual(head: bytes) -> Usual | None:
@@ -102,7 +105,20 @@ def read_usual(head: bytes) -> Usual | None:
         names=names,
         signed_headers=b";".join(names),
         signs_target=b"x-amz-target" in names,
+        take_values=_taker(names),
+        form=b"%b\n%b\n%b\n"
+        + b"".join(name.replace(b"%", b"%%") + b":%b\n" for name in names)
+        + b"\n"
+        + b";".join(names).replace(b"%", b"%%")
+        + b"\n%b",
     )
+
+
+def _taker(names: tuple[bytes, ...]) -> Callable[[Any], tuple[bytes, ...]]:
+    """Make what takes the values of some headers; KeyError: there is none."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda headers: tuple(headers[name] for name in names)
 
 
 def read_claim(raw_query: bytes, headers: Mapping[bytes, bytes]) -> Claim:

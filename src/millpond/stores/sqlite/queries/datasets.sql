@@ -51,21 +51,14 @@ WHERE dataset_number = ?1;
 -- A listing in one statement with one row: each step of a statement lets other threads
 -- run, and on a busy server that costs more than the step. No records (NULL) when their
 -- values have more than ?6 bytes, which are counted without reading them.
--- Whether anything was merged is asked first, for mostly nothing was.
+-- Of what was merged, whether there is any: mostly there is not.
 SELECT dataset_number, d.sync_count, live, horizon, creation_date_ms,
     d.last_modified_date_ms, d.last_modified_by, num_records, data_storage,
     root_dataset_name, forgotten,
-    CASE WHEN EXISTS (
+    EXISTS (
         SELECT 1 FROM datasets
         WHERE identity_pool_id = ?1 AND identity_id = ?2 AND root_dataset_name = ?3
-    ) THEN (
-        SELECT json_group_array(dataset_name) FROM (
-            SELECT dataset_name FROM datasets
-            WHERE identity_pool_id = ?1 AND identity_id = ?2 AND root_dataset_name = ?3
-                AND live = 1
-            ORDER BY dataset_name
-        )
-    ) END,
+    ),
     CASE WHEN data_storage <= ?6 OR (
         SELECT total(octet_length(value)) FROM (
             SELECT value FROM records AS r
@@ -119,7 +112,7 @@ FROM records WHERE dataset_number = ? AND value IS NOT NULL ORDER BY record_key;
 INSERT INTO records (
     dataset_number, record_key, value, sync_count, last_modified_date_ms,
     last_modified_by, device_last_modified_date_ms
-) VALUES (?, ?, ?, ?, ?, ?, ?)
+) VALUES (?,?,?,?,?,?,?)
 ON CONFLICT (dataset_number, record_key) DO UPDATE
 SET value = excluded.value, sync_count = excluded.sync_count,
     last_modified_date_ms = excluded.last_modified_date_ms,
