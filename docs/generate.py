@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from _reference import cli
+from _reference import cli, javascript, python
 from msgspec import inspect as inspection
 
 from millpond import errors, settings
@@ -60,7 +60,7 @@ def pages() -> dict[str, str]:
     made["settings.md"] = "\n".join(settings_page())
     made["errors.md"] = "\n".join(errors_page())
     made["metrics.md"] = "\n".join(metrics_page())
-    made |= cli.made()
+    made |= cli.made() | python.made() | javascript.made()
     return {name: f"{NOTE}{text}\n" for name, text in made.items()}
 
 

@@ -50,7 +50,14 @@ Reason = Literal[
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a value belongs."""
+    """
+    Where a value belongs.
+
+    Args:
+        pool: the id of the identity pool.
+        dataset: its name.
+        key: of the record.
+    """
 
     pool: str
     dataset: str
@@ -62,6 +69,13 @@ class CodecError(SyncError):
     A value cannot be written as a text, or a text not be read.
 
     The value itself is never in it.
+
+    Attributes:
+        reason: "unencodable" (there is no text for it), "malformed" (it is no text of
+            this codec), "newer_version", "no_migration" (it is older, and the codec
+            was not told what to do with that), "not_encrypted", "unknown_key" or
+            "undecipherable".
+        key: of the record.
     """
 
     def __init__(self, reason: Reason, place: Place, why: str) -> None:
@@ -75,7 +89,7 @@ class VersionError(CodecError):
     """
     A value is of a version that the codec cannot read.
 
-    Args:
+    Attributes:
         version: of the value; 0: it has none.
         known: the one that the codec has.
     """
@@ -91,7 +105,13 @@ class VersionError(CodecError):
 
 
 class NewerVersionError(VersionError):
-    """A value was written by a newer app."""
+    """
+    A value was written by a newer app.
+
+    Attributes:
+        version: of the value.
+        known: the highest that the codec reads.
+    """
 
     def __init__(self, place: Place, version: int, known: int) -> None:
         super().__init__("newer_version", place, version, known, f"reads up to {known}")
@@ -101,7 +121,7 @@ class DecryptionError(CodecError):
     """
     A value cannot be decrypted: no key for it, the wrong one, or a damaged value.
 
-    Args:
+    Attributes:
         key_id: of the key that it names.
     """
 
@@ -111,18 +131,21 @@ class DecryptionError(CodecError):
 
 
 class Codec(Protocol[T]):
-    """Makes texts of values, and values of texts; both raise `CodecError`."""
+    """Makes texts of values, and values of texts. One's own may have any values."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What people call it."""
 
     @property
     def version(self) -> int:
         """What is written; 0: no version is."""
 
-    def encode(self, value: T, place: Place) -> str: ...
+    def encode(self, value: T, place: Place) -> str:
+        """Make a text, which is what travels (CodecError)."""
 
-    def decode(self, text: str, place: Place) -> T: ...
+    def decode(self, text: str, place: Place) -> T:
+        """Make the value of a text, whoever wrote it (CodecError)."""
 
 
 class Text:
@@ -155,8 +178,11 @@ class json:  # noqa: N801 -- it reads as a function: codec=json(version=2)
     Args:
         version: of the form that values have now, from 1; 0: texts have no mark, as
             clients without a codec write and read them.
-        migrate: makes the current form of older values. Those without a mark are of
-            version 0.
+        migrate: makes the current form of older values, which it is given with their
+            version. Those without a mark are of version 0: JSON where it is, else the
+            text.
+    Raises:
+        ValueError: there can be no such version.
     """
 
     name = "json"
@@ -171,6 +197,7 @@ class json:  # noqa: N801 -- it reads as a function: codec=json(version=2)
         return f"json(version={self.version})"
 
     def encode(self, value: Any, place: Place) -> str:
+        """Make a text, as `Codec.encode` (CodecError)."""
         try:
             _check(value)
             # Half of a surrogate pair is JSON only in its escaped form.
@@ -183,6 +210,7 @@ class json:  # noqa: N801 -- it reads as a function: codec=json(version=2)
         return f"#v{self.version}:{written}" if self.version else written
 
     def decode(self, text: str, place: Place) -> Any:
+        """Make the value of a text, as `Codec.decode` (CodecError)."""
         mark = _MARK.match(text)
         version = int(mark[1]) if mark else 0
         if version > self.version:

@@ -78,6 +78,7 @@ def botocore_session(session: Any, identity_id: str) -> Opener:
 
     Args:
         session: which renews what ends.
+        identity_id: whose data it is.
     """
     return _Fixed(identity_id, lambda: _of_session(session))
 
@@ -88,7 +89,13 @@ def fixed(
     secret_access_key: str,
     session_token: str | None = None,
 ) -> Opener:
-    """Call for an identity with a developer's key, or with credentials as they are."""
+    """
+    Call for an identity with a developer's key, or with credentials as they are.
+
+    Args:
+        identity_id: whose data it is.
+        session_token: of temporary credentials; nothing renews them.
+    """
     given = Credentials(access_key_id, secret_access_key, session_token)
     return _Fixed(identity_id, lambda: given)
 

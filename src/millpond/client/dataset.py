@@ -113,6 +113,7 @@ class LocalDataset(MutableMapping[str, "Any"]):
         Set a record, as `dataset[key] = value` does.
 
         Args:
+            value: a string, or what the dataset's codec takes.
             overwrite: also where the value that is there cannot be read.
         Raises:
             CodecError: it cannot, or the new one cannot be written.
@@ -352,7 +353,13 @@ class LocalDataset(MutableMapping[str, "Any"]):
 
 
 class Dataset(LocalDataset):
-    """A dataset that waits while it is synchronized."""
+    """
+    A dataset that waits while it is synchronized.
+
+    It is a mapping of keys to values: strings, or what its codec makes of them. Reads
+    and writes are of this device alone; a write is on disk when it returns, raises as
+    `set` does, and goes out with the next synchronization.
+    """
 
     def sync(self) -> Report:
         """
@@ -374,7 +381,7 @@ class Dataset(LocalDataset):
 
 
 class AsyncDataset(LocalDataset):
-    """A dataset whose synchronization is awaited."""
+    """A dataset whose synchronization is awaited; a mapping as `Dataset` is."""
 
     async def sync(self) -> Report:
         """

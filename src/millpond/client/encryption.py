@@ -55,7 +55,7 @@ _VALUE: Final = re.compile(r"mpe1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]+)")
 
 class encrypted:  # noqa: N801 -- it reads as a function: codec=encrypted(json(), key)
     """
-    A codec around another one.
+    A codec around another one: the server, and whoever reads its store, sees AES-GCM.
 
     Args:
         codec: makes the text that is encrypted.
@@ -65,6 +65,9 @@ class encrypted:  # noqa: N801 -- it reads as a function: codec=encrypted(json()
         read_plain: values that are not encrypted are read too, as the inner codec
             does. For the time in which an app goes over to encryption; afterwards a
             server could put in what it likes.
+        make_nonce: for tests alone.
+    Raises:
+        ValueError: a key of another length, or none that encrypts.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class encrypted:  # noqa: N801 -- it reads as a function: codec=encrypted(json()
         return f"encrypted({self.inner!r}, keys {', '.join(self._keys)})"
 
     def encode(self, value: Any, place: Place) -> str:
+        """Make a text, as `Codec.encode` (CodecError)."""
         plain = self.inner.encode(value, place)
         try:
             octets = plain.encode()
@@ -130,6 +134,7 @@ class encrypted:  # noqa: N801 -- it reads as a function: codec=encrypted(json()
         return self.encode(value, place)
 
     def decode(self, text: str, place: Place) -> Any:
+        """Make the value of a text, as `Codec.decode` (CodecError)."""
         return self.inner.decode(self.decrypt(text, place), place)
 
     def decrypt(self, text: str, place: Place) -> str:

@@ -86,7 +86,7 @@ class CallError(SyncError):
         return f"{where}{self.code}: {self.text}"
 
     def hide(self, values: Iterable[str]) -> None:
-        """Leave the text of an answer out when it has one of these in it."""
+        """Leave the text out when it has one of these in it (rest of the library)."""
         # Without an answer it is ours, with an address: "1" would be in it by chance.
         if self.status and any(each and each in self.text for each in values):
             self.args = ("(The text is left out, as it has a value in it.)",)

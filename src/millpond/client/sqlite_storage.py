@@ -44,7 +44,7 @@ class SQLite:
         return f"SQLite({self.path!r})"
 
     def open(self) -> Storage:
-        """Open it, or make it (StorageError)."""
+        """Open it, or make it, for the rest of the library (StorageError)."""
         return Storage(self.path)
 
 
@@ -55,7 +55,7 @@ class Memory:
         self._storage: Storage | None = None
 
     def open(self) -> Storage:
-        """Open it."""
+        """Open it, for the rest of the library."""
         if self._storage is None:
             self._storage = Storage(IN_MEMORY)
         return self._storage

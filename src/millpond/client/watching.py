@@ -42,6 +42,7 @@ class Seen(NamedTuple):
     What a watch tells.
 
     Args:
+        dataset_name: of which dataset.
         report: what a synchronization did; `None`: the server has changes of a dataset
             that the app did not open, and which is left alone until it does.
         error: why it came to nothing, once for each kind; it is tried again.

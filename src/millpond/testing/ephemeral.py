@@ -36,7 +36,16 @@ _TIMEOUT_S: Final = 60.0
 
 
 class EphemeralServer(RunningServer):
-    """A `millpond serve --ephemeral` on a free port."""
+    """
+    A `millpond serve --ephemeral` on a free port; a context manager.
+
+    Args:
+        settings: of the server, by name, as texts.
+    Attributes:
+        endpoint: its URL.
+        clock: its clock, to be moved (`Clock`).
+        calls: the calls that apps made (`Calls`).
+    """
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         """
@@ -143,7 +152,13 @@ class EphemeralServer(RunningServer):
 
 @dataclass(frozen=True)
 class Pool:
-    """An identity pool of a server for tests."""
+    """
+    An identity pool of a server for tests.
+
+    Args:
+        id: its id, such as `us-east-1:` and a GUID.
+        developer_provider_name: under which users of the developer's sign in.
+    """
 
     server: EphemeralServer = field(repr=False)
     id: str
@@ -182,7 +197,14 @@ class Pool:
 
 @dataclass(frozen=True)
 class User:
-    """An identity, with the credentials that an app on its device has."""
+    """
+    An identity, with the credentials that an app on its device has.
+
+    Args:
+        pool: where it is.
+        identity_id: its id.
+        access_key_id: of its credentials, which end by the clock of the server.
+    """
 
     pool: Pool
     identity_id: str

@@ -9,7 +9,7 @@
  * @property {{endpoint?: string}} [cognitoidentity] where that of Cognito Identity alone is another
  */
 
-/** @type {Settings & {update(options: Settings): void}} */
+/** What clients go by that are given nothing else. @type {Settings & {update(options: Settings): void}} */
 export const config = {
   /** @param {Settings} options */
   update(options) {

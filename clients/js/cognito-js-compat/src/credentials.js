@@ -106,8 +106,9 @@ export class CognitoIdentityCredentials {
   }
 
   /**
-   * Have data follow when an identity became part of another one. For this package.
+   * Have data follow when an identity became part of another one.
    *
+   * @internal
    * @param {Follower} follower
    */
   follow(follower) {

@@ -33,6 +33,9 @@ import { Cancelled, synchronize } from './synchronizing.js'
 
 const KEY = /^[a-zA-Z0-9_.:-]{1,128}$/
 
+/**
+ * A dataset. Callbacks get an error or what was asked for, never before the call has returned.
+ */
 export class CognitoSyncDataset {
   #manager
   /** @type {Map<string, RemoteRecord>} what the app was told last of keys in conflict */

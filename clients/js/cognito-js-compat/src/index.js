@@ -16,6 +16,7 @@ export { CognitoSyncDataset } from './dataset.js'
 export { CognitoSyncDatasetMetadata } from './metadata.js'
 export { CognitoSyncConflict, CognitoSyncRecord } from './records.js'
 
+/** What pages call `AWS`. */
 export const AWS = { config, CognitoIdentityCredentials, CognitoSyncManager }
 export default AWS
 export { config, CognitoIdentityCredentials, CognitoSyncManager }

@@ -41,6 +41,7 @@ export class StoreLocalStorage {
 
 const NAME = /^[a-zA-Z0-9_.:-]{1,128}$/
 
+/** Gives datasets; one of them for each identity pool. */
 export class CognitoSyncManager {
   static Dataset = CognitoSyncDataset
   static DatasetMetadata = CognitoSyncDatasetMetadata
@@ -137,6 +138,7 @@ export class CognitoSyncManager {
   /**
    * Tell the app what came of something. What its callback throws is nobody's but the app's.
    *
+   * @internal
    * @template T
    * @param {Callback<T> | undefined} callback
    * @param {Promise<T>} work
@@ -151,6 +153,7 @@ export class CognitoSyncManager {
   /**
    * Who it is once there are credentials, and once everything that follows has followed.
    *
+   * @internal
    * @returns {Promise<string>}
    */
   async settle() {
@@ -168,6 +171,7 @@ export class CognitoSyncManager {
   /**
    * Wait for the app's answer. What it synchronizes meanwhile does not wait for itself.
    *
+   * @internal
    * @template T
    * @param {string} name
    * @param {() => Promise<T>} answer
@@ -187,6 +191,7 @@ export class CognitoSyncManager {
   /**
    * Do one thing at a time with a dataset, of all tabs.
    *
+   * @internal
    * @template T
    * @param {string} name
    * @param {() => Promise<T>} work

@@ -8,10 +8,10 @@ import { SyncError } from './errors.js';
  *
  * @typedef {{pool: string, dataset: string, key: string}} Place where a value belongs
  *
- * @typedef {object} Codec
- * @property {string} name
+ * @typedef {object} Codec makes texts of values, and values of texts; both throw `CodecError`
+ * @property {string} name what people call it
  * @property {number} version what is written; 0: no version is
- * @property {(value: any, place: Place) => string | Promise<string>} encode
+ * @property {(value: any, place: Place) => string | Promise<string>} encode what travels
  * @property {(value: any, place: Place, texts: string[]) => Promise<string>} [encodeLike]
  *   as `encode`, but one of the texts where it says the same already; for a codec that
  *   gives another text each time
@@ -21,7 +21,11 @@ import { SyncError } from './errors.js';
  * @typedef {Unreadable | 'not_encrypted' | 'unknown_key' | 'undecipherable'} Reason
  */
 
-/** A value cannot be written as a text, or a text not be read; it never tells the value. */
+/**
+ * A value cannot be written as a text, or a text not be read; it never tells the value. `reason` says
+ * why; `version` is that of the value, `known` the highest that the codec reads, and `keyId` the key
+ * that it names, where it is about these.
+ */
 export class CodecError extends SyncError {
   /**
    * @param {Reason} reason

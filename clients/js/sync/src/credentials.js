@@ -26,7 +26,7 @@ import { exclusive } from './tabs.js';
  *   api: { call(name: string, params: Record<string, any>): Promise<any>, now(): number },
  * }} Context
  *
- * @typedef {object} Provider
+ * @typedef {object} Provider says who it is; an app may have one of its own
  * @property {(context: Context) => void} attach is called once, before anything else
  * @property {() => Promise<string | null>} known the identity as it was last told, without asking
  * @property {() => Promise<string>} identityId asks where it is not known
@@ -45,7 +45,7 @@ const NAME = 'identity';
 const TOLD_MAX = 8; // how often an identity may turn out to be another within one renewal
 const EARLY_MS = 300_000; // or a quarter of their life, where that is less
 
-/** Be a guest, the same one as long as the storage keeps the id. */
+/** Be a guest, the same one as long as the storage keeps the id. @returns {Provider} */
 export const guest = () => users(async () => null);
 
 /**
@@ -54,6 +54,7 @@ export const guest = () => users(async () => null);
  * @param {string} provider its name in `Logins`, such as `accounts.google.com`
  * @param {() => string | null | undefined | Promise<string | null | undefined>} token gives the ID
  *   token that counts now, or nothing while nobody has signed in; asked at each renewal
+ * @returns {Provider}
  */
 export const openId = (provider, token) =>
   users(async () => {
@@ -67,8 +68,10 @@ export const openId = (provider, token) =>
  * @param {(guestId: string | null) => BackendToken | Promise<BackendToken>} token gives what the
  *   backend got from GetOpenIdTokenForDeveloperIdentity, or nothing while nobody has signed in. It is
  *   given the id of the guest, if there is one: the backend names it there, and its data follows.
+ * @returns {Provider}
  *
- * @typedef {{ identityId: string, token: string } | null | undefined} BackendToken
+ * @typedef {{ identityId: string, token: string } | null | undefined} BackendToken of whom the
+ *   backend says that it is, and what it was given for them; nothing: nobody has signed in
  */
 export const developerToken = (token) =>
   users(async (guestId) => {
@@ -79,7 +82,8 @@ export const developerToken = (token) =>
 /**
  * Call for an identity with credentials as they are: a developer's key, or somebody's else.
  *
- * @param {Credentials & { identityId: string }} given
+ * @param {Credentials & { identityId: string }} given an access key, its secret, the session token
+ *   of temporary ones, and whose data it is
  * @returns {Provider}
  */
 export function fixed({ identityId, ...credentials }) {

@@ -14,9 +14,9 @@ import { synchronize } from './synchronizing.js';
 /** @typedef {import('./synchronizing.js').Report} Report */
 
 /**
- * @typedef {object} Status
- * @property {string[]} unsent keys
- * @property {Record<string, string>} setAside the error code by key
+ * @typedef {object} Status how a dataset stands
+ * @property {string[]} unsent the keys that the server does not have as they are here
+ * @property {Record<string, string>} setAside the error code by key, of what the server refuses
  * @property {number | null} lastSync epoch milliseconds, of the last one that came to its end
  * @property {unknown} lastError of the last one, if it failed
  */
@@ -228,12 +228,12 @@ export class Dataset {
     }
   }
 
-  /** What this device has of it. */
+  /** What this device has of it. @internal */
   copy() {
     return this.#local.read();
   }
 
-  /** Read again what another tab has changed. */
+  /** Read again what another tab has changed. @internal */
   refresh() {
     return (this.#refreshing ??= this.#host.alone(() => {
       this.#refreshing = null;
@@ -241,7 +241,7 @@ export class Dataset {
     }));
   }
 
-  /** As `refresh`, for who is alone already. */
+  /** As `refresh`, for who is alone already. @internal */
   reload() {
     return this.#local.reload();
   }
@@ -249,6 +249,7 @@ export class Dataset {
   /**
    * Do something with the merge of this dataset.
    *
+   * @internal
    * @template T
    * @param {(merge: import('./merging.js').RuleMerge, asked: readonly unknown[]) =>
    *   T | Promise<T>} work as `asking` of `merging.js` has it

@@ -22,7 +22,11 @@
  * @property {unknown} [cause]
  */
 
-/** The base of all errors that are told on purpose. */
+/**
+ * The base of all errors that are told on purpose. `code` is for programs; `dataset`, `key`, `counts`
+ * (the sync count that was named for each key), `unsent` (keys by dataset), `report` (what was done
+ * before it failed) and `cause` say more, where there is more.
+ */
 export class SyncError extends Error {
   /**
    * @param {string} code
@@ -47,10 +51,10 @@ export class SyncError extends Error {
   }
 }
 
-/** There was no answer: the network is away, or the server. */
+/** There was no answer: the network is away, or the server. It goes out again by itself. */
 export class UnansweredError extends SyncError {}
 
-/** The server refuses, with a code of its API. */
+/** The server refuses all of it; `code` is that of its API. */
 export class RefusedError extends SyncError {}
 
 /** Refused though everything was pulled: somebody writes these keys all the time. */
@@ -62,7 +66,10 @@ export class StorageError extends SyncError {}
 /** The storage of this device is full. What it had it still has. */
 export class StorageFullError extends StorageError {}
 
-/** A write would pass a limit of the server, so it was not queued. */
+/**
+ * A write would pass a limit of the server, so it was not queued: `limit` is its name (`Limits`),
+ * `number` what there would be, `most` the limit.
+ */
 export class QuotaError extends SyncError {
   /**
    * @param {string} dataset
@@ -81,7 +88,7 @@ export class QuotaError extends SyncError {
   }
 }
 
-/** Changes were not sent yet. */
+/** Changes were not sent yet; `unsent` names their keys. */
 export class UnsentError extends SyncError {}
 
 /**

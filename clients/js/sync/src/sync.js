@@ -20,13 +20,15 @@ import { createUpkeep } from './upkeep.js';
 /** @typedef {import('./storage/store.js').Stored} Stored */
 
 /**
- * @typedef {object} Options
+ * @typedef {object} Options whose data it is, and where it is kept
  * @property {string} endpoint of the server, as `https://sync.example.com`
  * @property {string} pool id of the identity pool
- * @property {import('./storage/store.js').Storage} storage
- * @property {import('./credentials.js').Provider} credentials
+ * @property {import('./storage/store.js').Storage} storage where it is kept on this device:
+ *   `indexedDB()`, `localStorage()` or `memory()`
+ * @property {import('./credentials.js').Provider} credentials who it is: `guest()`, `openId(…)`,
+ *   `developerToken(…)` or `fixed(…)`
  * @property {string} [region] that of the pool unless it is said
- * @property {typeof globalThis.fetch} [fetch]
+ * @property {typeof globalThis.fetch} [fetch] calls the server; that of the page or of Node.js
  * @property {() => number} [now] epoch milliseconds
  * @property {import('./rules/quota.js').Limits} [limits] those of the server, where its settings
  *   are not the usual ones; what it could not take is refused as it is written
@@ -76,6 +78,7 @@ export class Sync {
   #upkeep;
 
   /**
+   * @internal
    * @param {Store} store
    * @param {Options} options
    * @param {typeof connect} [reach] makes what calls the server
@@ -119,7 +122,7 @@ export class Sync {
     };
   }
 
-  /** Find out whose data is here, without the network. */
+  /** Find out whose data is here, without the network. @internal */
   async start() {
     await this.#look();
   }

@@ -12,7 +12,7 @@ import { advance, start } from './rules/session.js';
 /** @typedef {import('./rules/session.js').Session} Session */
 
 /**
- * @typedef {object} Report
+ * @typedef {object} Report what a synchronization did
  * @property {readonly string[]} pulled keys whose value came from elsewhere
  * @property {readonly string[]} pushed keys that the server took
  * @property {readonly string[]} merged keys that were changed on both sides

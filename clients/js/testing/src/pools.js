@@ -1,14 +1,14 @@
 /**
  * Pools and users of a server for tests.
  *
- * @typedef {object} User
- * @property {string} identityId
+ * @typedef {object} User an identity, with the credentials that an app on its device has
+ * @property {string} identityId its id
  * @property {{ accessKeyId: string, secretAccessKey: string, sessionToken: string }} credentials what an
  *   app on the user's device has, in the form that SDKs take
  *
- * @typedef {object} Pool
- * @property {string} id
- * @property {string} developerProviderName
+ * @typedef {object} Pool an identity pool of a server for tests
+ * @property {string} id its id
+ * @property {string} developerProviderName under which users of the developer's sign in
  * @property {() => Promise<User>} guest a guest, with an identity of its own
  * @property {(userId: string) => Promise<User>} user who the developer knows by this id; the same one
  *   each time

@@ -11,7 +11,7 @@ import { asDeveloper } from './developer.js';
 import { makePool } from './pools.js';
 
 /**
- * @typedef {object} Options
+ * @typedef {object} Options how the server is started
  * @property {string[]} [command] how Millpond is called; `['millpond']`, or for instance
  *   `['uvx', 'millpond']`
  * @property {Record<string, string | number | boolean>} [settings] of the server, by name
@@ -24,7 +24,7 @@ import { makePool } from './pools.js';
  * @property {Record<string, any>} parameters of the request, by their names in the API
  *
  * @typedef {object} Lengths
- * @property {number} [days]
+ * @property {number} [days] of 24 hours
  * @property {number} [hours]
  * @property {number} [minutes]
  * @property {number} [seconds]
@@ -39,9 +39,9 @@ import { makePool } from './pools.js';
  * @property {() => Promise<string[]>} names the names of their operations, in order
  * @property {() => Promise<void>} clear forget those so far
  *
- * @typedef {object} Millpond
- * @property {string} endpoint
- * @property {string} region
+ * @typedef {object} Millpond a server for tests, and what is done with it
+ * @property {string} endpoint its URL
+ * @property {string} region that signatures name
  * @property {{ accessKeyId: string, secretAccessKey: string }} credentials of its developer
  * @property {Record<string, string>} environment what leads SDKs and the AWS CLI here, as its developer
  * @property {Clock} clock
@@ -50,7 +50,7 @@ import { makePool } from './pools.js';
  *   identity pool that lets guests in and users of the developer's; `options` are of
  *   CreateIdentityPool, and win
  * @property {() => Promise<void>} reset drop all pools, data and calls, and set the clock right
- * @property {() => Promise<void>} stop
+ * @property {() => Promise<void>} stop end it; everything is gone
  */
 
 const AGENT = 'millpond-testing';

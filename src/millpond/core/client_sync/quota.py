@@ -55,7 +55,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     What a device keeps to; where a server has other settings, the app says so.
 
     Args:
+        record_key_chars: of a key. The server takes 1024, but a longer one than this is
+            refused by clients of other makes.
         any_key: keys may have all characters that the server takes.
+        record_value_chars: of a value, as text.
+        records_per_dataset: those that are not removed.
+        dataset_bytes: of their keys and values, in UTF-8.
+        datasets_per_identity: those that are not deleted.
     """
 
     record_key_chars: int = PORTABLE_KEY_CHARS_MAX

@@ -13,14 +13,14 @@ import { percentEncode, sign } from './sign.js';
 /** @typedef {import('./sign.js').Credentials} Credentials */
 
 /**
- * @typedef {object} ApiOptions
+ * @typedef {object} ApiOptions where calls go, and who makes them
  * @property {string} endpoint the URL of the server; it may have a path
- * @property {string} region
+ * @property {string} region that signatures name
  * @property {{ credentials(refused?: Credentials): Promise<Credentials> }} [credentials] who signs;
  *   told which ones were refused, it gives others when it can
- * @property {typeof globalThis.fetch} [fetch]
+ * @property {typeof globalThis.fetch} [fetch] that of the page or of Node.js
  * @property {() => number} [now] epoch milliseconds
- * @property {(ms: number) => Promise<unknown>} [pause]
+ * @property {(ms: number) => Promise<unknown>} [pause] waits; for tests
  * @property {number} [timeoutMs] of one attempt, its answer included
  *
  * @typedef {object} Call
@@ -54,7 +54,12 @@ const ROUTES = {
 
 /** @typedef {ReturnType<typeof createApi>} Api */
 
-/** @param {ApiOptions} options */
+/**
+ * Make calls of the API, one at a time and without anything that is kept: signed, tried again where that
+ * does no harm, and with the clock of the server. Apps that have datasets need none of it.
+ *
+ * @param {ApiOptions} options
+ */
 export function createApi({
   endpoint,
   region,

@@ -12,7 +12,10 @@
 const TEXT_CHARS_MAX = 300;
 const SERVER_ERROR_STATUS_MIN = 500;
 
-/** An error that the service told: the call was understood and refused. */
+/**
+ * An error that the service told: the call was understood and refused. It has the published `code`, the
+ * `status`, the `requestId`, `retryAfterMs` where the server said so, and `retryable`.
+ */
 export class ApiError extends Error {
   name = 'ApiError';
 
@@ -50,7 +53,7 @@ export class Unanswered extends Error {
   }
 }
 
-/** There are no credentials to make the call with. */
+/** There are no credentials to make the call with. `code` `SignInNeeded`: the user is to sign in again. */
 export class NoCredentials extends Error {
   name = 'NoCredentials';
   retryable = false;

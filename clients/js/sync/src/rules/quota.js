@@ -6,7 +6,8 @@
  *
  * @typedef {{record_key_chars?: number, any_key?: boolean, record_value_chars?: number,
  *   records_per_dataset?: number, dataset_bytes?: number,
- *   datasets_per_identity?: number}} Limits
+ *   datasets_per_identity?: number}} Limits characters of a key and of a value, bytes of keys and
+ *   values in UTF-8; `any_key`: keys may have all characters that the server takes
  * @typedef {{records: number, bytes: number}} Usage
  * @typedef {{limit: string, number: number, most: number}} Excess
  */

@@ -40,7 +40,8 @@
  * @property {boolean} [asIs] values are kept as the objects that they are, which nobody changes
  * @property {() => void} [close]
  *
- * @typedef {{open: (namespace: string) => Promise<Table>}} Storage
+ * @typedef {{open: (namespace: string) => Promise<Table>}} Storage where data is kept: `indexedDB()`,
+ *   `localStorage()` and `memory()` give one
  *
  * @typedef {ReturnType<typeof openStore>} Store of one pool at one server
  */
