@@ -11,6 +11,7 @@ from pathlib import Path
 
 from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer
+from processes import Programs
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -60,6 +61,27 @@ def test_the_session(tmp_path: Path) -> None:
     assert "SUCCEEDED" in ended.stdout
     assert '"SessionToken"' in ended.stdout
     assert re.fullmatch(r"us-east-1:[0-9a-f-]{36} \d+ bytes\n", python.stdout)
+
+
+def test_a_server_prints_what_the_page_shows(
+    tmp_path: Path, programs: Programs
+) -> None:
+    """But for the port, the folder, and the key."""
+    (told,) = re.findall(r"```\n(Millpond answers at .*?)```", START, re.DOTALL)
+    data = str(tmp_path / "data")
+    server = programs.millpond("serve", "--port", "0", "--data", data)
+    assert server.stdout is not None
+    printed = "".join(server.stdout.readline() for _ in told.splitlines())
+    server.terminate()
+
+    assert known(printed) == known(told)
+
+
+def known(text: str) -> str:
+    """Leave out what differs from server to server."""
+    text = re.sub(r"(127\.0\.0\.1:)\d+", r"\1PORT", text)
+    text = re.sub(r"\(data in .*\)", "(data in FOLDER)", text)
+    return re.sub(r"(_KEY(?:_ID)?)=\S+", r"\1=KEY", text)
 
 
 def test_the_readme_is_one_screen() -> None:
