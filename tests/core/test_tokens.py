@@ -148,8 +148,20 @@ def test_a_position_is_read_back(count: int, key: str) -> None:
     token = pages.seal(Place(count, key), "pool", "ListRecords")
 
     assert pages.read(token, Place, "pool", "ListRecords") == Place(count, key)
-    assert re.fullmatch(r"[A-Za-z0-9_-]+", token)
+    assert re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_-]+", token)
     assert len(token) <= limits.NEXT_TOKEN_CHARS_MAX
+
+
+def test_a_position_is_no_option_of_a_command_line() -> None:
+    """None begins with a hyphen; those that older servers began so are good still."""
+    pages = PageTokens(KEY)
+    tokens = [pages.seal(Place(count, "k"), "pool") for count in range(1024)]
+    dotted = [each for each in tokens if each.startswith(".")]
+
+    assert not any(each.startswith("-") for each in tokens)
+    assert dotted
+    for each in (*dotted, *(f"-{each[1:]}" for each in dotted)):
+        assert pages.read(each, Place, "pool").key == "k"
 
 
 @pytest.mark.parametrize(

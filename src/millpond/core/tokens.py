@@ -132,7 +132,9 @@ class PageTokens:
     def seal(self, position: Any, *context: str) -> str:
         """Seal a position; `context` names what it is a position in."""
         body = msgspec.msgpack.encode(position)
-        return _encode(self._mac(body, context) + body)
+        token = _encode(self._mac(body, context) + body)
+        # On a command line (`--next-token "$token"`) a hyphen would begin an option.
+        return f".{token[1:]}" if token[0] == "-" else token
 
     def read(self, token: str, kind: type[T], *context: str) -> T:
         """
@@ -141,6 +143,8 @@ class PageTokens:
         Raises:
             InvalidParameterException: malformed, or sealed elsewhere.
         """
+        if token[:1] == ".":  # a hyphen, which servers of older versions wrote as it is
+            token = f"-{token[1:]}"
         raw = _decode(token, chars_max=limits.NEXT_TOKEN_CHARS_MAX)
         mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         try:
