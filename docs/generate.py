@@ -1,5 +1,6 @@
 """
-Write the reference pages from the contract, the settings, the errors and the metrics.
+Write the reference pages from the contract, the settings, the errors and the metrics,
+and into the schema of the Helm chart which settings there are.
 
     python docs/generate.py           write them
     python docs/generate.py --check   say whether they are up to date
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from _reference import cli, javascript, python
+from _reference import chart, cli, javascript, python
 from msgspec import inspect as inspection
 
 from millpond import errors, settings
@@ -61,7 +62,7 @@ def pages() -> dict[str, str]:
     made["errors.md"] = "\n".join(errors_page())
     made["metrics.md"] = "\n".join(metrics_page())
     made |= cli.made() | python.made() | javascript.made()
-    return {name: f"{NOTE}{text}\n" for name, text in made.items()}
+    return {name: f"{NOTE}{text}\n" for name, text in made.items()} | chart.made()
 
 
 def api_page(api: Api) -> Iterator[str]:

@@ -186,6 +186,12 @@ class Metrics:
             "writer, which process_cpu_seconds_total has.",
         )
         self.readers_cpu.set_function(lambda: self._sum_of_others("cpu"))
+        self.init_scripts = gauge(
+            "init_scripts",
+            "Scripts of init_folder, by state: waiting, running, succeeded or failed. "
+            "Those behind one that failed go on waiting.",
+            ("state",),
+        )
         self.store_up = gauge(
             "store_up",
             "1 when the store answers; 0 when not, and what is read from it is NaN.",

@@ -118,6 +118,8 @@ class TestImage:
         port, data = free_port(), tmp_path / "data"
         image = {**environment_of_image(), "MILLPOND_DATA": str(data)}
         image |= {"MILLPOND_PORT": str(port), "MILLPOND_HOST": "127.0.0.1"}
+        assert f"--mode=0755 {image['MILLPOND_INIT_FOLDER']}\n" in f"{last('RUN')}\n"
+        image["MILLPOND_INIT_FOLDER"] = str(make_folder(tmp_path / "init.d"))
         words = json.loads(last("ENTRYPOINT")) + json.loads(last("CMD"))
         check = json.loads(last("HEALTHCHECK").partition("CMD")[2])
         check[-1] = check[-1].replace("8014", str(port))
@@ -156,6 +158,12 @@ class TestImage:
             else:
                 shutil.copy(place, folder)
         return folder
+
+
+def make_folder(place: Path) -> Path:
+    """Make a folder that nobody else may write to, whatever the umask."""
+    place.mkdir(mode=0o755)
+    return place
 
 
 # What pip and uv say where there is no index to be reached.

@@ -37,6 +37,7 @@ from millpond.server.door import make_door
 from millpond.server.ephemeral import MovableClock
 from millpond.server.gateway import Gateway
 from millpond.server.importing import limits_of
+from millpond.server.init_scripts import InitScripts
 from millpond.server.listening import claim_port, endpoint_of, listen, with_address
 from millpond.server.pages import PATHS, make_pages
 from millpond.server.peers import TrustedProxies
@@ -188,6 +189,7 @@ async def serve(
     origins: Mapping[str, str] | None = None,
     intake: Intake | None = None,
     tracing: Tracing | None = None,
+    is_first: bool = True,
 ) -> None:
     """
     Run the server until SIGTERM or SIGINT.
@@ -198,6 +200,8 @@ async def serve(
         intake: of the writer behind readers, whose port is held for them; None: the
             server has the port itself.
         tracing: makes spans of what is done; None: nobody asks for traces.
+        is_first: what is done once at each start of a server is done; no writer that
+            takes the place of another does it again.
     Raises:
         StoreError: the store cannot be opened, or another server holds it.
         SettingsError: a setting turns out to be wrong, or the address is taken.
@@ -223,7 +227,15 @@ async def serve(
                 event = "server.started" if intake is None else "writer.started"
                 _log.info(event, endpoint=endpoint, version=__version__)
 
-            await _run(context, keys, begin, origins or {}, intake, tracing)
+            await _run(
+                context,
+                keys,
+                begin,
+                origins or {},
+                intake,
+                tracing,
+                is_first=is_first,
+            )
     _log.info("server.stopped")
 
 
@@ -234,6 +246,8 @@ async def _run(
     origins: Mapping[str, str],
     intake: Intake | None,
     tracing: Tracing | None,
+    *,
+    is_first: bool,
 ) -> None:
     settings = context.settings
     await neighbours.join(context)
@@ -315,6 +329,11 @@ async def _run(
             *([console.history.run()] if console else []),
             make_relay(context, sinks, metrics).run(),
             make_sender(context, push, metrics).run(),
+            *(
+                [InitScripts(context, keys, stopping).run()]
+                if settings.init_folder and is_first
+                else []
+            ),
             *(
                 make_runner(
                     context, sinks, metrics, worker=f"{name_node(context.store)}-{n}"

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from millpond.errors import LoginProviderError, SettingsError
 from millpond.login_providers.documents import read_key_set
+from millpond.server.init_folder import find_scripts
 from millpond.server.stores import load_postgres
 from millpond.settings import Problem, Reading, Settings
 from millpond.sinks import ENGINES, load_engine, make_sink, sink_factories
@@ -57,6 +58,7 @@ def _find_missing(settings: Settings) -> Iterator[tuple[str, str]]:
         *_of_streams(settings),
         *_of_payloads(settings),
         *_of_database(settings),
+        *_of_init(settings),
     )
 
 
@@ -67,6 +69,14 @@ def _of_data(settings: Settings) -> _Missing:
     folder = settings.data
     if folder.exists() and not folder.is_dir():
         yield "data", f"Setting 'data': '{folder}' is not a folder."
+
+
+def _of_init(settings: Settings) -> _Missing:
+    if settings.init_folder:
+        try:
+            find_scripts(Path(settings.init_folder))
+        except SettingsError as error:
+            yield "init_folder", f"Setting 'init_folder': {error}"
 
 
 def _of_tls(settings: Settings) -> _Missing:

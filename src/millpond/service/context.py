@@ -21,6 +21,7 @@ from millpond.service.callers import Caller as Caller
 from millpond.service.calls import Calls
 from millpond.service.changes import Changes
 from millpond.service.damage import Damage
+from millpond.service.init_progress import InitProgress
 from millpond.service.progress_looks import ProgressLooks
 from millpond.service.read_through import ReadThrough
 from millpond.service.recent_errors import RecentErrors
@@ -99,6 +100,7 @@ class Context:
     """Pools that are known to have a sync trigger; what counts is the store."""
     trigger_notes: TriggerNotes = field(default_factory=TriggerNotes)
     damage: Damage = field(init=False)
+    init_progress: InitProgress = field(init=False)
     audit: AuditBook = field(init=False)
     calls: Calls | None = None
     """Keeps the calls of apps that are tested; None: nobody tests one."""
@@ -112,6 +114,7 @@ class Context:
         if self.signing_now_ms is None:
             object.__setattr__(self, "signing_now_ms", self.now_ms)
         object.__setattr__(self, "damage", Damage(self.metrics))
+        object.__setattr__(self, "init_progress", InitProgress(self.metrics))
         audit = AuditBook(
             self.store, now_ms=self.now_ms, random_bytes=self.random_bytes
         )

@@ -467,6 +467,14 @@ class Settings:
         least=1,
         most=3600,
     )
+    init_folder: str = setting(
+        "",
+        "Folder of scripts, *.sh and *.py, that run one after another, by name, once "
+        "the server answers; at every start. Empty: none.",
+    )
+    init_timeout_s: int = setting(
+        600, "How long one of these scripts may take.", least=1, most=86_400
+    )
     drain_s: int = setting(
         20, "How long requests under way may take at shutdown.", least=0, most=3600
     )

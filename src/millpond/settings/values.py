@@ -53,8 +53,9 @@ def convert(each: dataclasses.Field[Any], value: Any, *, is_text: bool) -> Any:
         case "list[str]":
             return _texts(value)
         case "str | int":
-            is_number = isinstance(value, int) and not isinstance(value, bool)
-            return _text(str(value) if is_number else value)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                value = str(_number(value, None, None))
+            return _text(value)
         case "dict[str, str]":
             return _table_of_texts(value)
         case "dict[str, LoginProvider]":

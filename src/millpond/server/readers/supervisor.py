@@ -254,7 +254,7 @@ class _Supervisor:
         pid = os.fork()
         if not pid:
             os.close(heard)
-            self._be(process.name, told, parent)
+            self._be(process, told, parent)
         os.close(told)
         process.pid, process.started_s = pid, time.monotonic()
         _log.info("process.started", started=process.name, pid=pid)
@@ -269,7 +269,7 @@ class _Supervisor:
             )
         return answer
 
-    def _be(self, name: str, told: int, parent: int) -> NoReturn:
+    def _be(self, process: _Process, told: int, parent: int) -> NoReturn:
         """Be that process, from the fork to its end."""
         status = 1
         try:
@@ -282,7 +282,7 @@ class _Supervisor:
                 os.close(descriptor)
             _end_with(parent, self._life)
             with open(told, "w") as pipe:
-                self._work(name, _Teller(pipe))
+                self._work(process, _Teller(pipe))
             status = 0
         except BaseException as error:
             _log.error("process.failed", error=str(error), exc_info=error)
@@ -291,7 +291,9 @@ class _Supervisor:
             sys.stderr.flush()
             os._exit(status)
 
-    def _work(self, name: str, tell: _Teller) -> None:
+    def _work(self, process: _Process, tell: _Teller) -> None:
+        name = process.name
+
         def started(what: Started | None = None) -> None:
             answer: dict[str, Any] = {"started": True}
             if what is not None:
@@ -307,6 +309,7 @@ class _Supervisor:
                 origins=self._origins,
                 intake=intake,
                 tracing=self._tracing,
+                is_first=not process.started_s,
             )
         else:
             work = reader.read(

@@ -20,6 +20,7 @@ from millpond.service.context import Caller, Context
 from millpond.service.damage import VERIFY
 from millpond.service.examining import login_providers, streams
 from millpond.service.examining.looks import Look, fail, ok, take, warn
+from millpond.service.init_progress import SUCCEEDED, WAITING
 from millpond.service.patience import within
 from millpond.sinks.base import without_secrets
 
@@ -52,6 +53,8 @@ def _looks(context: Context) -> list[Look]:
     if not context.settings.store:
         found.append(Look("disk", _look_at_disk(context)))
     found.append(Look("regions", _look_at_regions(context)))
+    if context.settings.init_folder:
+        found.append(Look("init", _look_at_init(context)))
     found += [
         streams.look(context, name, None) for name in sorted(context.settings.streams)
     ]
@@ -107,6 +110,25 @@ async def _look_at_disk(context: Context) -> Finding:
     if little and usage.free < DISK_BYTES_WARN:
         return warn("disk", text, mend)
     return ok("disk", text)
+
+
+async def _look_at_init(context: Context) -> Finding:
+    folder, progress = context.settings.init_folder, context.init_progress
+    if progress.failure:
+        return fail(
+            "init",
+            f"Of the scripts in '{folder}': {progress.failure}",
+            "Look into the log (init.output), mend it and start the server again.",
+        )
+    done, waiting = progress.count(SUCCEEDED), progress.count(WAITING)
+    if progress.running or waiting:
+        return warn(
+            "init",
+            f"The scripts in '{folder}' are not through: {done} ended, "
+            f"'{progress.running}' runs, {waiting} wait.",
+            "Wait; each has init_timeout_s.",
+        )
+    return ok("init", f"All scripts in '{folder}' ended well: {done}.")
 
 
 async def _look_at_regions(context: Context) -> Finding:
