@@ -26,6 +26,20 @@ def test_the_generated_pages_are_up_to_date() -> None:
     assert (check.returncode, check.stderr) == (0, "")
 
 
+def test_pages_that_the_code_names_exist() -> None:
+    """Whoever follows a message or a comment finds the page."""
+    named = {
+        (page, str(file.relative_to(ROOT)))
+        for folder in ("src", "deploy", "examples")
+        for file in (ROOT / folder).rglob("*")
+        if file.is_file() and file.suffix not in (".pyc", ".png")
+        for page in re.findall(r"\bdocs/[\w/-]+\.md\b", file.read_text("utf-8"))
+    }
+
+    assert named
+    assert [each for each in named if not (ROOT / each[0]).exists()] == []
+
+
 def test_settings_named_in_the_pages_exist() -> None:
     """What a page calls a setting is one."""
     known = {row.name for row in settings.table()}

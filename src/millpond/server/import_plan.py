@@ -243,7 +243,7 @@ def what_stays_behind(described: SourcePool | None) -> list[tuple[str, str]]:
             (
                 f"the function {pool.sync_trigger} itself",
                 "let the server call it, or put it behind a URL; "
-                "see docs/sync-triggers.md",
+                "see docs/sync-trigger.md",
             )
         )
     if pool.push is not None and pool.push.application_arns:
