@@ -89,7 +89,7 @@ def hook() -> Iterator[HookServer]:
 
 
 def tracing_client(server: RunningServer, **headers: str) -> Any:
-    """Make a client that says which trace its calls belong to, and signs that."""
+    """Make a client that says which trace its calls belong to."""
     return tagged(server.client("cognito-sync"), **headers)
 
 
@@ -253,6 +253,50 @@ def test_a_context_that_cannot_be_right_is_not_there(
     assert span.parent_id == ""
     assert span.trace_id != TRACE_ID
     assert not any('"tracing.' in line for line in server.log[lines:])
+
+
+OF_AWS = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "parent"),
+    [
+        # All that boto3 sends where it is traced.
+        ([("X-Amzn-Trace-Id", OF_AWS)], SPAN_ID),
+        ([("X-Amzn-Trace-Id", OF_AWS.replace("00f067", "11f067"))], "11f067aa0ba902b7"),
+        ([("traceparent", TRACEPARENT), ("X-Amzn-Trace-Id", "Root=1-2-3")], SPAN_ID),
+        (
+            [
+                ("X-Amzn-Trace-Id", OF_AWS.replace("00f067", "11f067")),
+                ("traceparent", TRACEPARENT),
+            ],
+            SPAN_ID,
+        ),
+        # As a load balancer of AWS adds it, which makes no span.
+        ([("X-Amzn-Trace-Id", OF_AWS.partition(";")[0])], ""),
+        ([("X-Amzn-Trace-Id", f"{OF_AWS};a")], ""),
+        ([("X-Amzn-Trace-Id", OF_AWS)] * 2, ""),
+    ],
+    ids=str,
+)
+def test_the_context_that_aws_knows_counts_where_there_is_no_other(
+    server: RunningServer,
+    collector: Collector,
+    headers: list[tuple[str, str]],
+    parent: str,
+) -> None:
+    """A traced boto3 sends it alone; that of W3C is believed first."""
+    request = RawRequest(target=b"/nowhere", headers=tuple(headers))
+    answer = RawClient(server).send(request)
+
+    span = collector.wait_for(
+        lambda each: (
+            each.attributes.get("aws.request_id") == answer.headers["x-amzn-requestid"]
+        )
+    )
+
+    assert span.parent_id == parent
+    assert (span.trace_id == TRACE_ID) == bool(parent)
 
 
 def test_a_trace_state_comes_along_if_it_can_be_read(
@@ -624,7 +668,7 @@ def test_attributes_are_those_of_the_conventions(
 def test_a_trace_goes_on_from_a_reader_to_the_writer(
     start_server: Callable[..., RunningServer], collector: Collector
 ) -> None:
-    """What a reader passes on is a part of its span, whatever the client has signed."""
+    """What a reader passes on is a part of its span, and arrives as it was sent."""
     server = start_server(
         settings={"readers": "1", "log_requests": "true"},
         command_prefix=collector.variables(OTEL_SERVICE_NAME="read-and-write"),

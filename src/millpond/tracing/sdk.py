@@ -19,6 +19,8 @@ from typing import Final
 import structlog
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.propagators.aws import AwsXRayPropagator
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -57,7 +59,7 @@ _DELAY_MS: Final = ("OTEL_BSP_SCHEDULE_DELAY", 5000)
 CLOSE_S_MAX: Final = 3.0
 _WORDS_MAX: Final = 300
 # It tells of every header of a stranger that it cannot read, with what is in it.
-_OF_STRANGERS: Final = "opentelemetry.trace"
+_OF_STRANGERS: Final = ("opentelemetry.trace", "opentelemetry.propagators")
 _TRACEPARENT: Final = b"traceparent"
 
 Headers = list[tuple[bytes, bytes]]
@@ -69,18 +71,19 @@ class Tracing:
     def __init__(
         self,
         exporters: Sequence[SpanExporter],
-        propagator: TextMapPropagator,
+        propagators: tuple[TextMapPropagator, TextMapPropagator],
         batches: tuple[int, int, int],
         warnings: Sequence[str],
     ) -> None:
         """
         Args:
+            propagators: what reads the context of a request, and what writes it.
             batches: how many spans are queued, after how many ms, and how many are
                 exported at once.
             warnings: what was found wrong with the variables, and left alone.
         """
         self._exporters = exporters
-        self._propagator = propagator
+        self._reader, self._writer = propagators
         self._batches = batches
         self._warnings = warnings
         self._words = _Words()
@@ -108,14 +111,14 @@ class Tracing:
     def read_context(self, headers: Headers) -> Context:
         """Read which trace a request belongs to; what cannot be read is not there."""
         try:
-            return self._propagator.extract(headers, Context(), _HEADERS)
+            return self._reader.extract(headers, Context(), _HEADERS)
         except Exception:  # of a propagator that somebody has chosen
             return Context()
 
     def write_context(self) -> dict[str, str]:
         """Write which trace this belongs to, as headers of what is called."""
         carrier: dict[str, str] = {}
-        self._propagator.inject(carrier)
+        self._writer.inject(carrier)
         return carrier
 
     @staticmethod
@@ -152,7 +155,7 @@ def load(names: Sequence[str], environment: Mapping[str, str]) -> Tracing:
     batches = queue, delay_ms, min(batch, queue)
     return Tracing(
         [_make_exporter(each, environment) for each in names],
-        _make_propagator(environment),
+        _make_propagators(environment),
         batches,
         warnings,
     )
@@ -199,21 +202,28 @@ def _make_exporter(name: str, environment: Mapping[str, str]) -> SpanExporter:
     return exporter
 
 
-def _make_propagator(environment: Mapping[str, str]) -> TextMapPropagator:
+def _make_propagators(
+    environment: Mapping[str, str],
+) -> tuple[TextMapPropagator, TextMapPropagator]:
     """
-    Make what reads and writes the context of a trace.
+    Make what reads the context of a trace, and what writes it.
 
-    The SDK would pass on baggage, too, unless told otherwise. Who calls is a stranger's
-    device, and whom a server calls should not be sent what a stranger wrote.
+    Unless told otherwise it is that of W3C; where a request has none, that of AWS is
+    read, which is all that a traced boto3 sends. The SDK would pass on baggage, too.
+    Who calls is a stranger's device, and whom a server calls should not be sent what a
+    stranger wrote.
     """
     if not environment.get(_PROPAGATORS, "").strip():
-        return TraceContextTextMapPropagator()
+        of_w3c = TraceContextTextMapPropagator()
+        # The last one that finds something is believed.
+        return CompositePropagator([AwsXRayPropagator(), of_w3c]), of_w3c
     try:
         # It reads the variable when it is imported.
         from opentelemetry.propagate import get_global_textmap
     except Exception as error:
         raise SettingsError(f"{_PROPAGATORS} cannot be used: {error}") from error
-    return get_global_textmap()
+    propagator = get_global_textmap()
+    return propagator, propagator
 
 
 def _resource() -> Resource:
