@@ -100,7 +100,14 @@ NOTHING: dict[str, Any] = {
     "networkPolicy": {"enabled": True},
     "serviceMonitor": {"enabled": True},
 }
-GOOD = {"defaults": {}, "everything": EVERYTHING, "nothing": NOTHING}
+PAGE = (ROOT / "docs" / "howto" / "kubernetes.md").read_text("utf-8")
+ON_PAGE = yaml.safe_load(PAGE.partition("```yaml\n")[2].partition("```")[0])
+GOOD = {
+    "defaults": {},
+    "everything": EVERYTHING,
+    "nothing": NOTHING,
+    "on the page": ON_PAGE,
+}
 OPEN = {"ingress": {"enabled": True, "hosts": ["sync.example.com"]}}
 # Where it is, and what must not be there.
 BAD: dict[str, dict[str, Any]] = {
@@ -229,6 +236,19 @@ def test_requests_find_servers_alone(helm, name):
         assert matched == {"Deployment"}
 
 
+def test_who_may_call(helm):
+    """Who is named, and the pod of `helm test`; everybody, when nobody is named."""
+    (rule,) = helm.one("everything", "NetworkPolicy")["spec"]["ingress"]
+    named, tester = rule["from"]
+    (pod,) = [pod for kind, pod in pods(helm, "everything") if kind == "Pod"]
+    wanted = tester["podSelector"]["matchLabels"].items()
+
+    assert named == PEER
+    assert wanted <= pod["metadata"]["labels"].items()
+    (rule,) = helm.one("nothing", "NetworkPolicy")["spec"]["ingress"]
+    assert "from" not in rule
+
+
 def test_prometheus_finds_the_service(helm):
     """By its labels and the name of its port, as the job that the rules name."""
     service = helm.one("everything", "Service")
@@ -289,7 +309,8 @@ def test_servers_are_replaced_one_by_one(helm, name):
     """None goes before another is ready; and each is asked what it can tell."""
     spec = helm.one(name, "Deployment")["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
-    assert ("replicas" in spec) == (name != "everything")
+    replicas = GOOD[name].get("replicaCount", 2)
+    assert spec.get("replicas") == (None if name == "everything" else replicas)
     (container,) = server(helm, name)["containers"]
     (port,) = container["ports"]
     assert port["containerPort"] == int(last("EXPOSE"))
@@ -328,6 +349,7 @@ def test_the_settings_are_settings(helm, name, tmp_path):
     public_url = {
         "defaults": f"http://sync-millpond.{NAMESPACE}.svc:8014",
         "everything": "https://sync.example.com",
+        "on the page": "https://sync.example.com",
         "nothing": f"https://sync-millpond.{NAMESPACE}.svc:8014",
     }
     assert reading.settings.public_url == public_url[name]

@@ -18,7 +18,7 @@ import pytest
 
 from millpond.errors import SettingsError
 from millpond.server.init_folder import find_scripts
-from millpond.server.init_scripts import KEY_NAME, environment_of
+from millpond.server.init_scripts import KEY_NAME, LINES_MAX, environment_of
 from millpond.server.stores import open_store
 from millpond.service.developer_keys import NewKey
 from millpond.settings import Settings
@@ -171,6 +171,20 @@ def test_none_takes_for_ever(tmp_path, folder):
 
         assert "init_timeout_s, 1 s" in failed["error"]
         assert said(server) == []
+
+
+def test_who_says_too_much_is_cut_off(tmp_path, folder):
+    """Of one script there are so many lines in the log, and none is too long."""
+    scripts = {"1.sh": f"printf '%20000d\\n' 1; seq {LINES_MAX + 1000}; echo end"}
+    with RunningServer(None, settings=write(folder, scripts)) as server:
+        server.wait_for_events("init.done")
+        (cut,) = server.wait_for_events("init.output_cut")
+        lines = [line for _, line in said(server)]
+
+        assert cut["script"] == "1.sh"
+        assert len(lines) == LINES_MAX
+        assert max(map(len, lines)) <= 2 * 8192
+        assert lines[-1].isdecimal()
 
 
 SLOW = """

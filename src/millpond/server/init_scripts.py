@@ -46,6 +46,7 @@ GRACE_S: Final = 5.0  # from SIGTERM to SIGKILL
 _KEY_SPARE_S: Final = 60
 _LAST_WORDS_S: Final = 2.0  # for the output of who closed nothing
 _LINE_BYTES_MAX: Final = 8192  # of the log; longer ones are cut
+LINES_MAX: Final = 5000  # of one script; what it says beyond is dropped
 _PAUSE_S: Final = 0.05
 _ANSWER_S_MAX: Final = 10.0
 _KEPT_OF_AWS: Final = ("AWS_CA_BUNDLE",)
@@ -279,14 +280,21 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
 
 async def _log_output(output: asyncio.StreamReader, script: str, key: NewKey) -> None:
     """Log what a script prints, a line at a time; its key's secret is no word of it."""
-    rest = b""
+    rest, left = b"", LINES_MAX
     while chunk := await output.read(_LINE_BYTES_MAX):
+        await asyncio.sleep(0)  # who says a lot does not keep requests waiting
+        if left <= 0:
+            continue
         *lines, rest = (rest + chunk).split(b"\n")
         if len(rest) >= _LINE_BYTES_MAX:
             lines.append(rest)
             rest = b""
-        for line in lines:
+        for line in lines[:left]:
             _log_line(line, script, key)
+        left -= len(lines)
+        if left <= 0:
+            rest = b""
+            _log.warning("init.output_cut", script=script, lines_max=LINES_MAX)
     if rest:
         _log_line(rest, script, key)
 
