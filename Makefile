@@ -164,8 +164,7 @@ version: $(READY) ## write VERSION=... everywhere; without it, compare the place
 	$(BIN)/python release/versions.py $(if $(VERSION),--set $(VERSION))
 
 changelog: $(READY) ## gather changelog.d into CHANGELOG.md, and remove it (DRAFT=1: show it)
-	@$(BIN)/python -m towncrier build --yes $(if $(DRAFT),--draft) \
-	  --version "$$($(BIN)/python -c 'import millpond; print(millpond.__version__)')"
+	@$(BIN)/python release/changelog.py $(if $(DRAFT),--draft)
 
 release: $(READY) $(UV) ## check and build a release in dist/; upload nothing (CHECKS=tree,build,...)
 	@$(BIN)/python release/release.py --uv $(UV) --checks "$(CHECKS)"

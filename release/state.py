@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import filecmp
-import re
 import shutil
 import sys
 
+import changelog as changelogs
 import versions
 from steps import Release, ReleaseError, make, run
 
@@ -33,21 +33,13 @@ def agree(release: Release) -> None:
 
 def changelog(release: Release) -> None:
     """The changelog has a section of the version, with a day, and nothing waits."""
-    left = sorted(
-        each.name
-        for each in (release.root / "changelog.d").iterdir()
-        if each.name != "README.md"
-    )
-    if left:
+    if left := changelogs.waiting(release.root):
         some = ", ".join(left[:3])
         raise ReleaseError(f"{len(left)} fragments wait ({some}): `make changelog`")
-    path = release.root / "CHANGELOG.md"
-    text = path.read_text("utf-8") if path.is_file() else ""
-    heading = rf"(?m)^## {re.escape(release.version)} - \d{{4}}-\d\d-\d\d$"
-    found = re.findall(heading, text)
-    if len(found) != 1:
+    count = changelogs.sections(release.root, release.version)
+    if count != 1:
         raise ReleaseError(
-            f"CHANGELOG.md has {len(found)} sections '## {release.version} - DATE'"
+            f"CHANGELOG.md has {count} sections '## {release.version} - DATE'"
         )
 
 

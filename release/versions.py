@@ -19,7 +19,8 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[1]
 SOURCE: Final = "src/millpond/__init__.py"
-VERSION: Final = r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?"
+# PyPI writes 1.2.3rc1, and npm 1.2.3-rc.1: what both have is three numbers.
+VERSION: Final = r"\d+\.\d+\.\d+"
 _BEFORE: Final = "|".join(
     (
         r'__version__ = "',
@@ -55,7 +56,7 @@ def version(root: Path = ROOT) -> str:
     """Read the version of Millpond from its source."""
     found = re.search(rf'__version__ = "({VERSION})"', (root / SOURCE).read_text())
     if found is None:
-        raise ValueError(f"{SOURCE} has no version such as 1.2.3, 1.2.3a1 or 1.2.3rc1")
+        raise ValueError(f"{SOURCE} has no version such as 1.2.3")
     return found[1]
 
 
@@ -96,7 +97,7 @@ def differing(root: Path = ROOT) -> list[str]:
 def write(new: str, root: Path = ROOT) -> None:
     """Write a version everywhere."""
     if not re.fullmatch(VERSION, new):
-        raise ValueError(f"{new!r} is no version such as 1.2.3, 1.2.3a1 or 1.2.3rc1")
+        raise ValueError(f"{new!r} is no version such as 1.2.3")
     found = sorted(places(root), key=lambda each: (each.file, -each.start))
     for each in found:  # of each file the last place first, so that the others stay
         path = root / each.file

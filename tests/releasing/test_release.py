@@ -73,9 +73,9 @@ class Checkout:
         )
 
     def changelog(self, version: str, day: str) -> subprocess.CompletedProcess[str]:
-        """Gather the fragments."""
-        words = ("-m", "towncrier", "build", "--yes")
-        return self.run(*words, "--version", version, "--date", day)
+        """Gather the fragments, as the section of a version."""
+        self.run("release/versions.py", "--set", version)
+        return self.run("release/changelog.py", "--date", day)
 
     def release(self, *checks: str) -> subprocess.CompletedProcess[str]:
         """Run some checks."""
@@ -137,7 +137,7 @@ def test_a_version_is_written_everywhere(checkout: Checkout) -> None:
 
 def test_what_is_no_version_is_written_nowhere(checkout: Checkout) -> None:
     """It is refused, and all stays as it is."""
-    for words in ("1.2", "v1.2.3", "1.2.3-beta", "1.2.3\n"):
+    for words in ("1.2", "v1.2.3", "1.2.3-beta", "1.2.3rc1", "1.2.3\n"):
         done = checkout.run("release/versions.py", "--set", words)
 
         assert done.returncode == 2
@@ -216,6 +216,24 @@ def test_the_changelog_is_gathered(checkout: Checkout) -> None:
     new = "## 1.1.0 - 2026-02-03\n\n### Removed\n\n* Crumbs."
     assert later.startswith(f"{head}\n{new}\n")
     assert later.endswith(first.removeprefix(head).lstrip())
+
+
+def test_a_section_is_made_once(checkout: Checkout) -> None:
+    """Where it is there, or nothing waits, nothing is changed."""
+    assert checkout.changelog("1.0.0", "2026-01-02").returncode == 1  # nothing waits
+    checkout.fragments(first__added="One.\n")
+    checkout.commit()
+    assert checkout.changelog("1.0.0", "2026-01-02").returncode == 0
+    checkout.fragments(late__added="Two.\n")
+    checkout.commit()
+    before = checkout.read("CHANGELOG.md")
+
+    again = checkout.changelog("1.0.0", "2026-01-03")
+
+    assert again.returncode == 1
+    assert "has a section of 1.0.0" in again.stderr
+    assert checkout.read("CHANGELOG.md") == before
+    assert (checkout.folder / "changelog.d/late.added.md").exists()
 
 
 def test_many_entries_stand_under_parts(checkout: Checkout) -> None:
