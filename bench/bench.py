@@ -62,6 +62,7 @@ PARTS: Final = (
     "startup",
 )
 IDENTITIES: Final = 1000
+COLD_IDENTITIES: Final = 20_000  # more than anything remembers, and none comes twice
 
 
 def main() -> int:
@@ -178,7 +179,8 @@ def _measure_service(
     options: argparse.Namespace,
     rounds: int,
 ) -> None:
-    data = seed.seed_sync(folder / "sync", IDENTITIES)
+    cold = seed.identity_ids(COLD_IDENTITIES) if "reads" in options.only else []
+    data = seed.seed_sync(folder / "sync", IDENTITIES, cold=cold)
     with ExitStack() as stack:
         server = stack.enter_context(
             RunningServer(
@@ -198,7 +200,7 @@ def _measure_service(
                 peer_writes.append(peer.write)
         if "reads" in options.only:
             _say("reads")
-            _measure_reads(results, service, peer_reads, rounds)
+            _measure_reads(results, service, cold, peer_reads, rounds)
         if "writes" in options.only:
             _say("writes")
             _measure_writes(results, service, peer_writes, rounds)
@@ -213,15 +215,17 @@ def _measure_service(
 def _measure_reads(
     results: Results,
     service: scenarios.Service,
+    cold_identity_ids: list[str],
     peer_reads: list[scenarios.Scenario],
     rounds: int,
 ) -> None:
-    ours = [*service.reads(), *service.signing_in()]
+    ours = [*service.reads(), *service.signing_in(), service.cold(cold_identity_ids)]
     scenarios.interleave([*ours, *peer_reads], rounds=rounds, seconds=1)
     results.throughputs += [each.throughput for each in ours]
-    constant, one, by_users, twenty, details, guests, users = results.throughputs
+    constant, one, by_users, twenty, details, guests, users, cold = results.throughputs
     results.comparisons += [
         _compare(one, constant, least=0.30),
+        _compare(cold, constant),
         _compare(by_users, one, least=0.90),
         _compare(twenty, constant),
         _compare(details, constant, least=0.35),

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,31 @@ class Reads:
             cores=self.cores,
             seconds=seconds,
         )
+
+
+@dataclass
+class ReadsInTurn:
+    """Requests of which none is sent again before all others were."""
+
+    throughput: Throughput
+    target: Target
+    path: Path
+    cores: Cores
+    requests: list[bytes]
+
+    def round(self, seconds: int) -> Round:
+        """Go on where the last round ended."""
+        load.write_requests(self.path, self.requests[0], self.requests)
+        measured = load.run(
+            self.target,
+            self.path,
+            connections=self.throughput.connections,
+            cores=self.cores,
+            seconds=seconds,
+        )
+        sent = measured.answered % len(self.requests)
+        self.requests = self.requests[sent:] + self.requests[:sent]
+        return measured
 
 
 @dataclass
@@ -235,6 +260,17 @@ class Service:
             self._reads(f"{name}, guests", self.target, by_guests),
             self._reads(f"{name}, users", self.target, by_users),
         ]
+
+    def cold(self, identity_ids: Sequence[str]) -> Scenario:
+        """Make the listings of one record of identities that are asked for once."""
+        last = self._data.sync_count - 1
+        return ReadsInTurn(
+            Throughput("ListRecords, 1 record, cold", READ_CONNECTIONS),
+            self.target,
+            self._folder / "cold",
+            self._cores,
+            [self._signer.list_records(each, "listed", last) for each in identity_ids],
+        )
 
     def listing(self) -> Scenario:
         """Make the listings of one record alone."""

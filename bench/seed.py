@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -69,21 +69,27 @@ def _uuid(number: int) -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
-def seed_sync(folder: Path, identities: int) -> SyncData:
-    """Seed datasets of 20 records, one of which was changed once more."""
+def seed_sync(folder: Path, identities: int, *, cold: Sequence[str] = ()) -> SyncData:
+    """
+    Seed datasets of 20 records, one of which was changed once more.
+
+    Args:
+        cold: ids of more identities, which have the dataset that is listed alone.
+    """
     data = SyncData(identity_ids(identities))
     folder.mkdir()
-    seed_store(SqliteStore(folder), data)
+    seed_store(SqliteStore(folder), data, cold=cold)
     return data
 
 
-def seed_store(store: Store, data: SyncData) -> None:
+def seed_store(store: Store, data: SyncData, *, cold: Sequence[str] = ()) -> None:
     """Seed the same into any store, which is opened and closed."""
     names = [
         DatasetId(POOL, identity_id, dataset)
         for identity_id in data.identity_ids
         for dataset in data.datasets
     ]
+    names += [DatasetId(POOL, each, data.datasets[0]) for each in cold]
     asyncio.run(_seed(store, names, touch_one=True))
 
 

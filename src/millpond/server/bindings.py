@@ -144,9 +144,17 @@ def bind(
     function = find(operation, modules) or _not_built(operation)
     find_wanted = read_through.make_finder(api, operation)
 
-    async def call(context: Context, caller: Caller, request: Any) -> Response:
+    # No coroutine of its own: this is on the way of every request.
+    def call(context: Context, caller: Caller, request: Any) -> Awaitable[Response]:
         check(caller, request)
-        return await function(context, caller, request)
+        return function(context, caller, request)
+
+    def call_or_bring(
+        context: Context, caller: Caller, request: Any
+    ) -> Awaitable[Response]:
+        if context.read_through is None and check_identities is None:
+            return call(context, caller, request)
+        return bring_and_call(context, caller, request)
 
     async def bring_and_call(
         context: Context, caller: Caller, request: Any
@@ -164,7 +172,7 @@ def bind(
             await context.read_through.bring(wanted)
         return await function(context, caller, request)
 
-    bound = call if find_wanted is None else bring_and_call
+    bound = call if find_wanted is None else call_or_bring
     if operation.changes and operation.callers in (Callers.DEVELOPER, Callers.EITHER):
         return audit.noting(operation, bound)
     return bound

@@ -49,7 +49,7 @@ from millpond.server.subscriptions import HEADERS as SUBSCRIPTION
 from millpond.server.subscriptions import SubscriptionStreams
 from millpond.server.under_way import Client, UnderWay, take_one
 from millpond.service import heavy
-from millpond.service.context import ANYONE, Caller, Context
+from millpond.service.context import ANYONE, Context
 from millpond.service.credentials import Credentials
 from millpond.service.damage import is_damage
 from millpond.service.kinesis.subscriptions import Subscription
@@ -85,6 +85,10 @@ class Elsewhere(Protocol):
 
     def is_elsewhere(self, found: Found) -> bool:
         """Say whether an operation is answered there."""
+        ...
+
+    def is_surely_elsewhere(self, method: str, raw_path: bytes) -> bool:
+        """Say whether all are that a path may mean, without a look at what it does."""
         ...
 
     async def pass_on(self, request: Request, receive: Receive, send: Send) -> None:
@@ -230,7 +234,7 @@ class Gateway:
                 if found is None:
                     await self._elsewhere.pass_on(request, receive, send)
                     return
-            elif request.is_form:
+            elif request.raw_path == b"/" and request.is_form:
                 form = await self._read(request, FORM_BYTES_MAX)
                 find = self._finder.find_by_form
                 if len(form) > FORM_BYTES_PLAIN:
@@ -239,7 +243,6 @@ class Gateway:
                     found = find(request, form)
             else:
                 found = self._finder.find(request)
-            self._check_peer(found, request, started)
             status, headers, body = await self._answer(found, request, started)
         except Exception as error:
             if request.is_of_people:
@@ -258,7 +261,14 @@ class Gateway:
         if isinstance(body, bytes):
             try:
                 if len(body) <= WHOLE_BYTES_MAX_HTTP2:
-                    await _send(send, status, headers, body)
+                    await send(
+                        {
+                            "type": "http.response.start",
+                            "status": status,
+                            "headers": headers,
+                        }
+                    )
+                    await send({"type": "http.response.body", "body": body})
                 else:
                     await self._answers.send(status, headers, body, request, send)
             except ServiceException as error:  # there is no room for it
@@ -276,6 +286,8 @@ class Gateway:
 
     def _find_here(self, request: Request, elsewhere: Elsewhere) -> Found | None:
         """Find the operation of a request; None: it is not to be answered here."""
+        if elsewhere.is_surely_elsewhere(request.method, request.raw_path):
+            return None
         if request.is_form:  # what it means stands in its body
             return None
         try:
@@ -390,12 +402,6 @@ class Gateway:
                 body_bytes=int(request.headers.get(b"content-length", 0)),
             )
 
-    def _check_peer(self, found: Found, request: Request, now_s: float) -> None:
-        """Hold whoever calls what is not signed to his limit, before more is read."""
-        operation = found.route.operation
-        if operation.callers is Callers.ANYONE:
-            self._rates.check_peer(operation, request.peer(), now_s)
-
     async def _answer(
         self, found: Found, request: Request, now_s: float
     ) -> tuple[int, Headers, bytes | Streamed]:
@@ -404,6 +410,8 @@ class Gateway:
         body = found.body
         # Some SDKs sign what need not be signed; such a signature is not looked at.
         if operation.callers is Callers.ANYONE:
+            # Whoever is over his limit is told so before more is read.
+            self._rates.check_peer(operation, request.peer(), now_s)
             if body is None:
                 body = await self._read(request, UNSIGNED_BODY_BYTES_MAX)
             is_large = len(body) > heavy.BYTES_MAX
@@ -427,7 +435,17 @@ class Gateway:
             is_large = len(body) > heavy.BYTES_MAX
             if is_large:
                 signed.body_sha256 = await heavy.run(body_sha256, body)
-            caller = request.caller = await self._verify(signed, api.name)
+            now_ms = self._context.signing_now_ms()
+            try:
+                verified = self._verifier.verify(
+                    signed, service=api.name, now_s=now_ms / 1000
+                )
+            except UnrecognizedClientException as refusal:
+                await self._look_for_key(refusal)
+                verified = self._verifier.verify(
+                    signed, service=api.name, now_s=now_ms / 1000
+                )
+            caller = request.caller = verified.credentials.caller
             found.canonical_path = signed.canonical_path
             if caller.session is None:
                 self._note_key_use(caller.access_key_id)
@@ -503,17 +521,6 @@ class Gateway:
             head = check(signed, service=service, now_s=now_s)
         if not is_small:
             self._verifier.check_claimed_hash(head)
-
-    async def _verify(self, signed: SignedRequest, service: str) -> Caller:
-        """Find out who signed a request."""
-        now_s = self._context.signing_now_ms() / 1000
-        verify = self._verifier.verify
-        try:
-            verified = verify(signed, service=service, now_s=now_s)
-        except UnrecognizedClientException as refusal:
-            await self._look_for_key(refusal)
-            verified = verify(signed, service=service, now_s=now_s)
-        return verified.credentials.caller
 
     async def _look_for_key(self, refusal: UnrecognizedClientException) -> None:
         """Look whether a key is there after all; it may have been made a moment ago."""

@@ -130,6 +130,11 @@ class _TracedElsewhere:
             _name(span, found)
         return self._elsewhere.is_elsewhere(found)
 
+    def is_surely_elsewhere(self, method: str, raw_path: bytes) -> bool:
+        if spans.current().is_recording():
+            return False  # a span has the name of its operation
+        return self._elsewhere.is_surely_elsewhere(method, raw_path)
+
     async def pass_on(self, request: Request, receive: Receive, send: Send) -> None:
         request.scope[TRACE] = self._tracing.write_context()
         await self._elsewhere.pass_on(request, receive, send)

@@ -34,9 +34,16 @@ async def run(function: Callable[P, T], /, *args: P.args, **keywords: P.kwargs) 
     return await asyncio.get_running_loop().run_in_executor(_threads, call)
 
 
+def _look_for_records(shape: Any) -> bool:
+    return hasattr(shape, "records")
+
+
+_has_records: Final[Callable[[Any], bool]] = functools.cache(_look_for_records)
+
+
 def is_heavy(response: Any) -> bool:
     """Say whether an answer is too large to be encoded on the event loop."""
-    records = getattr(response, "records", None)
+    records = response.records if _has_records(type(response)) else None
     if not records or not isinstance(records, list):
         return False
     if len(records) > ITEMS_MAX:

@@ -81,7 +81,9 @@ class Relay:
         """
         self._socket = socket
         self._hello = hello
-        self._answered = {id(each) for each in answered}
+        operations = [*answered]
+        self._answered = {id(each) for each in operations}
+        self._forms = {(each.method, each.uri.count("/")) for each in operations}
         self._under_way = under_way
         self._connections = connections
         self._take_figures = take_figures
@@ -95,6 +97,14 @@ class Relay:
     def is_elsewhere(self, found: Found) -> bool:
         """Say whether the writer answers an operation."""
         return id(found.route.operation) not in self._answered
+
+    def is_surely_elsewhere(self, method: str, raw_path: bytes) -> bool:
+        """
+        Say whether no path of so many segments is one of an operation answered here.
+
+        So an update is not taken apart here, as the writer does it anyway.
+        """
+        return (method, raw_path.count(b"/")) not in self._forms
 
     async def connect(self) -> None:
         """Keep a connection with the writer until cancelled."""

@@ -171,8 +171,10 @@ def string_to_sign(scope: str, date: str, canonical: bytes) -> str:
 
 
 def make_signature(secret: str, scope: str, date: str, canonical: bytes) -> str:
-    to_sign = string_to_sign(scope, date, canonical).encode()
-    return _signing_hash(secret, scope).digest(to_sign).hex()
+    # As `string_to_sign` has it, which shows it to people.
+    hashed = sha256(canonical).hexdigest()
+    to_sign = f"{ALGORITHM}\n{date}\n{scope}\n{hashed}"
+    return _signing_hash(secret, scope).digest(to_sign.encode()).hex()
 
 
 @lru_cache(maxsize=8192)
