@@ -187,3 +187,18 @@ def test_it_fits_a_telephone_and_the_night(browser: Browser, site: Site) -> None
 
     assert wide == []
     assert max(int(each) for each in colour.strip("rgba()").split(",")[:3]) < 64
+
+
+def test_pictures_go_by_the_page(page: Page, site: Site) -> None:
+    """Who switches the page to dark gets dark pictures; on a telephone they scroll."""
+    page.set_viewport_size({"width": 360, "height": 640})
+    page.goto((site.folder / "docs" / "concepts.html").as_uri())
+    picture = page.locator("img[src$='sync.svg']")
+    schemes = []
+    for theme in ("light", "dark"):
+        page.evaluate("theme => { document.body.dataset.theme = theme }", theme)
+        schemes.append(picture.evaluate("each => getComputedStyle(each).colorScheme"))
+
+    assert schemes == ["light", "dark"]
+    assert picture.evaluate("each => each.getBoundingClientRect().width") > 500
+    assert picture.evaluate("each => each.parentElement.clientWidth") < 360
