@@ -28,7 +28,7 @@ author = "The Millpond authors"
 copyright = author
 version = release = re.findall(r"__version__.* = \"(.+)\"", MILLPOND)[0]
 
-extensions = ["myst_parser", "plain_links"]
+extensions = ["myst_parser", "plain_links", "openapi_pages"]
 
 # The source is the repository, so patterns are relative to it. What is excluded is not
 # looked into either.

@@ -4,6 +4,8 @@ and into the schema of the Helm chart which settings there are.
 
     python docs/generate.py           write them
     python docs/generate.py --check   say whether they are up to date
+
+The OpenAPI documents are made beside them (`_openapi/`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import _openapi
 from _reference import chart, cli, javascript, python
 from msgspec import inspect as inspection
 
@@ -62,7 +65,11 @@ def pages() -> dict[str, str]:
     made["errors.md"] = "\n".join(errors_page())
     made["metrics.md"] = "\n".join(metrics_page())
     made |= cli.made() | python.made() | javascript.made()
-    return {name: f"{NOTE}{text}\n" for name, text in made.items()} | chart.made()
+    return (
+        {name: f"{NOTE}{text}\n" for name, text in made.items()}
+        | chart.made()
+        | _openapi.made()
+    )
 
 
 def api_page(api: Api) -> Iterator[str]:
@@ -120,7 +127,8 @@ def operation_section(
         yield "* nothing"
     else:
         yield from member_list(operation.response, seen)
-    names = sorted(error_name(api, operation, error) for error in operation.errors)
+    listed = (*operation.errors, *operation.also_answers)
+    names = sorted(error_name(api, operation, error) for error in listed)
     yield from ("", f"Errors: {', '.join(names) or 'none of its own'}.")
 
 
@@ -277,8 +285,8 @@ def main() -> int:
         if stale:
             print(f"Out of date: {', '.join(stale)}; run `make docs`.", file=sys.stderr)
         return 1 if stale else 0
-    FOLDER.mkdir(exist_ok=True)
     for name, text in made.items():
+        (FOLDER / name).parent.mkdir(exist_ok=True)
         (FOLDER / name).write_text(text, "utf-8")
     return 0
 

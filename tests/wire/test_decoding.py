@@ -245,6 +245,21 @@ def test_nul_is_refused_everywhere_else() -> None:
         EVENTS.decode(b'{"Events":{"a\\u0000":"x"}}', LABELS)
 
 
+def test_nul_in_what_is_passed_over_is_passed_over() -> None:
+    """An unknown member is kept nowhere, so nothing of it is held against a request."""
+    patch = {"Op": "remove", "Key": "k", "SyncCount": 0}
+    body = {
+        "SyncSessionToken": "t",
+        "Unknown": "\0",
+        "\0": {"a": ["\0"]},
+        "RecordPatches": [{**patch, "Mine": "\0"}],
+    }
+
+    patches = update(body).record_patches
+    assert patches is not None
+    assert [each.key for each in patches] == ["k"]
+
+
 def test_a_backslash_before_u0000_is_no_nul() -> None:
     """The text \\u0000, escaped, is six harmless characters."""
     assert patch_of(Value="\\u0000").value == "\\u0000"

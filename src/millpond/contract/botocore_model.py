@@ -17,7 +17,6 @@ What differs from the contract, on purpose:
 from __future__ import annotations
 
 import html
-import types
 import typing
 from typing import Any, Final
 
@@ -35,6 +34,8 @@ from millpond.contract.shapes import (
     Operation,
     Shape,
     published_pattern,
+    summary_of,
+    unwrap,
 )
 from millpond.errors import ServiceException
 
@@ -136,13 +137,13 @@ def _structure(shape: type[Shape], shapes: dict[str, Any], *, given: bool) -> st
         described["eventstream"] = True
         for member in described["members"].values():
             shapes[member["shape"]]["event"] = True
-    described["documentation"] = _paragraphs(_summary(shape.__doc__))
+    described["documentation"] = _paragraphs(summary_of(shape))
     return name
 
 
 def _member(hint: Any, shapes: dict[str, Any], *, given: bool) -> dict[str, Any]:
     """Describe a reference to a shape: which one, where it travels, what it means."""
-    _, notes = _unwrap(hint)
+    _, notes = unwrap(hint)
     member: dict[str, Any] = {"shape": _shape(hint, shapes, given=given)}
     for note in notes:
         if type(note) in _LOCATIONS:
@@ -155,7 +156,7 @@ def _member(hint: Any, shapes: dict[str, Any], *, given: bool) -> dict[str, Any]
 
 def _shape(hint: Any, shapes: dict[str, Any], *, given: bool) -> str:
     """Add the shape that a type stands for, and give back its name."""
-    core, notes = _unwrap(hint)
+    core, notes = unwrap(hint)
     if isinstance(core, type) and issubclass(core, Shape):
         return _structure(core, shapes, given=given)
     meta = next(n for n in notes if isinstance(n, Meta) and n.title is not None)
@@ -209,30 +210,12 @@ def _error(error: type[ServiceException], shapes: dict[str, Any]) -> str:
         "members": {"message": {"shape": "ExceptionMessage"}},
         "error": {"httpStatusCode": error.http_status},
         "exception": True,
-        "documentation": _paragraphs(_summary(error.__doc__)),
+        "documentation": _paragraphs(summary_of(error)),
     }
     if error.http_status >= 500:
         described["fault"] = True
     shapes[error.__name__] = described
     return error.__name__
-
-
-def _unwrap(hint: Any) -> tuple[Any, list[Any]]:
-    """Part a type from what `Annotated` carries, inside and outside an optional."""
-    notes: list[Any] = []
-    while True:
-        origin = typing.get_origin(hint)
-        if origin is typing.Annotated:
-            notes = [*hint.__metadata__, *notes]
-            hint = typing.get_args(hint)[0]
-        elif origin in (typing.Union, types.UnionType):
-            (hint,) = [a for a in typing.get_args(hint) if a is not type(None)]
-        else:
-            return hint, notes
-
-
-def _summary(doc: str | None) -> str:
-    return " ".join((doc or "").strip().split("\n\n", 1)[0].split())
 
 
 def _paragraphs(text: str) -> str:

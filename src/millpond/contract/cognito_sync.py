@@ -57,6 +57,7 @@ IdentityPoolId = Annotated[
         "us-east-1:7c4f5e0a-2f0b-4b9e-9d8c-0a1b2c3d4e5f.",
         length=(1, limits.ID_CHARS_MAX),
         pattern=r"[\w-]+:[0-9a-f-]+",
+        example="us-east-1:7c4f5e0a-2f0b-4b9e-9d8c-0a1b2c3d4e5f",
     ),
 ]
 IdentityId = Annotated[
@@ -67,6 +68,7 @@ IdentityId = Annotated[
         "GUID.",
         length=(1, limits.ID_CHARS_MAX),
         pattern=r"[\w-]+:[0-9a-f-]+",
+        example="us-east-1:1f0a9c3e-5b7d-4c2a-8e6f-0d1c2b3a4f5e",
     ),
 ]
 DatasetName = Annotated[
@@ -76,6 +78,7 @@ DatasetName = Annotated[
         "The name of a dataset: 1 to 128 letters, digits, '_', '-', '.' and ':'.",
         length=(1, limits.DATASET_NAME_CHARS_MAX),
         pattern=r"[a-zA-Z0-9_.:-]+",
+        example="preferences",
     ),
 ]
 RecordKey = Annotated[
@@ -84,6 +87,7 @@ RecordKey = Annotated[
         "RecordKey",
         "The key of a record, unique in its dataset.",
         length=(1, limits.RECORD_KEY_CHARS_MAX),
+        example="theme",
     ),
 ]
 RecordValue = Annotated[
@@ -92,6 +96,7 @@ RecordValue = Annotated[
         "RecordValue",
         "The value of a record. A record without one has been removed.",
         length=(None, limits.RECORD_VALUE_CHARS_MAX),
+        example="dark",
     ),
     Sensitive,
 ]
@@ -109,6 +114,7 @@ StreamName = Annotated[
         "StreamName",
         "The name of the stream that receives the changes of the pool.",
         length=(1, limits.STREAM_NAME_CHARS_MAX),
+        example="changes",
     ),
 ]
 AssumeRoleArn = Annotated[
@@ -118,6 +124,7 @@ AssumeRoleArn = Annotated[
         "The ARN of the role to assume when the target wants one.",
         length=(limits.ARN_CHARS_MIN, limits.ARN_CHARS_MAX),
         pattern=r"arn:aws:iam::\d+:role/.*",
+        example="arn:aws:iam::123456789012:role/publisher",
     ),
 ]
 ApplicationArn = Annotated[
@@ -751,6 +758,7 @@ API: Final = Api(
             method="GET",
             uri=f"{_IDENTITY}/datasets",
             changes=False,
+            also_answers=(ResourceNotFoundException,),
         ),
         Operation(
             "ListIdentityPoolUsage",
@@ -771,6 +779,7 @@ API: Final = Api(
             method="GET",
             uri=f"{_DATASET}/records",
             changes=False,
+            also_answers=(ResourceNotFoundException,),
         ),
         Operation(
             "RegisterDevice",

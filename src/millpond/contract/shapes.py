@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -84,6 +85,7 @@ def text(
     *,
     length: tuple[int | None, int | None] = (None, None),
     pattern: str | None = None,
+    example: str | None = None,
 ) -> Meta:
     """
     Describe a string shape.
@@ -92,6 +94,7 @@ def text(
         length: least and greatest number of characters.
         pattern: the API's pattern; it must match the whole value, and its classes mean
             ASCII, as they do on the service.
+        example: a value, for documents.
     """
     anchored = None
     if pattern is not None:
@@ -103,13 +106,18 @@ def text(
         min_length=length[0],
         max_length=length[1],
         pattern=anchored,
+        examples=None if example is None else [example],
     )
+
+
+def bare_pattern(anchored: str) -> str:
+    """Give back a pattern that `text` anchored, in a spelling that Python reads."""
+    return anchored.removeprefix(_PATTERN_OPEN).removesuffix(_PATTERN_CLOSE)
 
 
 def published_pattern(anchored: str) -> str:
     """Give back the API's own spelling of a pattern that `text` anchored."""
-    pattern = anchored.removeprefix(_PATTERN_OPEN).removesuffix(_PATTERN_CLOSE)
-    return pattern.replace(_VISIBLE, _VISIBLE_PUBLISHED)
+    return bare_pattern(anchored).replace(_VISIBLE, _VISIBLE_PUBLISHED)
 
 
 def about(description: str) -> Meta:
@@ -180,6 +188,8 @@ class Operation:
     frequent: bool = field(default=False, kw_only=True)
     """Whether it is called for each user or record, so that its changes are merged
     in the audit."""
+    also_answers: tuple[type[ServiceException], ...] = field(default=(), kw_only=True)
+    """Errors that it answers here, though the model of its API does not list them."""
     one_pool: OnePool = field(default=OnePool.REFUSED, kw_only=True)
     """What it is to a key of one pool; where the request names a pool, by that."""
 
@@ -275,6 +285,25 @@ def strip(kind: inspection.Type) -> tuple[inspection.Type, dict[str, Any]]:
             (kind,) = [t for t in kind.types if not isinstance(t, inspection.NoneType)]
         else:
             return kind, notes
+
+
+def summary_of(documented: type) -> str:
+    """Give the first paragraph of a docstring, in one line."""
+    return " ".join((documented.__doc__ or "").strip().split("\n\n", 1)[0].split())
+
+
+def unwrap(hint: Any) -> tuple[Any, list[Any]]:
+    """Part a type from what `Annotated` carries, inside and outside an optional."""
+    notes: list[Any] = []
+    while True:
+        origin = typing.get_origin(hint)
+        if origin is typing.Annotated:
+            notes = [*hint.__metadata__, *notes]
+            hint = typing.get_args(hint)[0]
+        elif origin in (typing.Union, types.UnionType):
+            (hint,) = [a for a in typing.get_args(hint) if a is not type(None)]
+        else:
+            return hint, notes
 
 
 def _member(each: inspection.Field, hint: Any) -> Member:

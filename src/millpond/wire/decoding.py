@@ -4,8 +4,8 @@ Bytes to contract objects: JSON or CBOR bodies, path labels, query parameters, h
 Rules:
 
 1. A null member is an absent member. Unknown members are passed over.
-2. A NUL character is refused wherever it stands: PostgreSQL text cannot hold it, and
-   both stores must take the same strings (docs/decisions).
+2. A NUL character is refused in every member: PostgreSQL text cannot hold it, and both
+   stores must take the same strings (docs/decisions).
 3. A time may come as a number or, from hand-written clients, as a string holding a
    number or an ISO 8601 date. In CBOR it has its tag, and a blob is a byte string.
 4. Whatever is wrong leaves here as an exception of the API, with no other effect.
@@ -49,7 +49,7 @@ from millpond.wire import cbor
 from millpond.wire.validation import first_wrong_item, lower_first, refusal
 
 _MANY: Final = (inspection.ListType, inspection.DictType)
-_LIMITED_ELSEWHERE: Final = frozenset(("RecordPatches",))  # by a setting
+LIMITED_ELSEWHERE: Final = frozenset(("RecordPatches",))  # by a setting
 
 _DIGITS_MAX: Final = 20  # what a Long has, with its sign
 
@@ -262,7 +262,7 @@ class RequestDecoder:
                     items.items() if isinstance(items, dict) else items, items_max + 1
                 )
                 given[name] = dict(few) if isinstance(items, dict) else [*few]
-        elif len(items) > limits.ITEMS_MAX and name not in _LIMITED_ELSEWHERE:
+        elif len(items) > limits.ITEMS_MAX and name not in LIMITED_ELSEWHERE:
             raise self._api.constraint_error(
                 f"1 validation error detected: Value at '{lower_first(name)}' failed "
                 "to satisfy constraint: Member must have length less than or equal to "
@@ -312,7 +312,7 @@ class RequestDecoder:
                 given[member.name] = read_integer(text, member.wire_name)
 
     def _refuse_nul(self, given: Mapping[str, Any]) -> None:
-        at = _find_nul(given)
+        at = _find_nul(self._shape, given)
         if at is not None:
             raise self._api.constraint_error(
                 f"1 validation error detected: Value at '{lower_first(at)}' failed "
@@ -361,24 +361,36 @@ def read_integer(text: str, name: str) -> int:
     return int(text)
 
 
-def _find_nul(value: Any, at: str = "") -> str | None:
-    """Find where in a decoded body a NUL character stands."""
-    if isinstance(value, str):
-        return at if "\0" in value else None
-    if isinstance(value, dict):
-        for key, each in value.items():
-            found = f"{at}.{key}".lstrip(".").replace("\0", "\\0")
-            if "\0" in key:
-                return found
-            inside = _find_nul(each, found)
-            if inside is not None:
-                return inside
-    if isinstance(value, list):
-        for number, each in enumerate(value, 1):
-            inside = _find_nul(each, f"{at}.{number}.member")
-            if inside is not None:
-                return inside
+def _find_nul(
+    shape: type[msgspec.Struct], given: Mapping[str, Any], path: str = ""
+) -> str | None:
+    """Find where in the members of a shape a NUL character stands."""
+    for member in members(shape):
+        at = _find_nul_in(member.type, given.get(member.name), f"{path}{member.name}")
+        if at is not None:
+            return at
     return None
+
+
+def _find_nul_in(kind: inspection.Type, value: Any, at: str) -> str | None:
+    found: str | None = None
+    match kind, value:
+        case _, str():
+            found = at if "\0" in value else None
+        case inspection.StructType(), dict():
+            found = _find_nul(kind.cls, value, f"{at}.")
+        case inspection.ListType(), list():
+            item, _ = strip(kind.item_type)
+            for number, each in enumerate(value, 1):
+                found = found or _find_nul_in(item, each, f"{at}.{number}.member")
+        case inspection.DictType(), dict():
+            item, _ = strip(kind.value_type)
+            for key, each in value.items():
+                inside = f"{at}.{key}".replace("\0", "\\0")
+                if "\0" in key:
+                    return inside
+                found = found or _find_nul_in(item, each, inside)
+    return found
 
 
 def _times(

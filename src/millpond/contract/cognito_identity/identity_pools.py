@@ -21,6 +21,7 @@ IdentityPoolName = Annotated[
         "and + = , . @ - _.",
         length=(1, limits.POOL_NAME_CHARS_MAX),
         pattern=r"[\w\s+=,.@-]+",
+        example="My app",
     ),
 ]
 IdentityPoolUnauthenticated = Annotated[
@@ -42,6 +43,7 @@ IdentityProviderName = Annotated[
     text(
         "IdentityProviderName",
         "The name of a login provider, for example accounts.google.com.",
+        example="accounts.google.com",
         length=(1, limits.PROVIDER_NAME_CHARS_MAX),
     ),
 ]

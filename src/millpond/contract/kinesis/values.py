@@ -22,6 +22,7 @@ StreamName = Annotated[
         "The name of a stream: 1 to 128 letters, digits, '_', '-' and '.'.",
         length=(1, limits.STREAM_NAME_CHARS_MAX),
         pattern=r"[a-zA-Z0-9_.-]+",
+        example="changes",
     ),
 ]
 StreamARN = Annotated[
@@ -31,6 +32,7 @@ StreamARN = Annotated[
         "The ARN of a stream; it may stand in place of the name.",
         length=(1, limits.ARN_CHARS_MAX),
         pattern=r"arn:aws.*:kinesis:.*:\d{12}:stream/\S+",
+        example="arn:aws:kinesis:us-east-1:123456789012:stream/changes",
     ),
 ]
 ConsumerName = Annotated[
@@ -69,6 +71,7 @@ ShardId = Annotated[
         "short for it.",
         length=(1, 128),  # AWS: model, ShardId
         pattern=r"[a-zA-Z0-9_.-]+",
+        example="shardId-000000000000",
     ),
 ]
 ShardIdList = Annotated[list[ShardId], Meta(title="ShardIdList")]
@@ -77,6 +80,7 @@ PartitionKey = Annotated[
     text(
         "PartitionKey",
         "The text whose MD5 chooses the shard. Records of one key keep their order.",
+        example="us-east-1:1f0a9c3e-5b7d-4c2a-8e6f-0d1c2b3a4f5e",
         length=(1, limits.PARTITION_KEY_CHARS_MAX),
     ),
 ]
