@@ -56,17 +56,17 @@ class Text:
     @property
     def width(self) -> float:
         """How wide it is at most, in px."""
-        ems = sum(
-            0.42
-            if each in NARROW
-            else 0.98
-            if each in WIDE
-            else 0.7
-            if each.isupper()
-            else 0.63
-            for each in self.words
-        )
+        ems = sum(map(_ems, self.words))
         return ems * SIZES[self.style] * (1.08 if self.style == "title" else 1)
+
+
+def _ems(character: str) -> float:
+    """Say how wide a character is at most, in ems."""
+    if character in NARROW:
+        return 0.42
+    if character in WIDE:
+        return 0.98
+    return 0.7 if character.isupper() else 0.63
 
 
 class Picture:
