@@ -29,7 +29,8 @@ def build(release: Release) -> None:
     with tarfile.open(sdist) as archive:
         archive.extractall(release.scratch, filter="data")
     again = release.scratch / "again"
-    elsewhere = shutil.copytree(release.export, release.scratch / "elsewhere")
+    elsewhere = release.scratch / "elsewhere"
+    shutil.copytree(release.export, elsewhere, symlinks=True)
     _hatch(release, elsewhere, again, "sdist")
     _hatch(release, release.scratch / f"millpond-{release.version}", again, "wheel")
     for each in (sdist, release.wheel()):

@@ -57,6 +57,7 @@ passed, too, publish it like this:
     uvx {twine} upload dist/*.tar.gz dist/*.whl
 {npm}
     docker build -f deploy/Dockerfile -t millpond:{version} .  # and push it
+    helm package deploy/helm/millpond  # and push it
 """
 
 

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from millpond import client
+from millpond.cli.commands import COMMANDS
 from millpond.testing import pytest_plugin
 
 ROOT: Final = Path(__file__).parents[2]
@@ -22,6 +23,14 @@ MADE: Final = ("cli", "python-client", "python-testing", "javascript")
 def headings(page: str) -> set[str]:
     text = (PAGES / f"{page}.md").read_text("utf-8")
     return set(re.findall(r"(?m)^### `(.+)`$", text))
+
+
+def test_every_command_of_ours_is_there() -> None:
+    """And those below it: `key create` as well as `key`."""
+    found = headings("cli")
+
+    assert {f"millpond {name}" for name in COMMANDS} <= found
+    assert {"millpond key create", "millpond import copy", "millpond serve"} <= found
 
 
 def test_every_public_name_of_the_python_client_is_there() -> None:

@@ -288,6 +288,9 @@ def test_a_changelog_without_the_version_is_refused(checkout: Checkout) -> None:
 
 def test_what_is_built_is_summed_up(checkout: Checkout) -> None:
     """Sdist and wheel, twice the same; a release in part proposes no upload."""
+    (checkout.folder / "deploy/notes.md").symlink_to("../README.md")
+    checkout.commit()
+
     done = checkout.release("build", "sums")
 
     assert done.returncode == 0, done.stdout
