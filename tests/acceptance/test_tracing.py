@@ -17,6 +17,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+import apsw
 import opentelemetry.semconv._incubating.attributes as in_development
 import opentelemetry.semconv.attributes as stable
 import pytest
@@ -33,6 +34,7 @@ from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from acceptance.trace_collector import Collector, Span
 from acceptance.users import client_of, get_credentials
 from hooks.hook_server import Answer, HookServer
+from millpond.stores.sqlite import FILE_NAME
 from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 from push.sns import CREDENTIALS, Sns
@@ -218,6 +220,38 @@ def test_what_a_client_did_wrong_is_no_error_of_the_server(
     # The rule has refused, not the database.
     errors = {each.name: each.is_error for each in collector.children(span)}
     assert errors["update_dataset"] is False
+
+
+def test_what_the_server_cannot_do_is_an_error(
+    server: RunningServer, collector: Collector
+) -> None:
+    """By its code; what the exception says stays in the log, with the same trace."""
+    pool = create_pool(server)
+    with apsw.Connection(str(server.data / FILE_NAME)) as connection:
+        connection.set_busy_timeout(5000)
+        connection.execute(
+            "UPDATE identity_pools SET description = x'7b' WHERE identity_pool_id = ?",
+            (pool,),
+        ).fetchall()
+    with (
+        contextlib.closing(server.client("cognito-sync")) as client,
+        pytest.raises(ClientError) as failed,
+    ):
+        client.get_identity_pool_configuration(IdentityPoolId=pool)
+    request_id = failed.value.response["ResponseMetadata"]["RequestId"]
+
+    span = collector.named(
+        "CognitoSync.GetIdentityPoolConfiguration", aws__request_id=request_id
+    )
+    lines = server.wait_for_events("request.failed")
+
+    assert span.is_error
+    assert span.attributes["http.response.status_code"] == 500
+    assert span.attributes["error.type"] == "InternalErrorException"
+    assert (span.message, span.events) == ("", 0)
+    assert [e["trace_id"] for e in lines if e["request_id"] == request_id] == [
+        span.trace_id
+    ]
 
 
 @pytest.mark.parametrize(

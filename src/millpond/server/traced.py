@@ -62,13 +62,14 @@ class TracedGateway(Gateway):
             await super().__call__(scope, receive, send)
             return
         passed_on: dict[str, str] | None = scope.get(TRACE)
-        headers = scope["headers"]
-        if passed_on is not None:
-            headers = [(k.encode(), v.encode()) for k, v in passed_on.items()]
+        if passed_on is None:
+            parent = self._tracing.read_context(scope["headers"])
+        else:
+            parent = self._tracing.take_over(passed_on)
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         span = self._tracing.tracer.start_span(
             "HTTP" if method == _OTHER else method,
-            self._tracing.read_context(headers),
+            parent,
             # Of the two processes that answer it, the first has served it.
             kind=spans.SERVER if passed_on is None else spans.INTERNAL,
             attributes={
@@ -136,7 +137,7 @@ class _TracedElsewhere:
         return self._elsewhere.is_surely_elsewhere(method, raw_path)
 
     async def pass_on(self, request: Request, receive: Receive, send: Send) -> None:
-        request.scope[TRACE] = self._tracing.write_context()
+        request.scope[TRACE] = self._tracing.hand_over()
         await self._elsewhere.pass_on(request, receive, send)
 
 
@@ -147,21 +148,30 @@ def _watching(span: Span, send: Send) -> Send:
         if message["type"] == "http.response.start":
             status: int = message["status"]
             span.set_attribute(spans.STATUS, status)
-            if status >= 500:  # AWS and the conventions agree: others are the client's
+            if status >= 500:  # others are the client's
                 spans.fail(span, str(status))
         await send(message)
 
     return watch
 
 
+_names: Final[dict[int, tuple[str, spans.Attributes]]] = {}  # by operation, for good
+
+
 def _name(span: Span, found: Found) -> None:
     """Name a span by its operation."""
-    api, operation = found.route.api, found.route.operation
-    name, attributes = spans.of_aws(service_id(api).replace(" ", ""), operation.name)
-    span.update_name(name)
-    route = operation.uri if api.protocol == "rest-json" else _PLAIN_PATH
-    # The path itself has the id of an identity in it.
-    span.set_attributes({**attributes, spans.ROUTE: route, spans.PATH: route})
+    operation = found.route.operation
+    known = _names.get(id(operation))
+    if known is None:
+        api = found.route.api
+        service = service_id(api).replace(" ", "")
+        name, attributes = spans.of_aws(service, operation.name)
+        route = operation.uri if api.protocol == "rest-json" else _PLAIN_PATH
+        # The path itself has the id of an identity in it.
+        known = name, {**attributes, spans.ROUTE: route, spans.PATH: route}
+        _names[id(operation)] = known
+    span.update_name(known[0])
+    span.set_attributes(known[1])
 
 
 def _common(settings: Settings) -> dict[str, str | int]:

@@ -61,6 +61,7 @@ _WORDS_MAX: Final = 300
 # It tells of every header of a stranger that it cannot read, with what is in it.
 _OF_STRANGERS: Final = ("opentelemetry.trace", "opentelemetry.propagators")
 _TRACEPARENT: Final = b"traceparent"
+_OF_W3C: Final = TraceContextTextMapPropagator()
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -120,6 +121,16 @@ class Tracing:
         carrier: dict[str, str] = {}
         self._writer.inject(carrier)
         return carrier
+
+    def hand_over(self) -> dict[str, str]:
+        """Write which trace this belongs to, for another process of this server."""
+        carrier: dict[str, str] = {}
+        _OF_W3C.inject(carrier)
+        return carrier
+
+    def take_over(self, carrier: Mapping[str, str]) -> Context:
+        """Read what another process of this server has handed over."""
+        return _OF_W3C.extract(carrier, Context())
 
     @staticmethod
     def name_line(
@@ -214,9 +225,8 @@ def _make_propagators(
     stranger wrote.
     """
     if not environment.get(_PROPAGATORS, "").strip():
-        of_w3c = TraceContextTextMapPropagator()
         # The last one that finds something is believed.
-        return CompositePropagator([AwsXRayPropagator(), of_w3c]), of_w3c
+        return CompositePropagator([AwsXRayPropagator(), _OF_W3C]), _OF_W3C
     try:
         # It reads the variable when it is imported.
         from opentelemetry.propagate import get_global_textmap

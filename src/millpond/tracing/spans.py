@@ -87,21 +87,19 @@ def call(
         parent: None: of what is under way.
         harmless: exceptions that are an answer, and no error of what was called.
     """
-    with tracer.start_as_current_span(
-        name,
-        parent,
-        kind=kind,
-        attributes=attributes,
-        record_exception=False,  # its message could hold anything
-        set_status_on_exception=False,
-    ) as span:
-        try:
-            yield span
-        except harmless:
-            raise
-        except Exception as error:
-            fail(span, type(error).__name__)
-            raise
+    # The SDK's own way records exceptions, whose messages could hold anything.
+    span = tracer.start_span(name, parent, kind=kind, attributes=attributes)
+    token = contexts.attach(trace.set_span_in_context(span, parent))
+    try:
+        yield span
+    except harmless:
+        raise
+    except Exception as error:
+        fail(span, type(error).__name__)
+        raise
+    finally:
+        contexts.detach(token)
+        span.end()
 
 
 @contextlib.contextmanager
