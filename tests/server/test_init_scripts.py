@@ -130,7 +130,7 @@ def test_they_find_the_server_and_each_other(tmp_path, folder):
         assert ignored["file"] == "notes.txt"
         started = next(each for each in texts if each.startswith("started"))
         wait_until(lambda: not is_there(int(started.split()[1])))
-        wait_until(lambda: keys(server) == ["first"])
+        assert keys(server) == ["first"]
         status, text = examined(server)
         assert status == "ok"
         assert text.endswith(": 3.")
@@ -343,6 +343,12 @@ def spoil(folder: Path, how: str) -> Path:
             (folder / "2.sh").symlink_to("gone.sh")
         case "pipe":
             os.mkfifo(folder / "2.sh", 0o600)
+        case "link in an open folder":
+            link = folder.parent / "open" / "init.d"
+            link.parent.mkdir(mode=0o755)
+            link.symlink_to(folder)
+            link.parent.chmod(0o777)
+            return link
         case "link into an open folder":
             other = folder.parent / "other"
             other.mkdir(mode=0o755)
@@ -366,6 +372,7 @@ SPOILED = {
     "open script": "1.sh'",
     "dangling": "gone.sh' cannot be used",
     "pipe": "2.sh' is no file",
+    "link in an open folder": "open'",
     "link into an open folder": "other'",
     "of another user": "belongs to another user",
 }

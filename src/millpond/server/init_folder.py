@@ -46,7 +46,8 @@ def find_scripts(folder: Path) -> Found:
         place = folder.resolve(strict=True)
         if not place.is_dir():
             raise SettingsError(f"'{folder}' is not a folder.")
-        _refuse_unsafe(place, _folders(place))
+        # Who may write beside a link may have it lead elsewhere.
+        _refuse_unsafe(place, [*_folders(place), *folder.absolute().parents])
         entries = sorted(os.scandir(place), key=lambda each: os.fsencode(each.name))
         found = Found([], [])
         for each in entries:

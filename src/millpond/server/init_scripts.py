@@ -100,9 +100,9 @@ class InitScripts:
                         self._fail(f"'{each.name}' {reason}.", each.name)
                     return
                 self._progress.note(each.name, SUCCEEDED)
-            _log.info("init.done", scripts=len(scripts))
         finally:
             await self._delete_key(key)
+        _log.info("init.done", scripts=len(scripts))
 
     def _fail(self, reason: str, script: str = "") -> None:
         self._progress.failure = reason
