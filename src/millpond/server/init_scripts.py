@@ -162,7 +162,7 @@ class InitScripts:
                 each.cancel()
         status = ended.result()
         if status < 0:
-            return f"was ended by signal {signal.Signals(-status).name}"
+            return f"was ended by signal {-status}"
         return f"ended with status {status}" if status else ""
 
     async def _make_key(self, scripts: int) -> NewKey:
