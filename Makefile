@@ -148,8 +148,8 @@ site: $(VENV)-site/.ready ## build the documentation into build/site, without a 
 	@$(if $(LINKS),$(SPHINX) -b linkcheck . build/links)
 	@echo "open build/site/index.html, or serve it: python3 -m http.server -d build/site"
 
-# A warning is an error; all of them are shown.
-SPHINX = $(VENV)-site/bin/python -m sphinx -W --keep-going -q -c docs -d build/.doctrees
+# A warning is an error; all of them are shown. -a: each page shows where all others are.
+SPHINX = $(VENV)-site/bin/python -m sphinx -W --keep-going -a -q -c docs -d build/.doctrees
 
 $(VENV)-site/.ready: requirements/site.txt
 	@echo "installing what makes the site: $$(grep -c == $<) packages"

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from docs.site import links_of
 from millpond import settings
 from millpond.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
+CONTENTS = ("reference/README.md", "decisions/README.md")
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
 )
@@ -60,6 +62,20 @@ def test_every_command_is_in_the_reference() -> None:
     told = re.findall(r"^### `millpond ([a-z-]+)`$", page, re.MULTILINE)
 
     assert sorted(told) == sorted(COMMANDS)
+
+
+def test_every_page_is_in_a_list_of_contents() -> None:
+    """The navigation of the site is made of these lists, one line for each page."""
+    lists = [ROOT / "docs" / each for each in ("index.md", *CONTENTS)]
+    listed = {
+        (each.parent / link.partition("#")[0]).resolve()
+        for each in lists
+        for link in links_of(each.read_text("utf-8"))
+    }
+
+    missing = set(PAGES) - listed - {lists[0]}
+
+    assert {str(each.relative_to(ROOT)) for each in missing} == set()
 
 
 def test_decisions_are_numbered_without_gaps() -> None:
