@@ -67,6 +67,7 @@ html_use_index = False
 html_domain_indices = False
 # Summaries are fetched, which no browser does for a page that was opened from a file.
 html_show_search_summary = False
+html_search_scorer = str(FOLDER / "_site" / "search-scorer.js")
 # Goes to the top of the site; `index.html` there leads to `docs/index.html`.
 html_extra_path = ["_site/top"]
 

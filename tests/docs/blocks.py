@@ -21,6 +21,8 @@ SHELLS: Final = ("sh", "console")
 PASSED_OVER: Final = ("docs/decisions/", "docs/reference/", "tests/", "CHANGELOG.md")
 # Programs that start another one, whose words are the last of theirs.
 STARTERS: Final = ("docker", "sudo", "uvx", "env", "timeout", "exec", "time", "kubectl")
+# Of these, those that name things, too, and start a program with the word `exec`.
+ENGINES: Final = ("docker", "kubectl")
 # What pages take for given.
 VARIABLES: Final = ("pool", "user", "identity", "token", "guest")
 
@@ -131,7 +133,8 @@ def _of_ours(call: list[str]) -> list[list[str]]:
         return []
     if call[0] in ("millpond", "aws"):
         return [call]
-    if call[0] in STARTERS and "millpond" in call:
+    inside = call[0] not in ENGINES or "exec" in call
+    if call[0] in STARTERS and inside and "millpond" in call:
         rest = call[len(call) - 1 - call[::-1].index("millpond") :]
         return [rest] if len(rest) > 1 else []
     return []
