@@ -321,6 +321,71 @@ def test_a_slice_out_of_reach_lets_others_go_on(
     run(test)
 
 
+def test_the_end_of_a_slice_is_kept_when_it_is_done(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slice of one page takes no commit for its checkpoint; all of it is counted."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        store = type(world.context.store)
+        checkpoint = store.checkpoint_slice
+        kept: list[int] = []
+
+        async def watched(
+            store: Any, leased: LeasedSlice, *args: Any, **to: Any
+        ) -> None:
+            kept.append(leased.slice.number)
+            await checkpoint(store, leased, *args, **to)
+
+        monkeypatch.setattr(store, "checkpoint_slice", watched)
+
+        await publish(world)
+
+        assert kept == [3]  # the last one, which looks at the stream once more
+        assert sorted(arrived(world)) == sorted(names)
+        progress = await world.context.store.find_bulk_publish_progress(POOL)
+        assert progress is not None
+        delivered = progress.delivered
+        assert (delivered.datasets, delivered.records) == (len(names), 2 * len(names))
+
+    run(test)
+
+
+def test_a_slice_whose_end_cannot_be_kept_is_put_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was put behind the last checkpoint comes twice, under the same ids."""
+
+    async def test(world: World) -> None:
+        names = await fill(world)
+        await world.start_bulk_publish()
+        store = type(world.context.store)
+        finish = store.finish_slice
+        failures = [StoreUnavailableError("busy")]
+
+        async def flaky(*args: Any, **reached: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return await finish(*args, **reached)
+
+        monkeypatch.setattr(store, "finish_slice", flaky)
+        monkeypatch.setattr(bulk_publish_runner, "POSTPONED_MS", 0)
+
+        await publish(world)
+
+        assert set(arrived(world)) == names
+        ids = Counter(each.message_id for each in world.sink.taken)
+        assert Counter(ids.values()) == {1: len(names) - 8, 2: 8}  # of one slice
+        progress = await world.context.store.find_bulk_publish_progress(POOL)
+        assert progress is not None
+        assert progress.delivered.datasets == len(names)
+        assert (await world.details()).bulk_publish_status == "SUCCEEDED"
+
+    run(test)
+
+
 def test_the_next_page_is_read_while_one_is_put(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

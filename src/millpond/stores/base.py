@@ -953,10 +953,15 @@ class BulkPublishStore(Protocol):
         self,
         leased: LeasedSlice,
         finish: Callable[[BulkPublishRun], BulkPublishRun],
+        *,
+        position: Position | None = None,
+        counts: Counts | None = None,
     ) -> BulkPublishRun:
         """
         Mark a slice done; `finish` the run when it was the last one.
 
+        Args:
+            position, counts: how far it came, where no checkpoint says so yet.
         Raises:
             LeaseLostError: as `checkpoint_slice` does.
         """

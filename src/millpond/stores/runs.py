@@ -49,6 +49,25 @@ def slice_key(leased: LeasedSlice) -> tuple[str, int, str, int]:
     )
 
 
+def checkpoint_row(
+    leased: LeasedSlice,
+    position: Position | None,
+    counts: Counts,
+    *,
+    lease_until_ms: int,
+) -> tuple[str | int | None, ...]:
+    """Bind what `checkpoint_slice` asks for."""
+    return (
+        *slice_key(leased),
+        None if position is None else position.identity_id,
+        None if position is None else position.dataset_name,
+        counts.datasets,
+        counts.records,
+        counts.data_bytes,
+        lease_until_ms,
+    )
+
+
 def to_leased(
     row: Any, run: BulkPublishRun, *, slices: int, hashes: HashRange | None = None
 ) -> LeasedSlice:

@@ -5,8 +5,9 @@ Theory of operation
 -------------------
 The runner leases a slice, reads whole datasets in (identity id, name) order, about as
 many as one put takes, puts them into the stream, and saves a checkpoint when the stream
-has acknowledged them. While it puts one such page, the next one is read and encoded on
-a thread; no more than these two are in memory.
+has acknowledged them; behind the last ones that is done with the slice itself. While it
+puts one such page, the next one is read and encoded on a thread; no more than these two
+are in memory.
 
 When it dies, the slice goes on from its last checkpoint, here after a restart or on
 another node once the lease has ended; what was put after the checkpoint is put again.
@@ -162,6 +163,8 @@ class BulkPublishRunner:
         if destination is None:
             return  # the pool was deleted meanwhile
         mark = await self._mark(leased, destination)
+        of_shard = leased.slice.hashes is not None
+        is_kept = True  # how far the slice came
         page = await self._read(leased, destination, position)
         while page is not None:
             heed_cancellation()
@@ -175,18 +178,27 @@ class BulkPublishRunner:
                 await self._put(leased, destination, page.records, position, counts)
                 counts = counts.plus(page.counts)
                 position = page.end
-                await self._checkpoint(leased, position, counts)
-                if self._is_time_to_look(leased):
+                is_time_to_look = self._is_time_to_look(leased)
+                # The end of a slice is kept when it is done, with one commit for both;
+                # not where the lease is so old that others could take it for given up.
+                is_kept = page.is_full or of_shard or is_time_to_look
+                if is_kept:
+                    await self._checkpoint(leased, position, counts)
+                if is_time_to_look:
                     await self._confirm(leased, destination, mark, position, counts)
             page = await reading
-        of_shard = leased.slice.hashes is not None
         if of_shard and await self._context.store.close_slice(leased):
             return  # the last of all waits, and looks at the stream, for each
         await self._wait_for_outbox(leased, position, counts)
         if of_shard or self._is_time_to_look(leased) or await self._may_be_last(leased):
+            if not is_kept:  # a run that fails here says how far it got
+                await self._checkpoint(leased, position, counts)
             await self._confirm(leased, destination, mark, position, counts)
         run = await self._context.store.finish_slice(
-            leased, lambda run: rules.finish(run, now_ms=self._context.now_ms())
+            leased,
+            lambda run: rules.finish(run, now_ms=self._context.now_ms()),
+            position=position,
+            counts=counts,
         )
         self._note_end(run)
 
@@ -277,7 +289,8 @@ class BulkPublishRunner:
             leased.identity_pool_id, now_ms=long_ago_ms
         )
         return found is None or not any(
-            each.state is SliceState.WAITING for each in found.slices
+            each.state is SliceState.WAITING and each.number != leased.slice.number
+            for each in found.slices
         )
 
     async def _destination(self, leased: LeasedSlice) -> Destination | None:
@@ -319,9 +332,9 @@ class BulkPublishRunner:
         last = waiting.last if waiting else 0
         looks = 0
         while waiting is not None and waiting.first <= last:
-            looks += 1
             if looks % CHECKPOINT_LOOKS == 0:
                 await self._checkpoint(leased, position, counts)
+            looks += 1
             if await self._destination(leased) is None:
                 return
             await asyncio.sleep(OUTBOX_PAUSE_S)

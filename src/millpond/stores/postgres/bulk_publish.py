@@ -26,6 +26,7 @@ from millpond.stores.postgres.database import Database, Session
 from millpond.stores.postgres.queries import Queries
 from millpond.stores.postgres.shards import Question, Shards
 from millpond.stores.runs import (
+    checkpoint_row,
     encode_run,
     read_run,
     slice_key,
@@ -153,16 +154,10 @@ class BulkPublishes:
         lease_until_ms: int,
     ) -> None:
         async with self.database.session("checkpoint_slice") as db:
-            kept = await db.run(
-                SQL.checkpoint_slice,
-                *slice_key(leased),
-                None if position is None else position.identity_id,
-                None if position is None else position.dataset_name,
-                counts.datasets,
-                counts.records,
-                counts.data_bytes,
-                lease_until_ms,
+            row = checkpoint_row(
+                leased, position, counts, lease_until_ms=lease_until_ms
             )
+            kept = await db.run(SQL.checkpoint_slice, *row)
         if not kept:
             raise _lost(leased)
 
@@ -183,8 +178,16 @@ class BulkPublishes:
         self,
         leased: LeasedSlice,
         finish: Callable[[BulkPublishRun], BulkPublishRun],
+        *,
+        position: Position | None = None,
+        counts: Counts | None = None,
     ) -> BulkPublishRun:
         async def job(db: Session) -> BulkPublishRun:
+            if counts is not None:
+                # The run first, as everywhere, or two could wait for each other.
+                await _find_run_to_change(db, leased.identity_pool_id)
+                reached = checkpoint_row(leased, position, counts, lease_until_ms=0)
+                await db.run(SQL.checkpoint_slice, *reached)
             run = await _close_slice(db, leased)
             row = await db.row(SQL.count_slices, leased.identity_pool_id)
             return run if row["open"] else await _put_run(db, finish(run))

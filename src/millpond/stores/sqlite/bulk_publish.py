@@ -20,6 +20,7 @@ from millpond.core.identity_pools import IdentityPool
 from millpond.errors import LeaseLostError
 from millpond.stores.base import BulkPublishProgress, DatasetSnapshot
 from millpond.stores.runs import (
+    checkpoint_row,
     encode_run,
     read_run,
     slice_key,
@@ -129,15 +130,7 @@ class BulkPublishes:
         *,
         lease_until_ms: int,
     ) -> None:
-        row = (
-            *slice_key(leased),
-            None if position is None else position.identity_id,
-            None if position is None else position.dataset_name,
-            counts.datasets,
-            counts.records,
-            counts.data_bytes,
-            lease_until_ms,
-        )
+        row = checkpoint_row(leased, position, counts, lease_until_ms=lease_until_ms)
 
         def job(db: Writer) -> None:
             if not db.execute(SQL.checkpoint_slice, row).fetchall():
@@ -161,8 +154,14 @@ class BulkPublishes:
         self,
         leased: LeasedSlice,
         finish: Callable[[BulkPublishRun], BulkPublishRun],
+        *,
+        position: Position | None = None,
+        counts: Counts | None = None,
     ) -> BulkPublishRun:
         def job(db: Writer) -> BulkPublishRun:
+            if counts is not None:
+                row = checkpoint_row(leased, position, counts, lease_until_ms=0)
+                db.execute(SQL.checkpoint_slice, row)
             run = _close_slice(db, leased)
             return run if _count_open(db, leased) else _put_run(db, finish(run))
 

@@ -483,6 +483,34 @@ class BulkPublishContract(StoreBench):
 
         self.play(tmp_path, scene)
 
+    def test_a_slice_is_finished_with_what_it_reached(self, tmp_path: Path) -> None:
+        """What no checkpoint has noted is noted with the end of it, or not at all."""
+
+        async def scene(store: Store) -> None:
+            slices = bulk_publish.cut_slices("us-east-1", 2)
+            await store.start_bulk_publish(POOL, starting(), slices)
+            first, second = await lease(store), await lease(store)
+
+            async def finish(leased: LeasedSlice, act: Callable[[Run], Run]) -> None:
+                await store.finish_slice(
+                    leased, act, position=Position(ALICE, "a"), counts=Counts(1, 2, 3)
+                )
+
+            await finish(first, never)
+            progress = await store.find_bulk_publish_progress(POOL)
+            assert BulkPublishProgress(Counts(1, 2, 3), 2, 1, 0) == progress
+
+            def refuse(run: Run) -> Run:
+                raise LookupError("no")
+
+            with pytest.raises(LookupError):
+                await finish(second, refuse)
+            with pytest.raises(LeaseLostError):
+                await finish(first, never)
+            assert progress == await store.find_bulk_publish_progress(POOL)
+
+        self.play(tmp_path, scene)
+
     def test_what_finish_raises_leaves_the_slice_open(self, tmp_path: Path) -> None:
         """A `finish` that raises is rolled back with the mark on the slice."""
 
