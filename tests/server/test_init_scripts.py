@@ -92,6 +92,8 @@ aws cognito-identity list-identity-pools --max-results 9 --output text
 millpond pool list --output json | grep -c '"made"'
 sleep 1000 &
 echo "started $!"
+env | grep -c "^MILLPOND_SECRET_KEY=$MILLPOND_SECRET_KEY"
+echo "not $MILLPOND_SECRET_KEY"
 printf 'no end of line, %s' "$AWS_SECRET_ACCESS_KEY"
 """
 
@@ -111,6 +113,7 @@ def test_they_find_the_server_and_each_other(tmp_path, folder):
             ".hidden.sh": "echo hidden",
         },
     )
+    settings["secret_key"] = "ab" * 32
     with RunningServer(tmp_path / "data", settings=settings) as server:
         (done,) = server.wait_for_events("init.done")
 
@@ -125,6 +128,8 @@ def test_they_find_the_server_and_each_other(tmp_path, folder):
         assert any("IDENTITYPOOLS" in each and "made" in each for each in texts)
         assert "1" in texts
         assert texts[-1] == "no end of line, ***"
+        assert "not ***" in texts
+        assert "ab" * 32 not in "".join(server.log)
         assert lines[-2:] == [("9 äöü\n.sh", "last"), ("9 äöü\n.sh", str(folder))]
         (ignored,) = server.wait_for_events("init.ignored")
         assert ignored["file"] == "notes.txt"

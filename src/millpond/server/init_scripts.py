@@ -25,7 +25,7 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +50,8 @@ LINES_MAX: Final = 5000  # of one script; what it says beyond is dropped
 _PAUSE_S: Final = 0.05
 _ANSWER_S_MAX: Final = 10.0
 _KEPT_OF_AWS: Final = ("AWS_CA_BUNDLE",)
+_OF_STORE: Final = ("store", "listen_store", "secret_key")
+_SECRETS: Final = [f"{PREFIX}{name.upper()}" for name in (*_OF_STORE, "hook_secret")]
 _HERE: Final = "127.0.0.1,::1,localhost"
 
 
@@ -126,7 +128,10 @@ class InitScripts:
             return f"cannot be started: {error.strerror}"
         _log.info("init.started", script=script.name, pid=process.pid)
         assert process.stdout is not None
-        said = asyncio.create_task(_log_output(process.stdout, script.name, key))
+        hidden = [key.secret_access_key, *map(environment.get, _SECRETS)]
+        said = asyncio.create_task(
+            _log_output(process.stdout, script.name, [each for each in hidden if each])
+        )
         try:
             reason = await self._wait_for(process)
         finally:
@@ -248,7 +253,7 @@ def environment_of(
         # Of the commands that work on the store.
         f"{PREFIX}DATA": str(settings.data.absolute()),
     }
-    for name in ("store", "listen_store", "secret_key"):
+    for name in _OF_STORE:
         if getattr(settings, name):
             made[f"{PREFIX}{name.upper()}"] = getattr(settings, name)
     for name in ("no_proxy", "NO_PROXY"):
@@ -278,8 +283,15 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
         os.killpg(process.pid, number)
 
 
-async def _log_output(output: asyncio.StreamReader, script: str, key: NewKey) -> None:
-    """Log what a script prints, a line at a time; its key's secret is no word of it."""
+async def _log_output(
+    output: asyncio.StreamReader, script: str, hidden: Sequence[str]
+) -> None:
+    """
+    Log what a script prints, a line at a time.
+
+    Args:
+        hidden: what stands in no line.
+    """
     rest, left = b"", LINES_MAX
     while chunk := await output.read(_LINE_BYTES_MAX):
         await asyncio.sleep(0)  # who says a lot does not keep requests waiting
@@ -290,16 +302,17 @@ async def _log_output(output: asyncio.StreamReader, script: str, key: NewKey) ->
             lines.append(rest)
             rest = b""
         for line in lines[:left]:
-            _log_line(line, script, key)
+            _log_line(line, script, hidden)
         left -= len(lines)
         if left <= 0:
             rest = b""
             _log.warning("init.output_cut", script=script, lines_max=LINES_MAX)
     if rest:
-        _log_line(rest, script, key)
+        _log_line(rest, script, hidden)
 
 
-def _log_line(line: bytes, script: str, key: NewKey) -> None:
+def _log_line(line: bytes, script: str, hidden: Sequence[str]) -> None:
     text = line.decode("utf-8", "backslashreplace").rstrip("\r")
-    text = text.replace(key.secret_access_key, "***")
+    for each in hidden:
+        text = text.replace(each, "***")
     _log.info("init.output", script=script, line=text)
