@@ -27,6 +27,7 @@ _BEFORE: Final = "|".join(
         r'"name": "@millpond/[\w-]+",\s+"version": "',  # package.json, and npm's lock
         r'"@millpond/[\w-]+": "',  # what depends on one of them
         r"\bmillpond-(?:(?!\d)[\w-]+-)?(?=\d[\w.]*\.t?gz)",  # an archive
+        r"\bmillpond(?:/[\w-]+)?@v?",  # for uvx, npm or an action
         r"\bmillpond(?:\[\w+(?:,\w+)*\])?==",  # a requirement
         r"image\.version=\"",  # the label of an image
         r"image: *(?:[\w./-]+/)?millpond:",  # an image, in Compose or Kubernetes
