@@ -46,7 +46,9 @@ class Request:
     )
 
     def __init__(self, scope: Scope, receive: Receive, trusted: TrustedProxies) -> None:
-        self.id = _new_id()
+        # In the form of a UUID; it need not be hard to guess.
+        number = next(_request_numbers) & 0xFFFF_FFFF_FFFF
+        self.id = f"{_id_prefix}-{number:012x}"
         self.raw_path: bytes = scope["raw_path"]
         self.raw_query: bytes = scope["query_string"]
         self.raw_headers: Headers = scope["headers"]
@@ -130,8 +132,3 @@ def _renew_prefix() -> None:
 
 
 os.register_at_fork(after_in_child=_renew_prefix)
-
-
-def _new_id() -> str:
-    """Make an id in the form of a UUID; it need not be hard to guess."""
-    return f"{_id_prefix}-{next(_request_numbers) & 0xFFFF_FFFF_FFFF:012x}"

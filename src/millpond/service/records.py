@@ -84,14 +84,15 @@ async def list_records(
     fetched = None if limit is None else limit + 1
     listings: list[Listing] = []
 
-    known = 0
+    known, after = 0, request.last_sync_count or 0
+    self_heal = context.settings.self_heal_sync_counts
 
     def select(dataset: DatasetState | None) -> RecordRange | None:
         if place:
             listing = place.listing
             sync.check_page(listing, place.horizon, dataset)
         else:
-            listing = _listing(context, request, dataset, known)
+            listing = sync.listing(dataset, after, self_heal=self_heal, known=known)
         listings.append(listing)
         if not listing.exists:
             return None
@@ -103,7 +104,7 @@ async def list_records(
         )
 
     expected = RecordRange(
-        after=place.listing.after if place else request.last_sync_count or 0,
+        after=place.listing.after if place else after,
         up_to=place.listing.up_to if place else limits.LONG_MAX,
         position=(place.sync_count, place.key) if place else None,
         limit=fetched,
@@ -112,12 +113,10 @@ async def list_records(
     if (
         page is not None
         and place is None
+        and listings[-1].deleted
         and listings[-1].exists
-        and (listings[-1].deleted)
     ):
-        known = await relisting.find_known(
-            context, dataset_id, request.last_sync_count or 0
-        )
+        known = await relisting.find_known(context, dataset_id, after)
         if known:
             page = await context.store.read_records(dataset_id, select)
     if page is None:
@@ -125,7 +124,7 @@ async def list_records(
     if session is None:
         known = listings[-1].dataset_sync_count
         session = context.sessions.issue(dataset_id, now_ms=now_ms, known=known)
-    if page.dataset is None and (request.last_sync_count or 0) > 0:
+    if page.dataset is None and after > 0:
         listings.append(await _listing_of_elsewhere(context, request, listings[-1]))
     if request.next_token is None and request.sync_session_token is None:
         context.sync_sessions.add(request.identity_pool_id)
@@ -150,20 +149,6 @@ async def list_records(
 def _names(dataset_id: DatasetId) -> tuple[str, ...]:
     """Name what a page token is a position in."""
     return (*msgspec.structs.astuple(dataset_id), "ListRecords")
-
-
-def _listing(
-    context: Context,
-    request: ListRecordsRequest,
-    dataset: DatasetState | None,
-    known: int,
-) -> Listing:
-    return sync.listing(
-        dataset,
-        request.last_sync_count or 0,
-        self_heal=context.settings.self_heal_sync_counts,
-        known=known,
-    )
 
 
 async def _listing_of_elsewhere(

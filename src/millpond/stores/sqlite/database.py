@@ -65,6 +65,14 @@ class Reader(Protocol):
 class Writer(Reader, Protocol):
     """The writer's connection, inside a transaction."""
 
+    def cursor(self) -> Reader:
+        """
+        Begin a cursor, for jobs on the way of every update.
+
+        Its next statement ends the one before; the connection makes one for each.
+        """
+        ...
+
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Rows: ...
 
     def last_insert_rowid(self) -> int: ...
@@ -115,6 +123,7 @@ class Database:
         self._open = False
         self._thread: threading.Thread | None = None
         self._reader: apsw.Connection | None = None
+        self._looking: apsw.Cursor | None = None  # of the reader
         self._slow = threading.local()
         self._slow_connections: list[apsw.Connection] = []
         self._pool: ThreadPoolExecutor | None = None
@@ -166,6 +175,7 @@ class Database:
         assert self._pool is not None
         assert self._reader is not None
         self._pool.shutdown(wait=True)
+        self._looking = None
         for connection in [self._reader, *self._slow_connections]:
             connection.close()
         self._slow_connections.clear()
@@ -210,7 +220,10 @@ class Database:
         if not self._open or self._reader is None:
             raise StoreError("The store is closed.", op=op)
         try:
-            return self._reader.execute(sql, row).fetchall()
+            if self._looking is None:
+                # A new one for each statement would cost half as much as the statement.
+                self._looking = self._reader.cursor()
+            return self._looking.execute(sql, row).fetchall()
         except apsw.Error as error:
             raise translate(error, op) from error
 

@@ -67,23 +67,24 @@ class Datasets:
         count_tombstones: bool = False,
     ) -> Changes | None:
         def job(db: Writer) -> Changes | None:
-            row = _load_dataset(db, dataset_id, session_id, keys)
+            cursor = db.cursor()
+            row = _load_dataset(cursor, dataset_id, session_id, keys)
             if row is None:
                 return None
             streaming, sync_trigger, subscribed, number = row[:4]
             state = None if number is None else to_state(row[4:14])
             stored = StoredDataset(
                 state,
-                _loaded_records(db, row, keys),
-                _count_live(db, dataset_id, state),
+                _loaded_records(cursor, row, keys),
+                _count_live(cursor, dataset_id, state),
                 None if row[14] is None else _to_spent(row[14:20]),
                 bool(streaming),
                 sync_trigger,
                 bool(subscribed),
-                _count_tombstones(db, number) if count_tombstones else None,
+                _count_tombstones(cursor, number) if count_tombstones else None,
             )
             changes = decide(stored)
-            _save(db, dataset_id, number, changes)
+            _save(db, cursor, dataset_id, number, changes)
             if changes.dataset is not None:
                 self._note_growth(dataset_id, state, changes.dataset)
             return changes
@@ -405,20 +406,21 @@ def _to_spent(columns: Sequence[Any]) -> SpentSession:
 
 def _save(
     db: Writer,
+    cursor: Reader,
     dataset_id: DatasetId,
     number: int | None,
     changes: Changes,
 ) -> None:
     after = changes.dataset
     if after is not None:
-        number = save_dataset(db, dataset_id, number, after)
+        number = save_dataset(cursor, dataset_id, number, after)
     if changes.clear_records:
-        db.execute(SQL.clear_records, (number,))
+        cursor.execute(SQL.clear_records, (number,))
     if changes.records:
-        _put_records(db, number, changes.records)
+        _put_records(cursor, number, changes.records)
     if changes.spent is not None:
         outcome = changes.spent.outcome
-        db.execute(
+        cursor.execute(
             SQL.put_spent_session,
             (
                 changes.spent.session_id,
@@ -431,7 +433,7 @@ def _save(
             ),
         )
     if changes.event is not None:
-        db.execute(
+        cursor.execute(
             SQL.put_outbox,
             (dataset_id.identity_pool_id, dataset_id.identity_id, changes.event),
         )
@@ -448,7 +450,7 @@ def _add_growth(db: Writer, pools: dict[str, Any]) -> None:
 
 
 def _put_records(
-    db: Writer, number: int | None, records: Sequence[StoredRecord]
+    db: Reader, number: int | None, records: Sequence[StoredRecord]
 ) -> None:
     """Put many rows with each statement: other threads may run at each step of one."""
     done = 0
@@ -464,7 +466,7 @@ def _put_records(
 
 
 def save_dataset(
-    db: Writer, dataset_id: DatasetId, number: int | None, state: DatasetState
+    db: Reader, dataset_id: DatasetId, number: int | None, state: DatasetState
 ) -> int:
     columns = (
         state.sync_count,

@@ -46,6 +46,7 @@ from millpond.errors import (
 from millpond.wire.sigv4.canonical import (
     ALGORITHM,
     TERMINATOR,
+    body_sha256,
     canonical_path,
     canonical_query,
     canonical_request,
@@ -286,7 +287,7 @@ class Verifier(Generic[C]):
         )
         if credentials is None:
             return None
-        payload_hash = hash_payload(request)
+        payload_hash = request.body_sha256 or body_sha256(request.body)
         if headers.get(b"x-amz-content-sha256", payload_hash) != payload_hash:
             return None
         canonical = _usual_canonical(request, headers, usual, payload_hash)
