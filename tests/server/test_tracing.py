@@ -104,6 +104,30 @@ def test_a_queue_that_is_smaller_than_a_batch_is_filled_by_smaller_batches(
         made.close(1)
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OTEL_TRACES_SAMPLER": "sometimes"},
+        {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "10"},
+        {"OTEL_BSP_SCHEDULE_DELAY": "soon"},
+    ],
+    ids=str,
+)
+def test_a_default_in_the_place_of_a_value_is_told_of(
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """In our log, once there is one, and not in words of its own beside that."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    made = tracing.load({EXPORTER: "console", **variables})
+
+    assert made is not None
+    assert len(made.warnings) == 1
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.fixture
 def traced() -> Any:
     """What makes spans, with those that ended under `finished`."""

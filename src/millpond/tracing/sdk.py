@@ -86,17 +86,19 @@ class Tracing:
         self._exporters = exporters
         self._reader, self._writer = propagators
         self._batches = batches
-        self._warnings = warnings
         self._words = _Words()
+        self._words.begin()
+        self._words.listen()
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self.tracer: Tracer = self._provider.get_tracer(
             SERVICE, __version__, schema_url=SCHEMA_URL
         )
+        self.warnings = [*warnings, *self._words.heard()]
+        """What is wrong with the variables, so that a default is used."""
 
     def start(self) -> None:
         """Begin to export, with a thread of this process."""
-        self._words.begin()
-        for text in self._warnings:
+        for text in self.warnings:
             _log.warning("tracing.warning", error=text)
         for exporter in self._exporters:
             self._provider.add_span_processor(
@@ -268,31 +270,34 @@ class _Words(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._exporting = threading.local()
+        self._listening = threading.local()
         self._said: set[tuple[str, object]] = set()
 
     def begin(self) -> None:
-        """Take what it says from now on."""
+        """Take what it says from now on, in the place of who did before."""
         logger = logging.getLogger("opentelemetry")
+        for each in [*logger.handlers]:
+            if isinstance(each, _Words):
+                logger.removeHandler(each)
         logger.addHandler(self)
         logger.propagate = False
 
     def listen(self) -> None:
         """Keep what this thread says till `heard`, rather than log it."""
-        self._exporting.words = ""
+        self._listening.words = []
 
-    def heard(self) -> str:
-        """Give what this thread said last."""
-        words: str = getattr(self._exporting, "words", "") or "no reason was given"
-        del self._exporting.words
+    def heard(self) -> list[str]:
+        """Give what this thread has said."""
+        words: list[str] = self._listening.words
+        del self._listening.words
         return words
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith(_OF_STRANGERS):
             return
         text = record.getMessage()[:_WORDS_MAX]
-        if hasattr(self._exporting, "words"):
-            self._exporting.words = text
+        if hasattr(self._listening, "words"):
+            self._listening.words.append(text)
         elif (key := (record.name, record.msg)) not in self._said:
             self._said.add(key)
             _log.warning("tracing.warning", error=text)
@@ -319,8 +324,8 @@ class _Told(SpanExporter):
             self._lost = 0
         else:
             if not self._lost:
-                error_text = (reason or heard)[:_WORDS_MAX]
-                _log.warning("tracing.export_failed", error=error_text)
+                said = reason or "; ".join(heard) or "no reason was given"
+                _log.warning("tracing.export_failed", error=said[:_WORDS_MAX])
             self._lost += len(spans)
         return result
 
