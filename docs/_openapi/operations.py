@@ -232,6 +232,8 @@ def _item(api: Api, operation: Operation, schemas: Schemas) -> JsonObject:
         "200": _success(api, operation, schemas, codec),
         **_refused(refusals(api, operation), schemas, codec),
     }
+    if api.protocol == "json":
+        described["responses"].setdefault("404", no_operation(schemas))
     described["security"] = security(operation)
     return {operation.method.lower(): described}
 
@@ -393,6 +395,9 @@ def _merged(answers: Sequence[JsonObject]) -> JsonObject:
     merged: JsonObject = {}
     for status in sorted({status for each in answers for status in each}):
         those = [each[status] for each in answers if status in each]
+        if status == "404":  # they all say the same
+            merged[status] = those[0]
+            continue
         schemas: dict[str, list[Any]] = {}
         for each in those:
             for kind, content in each.get("content", {}).items():

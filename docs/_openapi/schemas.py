@@ -167,11 +167,13 @@ class Schemas:
             return {"type": "string", "enum": list(arguments)}
         if origin is list:
             items = self.value(arguments[0], given=given)
-            return {"type": "array", "items": items, **_bounds(meta, "Items")}
+            bounds = _bounds(meta, "Items", given=given)
+            return {"type": "array", "items": items, **bounds}
         if origin is dict:
             keys, values = (self.value(each, given=given) for each in arguments)
             made = {"type": "object", "additionalProperties": values}
-            return {**made, "propertyNames": keys, **_bounds(meta, "Properties")}
+            bounds = _bounds(meta, "Properties", given=given)
+            return {**made, "propertyNames": keys, **bounds}
         if core is str:
             pattern = NO_NUL
             if meta.pattern is not None:
@@ -239,8 +241,11 @@ def location_of(hint: Any) -> Location | None:
     return next((note for note in notes if isinstance(note, kinds)), None)
 
 
-def _bounds(meta: Meta, noun: str) -> JsonObject:
+def _bounds(meta: Meta, noun: str, *, given: bool = True) -> JsonObject:
+    """Give the bounds of a length; a list that is told may be empty, as at AWS."""
     bounds = {f"min{noun}": meta.min_length, f"max{noun}": meta.max_length}
+    if not given:
+        bounds.pop(f"min{noun}")
     return {name: value for name, value in bounds.items() if value is not None}
 
 

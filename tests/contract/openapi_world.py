@@ -20,7 +20,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from millpond.testing.ephemeral import EphemeralServer, Pool
+from millpond.testing.ephemeral import EphemeralServer, Pool, User
 
 JsonObject = dict[str, Any]
 
@@ -117,6 +117,9 @@ class World:
         self.server = server
         self.count = 0
         self.pool: Pool
+        self.user: User
+        self._sync = server.client("cognito-sync")
+        self._kinesis = server.client("kinesis")
         self.known: dict[str, list[Any]] = {}
 
     def renew(self) -> None:
@@ -125,13 +128,13 @@ class World:
         self.server.reset()
         self.pool = self.server.create_pool(DeveloperProviderName=_PROVIDER)
         self.user = self.pool.guest()
-        sync = self.user.client("cognito-sync")
+        sync = self._sync
         names = {"IdentityPoolId": self.pool.id, "IdentityId": self.user.identity_id}
         dataset = {**names, "DatasetName": "prefs"}
         token = sync.list_records(**dataset)["SyncSessionToken"]
         patch = {"Op": "replace", "Key": "k", "Value": "v", "SyncCount": 0}
         sync.update_records(**dataset, SyncSessionToken=token, RecordPatches=[patch])
-        self._dataset, self._sync = dataset, sync
+        self._dataset = dataset
         self.known = {
             "IdentityPoolId": [self.pool.id],
             "IdentityId": [self.user.identity_id],
@@ -146,7 +149,7 @@ class World:
         }
 
     def _stream(self) -> dict[str, list[Any]]:
-        kinesis = self.server.client("kinesis")
+        kinesis = self._kinesis
         kinesis.create_stream(StreamName=_STREAM, ShardCount=1)
         put = {"StreamName": _STREAM, "Data": b"data", "PartitionKey": "p"}
         record = kinesis.put_record(**put)
