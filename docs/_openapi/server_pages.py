@@ -111,7 +111,10 @@ def _reading_along() -> JsonObject:
         READ,
         "Fetch the records of a stream record that was too large to hold them.",
         {
-            "200": _json("The records, as a JSON array.", {"type": "array"}),
+            "200": _json(
+                "The records, as a JSON array.",
+                {"type": "array", "items": {"type": "object"}},
+            ),
             "404": _refused("There is no such payload, or it has expired."),
             **away,
         },

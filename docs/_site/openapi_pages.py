@@ -33,6 +33,7 @@ FRAME: Final = Template("""<!doctype html>
 <link rel="stylesheet" href="swagger-ui.css">
 <style>
 body { margin: 0; background: #fff }
+main { overflow-x: auto }
 nav { font: 1rem sans-serif; padding: 1rem 2rem 0; max-width: 1460px; margin: auto }
 </style>
 </head>

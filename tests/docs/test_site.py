@@ -175,6 +175,18 @@ def test_the_search_works_without_a_server(page: Page, words: str, title: str) -
     assert page.title().startswith(title.split(",")[0])
 
 
+@pytest.mark.parametrize("name", ["cognito-sync", "kinesis"])
+def test_an_openapi_document_is_a_page(page: Page, site: Site, name: str) -> None:
+    """Opened from the folder, it shows an operation, references and all."""
+    folder = site.folder / "docs" / "reference" / "openapi"
+    page.goto((folder / "README.html").as_uri())
+    page.locator(f"article a[href='{name}.html']").click()
+    page.locator(".opblock-summary").first.click()
+
+    page.wait_for_selector(".opblock-body .response-col_description")
+    assert page.locator(".errors-wrapper").count() == 0
+
+
 def test_it_fits_a_telephone_and_the_night(browser: Browser, site: Site) -> None:
     """No page is wider than a narrow screen; who likes it dark gets it dark."""
     context = browser.new_context(
