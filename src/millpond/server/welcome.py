@@ -11,7 +11,7 @@ import html
 from collections.abc import Mapping
 from typing import Final
 
-DOCUMENTS_URL: Final = "https://github.com/millpond/millpond/tree/main/docs"
+DOCUMENTS_URL: Final = "https://github.com/millpond/millpond/blob/main/docs/index.md"
 HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "frame-ancestors 'none'",
