@@ -51,8 +51,12 @@ _EPOCH: Final = {
     "minimum": limits.EPOCH_S_MIN,
     "maximum": limits.EPOCH_S_MAX,
 }
+# From -59,999,999,999 to 249,999,999,999, and no further than times can be.
+_TEXT_SECONDS: Final = (
+    r"^(?:-?[0-5]?[0-9]{1,10}|[0-9]{11}|1[0-9]{11}|2[0-4][0-9]{10})(?:\.[0-9]{1,9})?$"
+)
 _TEXT_TIMES: Final = (
-    {"type": "string", "pattern": r"^-?[0-9]{1,12}(?:\.[0-9]{1,9})?$"},
+    {"type": "string", "pattern": _TEXT_SECONDS},
     {"type": "string", "format": "date-time"},
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -104,3 +105,24 @@ def _with_examples(schema: Any) -> Iterator[JsonObject]:
     if isinstance(schema, list):
         for each in schema:
             yield from _with_examples(each)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_time"),
+    [
+        ("0", True),
+        ("-59999999999.5", True),
+        ("249999999999", True),
+        ("-62135596801", False),
+        ("253402300800", False),
+        ("752785358666.2", False),
+        ("-529862434076", False),
+        ("1e3", False),
+    ],
+)
+def test_a_text_that_is_a_time_is_one_that_can_be(text: str, is_time: bool) -> None:
+    """Its pattern ends where the numbers end: what no calendar has is refused."""
+    patch = DOCUMENTS["cognito-sync"]["components"]["schemas"]["RecordPatch"]
+    _, by_pattern, *_ = patch["properties"]["DeviceLastModifiedDate"]["anyOf"]
+
+    assert bool(re.search(by_pattern["pattern"], text)) is is_time
