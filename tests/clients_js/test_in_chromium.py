@@ -6,7 +6,8 @@ The storage is the browser's IndexedDB, and each switch is one of the browser's 
 
 from __future__ import annotations
 
-import subprocess
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -332,39 +333,25 @@ def test_the_page_is_closed_in_the_middle_of_writes(device, open_app, at_server)
 def test_the_browser_is_killed(browser, server, pool, files, at_server, tmp_path):
     """Nor does the end of the whole browser take anything away."""
 
-    def start() -> tuple[subprocess.Popen[bytes], BrowserContext]:
-        place = tmp_path / "profile"
-        (place / "DevToolsActivePort").unlink(missing_ok=True)
-        words = [find_chromium(), *OPTIONS, f"--user-data-dir={place}"]
-        process = subprocess.Popen(
-            [*words, "--remote-debugging-port=0"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+    def start() -> BrowserContext:
+        device: BrowserContext = browser.browser_type.launch_persistent_context(
+            tmp_path / "profile", executable_path=find_chromium(), args=[*OPTIONS[1:]]
         )
-        started.append(process)
-        told = place / "DevToolsActivePort"
-        wait_until(lambda: told.exists() and told.read_text(), timeout_s=WAIT_S)
-        port = told.read_text().split()[0]
-        chromium = browser.browser_type.connect_over_cdp(f"http://127.0.0.1:{port}")
-        return process, chromium.contexts[0]
+        return device
 
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        process, device = start()
-        sure = keep_writing(App(new_tab(device, files.blank), server, pool))
-        process.kill()
-        process.wait()
-        _, device = start()
-        again = App(new_tab(device, files.blank), server, pool)
-        found = again.items
-        assert behind(found, sure) == {}
-        again.synchronize()
-        assert at_server(again).items == found
-    finally:
-        for each in started:
-            each.kill()
-            each.wait()
+    device = start()
+    sure = keep_writing(App(new_tab(device, files.blank), server, pool))
+    with device.expect_event("close"):
+        # Chromium writes into the lock of a profile whose it is: HOST-PID.
+        lock = os.readlink(tmp_path / "profile" / "SingletonLock")
+        os.kill(int(lock.rpartition("-")[2]), signal.SIGKILL)
+    device = start()
+    again = App(new_tab(device, files.blank), server, pool)
+    found = again.items
+    assert behind(found, sure) == {}
+    again.synchronize()
+    assert at_server(again).items == found
+    device.close()
 
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "never sent"])

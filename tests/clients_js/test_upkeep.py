@@ -78,9 +78,11 @@ def test_a_failed_upload_goes_out_by_itself(app, proxy, at_server):
         wait_until(lambda: app.run(UNSENT) == [])
 
     assert values(at_server(app)) == {"a": app.run("() => prefs.get('a')")}
-    status = app.run("() => sync.status()")
-    assert status["tab"] == "alone"  # there is nobody to agree with
-    assert status["datasets"]["prefs"]["lastError"] is None
+    assert app.run("() => sync.status()")["tab"] == "alone"  # with nobody to agree with
+    # Nothing is unsent once the server has answered; the status follows its answer.
+    wait_until(
+        lambda: app.run("() => sync.status()")["datasets"]["prefs"]["lastError"] is None
+    )
 
 
 def test_what_an_earlier_run_did_not_send(app, proxy, at_server):
