@@ -119,13 +119,14 @@ def test_only_what_it_runs_on_is_installed(installed: Environment) -> None:
 
 
 def test_the_demonstration_runs_from_a_wheel(installed: Environment) -> None:
-    """`millpond demo` ends well, and names no make."""
+    """`millpond demo` ends well, and leads to no make and into no environment."""
     demo = installed.run("millpond", "demo")
 
     assert demo.returncode == 0, demo.stderr
     assert "All of it arrived." in demo.stdout
     assert "millpond serve --data" in demo.stdout
     assert "make " not in demo.stdout
+    assert "activate" not in demo.stdout
 
 
 def test_every_command_runs_from_a_wheel(installed: Environment) -> None:

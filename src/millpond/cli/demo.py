@@ -276,10 +276,12 @@ def _compare(written: Content, arrived: Content) -> None:
 
 
 def _next_steps() -> str:
-    activate = Path(sys.prefix, "bin", "activate")
-    steps = f"  . {os.path.relpath(activate)}\n" if activate.exists() else ""
     in_checkout = Path(__file__).parents[3].joinpath("Makefile").exists()
     serve = "make serve" if in_checkout else "millpond serve --data ./millpond-data"
+    # Whoever installed a wheel, or runs it by uvx, has a way of their own to commands.
+    activate = Path(sys.prefix, "bin", "activate")
+    has_one = in_checkout and activate.exists()
+    steps = f"  . {os.path.relpath(activate)}\n" if has_one else ""
     return f"""
 Try next, with a server of your own:
 
