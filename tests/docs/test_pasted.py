@@ -12,8 +12,8 @@ import pytest
 from docs.blocks import blocks_of, pages
 from docs.pasting import PASTED, Given
 from docs.site import ROOT
-from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer
+from processes import Programs, finished
 
 PAGES = pages()
 
@@ -83,12 +83,14 @@ def pasted(page: str, language: str, given: Given) -> str:
     return text
 
 
-def run(command: list[str], server: RunningServer, folder: Path) -> None:
+def run(
+    programs: Programs, command: list[str], server: RunningServer, folder: Path
+) -> None:
     """Run a program beside a server, with the programs of this environment."""
     home = folder / "home"
     home.mkdir()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    ended = subprocess.run(
+    process = programs.start(
         command,
         cwd=folder,
         env={
@@ -99,29 +101,26 @@ def run(command: list[str], server: RunningServer, folder: Path) -> None:
             "repository": str(ROOT),
         },
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=seconds(100),
-        check=False,
     )
+    out, errors = finished(process, 100)
 
-    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+    assert process.returncode == 0, f"{out}\n{errors}"
 
 
 @pytest.mark.parametrize("page", PASTED["sh"])
-def test_the_commands_of_a_page(page: str, tmp_path: Path) -> None:
+def test_the_commands_of_a_page(programs: Programs, page: str, tmp_path: Path) -> None:
     """Each of them does what it is there for: none fails."""
     given = PASTED["sh"][page]
     script = pasted(page, "sh", given)
     assert script != given.before
     data = None if given.ephemeral else tmp_path / "millpond-data"
     with RunningServer(data) as server:
-        run(["bash", "-c", SHELL + script], server, tmp_path)
+        run(programs, ["bash", "-c", SHELL + script], server, tmp_path)
 
 
 @pytest.mark.parametrize("page", PASTED["python"])
-def test_the_python_of_a_page(page: str, tmp_path: Path) -> None:
+def test_the_python_of_a_page(programs: Programs, page: str, tmp_path: Path) -> None:
     """It runs to its end, given a server and a pool."""
     program = pasted(page, "python", PASTED["python"][page])
     with RunningServer(None) as server:
-        run([sys.executable, "-c", PYTHON + program], server, tmp_path)
+        run(programs, [sys.executable, "-c", PYTHON + program], server, tmp_path)
