@@ -30,6 +30,7 @@ from millpond.sinks import Destination
 from millpond.sinks.base import FailedRecord
 from millpond.stores.base import OutboxEntry
 from millpond.tracing import spans
+from millpond.tracing.ports import address_of
 from millpond.tracing.sdk import Tracing
 from millpond.tracing.spans import Span
 from millpond.workers.bulk_publish_pages import Page
@@ -176,12 +177,8 @@ def _name(span: Span, found: Found) -> None:
 
 def _common(settings: Settings) -> dict[str, str | int]:
     """Give what all requests have: by what we know, not by what they say."""
-    parts = urlsplit(settings.public_url)
-    found: dict[str, str | int] = {spans.SCHEME: parts.scheme or "http"}
-    if parts.hostname:
-        found[spans.ADDRESS] = parts.hostname
-        found[spans.PORT] = parts.port or (443 if parts.scheme == "https" else 80)
-    return found
+    scheme = urlsplit(settings.public_url).scheme or "http"
+    return {spans.SCHEME: scheme, **address_of(settings.public_url)}
 
 
 class TracedOutboxRelay(OutboxRelay):
@@ -198,13 +195,7 @@ class TracedOutboxRelay(OutboxRelay):
             spans.MESSAGING_DESTINATION: destination.stream_name,
             spans.MESSAGING_COUNT: len(entries),
         }
-        with spans.call(
-            self._tracer,
-            "outbox relay",
-            attributes,
-            kind=spans.INTERNAL,
-            parent=spans.NOWHERE,
-        ):
+        with spans.by_itself(self._tracer, "outbox relay", attributes):
             return await super()._put(pool_id, destination, entries)
 
 
@@ -216,13 +207,8 @@ class TracedPushSender(PushSender):
         self._tracer = tracing.tracer
 
     async def _send(self, device: Device, waiting: list[Push]) -> None:
-        with spans.call(
-            self._tracer,
-            "push send",
-            {spans.MESSAGING_COUNT: len(waiting)},
-            kind=spans.INTERNAL,
-            parent=spans.NOWHERE,
-        ):
+        attributes: spans.Attributes = {spans.MESSAGING_COUNT: len(waiting)}
+        with spans.by_itself(self._tracer, "push send", attributes):
             await super()._send(device, waiting)
 
 
@@ -244,13 +230,7 @@ class TracedBulkPublishRunner(BulkPublishRunner):
             spans.MESSAGING_DESTINATION: leased.stream_name,
             spans.SLICE: leased.slice.number,
         }
-        with spans.call(
-            self._tracer,
-            "bulk_publish slice",
-            attributes,
-            kind=spans.INTERNAL,
-            parent=spans.NOWHERE,
-        ) as span:
+        with spans.by_itself(self._tracer, "bulk_publish slice", attributes) as span:
             self._slice = spans.part_of(span)
             with spans.within(spans.NOWHERE):
                 await super()._publish(leased)

@@ -215,7 +215,7 @@ def traced_post(tracing: Tracing, post: Post[A]) -> Post[A]:
     """
 
     async def call(url: str, body: bytes, headers: Mapping[str, str]) -> A:
-        attributes = {spans.METHOD: "POST", **_address(url)}
+        attributes = {spans.METHOD: "POST", **address_of(url)}
         with spans.call(tracing.tracer, "POST", attributes) as span:
             answer = await post(url, body, {**tracing.write_context(), **headers})
             span.set_attribute(spans.STATUS, answer.status)
@@ -226,7 +226,8 @@ def traced_post(tracing: Tracing, post: Post[A]) -> Post[A]:
     return call
 
 
-def _address(url: str) -> dict[str, str | int]:
+def address_of(url: str) -> dict[str, str | int]:
+    """Say which server an URL of HTTP leads to; nothing: to none."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

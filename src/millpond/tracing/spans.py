@@ -102,6 +102,13 @@ def call(
         span.end()
 
 
+def by_itself(
+    tracer: Tracer, name: str, attributes: Attributes
+) -> contextlib.AbstractContextManager[Span]:
+    """Make a span around what a server does unasked: it begins a trace of its own."""
+    return call(tracer, name, attributes, kind=INTERNAL, parent=NOWHERE)
+
+
 @contextlib.contextmanager
 def within(parent: Context) -> Iterator[None]:
     """Have what is called be a part of something, or of nothing."""
