@@ -377,12 +377,11 @@ def _record(stored: StoredRecord) -> Record:
 
 def _updated_records(patches: Sequence[RecordPatch], outcome: Outcome) -> list[Record]:
     """Answer a record for each patch, then those that a sync trigger wrote besides."""
+    date = outcome.last_modified_date_ms / 1000
     if not outcome.amended:
-        date = outcome.last_modified_date_ms / 1000
         return [_patched_record(patch, outcome, date) for patch in patches]
     amended = {record.key: record for record in outcome.amended}
     records = []
-    date = outcome.last_modified_date_ms / 1000
     for patch in patches:
         record = amended.pop(patch.key, None)
         records.append(

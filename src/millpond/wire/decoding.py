@@ -90,6 +90,7 @@ class RequestDecoder:
         self.reads_target_alone: Final = not self._has_body and not self._headers
         """Whether all members of the request travel in its path and query."""
         own = [each for each in members(operation.request) if each.location is None]
+        self._own = own  # what travels in the body
         self._is_nested = any(_inner(each.type) is not None for each in own)
         self._body_names = [each.name for each in own]
 
@@ -212,14 +213,13 @@ class RequestDecoder:
         """Reads the members that travel in the body into a structure of their own."""
         shape = self._shape
         hints = typing.get_type_hints(shape, include_extras=True)
-        own = [each for each in members(shape) if each.location is None]
         fields = [
             (each.attribute, hints[each.attribute])
             if each.required
             else (each.attribute, hints[each.attribute], None)
-            for each in own
+            for each in self._own
         ]
-        names = {each.attribute: each.name for each in own}
+        names = {each.attribute: each.name for each in self._own}
         body = msgspec.defstruct(
             f"{shape.__name__}Body",
             fields,
