@@ -1,10 +1,10 @@
-"""What tests of several folders share: PostgreSQL, programs, time limits."""
+"""What tests of several folders share: databases, programs, an SNS, time limits."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +13,10 @@ from millpond.testing.citus import CitusMissingError, TestCitus
 from millpond.testing.deadlines import seconds
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
 from processes import Programs
+
+if TYPE_CHECKING:
+    from hooks.hook_server import HookServer
+    from push.sns import Sns
 
 # How long an example takes is the machine's business.
 settings.register_profile(
@@ -75,6 +79,25 @@ def programs() -> Iterator[Programs]:
     started = Programs()
     yield started
     started.close()
+
+
+@pytest.fixture
+def hook() -> Iterator[HookServer]:
+    """A sync trigger that agrees with everything, until a test says otherwise."""
+    from hooks.hook_server import HookServer
+
+    with HookServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sns() -> Iterator[Sns]:
+    """An SNS with nothing in it yet, as moto plays it."""
+    from push.sns import Sns  # moto is large, and few tests want it
+
+    running = Sns()
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")

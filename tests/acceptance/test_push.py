@@ -14,17 +14,9 @@ from acceptance.kinds import postgres_does
 from acceptance.sync_client import Dataset, replace
 from acceptance.users import Backend, User, client_of, get_credentials
 from millpond.testing.server import RunningServer, wait_until
-from push.sns import CREDENTIALS, Sns, new_token
+from push.sns import CREDENTIALS, new_token
 
 pytestmark = postgres_does("pushes that wait are in the contract of stores")
-
-
-@pytest.fixture(scope="module")
-def sns():
-    """An SNS with nothing in it yet."""
-    running = Sns()
-    yield running
-    running.close()
 
 
 def start(folder, sns):

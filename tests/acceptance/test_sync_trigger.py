@@ -65,13 +65,6 @@ def pool(server: RunningServer) -> str:
 
 
 @pytest.fixture
-def hook() -> Iterator[HookServer]:
-    """A hook that agrees with everything, until a test says otherwise."""
-    with HookServer() as running:
-        yield running
-
-
-@pytest.fixture
 def triggered(sync: Any, pool: str, hook: HookServer) -> str:
     """The pool, with the hook as its sync trigger."""
     set_trigger(sync, pool, hook.url)

@@ -63,14 +63,6 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def sns() -> Iterator[Sns]:
-    """An SNS with nothing in it yet."""
-    running = Sns()
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="module")
 def server(
     tmp_path_factory: pytest.TempPathFactory, collector: Collector, sns: Sns
 ) -> Iterator[RunningServer]:
@@ -80,13 +72,6 @@ def server(
         settings={**SETTINGS, "sns_endpoint": sns.url},
         command_prefix=collector.variables(**CREDENTIALS),
     ) as running:
-        yield running
-
-
-@pytest.fixture
-def hook() -> Iterator[HookServer]:
-    """A sync trigger that agrees with everything, until a test says otherwise."""
-    with HookServer() as running:
         yield running
 
 

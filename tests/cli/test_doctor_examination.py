@@ -26,7 +26,7 @@ from login_providers.provider import Provider
 from millpond import __version__
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
 from millpond.testing.server import RunningServer, wait_until
-from push.sns import CREDENTIALS, Sns
+from push.sns import CREDENTIALS
 
 NOWHERE = ("--endpoint-url", "http://127.0.0.1:1")
 LISTING = ("cognito-sync", "list-identity-pool-usage")
@@ -70,21 +70,6 @@ def doctor(run) -> Doctor:
         return by_name
 
     return examine
-
-
-@pytest.fixture
-def hook() -> Iterator[HookServer]:
-    """A hook that agrees with everything, until a test says otherwise."""
-    with HookServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sns() -> Iterator[Sns]:
-    """An SNS."""
-    running = Sns()
-    yield running
-    running.close()
 
 
 def set_trigger(server: RunningServer, target: str) -> str:

@@ -34,14 +34,6 @@ async def fill(store: Store) -> None:
 
 
 @pytest.fixture(scope="module")
-def sns() -> Iterator[Sns]:
-    """An SNS, as moto plays it."""
-    running = Sns()
-    yield running
-    running.close()
-
-
-@pytest.fixture(scope="module")
 def world_server(
     sns: Sns, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
