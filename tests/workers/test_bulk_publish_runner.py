@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from millpond.core.bulk_publish import LeasedSlice, cut_slices
+from millpond.core.bulk_publish import Counts, LeasedSlice, cut_slices
 from millpond.core.targets import Property, Target, Words
 from millpond.errors import (
     LeaseLostError,
@@ -58,6 +58,13 @@ async def fill(world: World, identities: int = 16) -> set[tuple[str, str]]:
 def arrived(world: World) -> list[tuple[str, str]]:
     events = [json.loads(record.data) for record in world.sink.taken]
     return [(each["identityId"], each["dataSetName"]) for each in events]
+
+
+async def delivered(world: World) -> Counts:
+    """What the progress of the run says that has been delivered."""
+    progress = await world.context.store.find_bulk_publish_progress(POOL)
+    assert progress is not None
+    return progress.delivered
 
 
 async def publish(world: World) -> None:
@@ -345,10 +352,8 @@ def test_the_end_of_a_slice_is_kept_when_it_is_done(
 
         assert kept == [3]  # the last one, which looks at the stream once more
         assert sorted(arrived(world)) == sorted(names)
-        progress = await world.context.store.find_bulk_publish_progress(POOL)
-        assert progress is not None
-        delivered = progress.delivered
-        assert (delivered.datasets, delivered.records) == (len(names), 2 * len(names))
+        counts = await delivered(world)
+        assert (counts.datasets, counts.records) == (len(names), 2 * len(names))
 
     run(test)
 
@@ -378,9 +383,7 @@ def test_a_slice_whose_end_cannot_be_kept_is_put_again(
         assert set(arrived(world)) == names
         ids = Counter(each.message_id for each in world.sink.taken)
         assert Counter(ids.values()) == {1: len(names) - 8, 2: 8}  # of one slice
-        progress = await world.context.store.find_bulk_publish_progress(POOL)
-        assert progress is not None
-        assert progress.delivered.datasets == len(names)
+        assert (await delivered(world)).datasets == len(names)
         assert (await world.details()).bulk_publish_status == "SUCCEEDED"
 
     run(test)
@@ -403,9 +406,7 @@ def test_the_next_page_is_read_while_one_is_put(
             for _ in range(20):  # in which one more would be asked for
                 await asyncio.sleep(0)
             behind.append(len(pages))
-            progress = await world.context.store.find_bulk_publish_progress(POOL)
-            assert progress is not None
-            assert progress.delivered.datasets == len(world.sink.taken)
+            assert (await delivered(world)).datasets == len(world.sink.taken)
             if len(behind) % 4 == 0:
                 pages.clear()
 
