@@ -6,7 +6,8 @@ They are told apart because names are those of the APIs: two of these have a `Re
 and two an operation `TagResource` (docs/decisions).
 
 `schemas` has the structures, `operations` what is called and refused, `query` the one
-API that answers XML, `server_pages` what is written by hand, `viewer` the page.
+API that answers XML, `server_pages` what is written by hand. `_site/openapi_pages.py`
+shows them in the site.
 """
 
 from __future__ import annotations

@@ -339,3 +339,19 @@ def test_a_check_that_is_not_known_is_named(checkout: Checkout) -> None:
     assert done.returncode == 2
     assert "no check is called 'upload'" in done.stderr
     assert "sums" in done.stderr
+
+
+def test_the_page_has_every_check_in_its_order() -> None:
+    """As `--list` names them."""
+    page = (ROOT / "docs/contributing/releasing.md").read_text("utf-8")
+    rows = re.findall(r"(?m)^\| (`[^|]*) \|", page)
+    listed = subprocess.run(
+        [sys.executable, ROOT / "release/release.py", "--list"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert [each.split()[0] for each in listed.stdout.splitlines()] == re.findall(
+        r"`(\w+)`", "".join(rows)
+    )
