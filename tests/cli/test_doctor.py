@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import ssl
+import subprocess
 import time
 from email.utils import formatdate
 
@@ -445,6 +447,53 @@ def test_a_proxy_that_hides_the_health_page(doctor, stub):
 
     assert code == 0
     assert checks["server"]["Status"] == "warn"
+
+
+def test_a_path_below_which_no_api_is(doctor, at_server):
+    """The endpoint that would do is told; a key has nothing to do with it."""
+    wrong = f"{at_server.endpoint}/api"
+
+    failed = only_failure(doctor("--endpoint-url", wrong)[1])
+
+    assert failed["Name"] == "server"
+    assert "'/api'" in failed["Text"]
+    assert f"as {at_server.endpoint}," in failed["Mend"]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_proxy_of_the_environment(doctor, at_server, stub, monkeypatch, answers):
+    """It is named without its password, and the variable that leads past it works."""
+    stub.will_answer("by a proxy", status=502)
+    place = stub.url.removeprefix("http://") if answers else "127.0.0.1:1"
+    monkeypatch.setenv("http_proxy", f"http://me:hidden@{place}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    failed = only_failure(doctor()[1])
+
+    assert failed["Name"] == "server"
+    assert place in failed["Mend"]
+    assert "hidden" not in str(failed)
+    (told,) = re.findall(r"export (no_proxy=.*)", failed["Mend"])
+    shown = subprocess.check_output(["sh", "-c", f"{told}; echo $no_proxy"], text=True)
+    monkeypatch.setenv("no_proxy", shown.strip())
+    assert doctor()[1]["server"]["Status"] == "ok"
+
+
+def test_what_a_newer_server_finds(doctor, stub):
+    """A word that this command does not know is worth a warning, not a traceback."""
+    api_answer(stub)
+    stub.will_answer(
+        {
+            "Version": "99.0",
+            "Findings": [{"Name": "moon", "Status": "FULL", "Text": "It shines."}],
+        }
+    )
+
+    checks = doctor("--endpoint-url", stub.url)[1]
+
+    assert checks["moon"]["Status"] == "warn"
+    assert "pip install millpond==99.0" in checks["versions"]["Mend"]
 
 
 def test_a_server_that_is_not_ready(doctor, stub):

@@ -6,12 +6,15 @@ import contextlib
 import json
 import os
 import pty
+import re
+import shlex
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
@@ -339,6 +342,20 @@ class TestSyncTrigger:
         assert "hook_private_networks" in check["Mend"]
         assert hook.requests == []
 
+    def test_where_it_fails_is_told_to_who_names_no_pool(self, start, doctor, hook):
+        """Whoever asks of the server is led to the pool whose updates fail."""
+        server = start(hook_private_networks="true")
+        pool = set_trigger(server, hook.url)
+        assert "sync triggers" not in doctor()
+        hook.answer = lambda request: Answer(status=500)
+        update_as_user(server, pool)
+
+        check = doctor()["sync triggers"]
+
+        assert check["Status"] == "warn"
+        assert "answers 500" in check["Text"]
+        assert f"`millpond doctor --identity-pool-id {pool}`" in check["Mend"]
+
     def test_details_of_a_pool_without_one(self, start):
         """There is nothing to tell."""
         server = start()
@@ -409,6 +426,46 @@ class TestPush:
         assert "AWS credentials" in check["Mend"]
 
 
+def test_what_mends_works_as_it_is_told(run, start, doctor, sns, tmp_path):
+    """The commands are pasted as they stand, and nothing is left to complain of."""
+    folder = tmp_path / "it's there"
+    folder.mkdir()
+    urls = {
+        "own": "embedded:own",
+        "files": f"file://{quote(str(folder))}?volatile=true",
+    }
+    prefix = ("env", "AWS_EC2_METADATA_DISABLED=true", "HOME=/nonexistent")
+    server = start(
+        prefix=prefix,
+        sns_endpoint=sns.url,
+        hook_private_networks="true",
+        streams=json.dumps(urls),
+    )
+    folder.rmdir()
+    pool = set_trigger(server, "http://127.0.0.1:1/")
+    application = sns.create_application("GCM")
+    configure(server, pool, PushSync={"ApplicationArns": [application]})
+
+    def examine() -> list[dict[str, str]]:
+        checks = doctor("--identity-pool-id", pool).values()
+        return [each for each in checks if each["Status"] != "ok"]
+
+    found = examine()
+    assert {each["Name"].partition(" ")[0] for each in found} == {
+        *("stream", "sync", "push")
+    }
+    for each in found:
+        told = re.findall("`((?:mkdir|millpond [ck])[^`]+)`", each["Mend"])
+        commands = [one for one in told if not one.endswith(" help")]
+        assert commands, each
+        for program, *words in map(shlex.split, commands):
+            if program == "mkdir":
+                subprocess.run([program, *words], check=True)
+            else:
+                assert run(*words).code == 0, words
+    assert examine() == []
+
+
 def test_looks_do_not_wait_for_each_other_for_ever(start, doctor, hook):
     """A stream that hangs is told as such, in time, and so is all else."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -425,6 +482,7 @@ def test_looks_do_not_wait_for_each_other_for_ever(start, doctor, hook):
         checks = doctor("--identity-pool-id", pool)
 
     assert checks["stream slow"]["Status"] == "fail"
+    assert "millpond settings show streams" in checks["stream slow"]["Mend"]
     assert checks["sync trigger"]["Status"] == "ok"
     assert checks["disk"]["Status"] == "ok"
 

@@ -63,6 +63,8 @@ def test_everything_that_is_wrong_is_said(run, check, home, monkeypatch):
         ({"streams": {"a": "file:///no/such/folder"}}, "no folder '/no/such/folder'"),
         ({"streams": {"a": "file:///etc/passwd"}}, "'/etc/passwd' is not a folder"),
         ({"streams": {"a": "kinesys://a"}}, "begins with"),
+        ({"streams": {"a": "embedded://a"}}, "is embedded:NAME"),
+        ({"streams": {"a": "embedded:"}}, "is embedded:NAME"),
         ({"streams": {"a": "nats://h/a?tls=true&ca=/no/ca.pem"}}, "'/no/ca.pem'"),
         ({"login_providers": {"a": {"keys": "gone.json"}}}, "no file 'gone.json'"),
         ({"login_providers": {"a": {"keys": "/etc/passwd"}}}, "'/etc/passwd'"),

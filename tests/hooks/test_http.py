@@ -388,6 +388,31 @@ def test_a_name_can_never_work_when_all_its_addresses_are_private(
 
 
 @pytest.mark.parametrize(
+    "host",
+    [
+        *("127.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.0.0.1.", "10.1", "0"),
+        *("[::1]", "[::ffff:7f00:1]", "[fe80::1%25eth0]", "[64:ff9b::a00:1]"),
+        *("localhost", "LOCALHOST.", "hook.localhost", "localhost.localdomain"),
+        "ip6-localhost",
+    ],
+)
+def test_a_private_address_in_any_writing_can_never_work(host: str) -> None:
+    """As digits of any base and number, with a dot behind it, as a name."""
+    error = check(f"http://{host}:8080/sync")
+
+    assert error is not None
+    assert "private address" in str(error)
+    assert "hook_private_networks" in error.hint
+
+
+@pytest.mark.parametrize("url", ["http://127%2e0.0.1/", "http://%6cocalhost/"])
+def test_a_name_that_is_spelled_is_none(url: str) -> None:
+    """Nobody decodes it on the way to an address, so nobody may on a later day."""
+    assert "names no host" in str(check(url))
+    assert "names no host" in str(check(url, private_networks=True))
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "0.0.0.0",
@@ -421,6 +446,10 @@ def test_a_name_can_never_work_when_all_its_addresses_are_private(
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b:1::1",
+        "3fff::1",
+        "5f00::1",
+        "4000::1",
+        "192.0.0.8",
     ],
 )
 def test_private_addresses(address: str) -> None:

@@ -84,6 +84,11 @@ def test_a_url_is_shown_without_secrets(url: str, shown: str) -> None:
             "kinesis://changes?region=x",
             "aws kinesis create-stream --stream-name changes",
         ),
+        (
+            "kinesis://s?region=eu-west-1&endpoint=http://host:4566",
+            "aws kinesis create-stream --stream-name s --shard-count 4 "
+            "--region eu-west-1 --endpoint-url http://host:4566",
+        ),
         ("kinesis:///changes", "aws kinesis create-stream --stream-name changes "),
         ("file:///var/a%20b?rotate_s=5", "mkdir -p '/var/a b'"),
         (

@@ -30,15 +30,18 @@ from millpond.hooks.posting import ALLOW_PRIVATE, Answer, Poster
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[Answer]]
 Around = Callable[[Post], Post]
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-_LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")  # not to old Pythons
-# IPv4 addresses in dresses that are no longer in use.
-_NOT_ROUTED: Final = (
-    _LOCAL_NAT64,
-    ipaddress.IPv6Network("::/96"),
-    ipaddress.IPv6Network("::ffff:0:0:0/96"),
-)
+_ROUTED: Final = ipaddress.IPv6Network("2000::/3")
+# Within what is routed, and older Pythons do not know them (RFC 9637, RFC 6890).
+_DOCUMENTATION: Final = ipaddress.IPv6Network("3fff::/20")
+_PROTOCOL: Final = ipaddress.IPv4Network("192.0.0.0/24")
 _IPV4_BITS: Final = 0xFFFF_FFFF
-_LOCAL_NAME: Final = "localhost"
+_LOCAL_DOMAINS: Final = ("localhost", "localdomain")
+_LOCAL_NAMES: Final = (  # of files `hosts` everywhere
+    *("localhost4", "localhost6", "localhost6.localdomain6"),
+    *("ip6-localhost", "ip6-loopback"),
+)
+_REDIRECTS: Final = range(300, 400)
+NOT_FOLLOWED: Final = "Redirects are not followed: name the place that it leads to."
 LOOK_UP_S_MAX: Final = 2.0
 WRONG_SECRET: Final = (
     "Does the hook have the secret of this server (`millpond hook-secret`, the setting "
@@ -90,7 +93,10 @@ class HttpHook:
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise HookError(f"The hook answers {answer.status}.", hint=WRONG_SECRET)
         if answer.status != HTTPStatus.OK:
-            raise HookError(f"The hook answers {answer.status}.")
+            raise HookError(
+                f"The hook answers {answer.status}.",
+                hint=NOT_FOLLOWED if answer.status in _REDIRECTS else "",
+            )
         return answer.body
 
     async def check(self, target: str) -> None:
@@ -99,7 +105,8 @@ class HttpHook:
             host = URL(target, encoded=True).host
         except ValueError:
             host = None
-        if not host:
+        # An address of IPv6 may have a zone behind '%'; in a name nobody resolves it.
+        if not host or ("%" in host and ":" not in host):
             raise HookUnreachableError(f"'{target}' names no host.")
         if self._private_networks:
             return
@@ -127,12 +134,13 @@ async def _resolve(host: str) -> list[str]:
     any base and number. Empty when it is not known for now.
     """
     name = host.lower().rstrip(".")
-    if name == _LOCAL_NAME or name.endswith(f".{_LOCAL_NAME}"):
+    if name in _LOCAL_NAMES or name.rpartition(".")[2] in _LOCAL_DOMAINS:
         return ["127.0.0.1"]  # whatever a name server makes of it (RFC 6761)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(LOOK_UP_S_MAX):
-            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            # Without the dots: digits with one behind them are an address to some.
+            found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, TimeoutError):
         return []
     return sorted({str(address[0]) for *_, address in found})
@@ -148,6 +156,8 @@ def is_private(host: str) -> bool:
             inner = ipaddress.IPv4Address(int(address) & _IPV4_BITS)
         if inner is not None:
             return is_private(str(inner))
-        if address.is_site_local or any(address in each for each in _NOT_ROUTED):
+        if address not in _ROUTED or address in _DOCUMENTATION:
             return True
+    elif address in _PROTOCOL:
+        return True
     return not address.is_global or address.is_multicast

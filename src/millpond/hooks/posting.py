@@ -9,7 +9,9 @@ sent once more.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -34,7 +36,15 @@ ALLOW_PRIVATE: Final = (
     "hook_private_networks (MILLPOND_HOOK_PRIVATE_NETWORKS=true)."
 )
 NOT_REACHED: Final = (
-    "Start it, or correct the target (`millpond cognito-sync set-cognito-events`)."
+    "Start it, or set another target (`millpond cognito-sync set-cognito-events help`)."
+)
+
+
+TOO_SLOW: Final = "Look at what keeps it: users wait as long as it does."
+NO_TLS: Final = "Give it TLS, or name it with http: in front."
+NOT_TRUSTED: Final = (
+    "Give it a certificate of an authority that this machine knows, or let the server "
+    "know its own: SSL_CERT_FILE=BUNDLE millpond serve."
 )
 
 
@@ -94,18 +104,16 @@ class Poster:
                     return await self._send(target, body, headers)
         except TimeoutError as error:
             raise HookTimeoutError(
-                f"{host} does not answer within {self._timeout_s:g} s."
+                f"{host} does not answer within {self._timeout_s:g} s.", hint=TOO_SLOW
             ) from error
         except _TooLarge as error:
             raise HookError(
                 f"{host} answers more than {self._answer_bytes_max} bytes."
             ) from error
         except aiohttp.ClientConnectorError as error:
-            reason = error.os_error.strerror or error.os_error
-            refused = isinstance(error.os_error, _RefusedAddressError)
+            reason, hint = _why_no_connection(error)
             raise HookUnreachableError(
-                f"{host} cannot be reached: {reason}.",
-                hint=ALLOW_PRIVATE if refused else NOT_REACHED,
+                f"{host} cannot be reached: {reason}.", hint=hint
             ) from error
         except aiohttp.InvalidURL as error:
             raise HookUnreachableError(f"{host} is no host.") from error
@@ -168,3 +176,19 @@ class Poster:
                 f"{host} is a private address (setting hook_private_networks)"
             )
         return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _why_no_connection(error: aiohttp.ClientConnectorError) -> tuple[str, str]:
+    """Say why there is no connection, and what to do about it."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        found = error.certificate_error
+        said = getattr(found, "verify_message", "") or found
+        return f"its certificate is not trusted: {said}", NOT_TRUSTED
+    cause = error.os_error
+    if isinstance(cause, _RefusedAddressError):
+        return str(cause), ALLOW_PRIVATE
+    if isinstance(cause, ssl.SSLError):
+        return f"it does not speak TLS ({cause.reason or 'no handshake'})", NO_TLS
+    if not isinstance(cause, socket.gaierror) and cause.errno:
+        return os.strerror(cause.errno), NOT_REACHED  # not as the event loop puts it
+    return str(cause.strerror or cause), NOT_REACHED

@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import msgspec
+
+from millpond import limits
+from millpond.contract.kinesis.values import StreamName
 from millpond.errors import LoginProviderError, SettingsError
 from millpond.login_providers.documents import read_key_set
 from millpond.server.init_folder import find_scripts
 from millpond.server.stores import load_postgres
 from millpond.settings import Problem, Reading, Settings
 from millpond.sinks import ENGINES, load_engine, make_sink, sink_factories
-from millpond.sinks.base import EMBEDDED
+from millpond.sinks.base import embedded_name
 from millpond.sinks.s3_payloads import S3Payloads
 from millpond.stores.base import StreamStore
 
@@ -135,7 +139,9 @@ def _why_no_stream(url: str) -> str:
     except SettingsError as error:
         return str(error)
     scheme = url.partition(":")[0].lower()
-    if scheme == EMBEDDED or scheme not in ENGINES:
+    if (embedded := embedded_name(url)) is not None:
+        return _why_no_name(embedded)
+    if scheme not in ENGINES:
         return ""
     if scheme == "file":
         return _why_no_folder(load_engine(scheme).parse_url(url).folder)
@@ -148,6 +154,17 @@ class _NoStore:
 
 
 _NO_STORE: StreamStore = _NoStore()  # type: ignore[assignment]
+
+
+def _why_no_name(stream_name: str) -> str:
+    try:
+        msgspec.convert(stream_name, StreamName)
+    except msgspec.ValidationError:
+        return (
+            "The URL of an embedded stream is embedded:NAME, where NAME has 1 to "
+            f"{limits.STREAM_NAME_CHARS_MAX} letters, digits, '_', '-' and '.'."
+        )
+    return ""
 
 
 def _why_no_folder(folder: str) -> str:

@@ -42,6 +42,10 @@ class TriggerNotes:
             return TriggerNote(target=target)
         return note
 
+    def failing(self) -> list[tuple[str, TriggerNote]]:
+        """List the triggers whose last call failed, and their pools."""
+        return [each for each in self._notes.items() if each[1].failures]
+
     def answered(self, identity_pool_id: str, target: str, *, now_ms: int) -> None:
         """Note that a trigger did its work."""
         note = self.find(identity_pool_id, target)

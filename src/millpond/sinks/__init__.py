@@ -14,10 +14,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from millpond import limits
-from millpond.errors import SettingsError, SinkError, SinkUnavailableError
+from millpond.errors import (
+    SettingsError,
+    SinkError,
+    SinkUnavailableError,
+    StreamGoneError,
+)
 from millpond.sinks.base import (
     EMBEDDED,
     Sink,
@@ -31,6 +36,7 @@ from millpond.sinks.embedded_reader import EmbeddedReader
 from millpond.stores.base import StreamStore
 
 CLOSE_S_MAX: Final = 10.0
+_CREATE: Final = "Create it"  # how the hint of a stream begins that is not there
 LOOK_AGAIN_S: Final = 30.0
 """How long a stream counts as what it was; then it is looked at again."""
 
@@ -77,11 +83,21 @@ def how_to_create(url: str) -> str:
         return ""
     _, hosts, path, _, _ = urlsplit(place)
     path = unquote(path)
-    return ENGINES[scheme].create.format(
+    command = ENGINES[scheme].create.format(
         host=shlex.quote(hosts.partition(",")[0]),
         name=shlex.quote(path.strip("/") or hosts),
         path=shlex.quote(path),
     )
+    if scheme != "kinesis":
+        return command
+    given = dict(parse_qsl(urlsplit(url).query))
+    endpoint = given.get("endpoint", "")
+    options = {
+        "--region": given.get("region", ""),
+        "--endpoint-url": endpoint and without_secrets(endpoint),
+    }
+    told = (f" {name} {shlex.quote(value)}" for name, value in options.items() if value)
+    return command + "".join(told)
 
 
 def sink_factories(
@@ -184,10 +200,20 @@ async def open_sink(
     sink = make_sink(url, factories, role_arn)
     try:
         await sink.open()
-    except BaseException:
+    except BaseException as error:
         await sink.aclose()
+        if isinstance(error, StreamGoneError):
+            error.hint = _how_to_mend(url, error.hint)
         raise
     return sink
+
+
+def _how_to_mend(url: str, hint: str) -> str:
+    """Complete what a sink says, who knows its tool, by where the stream is to be."""
+    create = how_to_create(url)
+    if not create or (hint and not hint.startswith(_CREATE)):
+        return hint
+    return f"{_CREATE}: `{create}`."
 
 
 class Destination(NamedTuple):

@@ -243,6 +243,12 @@ def sink_url(streams: Mapping[str, str], stream_name: str) -> str:
     return streams.get(stream_name, f"{EMBEDDED}:{stream_name}")
 
 
+def embedded_name(url: str) -> str | None:
+    """Give the name of the embedded stream behind a URL; None: it is elsewhere."""
+    scheme, _, stream_name = url.partition(":")
+    return stream_name if scheme.lower() == EMBEDDED else None
+
+
 def is_embedded(streams: Mapping[str, str], stream_name: str) -> bool:
     """Say whether a name stands for the embedded stream of that name."""
     return sink_url(streams, stream_name) == f"{EMBEDDED}:{stream_name}"

@@ -58,7 +58,12 @@ def examine(options: argparse.Namespace) -> Iterator[Check]:
         configuration = connecting.settle(options)
         _ = configuration.profile  # one that was named and is not there
     except Fault as fault:
-        yield fail("settings", str(fault), "Correct the option or the file.")
+        yield fail(
+            "settings",
+            str(fault),
+            f"Correct the option or the file: `{PROGRAM} configure list` without it "
+            "tells what counts, and from where.",
+        )
         return
     try:
         yield from _steps(options, configuration)

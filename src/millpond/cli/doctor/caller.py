@@ -18,6 +18,7 @@ _READ_SINCE: Final = (
     "read by boto3 since 1.28 and the AWS CLI since 1.29 and 2.13, older ones need "
     "endpoint_url= and --endpoint-url"
 )
+_USUAL: Final = "http://127.0.0.1:8014"
 _SOURCES: Final = {
     "environment": "the environment",
     "shared-credentials-file": "the credentials file, profile {profile}",
@@ -32,12 +33,15 @@ def find_endpoint(
     url, source = options.endpoint_url, "--endpoint-url"
     if url is None:
         url, source = configuration.endpoint(_SERVICE)
-    set_it = f"export AWS_ENDPOINT_URL_{_SERVICE.upper()}=http://HOST:PORT"
+    set_it = (
+        f"`export AWS_ENDPOINT_URL_{_SERVICE.upper()}={_USUAL}`, where `{PROGRAM} "
+        "serve` answers unless it is told another place."
+    )
     if url is None and source == "ignore_configured_endpoint_urls":
         yield fail(
             "endpoint",
             "The setting ignore_configured_endpoint_urls is on, so calls go to AWS.",
-            "Switch it off, or use --endpoint-url.",
+            "export AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false, or use --endpoint-url.",
         )
         return None
     if url is None:
@@ -64,13 +68,17 @@ def find_region(options: Namespace, configuration: Configuration) -> Steps[str |
             "region",
             "None is set.",
             "export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1; it must be the "
-            "server's setting `region`.",
+            f"server's: there, `{PROGRAM} settings show region` tells it.",
         )
         return None
     try:
         endpoints.check_region(region)
     except Fault as fault:
-        yield fail("region", str(fault), "Write it as the server's setting `region`.")
+        yield fail(
+            "region",
+            str(fault),
+            f"Write it as `{PROGRAM} settings show region` does on the server.",
+        )
         return None
     yield _of_both_variables(region, source, configuration)
     return str(region)
@@ -113,7 +121,11 @@ def find_credentials(
         )
         return None
     except Fault as fault:
-        yield fail("credentials", str(fault), "Complete them where they were found.")
+        yield fail(
+            "credentials",
+            str(fault),
+            f"Complete them where they were found: `{PROGRAM} configure list` tells.",
+        )
         return None
     source = _SOURCES.get(found.source, found.source)
     source = source.format(profile=configuration.profile_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from millpond.client.api.client import Client
 from millpond.client.api.faults import Fault
 
 _DATABASE = "database"
+_LOG = "Look into the log of the server."
 
 
 def explain_store(examination: Client | None, said: str) -> Check:
@@ -68,9 +70,9 @@ def _explain(refusal: RefusedFault) -> Check:
             "versions",
             f"The server is older than this command, which is {__version__}, and does "
             "not look at itself.",
-            "Upgrade it: pip install --upgrade millpond",
+            f"On the server: pip install millpond=={__version__}, and start it again.",
         )
-    return fail("server", f"{code}: {message}", "Look into the log of the server.")
+    return fail("server", f"{code}: {message}", _LOG)
 
 
 def _compare_versions(result: dict[str, Any]) -> Check:
@@ -78,14 +80,25 @@ def _compare_versions(result: dict[str, Any]) -> Check:
     if theirs == __version__:
         runs = f"Python {result.get('PythonVersion')}, store {result.get('StoreKind')}"
         return ok("versions", f"Both are {theirs}; the server has {runs}.")
+    text = f"The server is {theirs}, this command is {__version__}."
+    if _parts(theirs) > _parts(__version__):
+        return warn("versions", text, f"Here: pip install millpond=={theirs}")
     return warn(
         "versions",
-        f"The server is {theirs}, this command is {__version__}.",
-        f"pip install millpond=={theirs}, here or there.",
+        text,
+        f"On the server: pip install millpond=={__version__}, and start it again.",
     )
+
+
+def _parts(version: str) -> list[int]:
+    """Give the numbers of a version, for a comparison that errs at worst in words."""
+    return [int(each) for each in re.findall(r"\d+", version)]
 
 
 def _checks(result: dict[str, Any]) -> Iterator[Check]:
     for each in result.get("Findings", []):
-        status = Status(each["Status"].lower())
-        yield Check(each["Name"], status, each["Text"], each.get("Mend", ""))
+        told = str(each.get("Status", "")).lower()
+        # A newer server may find what this command has no word for.
+        status = Status(told) if told in list(Status) else Status.WARN
+        mend = each.get("Mend") or ("" if status is Status.OK else _LOG)
+        yield Check(each.get("Name", "server"), status, each.get("Text", ""), mend)

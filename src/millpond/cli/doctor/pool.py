@@ -22,6 +22,9 @@ _TOKEN_CODES: Final = (
     "InvalidClientTokenId",
 )
 _API: Final = f"{PROGRAM} cognito-sync"
+_LIST: Final = (
+    f"`{_API} list-identity-pool-usage` lists those that there are; name one of them."
+)
 
 
 def examine_signature(
@@ -46,7 +49,8 @@ def _explain_refusal(
     code, message = refusal.error.code, refusal.error.message
     if credentials.token and code in _TOKEN_CODES:
         text = f"The session token is not good: {message}"
-        return fail("signature", text, "Fetch new credentials; a session runs out.")
+        mend = "Fetch new credentials; a session runs out. A developer's key has no "
+        return fail("signature", text, f"{mend}token: unset AWS_SESSION_TOKEN")
     if code == "UnrecognizedClientException":
         text = f"The server does not know the access key {credentials.access_key}."
         return fail("signature", text, _KEYS)
@@ -54,8 +58,9 @@ def _explain_refusal(
         return fail(
             "region",
             f"The server takes no signatures for {region}.",
-            "Use its own (setting `region`; ids of its pools begin with it), or let "
-            "it take this one too (setting `accepted_regions`).",
+            f"Use its own (there, `{PROGRAM} settings show region` tells it; ids of "
+            "its pools begin with it), or let it take this one too: "
+            f"MILLPOND_ACCEPTED_REGIONS='[\"{region}\"]' {PROGRAM} serve",
         )
     if code == "InvalidSignatureException" and "Signature" in message[:10]:
         return fail("clock", message, "Set both clocks by NTP.")
@@ -105,9 +110,9 @@ def _explain_pool(refusal: RefusedFault, pool_id: str) -> Check:
         return fail(
             "identity pool",
             f"There is no pool {pool_id}.",
-            f"{_API} list-identity-pool-usage lists those that there are.",
+            _LIST,
         )
-    return fail("identity pool", refusal.error.message, "Correct --identity-pool-id.")
+    return fail("identity pool", refusal.error.message, _LIST)
 
 
 def _explain_run(details: dict[str, Any], pool_id: str) -> Check:

@@ -7,6 +7,7 @@ import time
 from argparse import Namespace
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from ipaddress import ip_address
 from socket import gaierror
 from typing import Final
@@ -57,6 +58,9 @@ def examine(
     is_healthy = health.status == 200 and health.body.strip() == b"ok"
     if server.is_aws or not speaks_api:
         yield _stranger(server, health)
+        return None
+    if api.status == HTTPStatus.NOT_FOUND:
+        yield _wrong_path(server)
         return None
     yield _encryption(server, options)
     if is_healthy:
@@ -135,6 +139,16 @@ class _Server:
         scheme = _OTHER_SCHEME.get(self.parts.scheme, "http")
         return urlunsplit((scheme, *self.parts[1:]))
 
+    @property
+    def proxy(self) -> str | None:
+        """The proxy that calls go through, without its password; None: without one."""
+        return transport.find_proxy(self.url)
+
+    @property
+    def root(self) -> str:
+        """The endpoint without a path."""
+        return urlunsplit((*self.parts[:2], "", "", ""))
+
     def get(self, path: str) -> Response:
         """Ask for a page, without a signature."""
         return self._send(self.url, path, self._settings)
@@ -161,9 +175,9 @@ class _Server:
 
 def _unreachable(server: _Server, fault: ConnectionFault) -> Check:
     """Say why there is no answer, as far as that can be told from here."""
+    cause = fault.__context__
     if server.answers_otherwise():
         return _wrong_scheme(server)
-    cause = fault.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return fail(
             "server",
@@ -171,6 +185,8 @@ def _unreachable(server: _Server, fault: ConnectionFault) -> Check:
             "Name the file with its authority: --ca-bundle, AWS_CA_BUNDLE or ca_bundle "
             "in the profile.",
         )
+    if server.proxy is not None:
+        return fail("server", str(fault), _around(server))
     if isinstance(cause, gaierror):
         return fail(
             "server",
@@ -180,8 +196,16 @@ def _unreachable(server: _Server, fault: ConnectionFault) -> Check:
     return fail(
         "server",
         str(fault),
-        f"Start it (`{PROGRAM} serve` prints where it answers), or correct the "
-        "endpoint; a firewall looks the same.",
+        f"Start it (`{PROGRAM} serve --port {server.parts.port or 80}` prints where it "
+        "answers), or correct the endpoint; a firewall looks the same.",
+    )
+
+
+def _around(server: _Server) -> str:
+    """Say how calls get past a proxy of the environment."""
+    return (
+        f"Calls go through the proxy {server.proxy}, as variables say. To go past it: "
+        f'export no_proxy="{server.host}${{no_proxy:+,$no_proxy}}"'
     )
 
 
@@ -201,7 +225,20 @@ def _stranger(server: _Server, health: Response) -> Check:
         return _wrong_scheme(server)
     else:
         who = f"Somebody answers (/healthz: {health.status}), but not Millpond."
+    if server.proxy is not None and not server.is_aws:
+        return fail("server", who, _around(server))
     return fail("server", who, "Correct the endpoint: host, port and path.")
+
+
+def _wrong_path(server: _Server) -> Check:
+    """Say that the APIs are there, and not below the path of the endpoint."""
+    path = server.parts.path
+    return fail(
+        "server",
+        f"Millpond answers, but has no API below '{path or '/'}'.",
+        f"Write the endpoint as {server.root}, or let the proxy in front of it take "
+        "the path off.",
+    )
 
 
 def _encryption(server: _Server, options: Namespace) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Final
 
 from millpond.cli.api.faults import PROGRAM
@@ -11,6 +12,7 @@ from millpond.client.api.client import Client
 
 _API: Final = f"{PROGRAM} cognito-sync"
 _EMBEDDED: Final = "embedded"
+_EXAMPLE: Final = "changes"
 _LAG_S_MAX: Final = 60  # a change that has waited for longer is worth a word
 
 
@@ -28,8 +30,9 @@ def examine(
         yield warn(
             "stream",
             "None is configured: changes go nowhere, and a bulk publish is refused.",
-            f"{_API} set-identity-pool-configuration --identity-pool-id {pool_id} "
-            "--cognito-streams StreamName=NAME,StreamingStatus=ENABLED",
+            f"{_create(_EXAMPLE)}, then `{_API} set-identity-pool-configuration "
+            f"--identity-pool-id {pool_id} --cognito-streams "
+            f"StreamName={_EXAMPLE},StreamingStatus=ENABLED`",
         )
         return
     details = _details(streaming, pool_id)
@@ -42,6 +45,14 @@ def examine(
         yield ok("stream", f"{name} is behind {scheme}, by the server's settings.")
     if details:
         yield _explain_outbox(details, pool_id)
+
+
+def _create(name: str) -> str:
+    """Give the command that makes an embedded stream, from here."""
+    return (
+        f"`{PROGRAM} kinesis create-stream --stream-name {shlex.quote(name)} "
+        "--shard-count 1`"
+    )
 
 
 def _details(streaming: Client, pool_id: str) -> dict[str, Any]:
@@ -76,8 +87,8 @@ def _examine_embedded(kinesis: Client, name: str) -> Check:
             return fail(
                 "stream",
                 f"The server has no stream {name}.",
-                f"On the server, `{PROGRAM} stream create {name}`, or say in its "
-                "setting `streams` where it is.",
+                f"{_create(name)} (on the server, `{PROGRAM} stream create {name}`), "
+                "or say in its setting `streams` where it is.",
             )
         return warn(
             "stream",

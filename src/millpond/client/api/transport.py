@@ -278,11 +278,16 @@ def _connect(
 
 
 def _proxy_fault(proxy: str) -> ConnectionFault:
-    """Say which proxy it is, but not how one gets in."""
+    """Say which proxy it is."""
+    shown = _without_password(proxy)
+    return ConnectionFault(f'Failed to connect to proxy URL: "{shown}"')
+
+
+def _without_password(proxy: str) -> str:
+    """Show a proxy, but not how one gets in."""
     parts = urlsplit(proxy)
     _, at, address = parts.netloc.rpartition("@")
-    shown = parts._replace(netloc=f"***:***@{address}") if at else parts
-    return ConnectionFault(f'Failed to connect to proxy URL: "{shown.geturl()}"')
+    return (parts._replace(netloc=f"***:***@{address}") if at else parts).geturl()
 
 
 def _exchange(
@@ -368,6 +373,12 @@ def _tls_context(url: str, settings: Settings) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def find_proxy(url: str) -> str | None:
+    """Find the proxy of a URL, as it may be shown; None: there is none."""
+    proxy = _proxy_for(_parse_url(url))
+    return None if proxy is None else _without_password(proxy)
 
 
 def _proxy_for(parts: SplitResult) -> str | None:

@@ -11,12 +11,16 @@ from millpond.service.examining.looks import Look, fail, ok, warn
 from millpond.service.times import ago
 
 _SETTING: Final = "`login_providers` (`millpond settings show login_providers`)"
+_MEND: Final = (
+    f"Say in the setting {_SETTING} where its keys are (keys or discovery_url), or let "
+    "the server reach them."
+)
 
 
 def look(context: Context, provider_name: str) -> Look:
     """Look at a login provider."""
     name = f"login provider {provider_name}"
-    return Look(name, _fetch(context, name, provider_name))
+    return Look(name, _fetch(context, name, provider_name), _MEND)
 
 
 async def _fetch(context: Context, name: str, provider_name: str) -> Finding:
@@ -26,12 +30,7 @@ async def _fetch(context: Context, name: str, provider_name: str) -> Finding:
     except LoginProviderError as error:
         age = _age(context, provider_name)
         text = f"{error} They were last read {age}." if age else f"{error}"
-        return fail(
-            name,
-            text,
-            f"Say in the setting {_SETTING} where its keys are (keys or "
-            "discovery_url), or let the server reach them.",
-        )
+        return fail(name, text, _MEND)
     age = _age(context, provider_name) or "at an unknown time"
     if not found:
         return warn(

@@ -69,17 +69,19 @@ def _looks(context: Context, pool: IdentityPool) -> Iterator[Look]:
         yield login_providers.look(context, name)
     for arn in pool.open_id_connect_provider_arns or ():
         if not provider_of(arn):
-            yield Look(f"login provider {arn}", _say_other_kind(arn))
+            yield Look(f"login provider {arn}", _say_other_kind(arn, pool_id))
     for arn in pool.saml_provider_arns or ():
         yield Look(f"login provider {arn}", _say_unsupported(arn))
 
 
-async def _say_other_kind(arn: str) -> Finding:
+async def _say_other_kind(arn: str, pool_id: str) -> Finding:
     return warn(
         f"login provider {arn}",
         "No login can be of it: an ARN in OpenIdConnectProviderARNs has "
         "':oidc-provider/' and the name of the provider behind it.",
-        "Correct it: `millpond cognito-identity update-identity-pool`.",
+        "Correct it: `millpond cognito-identity describe-identity-pool "
+        f"--identity-pool-id {pool_id}` prints all that `millpond cognito-identity "
+        "update-identity-pool` takes.",
     )
 
 

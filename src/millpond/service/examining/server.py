@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
+import shlex
 import shutil
 from collections import defaultdict
 from typing import Final
@@ -53,6 +54,8 @@ def _looks(context: Context) -> list[Look]:
     if not context.settings.store:
         found.append(Look("disk", _look_at_disk(context)))
     found.append(Look("regions", _look_at_regions(context)))
+    if context.trigger_notes.failing():
+        found.append(Look("sync triggers", _look_at_triggers(context)))
     if context.settings.init_folder:
         found.append(Look("init", _look_at_init(context)))
     found += [
@@ -100,9 +103,11 @@ async def _look_at_disk(context: Context) -> Finding:
             "Give the server its data folder back (`millpond serve --data`).",
         )
     text = f"{usage.free // _MIB} MiB of {usage.total // _MIB} are free for '{folder}'."
+    data = f"--data {shlex.quote(str(folder.absolute()))}"
     mend = (
-        "Free some space, or take the data elsewhere: `millpond store backup`, then "
-        "`millpond serve --data` there."
+        "Free some space, or take the data to a larger disk: "
+        f"`millpond store backup {data} --with-secret-key FOLDER`, then `millpond "
+        "serve --data FOLDER`."
     )
     if usage.free < DISK_BYTES_LEAST:
         return fail("disk", text, mend)
@@ -129,6 +134,25 @@ async def _look_at_init(context: Context) -> Finding:
             "Wait; each has init_timeout_s.",
         )
     return ok("init", f"All scripts in '{folder}' ended well: {done}.")
+
+
+async def _look_at_triggers(context: Context) -> Finding:
+    """Tell of those that updates failed at; who asks need not know in which pool."""
+    failing = []
+    for pool_id, note in context.trigger_notes.failing():
+        pool = await context.store.find_identity_pool(pool_id)
+        if pool is not None and pool.sync_trigger == note.target:
+            failing.append((pool_id, note))
+    if not failing:
+        return ok("sync triggers", "None failed when it was last called.")
+    (pool_id, note), count = failing[-1], len(failing)
+    others = f" So did those of {count - 1} other pools." if count > 1 else ""
+    return warn(
+        "sync triggers",
+        f"That of {pool_id} failed when it was last called: {note.failure}{others}",
+        f"`millpond doctor --identity-pool-id {pool_id}` calls it, and says what to "
+        "do.",
+    )
 
 
 async def _look_at_regions(context: Context) -> Finding:
