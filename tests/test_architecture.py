@@ -40,7 +40,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "limits": set(),
     "metrics": set(),
-    "settings": GROUND,
+    "nearness": set(),
+    "settings": GROUND | {"nearness"},
     "aws": GROUND,
     "keyed_hash": set(),
     "core": GROUND | {"keyed_hash"},
@@ -77,7 +78,7 @@ MAY_KNOW: dict[str, set[str]] = {
     # It calls servers, and knows nothing of ours.
     "client": GROUND | {"contract", "core", "wire"},
     # The commands of the API know what is published and nothing of the server.
-    "cli": GROUND | {"client", "contract", "wire"},
+    "cli": GROUND | {"client", "contract", "nearness", "wire"},
     "__main__": {"cli"},
 }
 """What each part of the package may import, besides itself."""
@@ -97,7 +98,7 @@ MAY_KNOW_EVERYTHING = {
 ADMINISTRATION = {each for each in MAY_KNOW_EVERYTHING if each.startswith("cli.")} - {
     "cli.administration"
 }
-PURE = {"core", "contract", "wire", "errors", "keyed_hash", "limits"}
+PURE = {"core", "contract", "wire", "errors", "keyed_hash", "limits", "nearness"}
 """Parts without I/O, threads or a clock."""
 IMPURE = {
     "asyncio",

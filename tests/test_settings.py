@@ -106,7 +106,7 @@ def test_variables_are_read() -> None:
             "MILLPOND_STREAMS": '{"a": "embedded:"}',
             "MILLPOND_TEST_POSTGRES_URL": "not a setting",
             "PORT": "81",
-            "millpond_port": "82",
+            "OTHER_MILLPOND_PORT": "82",
         }
     )
 
@@ -236,6 +236,10 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         ("MILLPOND_ACCEPTED_REGIONS", "eu-west-1", "it must be a list in JSON"),
         ("MILLPOND_PROT", "1", r"MILLPOND_PROT. Is 'MILLPOND_PORT' meant\?"),
         ("MILLPOND_port", "1", r"MILLPOND_port. Is 'MILLPOND_PORT' meant\?"),
+        ("millpond_port", "1", r"millpond_port. Is 'MILLPOND_PORT' meant\?"),
+        ("MILLPOND-PORT", "1", r"MILLPOND-PORT. Is 'MILLPOND_PORT' meant\?"),
+        ("MILLPOND_CorsOrigin", "1", r"Is 'MILLPOND_CORS_ORIGINS' meant\?"),
+        ("MILLPOND_CLI_COMPTA", "v2", r"Is 'MILLPOND_CLI_COMPAT' meant\?"),
         ("MILLPOND_NONSENSE", "1", "no setting behind MILLPOND_NONSENSE.$"),
     ],
 )
@@ -273,6 +277,8 @@ def test_where_a_wrong_value_stands_is_told(tmp_path: Path) -> None:
         ("secret_key", ["geheim"]),
         ("hook_secret", "geheim"),
         ("store", "mysql://u:geheim@h/d"),
+        ("store", "postgresql://u:geheim/1@h/d"),
+        ("store", "postgresql://u:1?sslgeheim=1@h/d"),
         ("streams", {"a": ["geheim"]}),
         ("stream_payload_store", "http://geheim"),
     ],
@@ -284,6 +290,11 @@ def test_no_message_repeats_a_secret(name: str, value: Any) -> None:
 
     assert f"'{name}'" in str(caught.value)
     assert "geheim" not in str(caught.value)
+
+
+def test_a_variable_of_calls_is_in_no_servers_way() -> None:
+    """Who exports it for calls runs servers and commands of ours all the same."""
+    assert load(environment={"MILLPOND_CLI_COMPAT": "v2"}) == load()
 
 
 def test_what_an_orchestrator_sets_beside_a_service_is_passed_over() -> None:
@@ -361,6 +372,12 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"token_issuer": ""}, "token_issuer"),
         ({"sns_endpoint": "http:/localhost"}, "sns_endpoint"),
         ({"store": "postgresql//h/d"}, "'store' must be a URL like"),
+        ({"store": "postgresql://u:p@h:x/d"}, "a port to 65535"),
+        ({"store": "postgresql://u:p@h:99999/d"}, "a port to 65535"),
+        ({"store": "postgresql://a:1,[::1]:99999/d"}, "a port to 65535"),
+        ({"store": "postgresql://u:a/b@h/d"}, "in a password / is %2F"),
+        ({"store": "postgresql://h/d?sslmode=maybe"}, "sslmode is disable, allow"),
+        ({"store": "postgresql://h/d?sslmoed=require"}, "among sslmode, sslrootcert"),
         ({"secret_key": "ab"}, "64 hex digits, and has 2"),
         (
             {"login_providers": {"a": {"discovery_url": "b.example"}}},
@@ -374,6 +391,7 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"cors_origins": ["https://app.example/"]}, "cors_origins"),
         ({"cors_origins": ["app.example"]}, "cors_origins"),
         ({"cors_origins": ["https://*.example"]}, "cors_origins"),
+        ({"cors_origins": ["https://app.example:65536"]}, "cors_origins"),
         ({"log_format": "xml"}, "log_format"),
         ({"trusted_proxies": ["10.0.0.1/8"]}, "has '10.0.0.1/8'; it takes"),
         ({"trusted_proxies": ["proxy.example"]}, "trusted_proxies"),

@@ -12,6 +12,7 @@ import pytest
 
 from millpond.server import lock, secret_key
 from millpond.server.stores import DATABASE_NOTE_NAME
+from millpond.stores.sqlite import FILE_NAME, STREAMS_FILE_NAME
 from millpond.testing.server import RunningServer
 
 POOL = "us-east-1:0f0e0d0c-0b0a-4908-8706-050403020100"
@@ -79,6 +80,64 @@ def test_no_command_makes_a_store(run, home, words, exists):
     assert sorted(Path(home).rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [each for each in (*MAKING, *OTHERS) if each[0] != "store"],  # that copies files
+    ids=" ".join,
+)
+def test_no_command_goes_on_with_what_a_killed_start_has_left(run, home, words):
+    """A file in which nothing was ever made is no store."""
+    folder = home / "data"
+    folder.mkdir()
+    (folder / FILE_NAME).touch()
+
+    result = run(*words, "--data", str(folder))
+
+    assert (result.code, result.out) == (1, "")
+    assert f"There is no store in '{folder}': its {FILE_NAME} is empty." in result.err
+    assert [each.name for each in folder.iterdir()] == [FILE_NAME]
+    assert (folder / FILE_NAME).stat().st_size == 0
+
+
+@pytest.mark.parametrize("words", [("pool", "list"), ("store", "verify")])
+def test_no_command_makes_the_half_of_a_store_anew(run, data, words):
+    """Where the file of the streams is gone, that is said, by each that looks."""
+    (data / STREAMS_FILE_NAME).unlink()
+
+    result = run(*words, "--data", str(data))
+
+    assert result.code == 1
+    assert f"'{data / STREAMS_FILE_NAME}' is not there." in result.out + result.err
+    assert not (data / STREAMS_FILE_NAME).exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("serve",), ("store", "create"), ("key", "create"), ("settings", "check")]
+)
+def test_an_empty_path_is_no_folder(run, home, words):
+    """`--data "$unset"` does not mean the folder that one is in."""
+    before = sorted(home.rglob("*"))
+    data, file = run(*words, "--data", ""), run(*words, "--settings", "")
+
+    assert (data.code, file.code) == (1, 1)
+    assert "it must be the path of a folder" in data.out + data.err
+    assert "--settings names no file" in file.out + file.err
+    assert sorted(home.rglob("*")) == before
+
+
+@pytest.mark.parametrize("words", [("serve", "--port", "0"), ("store", "create")])
+def test_a_folder_that_cannot_be_written_is_named(run, data, words):
+    """The system's refusal is told in a line, as everything is."""
+    (data / lock.FILE_NAME).unlink(missing_ok=True)
+    (data / lock.FILE_NAME).mkdir()
+
+    result = run(*words, "--data", str(data))
+
+    assert (result.code, result.out) == (1, "")
+    assert f"Cannot write '{data / lock.FILE_NAME}'" in result.err
+    assert "name another with --data" in result.err
+
+
 def test_no_command_fills_a_database(run, postgres):
     """An empty database stays one."""
     url = postgres.create_database()
@@ -143,6 +202,17 @@ def test_servers_leave_word_where_their_store_is(run, data, new_database):
 
     with RunningServer(data):
         assert run("key", "create", "--data", str(data)).code == 0
+
+
+def test_a_start_on_a_database_that_is_not_there_leaves_no_word(run, data):
+    """Else the store of the folder could not be looked into any more."""
+    url = "postgresql://u:p@127.0.0.1:1/gone"
+
+    refused = run("serve", "--data", str(data), "--store", url, "--port", "0")
+
+    assert refused.code == 1
+    assert "cannot be reached" in refused.err
+    assert run("key", "create", "--data", str(data)).code == 0
 
 
 @pytest.mark.parametrize("words", MAKING, ids=" ".join)

@@ -69,6 +69,8 @@ def test_everything_that_is_wrong_is_said(run, check, home, monkeypatch):
         ({"login_providers": {"a": {"keys": "gone.json"}}}, "no file 'gone.json'"),
         ({"login_providers": {"a": {"keys": "/etc/passwd"}}}, "'/etc/passwd'"),
         ({"stream_payload_store": "s3://"}, "s3://BUCKET"),
+        ({"data": "/etc/passwd"}, "'/etc/passwd' is not a folder"),
+        ({"data": "/etc/passwd/x"}, "cannot be made: '/etc/passwd' is not a folder"),
         ({"store": "postgresql://h/d?sslrootcert=/no/root.pem"}, "'/no/root.pem'"),
     ],
 )

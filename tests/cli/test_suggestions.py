@@ -24,6 +24,22 @@ PROPOSAL = "Invalid choice: {!r}, maybe you meant:\n\n  * {}\n"
         (("doctor", "--output=txt"), "txt", "text"),
         (("install-model", "--undoo"), "--undoo", "--undo"),
         (("completion", "bsh"), "bsh", "bash"),
+        (("Pool", "list"), "Pool", "pool"),
+        (("HELP",), "HELP", "help"),
+        (("pool", "List"), "List", "list"),
+        (("settings", "shwo"), "shwo", "show"),
+        (("token_key", "list"), "token_key", "token-key"),
+        (("key", "create", "--Scope", "full"), "--Scope", "--scope"),
+        (("key", "create", "--scope", "READ_ONLY"), "READ_ONLY", "read-only"),
+        (("version",), "version", "--version"),
+        (("--verison",), "--verison", "--version"),
+        (("-Help",), "-Help", "--help"),
+        (("cognito-sync", "ListDatasets"), "ListDatasets", "list-datasets"),
+        (("cognito-sync", "help", "ListDataset"), "ListDataset", "list-datasets"),
+        (
+            ("cognito-sync", "bulk-publish", "--identity_pool_id", "x"),
+            *("--identity_pool_id", "--identity-pool-id"),
+        ),
     ],
 )
 def test_the_near_word_is_proposed(run, words, wrong, near):
@@ -64,6 +80,23 @@ def test_an_option_that_is_given_is_not_what_was_meant(run, pool):
 
     assert result.code == 255
     assert result.err.endswith("\nUnknown options: --identity-id, x\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("pool", "--data", "x", "list"), "millpond pool list|show|adopt ... --data\n"),
+        (("audit", "--settings=x"), "millpond audit list ... --settings\n"),
+        (("serve", "--log_level", "x"), "log_level is a setting: "),
+        (("pool", "list", "--REGION=x"), "in the variable MILLPOND_REGION, or"),
+    ],
+)
+def test_the_right_place_of_an_option_is_said(run, words, says):
+    """It is known, and stands before its command, or is a setting and no option."""
+    result = run(*words)
+
+    assert (result.code, result.out) == (2, "")
+    assert says in result.err
 
 
 @pytest.mark.parametrize(

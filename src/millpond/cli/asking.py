@@ -50,7 +50,9 @@ def _of_api(words: list[str]) -> list[str]:
     if not is_asked(words):
         if len(words) == 1 and _operations(words[0]):
             return [*words, HELP]  # a group without a word lists what it has
-        if len(way) == 3 and way[1] == HELP and way[2] in _operations(way[0]):
+        # AWS: another word behind `help` does no harm; one that is nearly an operation
+        # is refused all the same, with the near name.
+        if len(way) == 3 and way[1] == HELP and _is_meant(way[2], _operations(way[0])):
             return [way[0], way[2], HELP]
         return words
     way = [each for each in way if each != HELP]
@@ -88,6 +90,12 @@ def _operations(api: str) -> Collection[str]:
     from millpond.client.api.model import ServiceModel
 
     return ServiceModel.load(api).commands
+
+
+def _is_meant(word: str, operations: Collection[str]) -> bool:
+    from millpond import nearness
+
+    return word in operations or bool(nearness.find(word, operations))
 
 
 def _before_dashes(words: Sequence[str]) -> Sequence[str]:

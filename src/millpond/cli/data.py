@@ -238,8 +238,10 @@ def _credentials(options: argparse.Namespace, configuration: Configuration) -> A
         try:
             with open(options.token_file, encoding="ascii") as file:
                 return file.read().strip()
-        except (OSError, ValueError) as error:
-            raise Fault(f"{options.token_file}: {error}") from None
+        except OSError as error:
+            raise Fault(f"{options.token_file}: {error.strerror}.") from None
+        except ValueError:
+            raise Fault(f"{options.token_file}: a token is text in ASCII.") from None
 
     return openid(options.login, read_token)
 

@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
             _undo(folder, options.api, force=options.force)
         else:
             _install(folder, options.api, force=options.force)
-    except (ModelFileError, OSError) as error:
+    except ModelFileError as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)
         return 1
     return 0

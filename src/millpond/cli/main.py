@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 
 from millpond.cli import asking, page
+from millpond.cli.api.faults import PROGRAM
 from millpond.cli.commands import COMMANDS
 from millpond.client.api.faults import Fault
 
@@ -19,6 +20,7 @@ TYPE_CHECKING = False  # importing typing for this constant would be dear
 if TYPE_CHECKING:
     from typing import Final
 
+_REFUSED: Final = 1
 _USAGE_ERROR: Final = 2
 _DOCTOR: Final = " To find out why: millpond doctor"
 _INTERRUPTED: Final = 130  # 128 and the number of the signal, as shells have it
@@ -90,6 +92,15 @@ def _run_own(name: str, words: list[str]) -> int:
 
             _complain(near.proposals(module.make_parser(), words).removeprefix("\n\n"))
         return int(done.code or 0)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.strerror is None:  # of a library, not of the system
+            raise
+        where = f" '{error.filename}'" if error.filename is not None else ""
+        text = f"the system refuses{where}: {error.strerror}."
+        _complain(f"{PROGRAM} {name}: {text}\n")
+        return _REFUSED
     return status
 
 

@@ -29,7 +29,10 @@ def proposals(parser: ArgumentParser, words: Sequence[str]) -> str:
             name, equals, value = word.partition("=")
             action = parser._option_string_actions.get(name)
             if action is None:
-                found.append(proposal(name, list(parser._option_string_actions)))
+                behind = _commands_with(name, parser)
+                if behind:
+                    return _too_early(name, parser, behind)
+                found.append(_for_option(name, list(parser._option_string_actions)))
             elif action.nargs != 0:
                 value = value if equals else next(rest, "")
                 if action.choices is not None and value not in action.choices:
@@ -41,6 +44,34 @@ def proposals(parser: ArgumentParser, words: Sequence[str]) -> str:
         else:
             parser = choices[word] or parser
     return "".join(found)
+
+
+def _for_option(name: str, known: Sequence[str]) -> str:
+    """Propose options; where settings are read, one of them may be meant."""
+    if "--settings" in known:
+        from millpond.cli import serve
+
+        hint = serve.how_to_set(name)
+        if hint:
+            return f"\n\n\n{hint}\n"
+    return proposal(name, known)
+
+
+def _commands_with(option: str, parser: ArgumentParser) -> list[str]:
+    """List the commands of a group that have an option which the group has not."""
+    return [
+        name
+        for name, each in choices_of(parser).items()
+        if each is not None and option in each._option_string_actions
+    ]
+
+
+def _too_early(option: str, parser: ArgumentParser, commands: Sequence[str]) -> str:
+    """Say where an option belongs that stands before the command it is of."""
+    return (
+        f"\n\n\n{option} stands behind the command: "
+        f"{parser.prog} {'|'.join(commands)} ... {option}\n"
+    )
 
 
 def choices_of(parser: ArgumentParser) -> dict[str, ArgumentParser | None]:

@@ -60,14 +60,21 @@ def _ephemeral(reading: Reading) -> Iterator[Reading]:
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where the data and the settings are."""
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder of the embedded store"
-    )
+    parser.add_argument("--data", metavar="DIR", help="folder of the embedded store")
     parser.add_argument(
         "--store", metavar="URL", help="PostgreSQL database, instead of the folder"
     )
-    parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="TOML file with settings"
+    parser.add_argument("--settings", metavar="FILE", help="TOML file with settings")
+
+
+def how_to_set(option: str) -> str:
+    """Say how to give a setting that somebody wrote as an option; empty: it is none."""
+    name = option.strip("-").replace("-", "_").lower()
+    if name not in {row.name for row in settings_table.table()}:
+        return ""
+    return (
+        f"{name} is a setting: give it in the variable "
+        f"{settings_table.PREFIX}{name.upper()}, or in the file of --settings."
     )
 
 
@@ -82,8 +89,10 @@ def read_settings(options: argparse.Namespace) -> Reading:
     names = ("data", "store", "host", "port", "readers", "ephemeral")
     from millpond.server.service_manager import read_credentials
 
+    if options.settings == "":
+        raise SettingsError("--settings names no file: it is empty.")
     return settings_table.read(
-        options.settings,
+        None if options.settings is None else Path(options.settings),
         {**os.environ, **read_credentials(os.environ)},
         {name: getattr(options, name, None) for name in names},
     )

@@ -22,8 +22,7 @@ from millpond.cli.serve import (
 )
 from millpond.errors import SettingsError
 from millpond.service.shown_settings import shown
-from millpond.settings import Problem, Reading, table
-from millpond.settings.values import near
+from millpond.settings import Problem, Reading, propose_setting, table
 
 _DEFAULT: Final = "default"
 _ORIGIN_COLUMN: Final = 44
@@ -104,17 +103,13 @@ def _show(reading: Reading, options: argparse.Namespace) -> int:
     unknown = set(options.names) - {row["Name"] for row in rows}
     problems = [*reading.problems]
     problems += [
-        Problem(name, f"There is no setting '{name}'.{near(name, _names())}")
+        Problem(name, f"There is no setting '{name}'.{propose_setting(name)}")
         for name in sorted(unknown)
     ]
     show(options, {"Settings": rows}, _lines(rows))
     for each in problems:
         print(f"millpond settings: {each}", file=sys.stderr)
     return 1 if problems else 0
-
-
-def _names() -> list[str]:
-    return [row.name for row in table()]
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -48,13 +48,10 @@ async def verify(settings: Settings, options: argparse.Namespace) -> int:
     """Look the store over that the settings name."""
     report = _Report()
     place = stores.place_of(settings).removeprefix("data in ")
-    missing = stores.missing_files(settings)
     with make_meter(sys.stderr) as meter:
         try:
             async with stores.open_existing(settings) as opened:
                 store = cast("VerifyStore", opened)
-                for name in missing:  # until now: it was made empty with the opening
-                    report.add(Fault(FaultKind.DAMAGED_FILE, name, "", "it was gone"))
                 async for fault in _find(settings, store, meter):
                     report.add(fault)
                 await _keep(store, report)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from millpond.errors import StoreInUseError
+from millpond.errors import StoreInUseError, StoreUnavailableError
 
 FILE_NAME: Final = "server.lock"
 _BYTES_MAX: Final = 1024
@@ -63,8 +63,16 @@ def hold(directory: Path) -> Iterator[Callable[[str], None]]:
 
     Raises:
         StoreInUseError: another server holds it.
+        StoreUnavailableError: nothing can be written there.
     """
-    descriptor = os.open(directory / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(directory / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"Cannot write '{directory / FILE_NAME}': {error.strerror}.",
+            hint="A server writes into its data folder; name another with --data, or "
+            "let the folder and all in it belong to the user of the server.",
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -55,7 +55,10 @@ def load(directory: Path, setting: str, *, make: bool = True) -> bytes:
 
 def _keep_from_others(file: Path, *, mend: bool) -> None:
     """Take the file from everybody but its owner, or refuse it, as ssh does."""
-    mode = stat.S_IMODE(file.stat().st_mode)
+    found = file.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if not stat.S_ISREG(found.st_mode):
+        raise SettingsError(f"'{file}' is not a file.")
     if not mode & _OF_OTHERS:
         return
     if mend:

@@ -70,9 +70,30 @@ _Missing = Iterator[tuple[str, str]]
 
 
 def _of_data(settings: Settings) -> _Missing:
-    folder = settings.data
-    if folder.exists() and not folder.is_dir():
-        yield "data", f"Setting 'data': '{folder}' is not a folder."
+    reason = _why_no_data(settings.data, writes=not settings.store)
+    if reason:
+        yield "data", f"Setting 'data': {reason}"
+
+
+def _why_no_data(folder: Path, *, writes: bool) -> str:
+    """
+    Say why a data folder cannot be used, or cannot be made; empty when it can.
+
+    Args:
+        writes: whether a server does so there; secret.key alone may be read-only.
+    """
+    place = folder.absolute()
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if place == folder.absolute():
+        if not os.path.isdir(place):
+            return f"'{folder}' is not a folder."
+        return _why_no_folder(str(folder)) if writes else ""
+    if not os.path.isdir(place):
+        return f"'{folder}' cannot be made: '{place}' is not a folder."
+    if not os.access(place, os.W_OK | os.X_OK):
+        return f"'{folder}' cannot be made: this user cannot write into '{place}'."
+    return ""
 
 
 def _of_init(settings: Settings) -> _Missing:

@@ -64,7 +64,6 @@ def hold_store(settings: Settings) -> Iterator[Callable[[str], None]]:
     """
     prepare_data_folder(settings)
     if settings.store:
-        _note_database(settings)
         yield lambda endpoint: None
         return
     with lock.hold(settings.data) as tell:
@@ -99,6 +98,8 @@ async def open_store(
             await store.list_developer_keys()
         ):
             raise _secret_is_lost(settings)
+        if settings.store:
+            _note_database(settings)  # now that it has answered
         yield store
 
 
@@ -121,7 +122,7 @@ async def open_existing(
     if not await is_there(settings):
         raise no_store(settings)
     _check_servers_use_it(settings)
-    async with _open(settings) as store:
+    async with _open(settings, must_exist=True) as store:
         if seals:
             await _check_secret_fits(settings, store)
         yield store
@@ -129,12 +130,12 @@ async def open_existing(
 
 @contextlib.asynccontextmanager
 async def _open(
-    settings: Settings, tracing: Tracing | None = None
+    settings: Settings, tracing: Tracing | None = None, *, must_exist: bool = False
 ) -> AsyncIterator[Store]:
     if not settings.store:
         check_backup_is_whole(settings.data)
         check_is_not_emptied(settings.data)
-    store = make_store(settings, tracing=tracing)
+    store = make_store(settings, tracing=tracing, must_exist=must_exist)
     await store.open()
     try:
         await _check_copy_is_complete(store)
@@ -197,6 +198,9 @@ def _check_servers_use_it(settings: Settings) -> None:
     if settings.store:
         return
     folder = settings.data.absolute()
+    holder = lock.find_holder(folder)
+    if holder is not None and holder.is_here and holder.is_held:
+        return  # a server runs on it
     database = _noted_database(folder)
     if database:
         raise StoreError(
@@ -204,7 +208,6 @@ def _check_servers_use_it(settings: Settings) -> None:
             "and would not see what is done here.",
             hint="Name that with --store, or with the settings of the servers.",
         )
-    holder = lock.find_holder(folder)
     if holder is not None and not holder.is_here and not holder.is_held:
         raise StoreError(
             f"A server on the machine '{holder.machine}' uses '{folder}' (process "
@@ -280,13 +283,6 @@ def check_is_not_emptied(folder: Path) -> None:
             )
 
 
-def missing_files(settings: Settings) -> list[str]:
-    """Name the files of an embedded store that are not there, beside its main one."""
-    if settings.store or (settings.data / STREAMS_FILE_NAME).exists():
-        return []
-    return [STREAMS_FILE_NAME]
-
-
 def _holds_something(folder: Path, name: str) -> bool:
     """Say whether there is a file that is not empty; what is in its log counts."""
     files = (folder / name, folder / f"{name}-wal")
@@ -322,20 +318,28 @@ async def open_to_read(
 
 
 def make_store(
-    settings: Settings, *, read_only: bool = False, tracing: Tracing | None = None
+    settings: Settings,
+    *,
+    read_only: bool = False,
+    must_exist: bool = False,
+    tracing: Tracing | None = None,
 ) -> CopyStore:
     """
     Make the store that the settings name; it is not open yet.
 
     Args:
         read_only: another process of this server writes.
+        must_exist: an embedded one is not begun where there is none.
         tracing: as of `open_store`.
     Raises:
         SettingsError: what it needs is not installed.
     """
     if not settings.store:
         embedded: CopyStore = _trace(SqliteStore, tracing)(
-            settings.data, read_only=read_only, durable=not settings.ephemeral
+            settings.data,
+            read_only=read_only,
+            must_exist=must_exist,
+            durable=not settings.ephemeral,
         )
         return embedded
     kind = _trace(load_postgres().PostgresStore, tracing, settings.store)

@@ -21,7 +21,15 @@ from millpond.settings.fields import (
     Settings,
     table,
 )
-from millpond.settings.reading import SECRETS, Problem, Reading, load, read, refuse
+from millpond.settings.reading import (
+    SECRETS,
+    Problem,
+    Reading,
+    load,
+    propose_setting,
+    read,
+    refuse,
+)
 
 __all__ = [
     "PREFIX",
@@ -33,6 +41,7 @@ __all__ = [
     "Row",
     "Settings",
     "load",
+    "propose_setting",
     "read",
     "refuse",
     "table",

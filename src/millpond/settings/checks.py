@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from millpond import limits
 from millpond.settings.fields import Settings
@@ -24,6 +24,16 @@ LOG_FORMATS: Final = ("auto", "json", "console")
 PROXY_HEADERS: Final = ("x-forwarded-for", "forwarded")
 CONSOLES: Final = ("auto", "on", "off")
 AUTO: Final = "auto"
+PORT_MAX: Final = 65535
+# PostgreSQL: of libpq, as far as the driver knows them (asyncpg.connect).
+SSL_MODES: Final = (
+    *("disable", "allow", "prefer", "require"),
+    *("verify-ca", "verify-full"),
+)
+SSL_OPTIONS: Final = (
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword"),
+    *("ssl_min_protocol_version", "ssl_max_protocol_version", "sslnegotiation"),
+)
 READERS_MAX: Final = 128
 REGION_CHARS_MAX: Final = 18  # the id of an identity has 55, of which 37 are the rest
 
@@ -31,6 +41,7 @@ REGION_CHARS_MAX: Final = 18  # the id of an identity has 55, of which 37 are th
 _ORIGIN: Final = r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?"
 _REGION: Final = r"[a-z]([a-z0-9-]*[a-z0-9])?"
 _POOL_ID: Final = r"[\w-]+:[0-9a-f-]{1,55}"
+_STORE_HOST: Final = r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]{0,9}))?"
 _ZONE: Final = r"([a-z]+(-[a-z]+)+-[0-9]+)[a-z]"
 
 Wrong = tuple[str, str]  # the name of the setting, and a sentence
@@ -85,7 +96,9 @@ def _check_addresses(settings: Settings) -> Iterator[Wrong]:
             "Settings 'tls_certificate' and 'tls_key' must be given together.",
         )
     for origin in settings.cors_origins:
-        if not re.fullmatch(_ORIGIN, origin):
+        found = re.fullmatch(_ORIGIN, origin)
+        port = (found and found[2]) or ""
+        if not found or (port.isdigit() and int(port) > PORT_MAX):
             yield (
                 "cors_origins",
                 f"Setting 'cors_origins' has {describe(origin)}; an origin is a scheme,"
@@ -165,23 +178,19 @@ def _check_urls(settings: Settings) -> Iterator[Wrong]:
                 "public_url",
                 _is("public_url", settings.public_url, "a URL without '?' and '#'"),
             )
-    if settings.store and _wrong_store(settings.store):
+    if settings.store and (wrong := _wrong_store(settings.store)):
         yield (
             "store",
-            "Setting 'store' must be a URL like postgresql://user:password@host/name; "
-            "without it the store is embedded, in the folder 'data'.",
+            f"Setting 'store' must be {wrong}; without it the store is embedded, in "
+            "the folder 'data'.",
         )
     if settings.listen_store and not settings.store:
         yield (
             "listen_store",
             "Setting 'listen_store' is for a database; 'store' names none.",
         )
-    elif settings.listen_store and _wrong_store(settings.listen_store):
-        yield (
-            "listen_store",
-            "Setting 'listen_store' must be a URL like "
-            "postgresql://user:password@host/name.",
-        )
+    elif settings.listen_store and (wrong := _wrong_store(settings.listen_store)):
+        yield "listen_store", f"Setting 'listen_store' must be {wrong}."
     for name, provider in settings.login_providers.items():
         keys, discovery = provider.keys, provider.discovery_url
         for key, url in (("keys", keys), ("discovery_url", discovery)):
@@ -225,9 +234,25 @@ def is_http_url(text: str) -> bool:
     return parts is not None and parts.scheme in ("http", "https")
 
 
-def _wrong_store(text: str) -> bool:
+def _wrong_store(text: str) -> str:
+    """Say what the URL of a database must be; empty: it may be one."""
+    if not text.startswith(STORE_SCHEMES) or any(each.isspace() for each in text):
+        return "a URL like postgresql://user:password@host/name"
+    rest, _, query = text.partition("://")[2].partition("?")
     # An empty host, or several, are good for PostgreSQL; a port must be one.
-    return not text.startswith(STORE_SCHEMES) or any(each.isspace() for each in text)
+    for host in rest.partition("/")[0].rpartition("@")[2].split(","):
+        found = re.fullmatch(_STORE_HOST, host)
+        if not found or int(found[2] or 0) > PORT_MAX:
+            return (
+                "a URL like postgresql://user:password@host:port/name, with a port to "
+                f"{PORT_MAX}; in a password / is %2F, # is %23, ? is %3F and @ is %40"
+            )
+    for name, value in parse_qsl(query):
+        if name == "sslmode" and value.replace("_", "-") not in SSL_MODES:
+            return f"a URL whose sslmode is {', '.join(SSL_MODES[:-1])} or verify-full"
+        if name.startswith("ssl") and name not in SSL_OPTIONS:
+            return f"a URL whose options of TLS are among {', '.join(SSL_OPTIONS)}"
+    return ""
 
 
 def _split(text: str) -> SplitResult | None:

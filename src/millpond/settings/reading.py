@@ -19,6 +19,8 @@ from millpond.settings.fields import PREFIX, Settings
 from millpond.settings.values import WrongValueError, convert, describe, near
 
 _FIELDS: Final = {each.name: each for each in dataclasses.fields(Settings)}
+# What commands read that call a server, and no server does.
+_OF_CALLS: Final = frozenset((f"{PREFIX}CLI_COMPAT",))
 # What only our own tests read.
 _OF_TESTS: Final = (f"{PREFIX}TEST_", f"{PREFIX}CLI_PARITY")
 # Values that may be secrets, or have one in them; no message repeats them.
@@ -172,8 +174,13 @@ def _unknown_in_file(name: str, value: Any, file: Path) -> Problem:
                 "of the file, in no table.",
                 str(file),
             )
-    proposal = near(name.lower().removeprefix(PREFIX.lower()), _FIELDS)
+    proposal = propose_setting(name)
     return Problem(name, f"There is no setting {shown}.{proposal}", str(file))
+
+
+def propose_setting(name: str) -> str:
+    """Propose a setting in the place of what is none; empty when none is near."""
+    return near(name.lower().removeprefix(PREFIX.lower()), _FIELDS)
 
 
 def _read_file(file: Path) -> dict[str, Any]:
@@ -197,13 +204,15 @@ def _given_in_environment(
 ) -> Iterator[_Given]:
     variables = {PREFIX + name.upper(): name for name in _FIELDS}
     for variable, value in environment.items():
-        if not variable.startswith(PREFIX) or _is_not_meant(variable, value):
+        # Containers are given variables that no shell would take, with hyphens, say.
+        spelled = variable.upper().replace("-", "_")
+        if not spelled.startswith(PREFIX) or _is_not_meant(variable, value):
             continue
         name = variables.get(variable)
         if name is not None:
             yield name, value, variable, True
             continue
-        found = near(variable.upper().removeprefix(PREFIX), _upper_names())
+        found = near(spelled.removeprefix(PREFIX), _upper_names())
         proposal = found.replace("'", f"'{PREFIX}", 1)
         problems.append(
             Problem(variable, f"There is no setting behind {variable}.{proposal}")
@@ -212,13 +221,16 @@ def _given_in_environment(
 
 def _is_not_meant(variable: str, value: str) -> bool:
     """Whether a variable is there for another reason than to set something."""
-    if variable.startswith(_OF_TESTS) or re.fullmatch(_SERVICE_LINK, variable):
+    if variable in _OF_CALLS or variable.startswith(_OF_TESTS):
+        return True
+    if re.fullmatch(_SERVICE_LINK, variable):
         return True
     return variable.endswith("PORT") and value.startswith(_SERVICE_PORT)
 
 
 def _upper_names() -> list[str]:
-    return [name.upper() for name in _FIELDS]
+    names = [name.upper() for name in _FIELDS]
+    return names + [each.removeprefix(PREFIX) for each in _OF_CALLS]
 
 
 def _given_on_command_line(

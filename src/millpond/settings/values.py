@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from millpond import nearness
 from millpond.settings.fields import ImportSource, LoginProvider
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -84,9 +85,7 @@ def describe(value: Any) -> str:
 
 def near(name: str, known: Iterable[str]) -> str:
     """Propose a name in the place of a wrong one; empty when none is near."""
-    import difflib  # late: nothing is wrong as a rule, and every command waits for it
-
-    found = difflib.get_close_matches(name, list(known), n=1)
+    found = nearness.find(name, known)
     return f" Is '{found[0]}' meant?" if found else ""
 
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 _CHOICES_PER_LINE: Final = 2
 _CHOICE_WIDTH: Final = 40
 _SIMILARITY_MIN: Final = 0.8
+_PROPOSALS_MAX: Final = 3
 _TIMEOUT_S_DEFAULT: Final = 60
+_MISSING: Final = "the following arguments are required"  # argparse says so
 
 INPUT_JSON: Final = "cli-input-json"
 INPUT_YAML: Final = "cli-input-yaml"
@@ -270,16 +272,42 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=PROGRAM, usage=USAGE, add_help=False)
         self.color = False  # newer Pythons would colour the usage
         self.unabbreviated: list[argparse.Action] = []
+        self._words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as ever, and know of what it was if it has to be refused."""
+        self._words = args or ()
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
+        if message.startswith(_MISSING):
+            message += self._propose().removesuffix("\n")
         raise UsageFault.from_parser(message)
+
+    def _propose(self) -> str:
+        """
+        Propose options where something is missing: it may stand there misspelled.
+
+        Ours: the AWS CLI only says what is missing.
+        """
+        words = [each.partition("=")[0] for each in self._words if each[:1] == "-"]
+        known = [each for each in self._option_string_actions if each not in words]
+        known.append("--help")  # no parser's, and yet known everywhere
+        return "".join(
+            proposal(word, known)
+            for word in words
+            if not self._option_string_actions.keys() & {word}
+            and not self._get_option_tuples(word)
+        )
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             choices = getattr(action.choices, "listed", action.choices)
+            # `version` may be meant for `--version`.
+            options = () if action.option_strings else self._option_string_actions
             raise argparse.ArgumentError(
-                action, invalid_choice(str(value), list(choices))
+                action, invalid_choice(str(value), list(choices), options)
             )
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
@@ -288,20 +316,30 @@ class Parser(argparse.ArgumentParser):
         return [each for each in found if each[0] not in self.unabbreviated]
 
 
-def invalid_choice(value: str, choices: Sequence[str]) -> str:
-    """List the choices, and those that come close. AWS: awscli/argparser.py."""
+def invalid_choice(value: str, choices: Sequence[str], also: Iterable[str] = ()) -> str:
+    """
+    List the choices, and those that come close. AWS: awscli/argparser.py.
+
+    Args:
+        also: what may have been meant beside them.
+    """
     lines = ["Invalid choice, valid choices are:\n"]
     for start in range(0, len(choices), _CHOICES_PER_LINE):
         row = choices[start : start + _CHOICES_PER_LINE]
         lines.append(" | ".join(each.ljust(_CHOICE_WIDTH) for each in row))
-    return "\n".join(lines) + proposal(value, choices).removesuffix("\n")
+    return "\n".join(lines) + proposal(value, [*choices, *also]).removesuffix("\n")
 
 
 def proposal(value: str, choices: Sequence[str]) -> str:
     """Propose the choices that come close to a wrong one; empty when none does."""
     from difflib import get_close_matches
 
+    from millpond import nearness
+
+    # AWS: these alone. Ours: where there are none, those that are written in another
+    # way, and those that are a little further off.
     close = get_close_matches(value, choices, cutoff=_SIMILARITY_MIN)
+    close = close or nearness.find(value, choices, most=_PROPOSALS_MAX)
     if not close:
         return ""
     listed = "".join(f"  * {each}\n" for each in close)

@@ -180,7 +180,7 @@ def translate_start(error: BaseException, op: str) -> StoreError:
                 f"The driver cannot begin a connection as the server wants it: {error}",
                 op=op,
             )
-        case ValueError():  # a port that is no number, say
+        case ValueError() | OverflowError():  # a port that is no number, say
             return StoreError(WRONG_URL, op=op)
         case _:
             return translate(error, op)
@@ -254,5 +254,5 @@ def map_start_errors(op: str) -> Iterator[None]:
     """Translate what the driver raises while it makes a connection."""
     try:
         yield
-    except (*DRIVER_ERRORS, ValueError) as error:
+    except (*DRIVER_ERRORS, ValueError, OverflowError) as error:
         raise translate_start(error, op) from error

@@ -64,11 +64,17 @@ class SqliteStore(
     """The embedded store, in a folder that must exist."""
 
     def __init__(
-        self, directory: Path, *, read_only: bool = False, durable: bool = True
+        self,
+        directory: Path,
+        *,
+        read_only: bool = False,
+        must_exist: bool = False,
+        durable: bool = True,
     ) -> None:
         """
         Args:
             read_only: another process has opened the store, and writes.
+            must_exist: refuse to make it, or a part of it.
             durable: whether a write is on the disk when it is acknowledged; else a
                 crash of the system may lose, and damage, everything.
         """
@@ -77,6 +83,7 @@ class SqliteStore(
             schema="main",
             page_bytes=PAGE_BYTES,
             read_only=read_only,
+            must_exist=must_exist,
             durable=durable,
         )
         self.streams_database = Database(
@@ -84,6 +91,7 @@ class SqliteStore(
             schema="streams",
             page_bytes=STREAMS_PAGE_BYTES,
             read_only=read_only,
+            must_exist=must_exist,
             durable=durable,
         )
         self._known_version: int | None = None

@@ -98,6 +98,7 @@ class Database:
         schema: str,
         page_bytes: int,
         read_only: bool = False,
+        must_exist: bool = False,
         durable: bool = True,
     ) -> None:
         """
@@ -105,10 +106,12 @@ class Database:
             schema: which migrations the file has.
             page_bytes: of a file that is new; large pages suit large rows.
             read_only: another process writes; the file must be there.
+            must_exist: a file that is not there, or has nothing in it, stays so.
             durable: whether writes wait for the disk.
         """
         self._durable = durable
         self._read_only = read_only
+        self._must_exist = must_exist
         self.path = path
         self._schema = schema
         self._page_bytes = page_bytes
@@ -137,19 +140,32 @@ class Database:
         return self._open
 
     def open(self) -> None:
-        """Open the file, migrate it, start the writer. Idempotent."""
+        """
+        Open the file, migrate it, start the writer. Idempotent.
+
+        Raises:
+            NoStoreError: the file must exist, and nothing is in it.
+            StoreError: it cannot be opened, or is none of ours.
+        """
         if self._open:
             return
         self._pool = ThreadPoolExecutor(SLOW_READERS, "millpond-read")
         if self._read_only:
-            with map_driver_errors("open"):
+            with map_driver_errors("open", self.path):
                 self._reader = _connect(self.path, write=False)
             self._open = True
             return
-        with map_driver_errors("open"):
-            writer = _connect(self.path, write=True)
+        if self._must_exist and not self.path.exists():
+            raise DamagedStoreError(
+                f"'{self.path}' is not there.",
+                hint="Put a backup in its place; a server that starts makes it anew.",
+            )
+        with map_driver_errors("open", self.path):
+            writer = _connect(self.path, write=True, make=not self._must_exist)
             try:
                 migrations.refuse_foreign(writer, self._schema, self.path)
+                if self._must_exist:
+                    migrations.refuse_empty(writer, self.path)
                 _prepare_to_write(writer, self._page_bytes, durable=self._durable)
                 migrations.apply(writer, self._schema)
                 self._reader = _connect(self.path, write=False)
@@ -272,36 +288,46 @@ class Database:
         return group, True
 
 
-def translate(error: apsw.Error, op: str) -> StoreError:
-    """Say in our words what the driver said in its own."""
+def translate(error: apsw.Error, op: str, file: Path | None = None) -> StoreError:
+    """
+    Say in our words what the driver said in its own.
+
+    Args:
+        file: to be named, where people may not know which one it is.
+    """
+    what = "The database" if file is None else f"'{file}'"
     match error:
         case apsw.BusyError() | apsw.LockedError():
-            return StoreUnavailableError(
-                "The database is locked by another program.", op=op
-            )
+            return StoreUnavailableError(f"{what} is locked by another program.", op=op)
         case apsw.FullError():
             return StoreUnavailableError(
                 "The disk is full.", op=op, hint="Free some space; nothing was written."
             )
         case apsw.IOError() | apsw.CantOpenError() | apsw.ReadOnlyError():
             return StoreUnavailableError(
-                f"The database cannot be read or written: {error}",
+                f"{what} cannot be read or written: {error}",
                 op=op,
                 hint="Check the disk and the permissions of the data folder.",
             )
         case apsw.CorruptError() | apsw.NotADBError():
-            return DamagedStoreError(f"The database is damaged: {error}", op=op)
+            return DamagedStoreError(
+                f"{what} is damaged: {error}",
+                op=op,
+                hint="'millpond store verify' says more; put a backup in its place."
+                if file
+                else "",
+            )
         case _:
             return StoreError(f"The database failed: {error}", op=op)
 
 
 @contextlib.contextmanager
-def map_driver_errors(op: str) -> Iterator[None]:
+def map_driver_errors(op: str, file: Path | None = None) -> Iterator[None]:
     """Translate what the driver raises; the contract suite breaks it on purpose."""
     try:
         yield
     except apsw.Error as error:
-        raise translate(error, op) from error
+        raise translate(error, op, file) from error
 
 
 class _Moment:
@@ -337,8 +363,10 @@ class _Moment:
             raise translate(error, self._op) from error
 
 
-def _connect(path: Path, *, write: bool, cache_kib: int = CACHE_KIB) -> apsw.Connection:
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+def _connect(
+    path: Path, *, write: bool, make: bool = True, cache_kib: int = CACHE_KIB
+) -> apsw.Connection:
+    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if make else 0)
     connection = apsw.Connection(
         str(path), flags=flags if write else apsw.SQLITE_OPEN_READONLY
     )

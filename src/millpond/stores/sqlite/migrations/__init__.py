@@ -13,7 +13,7 @@ from typing import Final
 
 import apsw
 
-from millpond.errors import StoreError, StoreVersionError
+from millpond.errors import NoStoreError, StoreError, StoreVersionError
 
 APPLICATION_ID: Final = 0x4D4C5044  # "MLPD", so that `file` can tell
 # A table that each file has had from the first migration on.
@@ -43,6 +43,21 @@ def refuse_foreign(connection: apsw.Connection, schema: str, path: Path) -> None
             f"'{path}' is a database of Millpond, but another one than its name says.",
             op="open",
             hint="Put the file in its place that belongs there.",
+        )
+
+
+def refuse_empty(connection: apsw.Connection, path: Path) -> None:
+    """
+    Refuse a database in which nothing was ever made, such as a first start leaves that
+    was killed.
+
+    Raises:
+        NoStoreError: it is one.
+    """
+    if not int(str(connection.pragma("user_version"))):
+        raise NoStoreError(
+            f"There is no store in '{path.parent.absolute()}': its {path.name} is "
+            "empty."
         )
 
 

@@ -1,0 +1,41 @@
+"""
+What somebody may have meant who wrote a name that there is not.
+
+Names are compared as they sound: in small letters, with hyphens for underscores and
+between the words of `camelCase`, and without what stands before an option.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final
+
+_SIMILARITY_MIN: Final = 0.7  # two letters that changed places in a word of four: 0.75
+
+
+def find(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
+    """
+    Find the names that come near to a wrong one, the nearest first.
+
+    Args:
+        most: how many at the most.
+    """
+    import difflib  # late: nothing is wrong as a rule, and every command waits for it
+
+    spelled: dict[str, str] = {}
+    for each in known:
+        spelled.setdefault(_plain(each), each)
+    plain = _plain(name)
+    if not plain:
+        return []
+    close = difflib.get_close_matches(plain, spelled, n=most, cutoff=_SIMILARITY_MIN)
+    return [spelled[each] for each in close]
+
+
+def _plain(name: str) -> str:
+    import re
+
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
+    return words.replace("_", "-").strip("-").lower()
