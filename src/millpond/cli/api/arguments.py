@@ -356,7 +356,8 @@ def parse_globals(
             option.add_to(parser, ways)
     parser.add_argument("--version", action="version", version=version)
     parser.add_argument("command", choices=[*commands, "help"])
-    return parser.parse_known_args(words)
+    parsed: tuple[argparse.Namespace, list[str]] = parser.parse_known_args(words)
+    return parsed
 
 
 def settle_connection(options: argparse.Namespace) -> None:
