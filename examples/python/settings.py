@@ -20,8 +20,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from millpond.client import AsyncSync, SQLite, SyncError, guest, open_sync, openid
-from millpond.client import json as json_codec
+try:
+    from millpond.client import AsyncSync, SQLite, SyncError, guest, open_sync, openid
+    from millpond.client import json as json_codec
+except ImportError as error:
+    sys.exit(f"It needs Millpond: pip install millpond ({error}).")
+
+# Each command, and how many words follow it.
+COMMANDS = {"set": 2, "font": 2, "show": 0, "sync": 0, "follow": 0}
 
 
 def take_both(key: str, base: Any, mine: Any, theirs: Any) -> Any:
@@ -35,11 +41,14 @@ def take_both(key: str, base: Any, mine: Any, theirs: Any) -> Any:
 
 def open_device(path: str) -> AsyncSync:
     """Open a device's data; nobody is asked for it, so it works on a plane."""
+    pool = os.environ.get("MILLPOND_POOL")
+    if not pool:
+        sys.exit("MILLPOND_POOL is the id of an identity pool: millpond pool list")
     login = os.environ.get("MILLPOND_LOGIN")
     token = Path(os.environ.get("MILLPOND_TOKEN", "token"))
     return open_sync(
         os.environ.get("MILLPOND_ENDPOINT", "http://127.0.0.1:8014"),
-        os.environ["MILLPOND_POOL"],
+        pool,
         storage=SQLite(path),
         credentials=openid(login, lambda: token.read_text().strip())
         if login
@@ -70,14 +79,17 @@ async def main(path: str, command: str, *words: str) -> int:
             async for seen in settings.watch():
                 for name in seen.report.pulled if seen.report else ():
                     print(f"{name} is now {settings.get(name)}", flush=True)
-        else:
-            print(__doc__, file=sys.stderr)
-            return 2
     return 0
 
 
 if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    if len(arguments) < 2 or COMMANDS.get(arguments[1]) != len(arguments) - 2:
+        print(__doc__, file=sys.stderr)
+        raise SystemExit(2)
     try:
-        raise SystemExit(asyncio.run(main(*sys.argv[1:])))
+        raise SystemExit(asyncio.run(main(*arguments)))
+    except (SyncError, ValueError) as error:  # a file, an endpoint or a value is none
+        sys.exit(str(error))
     except KeyboardInterrupt:
         raise SystemExit(130) from None

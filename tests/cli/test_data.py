@@ -18,6 +18,7 @@ import pytest
 from acceptance.oidc_provider import OidcProvider
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from acceptance.users import Backend
+from certificates import make_certificate
 from millpond.testing.server import RunningServer
 
 EMPTY = "prefs\t0\t0\t0\t-\t-\n"
@@ -420,3 +421,26 @@ def test_commands_at_once_are_one_guest(data, server, tmp_path):
     written = [[e["Key"] for e in each["Records"]] for each in held if each["Records"]]
     assert [sorted(each) for each in written] == [["k0", "k1", "k2", "k3"]]
     assert data("list").out.startswith("prefs\t4\t0\t0\t")
+
+
+def test_a_server_with_a_certificate_of_its_own(data, home, tmp_path, monkeypatch):
+    """`--ca-bundle` names its authority, and wins over the variable."""
+    certificate, key = make_certificate(tmp_path)
+    settings = {"tls_certificate": str(certificate), "tls_key": str(key)}
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    with RunningServer(tmp_path / "server", settings=settings) as server:
+        guests = Backend(server.client("cognito-identity")).pool
+        where = ("--identity-pool-id", guests, "--endpoint-url", server.endpoint)
+        monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file.pem")
+
+        trusted = data("sync", *where, "--ca-bundle", str(certificate))
+        monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file.pem")
+        missing = data("sync", *where)
+        monkeypatch.delenv("AWS_CA_BUNDLE")
+        strange = data("sync", *where)
+
+    assert trusted.code == 0
+    for each in (missing, strange):
+        assert each.code == 255
+        assert "Traceback" not in each.err
+    assert "CERTIFICATE_VERIFY_FAILED" in strange.err

@@ -68,3 +68,38 @@ def test_settings_follow_a_user(device):
     shown = "theme: dark\nfont: 14 points mono\n"
     assert device("laptop.db", "show") == shown
     assert device("phone.db", "show") == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "said"),
+    [
+        ([], {}, "python settings.py laptop.db show"),
+        (["a.db", "nonsense"], {}, "python settings.py laptop.db show"),
+        (["a.db", "set", "theme"], {}, "python settings.py laptop.db set theme dark"),
+        (["a.db", "font", "size"], {}, "python settings.py laptop.db font size 14"),
+        (["a.db", "show"], {"MILLPOND_POOL": ""}, "millpond pool list"),
+        (["no/folder/a.db", "show"], {}, "cannot be opened"),
+        (["a.db", "sync"], {"MILLPOND_ENDPOINT": "nowhere"}, "nowhere"),
+        (["a.db", "sync"], {"PYTHONPATH": "{shadow}"}, "pip install millpond"),
+    ],
+)
+def test_it_says_what_it_needs(tmp_path, words, variables, said):
+    """Words, a pool, a place for its file, the package: a sentence for each of them."""
+    (tmp_path / "millpond").mkdir()  # a package of that name, and nothing in it
+    given = {"MILLPOND_POOL": "us-east-1:0c1c1c1c-0000-0000-0000-000000000000"}
+    for name, value in variables.items():
+        given[name] = value.format(shadow=tmp_path)
+    (tmp_path / "millpond" / "__init__.py").write_text("")
+
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *words],
+        env={**os.environ, **given},
+        cwd=tmp_path / "millpond",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert said in done.stderr

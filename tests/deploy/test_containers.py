@@ -15,19 +15,21 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
 from acceptance.sync_client import Dataset, create_pool, new_identity
+from certificates import make_certificate
 from millpond import settings
 from millpond.testing.deadlines import seconds
 from millpond.testing.ports import free_port
@@ -230,14 +232,26 @@ class TestCompose:
 
 
 @contextlib.contextmanager
-def proxy(folder: Path, upstream: list[str]) -> Iterator[str]:
-    """Run the proxy of the fleet in front of servers; give where it listens."""
+def proxy(
+    folder: Path, upstream: list[str], *, tls: tuple[Path, Path] | None = None
+) -> Iterator[str]:
+    """
+    Run the proxy of the fleet in front of servers; give where it listens.
+
+    Args:
+        tls: the files of a certificate and its key.
+    """
+    folder.mkdir(exist_ok=True)
     port = free_port()
     text = (DEPLOY / "nginx.conf").read_text("utf-8")
     for number, each in enumerate(upstream, 1):
         assert f"millpond-{number}:8014" in text
         text = text.replace(f"millpond-{number}:8014", each)
-    text = text.replace("listen 8014", f"listen 127.0.0.1:{port}")
+    listen = f"listen 127.0.0.1:{port}"
+    if tls is not None:
+        files = "ssl_certificate {}; ssl_certificate_key {}".format(*tls)
+        listen = f"{files}; {listen} ssl"
+    text = text.replace("listen 8014", listen)
     text = text.replace("/tmp/nginx.pid", str(folder / "nginx.pid"))
     places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     temporary = "".join(f"{p}_temp_path {folder / p}; " for p in places)
@@ -248,7 +262,7 @@ def proxy(folder: Path, upstream: list[str]) -> Iterator[str]:
     path = f"{os.environ['PATH']}:/usr/sbin"
     with subprocess.Popen(words, env={"PATH": path}) as process:
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield f"http{'' if tls is None else 's'}://127.0.0.1:{port}"
         finally:
             process.terminate()
 
@@ -268,6 +282,34 @@ def test_the_proxy_is_the_one_that_the_page_explains():
     assert passed_on(used) == passed_on(page)
     servers = [re.findall(r"server \S+:8014 (.*);", each) for each in (page, used)]
     assert servers[0] == servers[1] != []
+
+
+def test_the_console_behind_the_proxy(tmp_path):
+    """Others than the machine see it over TLS, and not because they say that it is."""
+    if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        pytest.skip("nginx is not installed: apt-get install nginx-light")
+    trusted = {"trusted_proxies": '["127.0.0.1/32"]'}
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(RunningServer(tmp_path / "data", settings=trusted))
+        behind = [server.endpoint.removeprefix("http://")] * 2
+        certificate = make_certificate(tmp_path)
+        plain = stack.enter_context(proxy(tmp_path / "plain", behind))
+        secure = stack.enter_context(proxy(tmp_path / "tls", behind, tls=certificate))
+        context = ssl.create_default_context(cafile=str(certificate[0]))
+
+        def ask(address: str, **headers: str) -> int:
+            from_afar = {"X-Forwarded-For": "203.0.113.9", **headers}
+            request = Request(f"{address}/console/login", headers=from_afar)
+            try:
+                return int(urlopen(request, context=context).status)
+            except HTTPError as error:
+                error.close()
+                return error.code
+
+        wait_until(lambda: answers(plain))
+        assert ask(secure) == 200
+        assert ask(plain) == 403
+        assert ask(plain, **{"X-Forwarded-Proto": "https"}) == 403
 
 
 def test_the_fleet(tmp_path, new_database):

@@ -166,6 +166,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("connection")
     connecting.add_place_options(group)
+    group.add_argument(
+        "--ca-bundle",
+        metavar="PATH",
+        help="certificates to trust [AWS_CA_BUNDLE, or those of the system]",
+    )
 
 
 # Opening
@@ -174,8 +179,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 @contextlib.contextmanager
 def _open(options: argparse.Namespace) -> Iterator[Sync]:
     configuration = Configuration(options.profile)
-    if bundle := configuration.get("ca_bundle"):
-        os.environ.setdefault("AWS_CA_BUNDLE", bundle)  # where calls look for it
+    if bundle := options.ca_bundle or configuration.get("ca_bundle"):
+        os.environ["AWS_CA_BUNDLE"] = bundle  # where calls look for it
     storage = SQLite(_file(options))
     try:
         sync = open_sync_blocking(

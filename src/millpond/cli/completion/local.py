@@ -86,6 +86,7 @@ _DATA: Final[dict[str, Value]] = {
     "--profile": TEXT,
     "--region": TEXT,
     "--endpoint-url": TEXT,
+    "--ca-bundle": PATH,
 }
 
 COMMANDS: Final[Mapping[str, Command]] = {
