@@ -30,7 +30,13 @@ from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
 from millpond.metrics import Metrics
 from millpond.push.sns import SnsPush
-from millpond.server import certificates, connections, neighbours, secret_key
+from millpond.server import (
+    certificates,
+    connections,
+    garbage,
+    neighbours,
+    secret_key,
+)
 from millpond.server.connections import Connections
 from millpond.server.console import login_link, make_console
 from millpond.server.door import make_door
@@ -344,6 +350,7 @@ async def _run(
     ]
     for worker in workers:
         worker.add_done_callback(_note_end)
+    garbage.look_rarely()
     try:
         if intake is None:
             await listen(door.gateway, settings, stopping, started, end_streams)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from millpond.errors import ServiceException
-from millpond.server import connections
+from millpond.server import connections, garbage
 from millpond.server.app import make_context
 from millpond.server.connections import Connections
 from millpond.server.door import make_door
@@ -135,6 +135,7 @@ async def read(
             started()
             _log.info("reader.started", readers=readers)
 
+        garbage.look_rarely()
         try:
             await listen(door.gateway, settings, stopping, begin, relay.end_streams)
         finally:

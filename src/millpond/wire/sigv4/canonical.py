@@ -23,14 +23,13 @@ Source: "Create a signed AWS API request", IAM user guide.
 
 from __future__ import annotations
 
-import hmac
 import time
 from functools import lru_cache
 from hashlib import sha256
 from operator import methodcaller
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from millpond.keyed_hash import KeyedHash
+from millpond.keyed_hash import KeyedHash, keyed_hash
 
 TYPE_CHECKING = False  # `typing` takes longer to load than all of this
 if TYPE_CHECKING:
@@ -177,18 +176,13 @@ def make_signature(secret: str, scope: str, date: str, canonical: bytes) -> str:
     return _signing_hash(secret, scope).digest(to_sign.encode()).hex()
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=8192)  # every user has a secret; an entry has some 1,000 bytes
 def _signing_hash(secret: str, scope: str) -> KeyedHash:
-    return KeyedHash(_signing_key(secret, scope))
-
-
-@lru_cache(maxsize=8192)  # every user has a secret; an entry has some 300 bytes
-def _signing_key(secret: str, scope: str) -> bytes:
     # The secret is a part of the cache's key, so a changed secret counts at once.
     key = f"AWS4{secret}".encode()
     for element in scope.split("/"):
-        key = hmac.digest(key, element.encode(), "sha256")
-    return key
+        key = keyed_hash(key, element.encode())
+    return KeyedHash(key)
 
 
 def stamp(epoch_s: int) -> str:
