@@ -265,6 +265,19 @@ def test_no_endpoint(doctor, home):
     assert list(checks) == ["endpoint", "region", "credentials"]
 
 
+def test_an_endpoint_where_nobody_reads_it(doctor, home):
+    """What `aws configure set cognito_sync.endpoint_url` writes is named."""
+    (home / ".aws" / "config").write_text(
+        "[profile dev]\ncognito_sync =\n  endpoint_url = http://millpond.test:8014\n"
+    )
+
+    failed = doctor("--profile", "dev")[1]["endpoint"]
+
+    assert failed["Status"] == "fail"
+    assert "Profile dev has one below cognito_sync" in failed["Text"]
+    assert "set endpoint_url http://millpond.test:8014 --profile dev`" in failed["Mend"]
+
+
 def test_endpoints_that_are_to_be_ignored(doctor, at_server, monkeypatch):
     """A setting that hides the endpoint is named."""
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,6 +114,25 @@ def patch(key: str, value: str | None, sync_count: int = 0) -> dict[str, Any]:
     if value is None:
         return {"Op": "remove", "Key": key, "SyncCount": sync_count}
     return {"Op": "replace", "Key": key, "Value": value, "SyncCount": sync_count}
+
+
+@pytest.fixture
+def open_page(packages: None) -> Iterator[Callable[[dict[str, str]], Any]]:
+    """Open a page, at an endpoint, in the one browser of a guest."""
+    process = NodeProcess("guest_pages.js")
+    yield process.call
+    process.close()
+
+
+def test_a_guest_who_was_offline(open_page, server, pool):
+    """With the cache of docs/identities.md a failure costs no guest their identity."""
+    there = {"identityPoolId": pool, "region": server.region}
+    offline = {**there, "endpoint": "http://127.0.0.1:9"}
+    online = {**there, "endpoint": server.endpoint}
+    first = open_page(online)
+
+    assert open_page(offline).keys() == {"error"}
+    assert open_page(online) == first
 
 
 class TestIdentities:

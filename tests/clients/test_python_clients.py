@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from acceptance.command_line import AWS, CommandLine, Printed
@@ -64,6 +65,21 @@ class TestBoto3:
         )["IdentityUsage"]
 
         assert (usage["DatasetCount"], usage["DataStorage"]) == (1, 8)
+
+    @pytest.mark.parametrize("mode", ["legacy", "standard"])
+    def test_a_full_dataset(self, server, user, pool, mode):
+        """However often the SDK sends it, nothing is kept and the session goes on."""
+        config = Config(retries={"mode": mode})
+        client = client_of(server, user, config=config)
+        dataset = Dataset(client, pool, user.identity_id)
+        token = dataset.token()
+        too_many = [replace(str(number), "") for number in range(1025)]
+
+        with refused(400, "LimitExceededException"):
+            dataset.update(*too_many, token=token)
+        dataset.update(*too_many[1:], token=token)
+
+        assert dataset.list()["DatasetSyncCount"] == 1
 
     def test_another_identity(self, dataset, anonymous):
         """A user reaches no other identity of the pool, to read or to write."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from typing import Final
 
@@ -44,6 +45,18 @@ def find_endpoint(
             "export AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false, or use --endpoint-url.",
         )
         return None
+    if url is None and (misplaced := _misplaced_endpoint(configuration)):
+        service, url = misplaced
+        yield fail(
+            "endpoint",
+            f"Profile {configuration.profile_name} has one below {service}, where no "
+            "SDK reads it, so calls go to AWS.",
+            f"`aws configure set endpoint_url {shlex.quote(url)} --profile "
+            f"{shlex.quote(configuration.profile_name)}` is for all services; for one "
+            "alone it belongs in a section [services NAME], and services = NAME in "
+            "the profile.",
+        )
+        return None
     if url is None:
         yield fail("endpoint", "None is set, so calls go to AWS.", f"{set_it}")
         return None
@@ -55,6 +68,19 @@ def find_endpoint(
     since = "" if source == "--endpoint-url" else f"; {_READ_SINCE}"
     yield ok("endpoint", f"{url}, from {source}{since}")
     return str(url)
+
+
+def _misplaced_endpoint(configuration: Configuration) -> tuple[str, str] | None:
+    """
+    Find a URL below the name of a service, in the profile itself.
+
+    `aws configure set cognito_sync.endpoint_url` writes it there, and
+    `aws configure get` reads it back.
+    """
+    for service, settings in configuration.profile_or_nothing.items():
+        if isinstance(settings, dict) and (url := settings.get("endpoint_url")):
+            return service, url
+    return None
 
 
 def find_region(options: Namespace, configuration: Configuration) -> Steps[str | None]:
