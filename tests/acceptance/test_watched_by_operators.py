@@ -73,7 +73,9 @@ class TestMetrics:
         sync.bulk_publish(IdentityPoolId=pool)
         user = get_credentials(server.client("cognito-identity"), pool)
         del user
-        wait_until(lambda: value(server, "millpond_stream_records_total") or True)
+        wait_until(
+            lambda: value(server, "millpond_stream_records_total", source="outbox") > 0
+        )
         pages = documented()
 
         exposed = scrape(server)

@@ -169,7 +169,7 @@ def test_a_stream_is_closed_at_once(listen, there):
     waiting = threading.Thread(target=lambda: ended.append(listener.wait(None)))
     waiting.start()
     listener.close()
-    waiting.join(seconds(5))
+    waiting.join(seconds(20))
 
     assert ended == [None]
     assert not listener._thread.is_alive()

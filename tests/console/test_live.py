@@ -91,7 +91,9 @@ def test_ten_viewers_are_one_look() -> None:
         await settle()
         assert [door.events for door, _ in looks] == [["event: part"]] * 11
         stage.next.put_nowait("end")
-        await asyncio.wait_for(asyncio.gather(*(task for _, task in looks)), seconds(5))
+        await asyncio.wait_for(
+            asyncio.gather(*(task for _, task in looks)), seconds(20)
+        )
         assert stage.calls == 1
         assert {door.events[-1] for door, _ in looks} == {"event: end"}
 
@@ -107,7 +109,7 @@ def test_nobody_looks_any_more() -> None:
         await settle()
         assert door.end is not None
         door.end()
-        await asyncio.wait_for(task, seconds(5))
+        await asyncio.wait_for(task, seconds(20))
         await settle()
         stage.look()
         await settle()
@@ -124,18 +126,18 @@ def test_what_ends_a_look() -> None:
         stage = Stage()
         failing, task = stage.look()
         stage.next.put_nowait("fail")
-        await asyncio.wait_for(task, seconds(5))
+        await asyncio.wait_for(task, seconds(20))
         assert failing.events == ["event: gone"]
         good = [True]
         _, task = stage.look(is_good=lambda: good[0])
         await settle()
         good[0] = False
         stage.next.put_nowait("part")
-        await asyncio.wait_for(task, seconds(5))
+        await asyncio.wait_for(task, seconds(20))
         _, task = stage.look()
         await settle()
         stage.parts.close()
-        await asyncio.wait_for(task, seconds(5))
+        await asyncio.wait_for(task, seconds(20))
         with pytest.raises(Refused):
             stage.look()
 

@@ -7,15 +7,13 @@ It can go down, and comes back at the same address with everything it had.
 from __future__ import annotations
 
 import json
-import socket
 import uuid
 from typing import Any, Final
 
-from botocore.session import get_session
-from moto.server import ThreadedMotoServer
 from moto.sns.models import PlatformEndpoint, sns_backends
 
-REGION: Final = "us-east-1"
+from sinks.moto_server import REGION, Moto
+
 ACCOUNT_ID: Final = "123456789012"  # the only one that moto has by itself
 # Who calls does not matter to it, but botocore must have something to sign with.
 CREDENTIALS: Final = {
@@ -25,40 +23,17 @@ CREDENTIALS: Final = {
 }
 
 
-class Sns:
+class Sns(Moto):
     """An SNS with push applications, endpoints, and what was published to them."""
 
     def __init__(self) -> None:
-        self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        self._server.start()
-        host, port = self._server.get_host_and_port()
-        self._address = host, port
-        self.url = f"http://{host}:{port}"
-        self._client = get_session().create_client(
-            "sns",
-            region_name=REGION,
-            endpoint_url=self.url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-
-    def go_down(self) -> None:
-        """Refuse connections from now on, and keep the port from others."""
-        self._server.stop()
-        self._held = socket.socket()
-        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._held.bind(self._address)
-
-    def come_back(self) -> None:
-        """Answer again."""
-        self._held.close()
-        self._server = ThreadedMotoServer(*self._address, verbose=False)
-        self._server.start()
+        super().__init__()
+        self._client = self.client("sns")
 
     def close(self) -> None:
         """Go down for good."""
         self._client.close()
-        self._server.stop()
+        super().close()
 
     def create_application(self, platform: str = "GCM") -> str:
         """Create a push application; return its ARN."""

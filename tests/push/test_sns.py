@@ -16,7 +16,8 @@ from millpond.errors import EndpointGoneError, PushError
 from millpond.push import sns as sns_module
 from millpond.push.sns import SnsPush
 from millpond.settings import Settings
-from push.sns import REGION, Sns, new_token
+from push.sns import Sns, new_token
+from sinks.moto_server import REGION
 
 MESSAGE = json.dumps(
     {"default": "d", "GCM": '{"data":{"syncCount":"7"}}', "APNS": '{"aps":{}}'}

@@ -93,7 +93,7 @@ def test_each_id_stands_for_what_came_before_it(play):
     async def scene(server):
         updates = await server.listen()
         await server.write("one", "two")
-        first, last = await updates.wait(seconds(1))
+        first, last = await updates.wait(seconds(20))
 
         assert told((await server.listen(first.event_id)).take_missed()) == [("two", 1)]
         updates.close()
@@ -130,7 +130,7 @@ def test_published_late(play):
         server.changes.publish(DatasetId(POOL, ALICE, "one"), state.state)
         await server.write("two")
 
-        assert told(await updates.wait(seconds(1))) == [("two", 1)]
+        assert told(await updates.wait(seconds(20))) == [("two", 1)]
 
     play(scene)
 
@@ -149,7 +149,7 @@ def test_between_the_two(play, monkeypatch):
         monkeypatch.setattr(server.store, "list_datasets", list_and_write)
         updates = await server.listen()
 
-        assert told(await updates.wait(seconds(1))) == [("one", 1)]
+        assert told(await updates.wait(seconds(20))) == [("one", 1)]
 
     play(scene)
 
@@ -160,7 +160,7 @@ def test_the_clock_steps_back(play):
     async def scene(server):
         updates = await server.listen()
         await server.write("one")
-        (event,) = await updates.wait(seconds(1))
+        (event,) = await updates.wait(seconds(20))
         dataset_id = DatasetId(POOL, ALICE, "two")
         await put(server.store, dataset_id, {"a": "1"}, now_ms=1)
 

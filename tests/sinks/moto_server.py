@@ -38,6 +38,14 @@ class Moto:
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._held.bind(self._address)
 
+    def come_back(self) -> None:
+        """Answer again, at the same address."""
+        assert self._held is not None
+        self._held.close()
+        self._held = None
+        self._server = ThreadedMotoServer(*self._address, verbose=False)
+        self._server.start()
+
     def close(self) -> None:
         """Go down for good. Idempotent."""
         if self._held is None:

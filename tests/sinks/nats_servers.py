@@ -237,7 +237,7 @@ async def create_stream(urls: Sequence[str], name: str, **config: Any) -> None:
             answer = await client.request(
                 f"$JS.API.STREAM.CREATE.{name}",
                 json.dumps(settings).encode(),
-                timeout=seconds(5),
+                timeout=seconds(20),
             )
         error = json.loads(answer.data).get("error")
         assert error is None or error["code"] == 503, error  # a cluster may be early
@@ -249,12 +249,14 @@ async def create_stream(urls: Sequence[str], name: str, **config: Any) -> None:
 async def change_stream(urls: Sequence[str], name: str, **config: Any) -> None:
     """Change the configuration of a stream, in the words of the server."""
     async with connected(urls) as client:
-        answer = await client.request(f"$JS.API.STREAM.INFO.{name}", timeout=seconds(2))
+        answer = await client.request(
+            f"$JS.API.STREAM.INFO.{name}", timeout=seconds(20)
+        )
         changed = json.loads(answer.data)["config"] | config
         answer = await client.request(
             f"$JS.API.STREAM.UPDATE.{name}",
             json.dumps(changed).encode(),
-            timeout=seconds(2),
+            timeout=seconds(20),
         )
     assert "error" not in json.loads(answer.data), answer.data
 
@@ -267,7 +269,9 @@ async def remove_stream(urls: Sequence[str], name: str) -> None:
 async def stream_state(urls: Sequence[str], name: str) -> dict[str, Any]:
     """Ask for the state of a stream as the server tells it."""
     async with connected(urls) as client:
-        answer = await client.request(f"$JS.API.STREAM.INFO.{name}", timeout=seconds(2))
+        answer = await client.request(
+            f"$JS.API.STREAM.INFO.{name}", timeout=seconds(20)
+        )
     state: dict[str, Any] = json.loads(answer.data)["state"]
     return state
 

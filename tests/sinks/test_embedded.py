@@ -242,7 +242,7 @@ def test_a_sink_that_does_not_close_holds_nobody_up(monkeypatch):
             {"s": "scripted:"}, scripted_factories([], scripted=Stuck())
         )
         await registry.get(Destination("s"))
-        async with asyncio.timeout(seconds(5)):
+        async with asyncio.timeout(seconds(20)):
             await registry.aclose()
 
         assert repr(registry) == "<SinkRegistry open: none>"

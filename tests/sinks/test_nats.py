@@ -275,7 +275,7 @@ def test_the_subject_is_named_when_the_stream_has_not_just_one(tmp_path):
         reader = make_reader(url, from_end=False)
         await reader.open()
         try:
-            assert await reader.read(wait_s=seconds(5)) == [StreamRecord("a", b"1")]
+            assert await reader.read(wait_s=seconds(20)) == [StreamRecord("a", b"1")]
         finally:
             await reader.aclose()
 
@@ -615,7 +615,7 @@ async def add_consumer(server: NatsServer, name: str, **config: object) -> None:
         answer = await client.request(
             f"$JS.API.CONSUMER.DURABLE.CREATE.changes.{name}",
             json.dumps({"stream_name": "changes", "config": settings}).encode(),
-            timeout=seconds(2),
+            timeout=seconds(20),
         )
     assert "error" not in json.loads(answer.data), answer.data
 

@@ -790,7 +790,7 @@ def test_what_a_node_says_last_is_heard(url: str, steps: int) -> None:
             other.tell(b"the last words")
             for _ in range(steps):
                 await asyncio.sleep(0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(20)):
             await heard.wait()
 
     play(url, scene)

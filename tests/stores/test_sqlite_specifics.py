@@ -221,7 +221,7 @@ def test_a_write_that_comes_while_the_store_closes_is_answered(tmp_path: Path) -
             await asyncio.sleep(0.05)  # the other thread waits for the writer now
             late = asyncio.ensure_future(store.put_developer_key(key("late")))
         await closing
-        async with asyncio.timeout(seconds(2)):
+        async with asyncio.timeout(seconds(20)):
             error = await error_of(late)
         await store.open()
 

@@ -32,7 +32,7 @@ def test_a_signal_ends_the_pause() -> None:
         signal = Signal()
         worker = asyncio.create_task(run_steps("test", step, pause_s=3600, wake=signal))
         for _ in range(3):
-            async with asyncio.timeout(seconds(5)):
+            async with asyncio.timeout(seconds(20)):
                 await stepped.wait()
             stepped.clear()
             await asyncio.sleep(0)  # the worker goes from its step into its pause
@@ -58,7 +58,7 @@ def test_a_worker_ends_however_near_a_signal_is(turns: int) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
         worker.cancel()
-        await asyncio.wait({worker}, timeout=seconds(5))
+        await asyncio.wait({worker}, timeout=seconds(20))
 
         assert worker.cancelled()
 
@@ -81,7 +81,7 @@ def test_a_step_that_swallows_a_cancellation_ends_the_worker(more: bool) -> None
         worker = asyncio.create_task(run_steps("test", step, pause_s=3600))
         await begun.wait()
         worker.cancel()
-        await asyncio.wait({worker}, timeout=seconds(5))
+        await asyncio.wait({worker}, timeout=seconds(20))
 
         assert worker.cancelled()
 
@@ -104,7 +104,7 @@ def test_a_step_that_fails_does_not_end_the_worker(monkeypatch) -> None:
 
     async def main() -> None:
         worker = asyncio.create_task(run_steps("test", step, pause_s=0))
-        async with asyncio.timeout(seconds(5)):
+        async with asyncio.timeout(seconds(20)):
             await done.wait()
         worker.cancel()
 

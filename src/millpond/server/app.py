@@ -17,7 +17,7 @@ import functools
 import os
 import platform
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -28,30 +28,19 @@ from millpond.core.tokens import PageTokens, SyncSessions
 from millpond.errors import SettingsError
 from millpond.hooks import Hooks
 from millpond.login_providers.keys import ProviderKeys
-from millpond.metrics import Metrics
 from millpond.push.sns import SnsPush
-from millpond.server import (
-    certificates,
-    connections,
-    garbage,
-    neighbours,
-    secret_key,
-)
-from millpond.server.connections import Connections
-from millpond.server.console import login_link, make_console
-from millpond.server.door import make_door
+from millpond.server import certificates, garbage, neighbours, secret_key
+from millpond.server.console import login_link
 from millpond.server.ephemeral import MovableClock
+from millpond.server.front import make_front
 from millpond.server.gateway import Gateway
 from millpond.server.importing import limits_of
 from millpond.server.init_scripts import InitScripts
 from millpond.server.listening import claim_port, endpoint_of, listen, with_address
-from millpond.server.pages import PATHS, make_pages
-from millpond.server.peers import TrustedProxies
 from millpond.server.read_through import make_read_through
 from millpond.server.sealers import hook_secret as hook_secret
 from millpond.server.sealers import make_sealer, make_token_key_sealer
 from millpond.server.stores import hold_store, kind_of, name_node, open_store
-from millpond.server.under_way import UnderWay
 from millpond.service.calls import Calls
 from millpond.service.changes import Changes
 from millpond.service.context import Context, SinkOpener, system_now_ms
@@ -68,7 +57,7 @@ from millpond.sinks import SinkRegistry, open_sink, sink_factories
 from millpond.sinks.base import PayloadStore, Sink, sink_url
 from millpond.sinks.embedded_payloads import EmbeddedPayloads
 from millpond.sinks.s3_payloads import S3Payloads
-from millpond.stores.base import Neighbours, Store
+from millpond.stores.base import Store
 from millpond.workers import housekeeping
 from millpond.workers.bulk_publish_runner import BulkPublishRunner
 from millpond.workers.outbox_relay import OutboxRelay
@@ -77,12 +66,12 @@ from millpond.workers.push_sender import PushSender
 if TYPE_CHECKING:
     from millpond.hooks.base import Hook
     from millpond.push.base import PushService
-    from millpond.server.controls import Controls
     from millpond.server.readers.intake import Intake
     from millpond.sinks import SinkFactory
     from millpond.tracing.sdk import Tracing
 
 _log = structlog.get_logger()
+Work = Coroutine[Any, Any, None]
 
 FIRST_KEY_NAME: Final = "first"
 _LEAVE_S: Final = 2.0  # for readers to leave, when their own time is over
@@ -262,117 +251,97 @@ async def _run(
         __version__, platform.python_version(), kind_of(settings)
     ).set(1)
     certificates.watch(settings, metrics.certificate_end)
-    sinks = SinkRegistry(
-        settings.streams,
-        _trace_sinks(
-            tracing,
-            sink_factories(
-                store=context.store,
-                now_ms=context.now_ms,
-                appended=context.subscriptions.wake,
-                retention_ms=settings.stream_retention_s * 1000,
-            ),
-        ),
-    )
-    push = context.push
-    assert push is not None
+    sinks = _make_sinks(context, tracing)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    under_way = UnderWay()
-    trusted = TrustedProxies.of(settings)
-    connections.allow_many()
-    sockets = _make_connections(settings, under_way, metrics, trusted, intake)
-    count_servers = _server_counter(context.store)
-    if intake is not None:
-        intake.join(metrics, context.sync_sessions, keys, under_way, count_servers)
-        context.keys_changed.listen(intake.tell_news)
-    controls = _make_controls(context, keys, sinks)
-    console = make_console(context, keys, origins)
-    door = make_door(
-        context,
-        keys,
-        under_way,
-        trusted,
-        sockets,
-        count_servers=count_servers,
-        cells=None if intake is None else intake.cells,
-        beside=make_pages(
-            context,
-            metrics,
-            is_draining=stopping.is_set,
-            gather=None if intake is None else intake.gather,
-            controls=controls,
-        ),
-        beside_paths=PATHS if controls is None else (*PATHS, controls.path),
-        console=console,
-        tracing=tracing,
+    front = make_front(
+        context, keys, origins, intake, tracing, sinks=sinks, stopping=stopping
     )
-
-    def end_streams() -> None:
-        door.end_streams()
-        if console is not None:
-            console.close()
-
-    make_relay, make_sender, make_runner = _kinds_of_workers(tracing)
-    workers = [
-        asyncio.create_task(each)
-        for each in (
-            housekeeping.watch_keys(context, "key watch", keys.refresh),
-            housekeeping.watch_keys(
-                context, "token key watch", context.token_keys.look_again
-            ),
-            housekeeping.watch_deletions(context),
-            housekeeping.save_key_uses(context, keys),
-            housekeeping.save_audit(context),
-            housekeeping.trim_audit(context),
-            housekeeping.save_sync_sessions(context),
-            sockets.watch(),
-            housekeeping.purge(context),
-            housekeeping.expire_tombstones(context),
-            housekeeping.take_census(context, metrics),
-            housekeeping.expire_guests(context, metrics),
-            *([console.history.run()] if console else []),
-            make_relay(context, sinks, metrics).run(),
-            make_sender(context, push, metrics).run(),
-            *(
-                [InitScripts(context, keys, stopping).run()]
-                if settings.init_folder and is_first
-                else []
-            ),
-            *(
-                make_runner(
-                    context, sinks, metrics, worker=f"{name_node(context.store)}-{n}"
-                ).run()
-                for n in range(settings.bulk_publish_workers)
-            ),
-        )
+    work = [
+        *_list_rounds(context, keys),
+        front.sockets.watch(),
+        *([front.console.history.run()] if front.console else []),
+        *_list_senders(context, sinks, tracing),
     ]
+    if settings.init_folder and is_first:
+        work.append(InitScripts(context, keys, stopping).run())
+    workers = [asyncio.create_task(each) for each in work]
     for worker in workers:
         worker.add_done_callback(_note_end)
     garbage.look_rarely()
+    listens = listen if intake is None else functools.partial(_take_in, intake)
     try:
-        if intake is None:
-            await listen(door.gateway, settings, stopping, started, end_streams)
-        else:
-            await _take_in(
-                intake, door.gateway, settings, stopping, started, end_streams
-            )
+        await listens(
+            front.door.gateway, settings, stopping, started, front.end_streams
+        )
     finally:
-        for worker in workers:
-            worker.cancel()
-        # What they leave undone is done after the next start.
-        _, stuck = await asyncio.wait(workers, timeout=WORKERS_S_MAX)
-        if stuck:
-            _log.error("server.workers_stuck", workers=len(stuck))
-        await context.sync_sessions.save()
-        await housekeeping.save_last_words(context, keys)
-        await context.hooks.aclose()
-        await context.payloads.aclose()
-        if context.read_through is not None:
-            await context.read_through.aclose()
+        await _stop(context, keys, workers)
         await sinks.aclose()
-        await push.aclose()
+        if context.push is not None:
+            await context.push.aclose()
+
+
+def _list_rounds(context: Context, keys: KeyRing) -> list[Work]:
+    """List what is looked after for as long as the server runs."""
+    token_keys, metrics = context.token_keys, context.metrics
+    return [
+        housekeeping.watch_keys(context, "key watch", keys.refresh),
+        housekeeping.watch_keys(context, "token key watch", token_keys.look_again),
+        housekeeping.watch_deletions(context),
+        housekeeping.save_key_uses(context, keys),
+        housekeeping.save_audit(context),
+        housekeeping.trim_audit(context),
+        housekeeping.save_sync_sessions(context),
+        housekeeping.purge(context),
+        housekeeping.expire_tombstones(context),
+        housekeeping.take_census(context, metrics),
+        housekeeping.expire_guests(context, metrics),
+    ]
+
+
+def _list_senders(
+    context: Context, sinks: SinkRegistry, tracing: Tracing | None
+) -> list[Work]:
+    """List what brings changes out: to streams, and to devices."""
+    make_relay, make_sender, make_runner = _kinds_of_workers(tracing)
+    node, metrics = name_node(context.store), context.metrics
+    return [
+        make_relay(context, sinks, metrics).run(),
+        make_sender(context, context.push, metrics).run(),
+        *(
+            make_runner(context, sinks, metrics, worker=f"{node}-{n}").run()
+            for n in range(context.settings.bulk_publish_workers)
+        ),
+    ]
+
+
+async def _stop(
+    context: Context, keys: KeyRing, workers: list[asyncio.Task[None]]
+) -> None:
+    """Stop the workers, save the counts, let go of what is outside."""
+    for worker in workers:
+        worker.cancel()
+    # What they leave undone is done after the next start.
+    _, stuck = await asyncio.wait(workers, timeout=WORKERS_S_MAX)
+    if stuck:
+        _log.error("server.workers_stuck", workers=len(stuck))
+    await context.sync_sessions.save()
+    await housekeeping.save_last_words(context, keys)
+    await context.hooks.aclose()
+    await context.payloads.aclose()
+    if context.read_through is not None:
+        await context.read_through.aclose()
+
+
+def _make_sinks(context: Context, tracing: Tracing | None) -> SinkRegistry:
+    factories = sink_factories(
+        store=context.store,
+        now_ms=context.now_ms,
+        appended=context.subscriptions.wake,
+        retention_ms=context.settings.stream_retention_s * 1000,
+    )
+    return SinkRegistry(context.settings.streams, _trace_sinks(tracing, factories))
 
 
 def _trace_sinks(
@@ -397,38 +366,6 @@ def _kinds_of_workers(
         functools.partial(traced.TracedPushSender, tracing),
         functools.partial(traced.TracedBulkPublishRunner, tracing),
     )
-
-
-def _make_controls(
-    context: Context, keys: KeyRing, sinks: SinkRegistry
-) -> Controls | None:
-    """Make what tests of apps do with their server; None: it is not theirs."""
-    if not isinstance(context.now_ms, MovableClock) or context.calls is None:
-        return None
-    from millpond.server.controls import Controls
-
-    return Controls(context, context.now_ms, context.calls, keys, sinks)
-
-
-def _make_connections(
-    settings: Settings,
-    under_way: UnderWay,
-    metrics: Metrics,
-    trusted: TrustedProxies,
-    intake: Intake | None,
-) -> Connections:
-    if intake is None:
-        return Connections(settings, under_way, metrics, trusted)
-    from millpond.server.readers.intake import RelayedConnections
-
-    return RelayedConnections(settings, under_way, metrics, trusted, intake)
-
-
-def _server_counter(store: Store) -> Callable[[], int]:
-    """Make what tells how many servers share a store, without asking the store."""
-    if isinstance(store, Neighbours):
-        return lambda: 1 + store.others
-    return lambda: 1
 
 
 def _note_end(worker: asyncio.Task[None]) -> None:

@@ -308,7 +308,7 @@ class LifecycleContract(StoreBench):
             while not closing.done() and len(late) < 500:
                 late.append(asyncio.ensure_future(write(store, 20 + len(late))))
                 await asyncio.sleep(0)
-            async with asyncio.timeout(seconds(3)):
+            async with asyncio.timeout(seconds(20)):
                 kept = await asyncio.gather(*early, *late)
             await closing
             await store.open()
