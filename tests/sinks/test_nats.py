@@ -537,6 +537,30 @@ def test_a_reader_from_the_end_sees_what_comes(tmp_path):
 
 
 @needs_server
+def test_a_reader_goes_on_in_no_other_stream(tmp_path):
+    """One that was made anew has sequences of its own: nothing of it is passed over."""
+
+    async def scene(server: NatsServer) -> None:
+        reader = make_reader(f"nats://{server.host}/changes", from_end=False)
+        async with opened(sink_of(server.host)) as sink:
+            await sink.put(numbered(3))
+        async with connected([server.url]) as client:
+            stream = client.jetstream()
+            assert len(await reader.read(wait_s=seconds(5))) == 3
+            await stream.delete_stream("changes")
+            await stream.add_stream(name="changes", subjects=["changes"])
+            for _ in range(5):
+                await stream.publish("changes", b"new")
+        try:
+            with pytest.raises(StreamGoneError, match="created again"):
+                await reader.read(wait_s=seconds(20))
+        finally:
+            await reader.aclose()
+
+    with_server(tmp_path, scene)
+
+
+@needs_server
 def test_a_reader_of_a_stream_that_is_not_there_says_so(tmp_path):
     """A missing stream and a missing server are told apart."""
 

@@ -4,7 +4,8 @@ The reader of a NATS stream: messages in the order of the stream, each once.
 It pulls from a consumer of its own, which the server forgets a minute after the last
 request. The reader itself remembers where it stands: when the connection or the
 consumer is lost, or a message is missing between two others, it goes on from there with
-a new consumer.
+a new consumer. In a stream that was made anew it would pass over the beginning, so that
+is told apart by when the stream was created.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from millpond.core.streaming import StreamRecord
 from millpond.core.targets import Target
-from millpond.errors import SinkUnavailableError
+from millpond.errors import SinkUnavailableError, StreamGoneError
 from millpond.sinks.nats_connection import (
     LOOKUP_S,
     NatsAddress,
@@ -49,6 +50,7 @@ class NatsReader:
         self._address = address
         self._from_end = from_end
         self._next_sequence: int | None = None  # of the stream; None: not opened yet
+        self._created = ""  # the stream of which that is
         self._pull: _Pull | None = None
 
     def __repr__(self) -> str:
@@ -93,8 +95,16 @@ class NatsReader:
         try:
             stream = await connection.find_stream()
             refuse_reading_back(stream, self._address.stream_name)
+            created = stream.target.identity
             if self._next_sequence is None:
                 self._next_sequence = stream.last_sequence + 1 if self._from_end else 1
+                self._created = created
+            elif created != self._created:
+                name = self._address.stream_name
+                raise StreamGoneError(
+                    f"NATS stream '{name}' was deleted and created again.",
+                    hint="Read it anew.",
+                )
             pull = _Pull(connection, self._address.stream_name)
             await pull.start(
                 ConsumerConfig(
