@@ -96,6 +96,7 @@ def test_a_browser_may_ask_for_the_head_alone(ask):
         ("GET", "/", {"Accept": "application/json"}),
         ("GET", "/", {"Accept": "text/html;q=0, application/json"}),
         ("GET", "/", {"Accept": "text/html;q=x"}),
+        ("GET", "/", {"Accept": "application/json, text/html;q=0.9"}),
         ("GET", "/", {"Accept": "text/htmlx"}),
         ("GET", "/", {"Accept": BROWSER, "Authorization": "AWS4-HMAC-SHA256 x"}),
         ("POST", "/", {"Accept": BROWSER}),

@@ -398,6 +398,33 @@ def test_the_last_key_stays_when_there_is_nobody_to_ask(run, data, last, monkeyp
     assert keys(run, data) == []
 
 
+@pytest.mark.parametrize("change", [("--scope", "read-only"), ("--pool", POOL)])
+def test_the_last_key_is_not_narrowed_without_a_question(
+    run, data, last, monkeypatch, change
+):
+    """It would be the last one that may do everything, as if it were deleted."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    run("pool", "adopt", POOL, "--name", "x", "--data", str(data))
+    words = ("key", "change", last, *change, "--data", str(data))
+
+    refused = run(*words)
+
+    assert (refused.code, refused.out) == (1, "")
+    assert "is the last key" in refused.err
+    assert run("key", "change", last, "--name", "x", "--data", str(data)).code == 0
+    assert run(*words, "--yes").code == 0
+
+
+def test_the_only_key_is_asked_about_whatever_it_may_do(run, data, last, monkeypatch):
+    """Without any key nobody can call the server at all."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    place = ("--data", str(data))
+    assert run("key", "change", last, "--scope", "read-only", "--yes", *place).code == 0
+
+    assert "is the last key" in run("key", "delete", last, *place).err
+    assert keys(run, data) == [last]
+
+
 def test_a_key_among_others_goes_without_a_question(run, data, last, monkeypatch):
     """So does one that there is not, with the usual message."""
     monkeypatch.setattr("sys.stdin", io.StringIO())

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from certificates import make_certificate
 from millpond.settings import Settings, load, table
@@ -63,12 +64,22 @@ def test_everything_that_is_wrong_is_said(run, check, home, monkeypatch):
         ({"streams": {"a": "file:///no/such/folder"}}, "no folder '/no/such/folder'"),
         ({"streams": {"a": "file:///etc/passwd"}}, "'/etc/passwd' is not a folder"),
         ({"streams": {"a": "kinesys://a"}}, "begins with"),
+        ({"streams": {"a b": "embedded:"}}, "has 'a b'; the name of a stream is"),
+        ({"streams": {"": "embedded:"}}, "has ''; the name of a stream is"),
         ({"streams": {"a": "embedded://a"}}, "is embedded:NAME"),
         ({"streams": {"a": "embedded:"}}, "is embedded:NAME"),
         ({"streams": {"a": "nats://h/a?tls=true&ca=/no/ca.pem"}}, "'/no/ca.pem'"),
         ({"login_providers": {"a": {"keys": "gone.json"}}}, "no file 'gone.json'"),
-        ({"login_providers": {"a": {"keys": "/etc/passwd"}}}, "'/etc/passwd'"),
+        ({"login_providers": {"a": {"keys": "/etc/passwd"}}}, "it is no JSON."),
         ({"stream_payload_store": "s3://"}, "s3://BUCKET"),
+        (
+            {"imports": {"us-east-1:0": {"files": "/no/such/folder"}}},
+            "entry 'us-east-1:0': There is no folder '/no/such/folder'.",
+        ),
+        (
+            {"imports": {"us-east-1:0": {"profile": "nobody"}}},
+            "There is no profile 'nobody' in the files of the AWS CLI.",
+        ),
         ({"data": "/etc/passwd"}, "'/etc/passwd' is not a folder"),
         ({"data": "/etc/passwd/x"}, "cannot be made: '/etc/passwd' is not a folder"),
         ({"store": "postgresql://h/d?sslrootcert=/no/root.pem"}, "'/no/root.pem'"),
@@ -99,18 +110,53 @@ def test_a_driver_that_is_missing_is_said(check, monkeypatch):
     assert "pip install 'millpond[nats]'" in problems[0]["Text"]
 
 
-def test_tls_files_must_fit(check, home, monkeypatch):
-    """Both are read, and a key of another certificate is refused."""
-    (home / "a").mkdir()
-    (home / "b").mkdir()
-    certificate, _ = make_certificate(home / "a")
-    _, key = make_certificate(home / "b")
-    monkeypatch.setenv("MILLPOND_TLS_CERTIFICATE", str(certificate))
-    monkeypatch.setenv("MILLPOND_TLS_KEY", str(key))
+@pytest.fixture
+def tls(home) -> dict[str, Path]:
+    """A certificate and its key, and what may lie in the place of one."""
+    for folder in ("own", "other"):
+        (home / folder).mkdir()
+    certificate, key = make_certificate(home / "own")
+    _, other = make_certificate(home / "other")
+    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    sealed, cut = home / "sealed.pem", home / "cut.pem"
+    sealed.write_bytes(
+        loaded.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"geheim"),
+        )
+    )
+    cut.write_bytes(certificate.read_bytes()[:100])
+    return {
+        "certificate": certificate,
+        "key": key,
+        "other": other,
+        "sealed": sealed,
+        "cut": cut,
+    }
 
-    _, problems = check()
 
-    assert "cannot be used" in problems[0]["Text"]
+@pytest.mark.parametrize(
+    ("certificate", "key", "says"),
+    [
+        ("certificate", "other", "the key in '{key}' is not that of the certificate."),
+        ("certificate", "sealed", "'{key}' has a passphrase"),
+        ("certificate", "certificate", "'{key}' has no private key in PEM."),
+        ("key", "key", "'{certificate}' has no certificate in PEM."),
+        ("cut", "key", "they are damaged, or of an unknown kind"),
+    ],
+)
+def test_tls_files_must_fit(check, tls, monkeypatch, certificate, key, says):
+    """Both are read; what is wrong is said in words, and nobody is asked for any."""
+    files = {"certificate": tls[certificate], "key": tls[key]}
+    for name, file in files.items():
+        monkeypatch.setenv(f"MILLPOND_TLS_{name.upper()}", str(file))
+
+    code, problems = check()
+
+    assert (code, len(problems)) == (1, 1)
+    assert f"cannot be used: {says.format(**files)}" in problems[0]["Text"]
+    assert "_ssl.c" not in problems[0]["Text"]
 
 
 @pytest.mark.parametrize("text", ["port = ", "\x00", "[[[["])

@@ -150,6 +150,15 @@ def test_styles_can_be_switched_off(terminal, monkeypatch, name, value):
     assert "\x1b" not in plain.getvalue()
 
 
+def test_an_empty_no_color_is_none(terminal, monkeypatch):
+    """As https://no-color.org has it, and as help pages do."""
+    to = terminal(80)
+    monkeypatch.setenv("NO_COLOR", "")
+    print_details([("Name", "x")], to=to)
+
+    assert "\x1b[" in to.getvalue()
+
+
 def test_wide_characters_keep_their_columns(terminal):
     """A character may take two places."""
     to = terminal(80)

@@ -30,14 +30,15 @@ def ask_for(word: str, *, what: str, yes: bool) -> None:
     """
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         raise NotConfirmedError(f"nobody can be asked here; --yes says to {what}.")
     sys.stdout.flush()
-    if _ask(f"To {what}, type {word}\n> ").strip().lower() != word.lower():
+    if ask(f"To {what}, type {word}\n> ").strip().lower() != word.lower():
         raise NotConfirmedError("that is something else; nothing was done.")
 
 
-def _ask(question: str) -> str:
+def ask(question: str) -> str:
+    """Put a question, and give back the line that was answered; empty: none was."""
     # asyncio would keep Ctrl-C until the line was read; who sees the question may press
     # it at once.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

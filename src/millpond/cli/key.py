@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from millpond.cli import confirming
 from millpond.cli.administration import (
     CommandError,
     add_store_options,
@@ -25,6 +26,8 @@ FULL: Final = "full"
 READ_ONLY: Final = "read-only"
 ALL_POOLS: Final = "all"
 NEVER: Final = "never"
+_DELETE: Final = "Delete"
+_NARROW: Final = "Narrow"
 _COLUMNS: Final = (
     Column("ACCESS KEY ID"),
     Column("NAME", flexible=True),
@@ -71,9 +74,9 @@ def make_parser() -> argparse.ArgumentParser:
         each.add_argument(
             "access_key_id", metavar="ACCESS_KEY_ID", help="its access key id"
         )
-    delete.add_argument(
-        "--yes", action="store_true", help="delete it without asking, even the last one"
-    )
+        each.add_argument(
+            "--yes", action="store_true", help="do it without asking, even to the last"
+        )
     add_store_options(create, listing, change, delete)
     return parser
 
@@ -254,6 +257,8 @@ async def _change(settings: Settings, options: argparse.Namespace) -> int:
     async with stores.open_existing(settings) as store:
         if options.pool is not None:
             given["identity_pool_id"] = await _pool(store, settings, options.pool)
+        if given.get("read_only") or given.get("identity_pool_id"):
+            await _keep_the_last(store, options, _NARROW)
         changed = await store.update_developer_key(
             options.access_key_id,
             lambda key: msgspec.structs.replace(key, **given),
@@ -272,14 +277,9 @@ async def _change(settings: Settings, options: argparse.Namespace) -> int:
 
 async def _delete(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
-    from millpond.service.context import system_now_ms
-    from millpond.service.developer_keys import is_last_full
 
     async with stores.open_existing(settings) as store:
-        keys = await store.list_developer_keys()
-        is_last = is_last_full(keys, options.access_key_id, system_now_ms())
-        if is_last and not options.yes:
-            _ask_about_the_last(options.access_key_id)
+        await _keep_the_last(store, options, _DELETE)
         if not await store.delete_developer_key(options.access_key_id):
             raise CommandError(f"there is no key '{plain(options.access_key_id)}'.")
         await note_change(store, "DeleteDeveloperKey", target=options.access_key_id)
@@ -291,19 +291,35 @@ async def _delete(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask_about_the_last(access_key_id: str) -> None:
+async def _keep_the_last(store: Store, options: argparse.Namespace, verb: str) -> None:
     """
-    Ask whether the last key is to go: without one nobody can administer the server.
+    Ask whether the last key is to go, or to do less: who could administer the server?
 
+    Args:
+        verb: what is about to be done to it, for the question.
     Raises:
         CommandError: the answer is no, or there is nobody to ask.
     """
+    from millpond.service.context import system_now_ms
+    from millpond.service.developer_keys import is_last_full
+
+    keys = await store.list_developer_keys()
+    key_id = options.access_key_id
+    is_last = [each.access_key_id for each in keys] == [key_id] and verb == _DELETE
+    if is_last_full(keys, key_id, system_now_ms()):
+        rights = " that may do everything"
+    elif is_last:
+        rights = ""
+    else:
+        return
+    if options.yes:
+        return
     what = (
-        f"'{access_key_id}' is the last key: without it nobody can call the server "
-        "with developer credentials that may do everything"
+        f"'{key_id}' is the last key: without it nobody can call the server with "
+        f"developer credentials{rights}"
     )
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):
         raise CommandError(f"{what}. Make another one first, or say --yes.")
-    print(f"{what}. Delete it? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise CommandError("nothing was deleted.")
+    answer = confirming.ask(f"{what}. {verb} it? [y/N] ")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise CommandError("nothing was done.")

@@ -36,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0; 2 for a usage error; 255 for any other failure.
     """
     words = sys.argv[1:] if argv is None else argv
+    if sys.stdout is None or sys.stderr is None:
+        _open_what_is_closed()
     try:
         return _dispatch(words)
     except Fault as fault:
@@ -47,6 +49,32 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return Fault.exit_code
+    except OSError as error:
+        if error.strerror is None:  # of a library, not of the system
+            raise
+        try:
+            sys.stdout.flush()
+        except OSError:  # it may be that which cannot be written, at the end once more
+            _silence_stdout()
+        _complain(_refusal(error, words))
+        return _REFUSED
+
+
+def _open_what_is_closed() -> None:
+    """Give a process that was started without them somewhere to write to."""
+    import os
+
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _refusal(error: OSError, words: list[str]) -> str:
+    """Tell what the system refuses, such as a folder that belongs to somebody else."""
+    own = f" {words[0]}" if words and words[0] in COMMANDS else ""
+    where = f" '{error.filename}'" if error.filename is not None else ""
+    return f"{PROGRAM}{own}: the system refuses{where}: {error.strerror}.\n"
 
 
 def _dispatch(words: list[str]) -> int:
@@ -92,15 +120,6 @@ def _run_own(name: str, words: list[str]) -> int:
 
             _complain(near.proposals(module.make_parser(), words).removeprefix("\n\n"))
         return int(done.code or 0)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        if error.strerror is None:  # of a library, not of the system
-            raise
-        where = f" '{error.filename}'" if error.filename is not None else ""
-        text = f"the system refuses{where}: {error.strerror}."
-        _complain(f"{PROGRAM} {name}: {text}\n")
-        return _REFUSED
     return status
 
 

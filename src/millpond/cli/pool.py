@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -236,14 +237,18 @@ def _warn_of_region(settings: Settings, region: str) -> None:
     """Tell whoever adopts a pool of another region what apps would run into."""
     if region == settings.region:
         return
-    refused = ""
+    refused = instead = ""
     if settings.regions is not None and region not in settings.regions:
         refused = f"calls that are signed for {region} are refused, and "
+        accepted = json.dumps([*settings.accepted_regions, region])
+        instead = (
+            "; or, where its region has to stay, "
+            f"accepted_regions = {accepted} for the signatures"
+        )
     print(
         f"millpond pool: warning: the pool is of {region}, and the region of these "
         f"settings is {settings.region}: {refused}new identities get ids of "
         f'{settings.region}. Set region = "{region}" for the server '
-        f"(MILLPOND_REGION={region}); or, where its region has to stay, "
-        f'accepted_regions = ["{region}"] for the signatures.',
+        f"(MILLPOND_REGION={region}){instead}.",
         file=sys.stderr,
     )

@@ -10,10 +10,11 @@ whole, with times and numbers as JSON has them.
 from __future__ import annotations
 
 import datetime
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
+
+from millpond.cli.page import may_style
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -160,13 +161,14 @@ def _console(stream: TextIO) -> Console:
     # Rich takes a twentieth of a second to load; a pipe need not pay for it.
     from rich.console import Console
 
-    plainly = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    plainly = not may_style(stream)
     return Console(
         file=stream,
         highlight=False,
         markup=False,
         emoji=False,
         color_system=None if plainly else "auto",
+        no_color=plainly,
     )
 
 

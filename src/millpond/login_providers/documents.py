@@ -60,8 +60,9 @@ def read_configuration(
     try:
         found = msgspec.json.decode(document, type=_Configuration)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        form = "an object with 'issuer' and 'jwks_uri'"
         raise LoginProviderError(
-            f"its OpenID configuration cannot be read: {error}."
+            f"its OpenID configuration cannot be read: {_what_it_is(error, form)}."
         ) from error
     if not is_issuer(found.issuer, provider_name):
         raise LoginProviderError(
@@ -76,6 +77,13 @@ def read_configuration(
     return found.jwks_uri
 
 
+def _what_it_is(error: Exception, form: str) -> str:
+    """Say in our words what a decoder found fault with."""
+    if isinstance(error, msgspec.ValidationError):
+        return f"it is not {form}"
+    return "it is no JSON"
+
+
 def read_key_set(document: bytes) -> tuple[jwt.PyJWK, ...]:
     """
     Read the keys with which a provider signs: one for each algorithm of each.
@@ -86,7 +94,10 @@ def read_key_set(document: bytes) -> tuple[jwt.PyJWK, ...]:
     try:
         entries = msgspec.json.decode(document, type=_KeySet).keys
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise LoginProviderError(f"its key set cannot be read: {error}.") from error
+        form = 'an object with a list of objects as "keys"'
+        raise LoginProviderError(
+            f"its key set cannot be read: {_what_it_is(error, form)}."
+        ) from error
     keys = tuple(key for entry in entries[:KEYS_MAX] for key in _read_keys(entry))
     if not keys:
         raise LoginProviderError("its key set has no key that signs tokens.")

@@ -20,7 +20,8 @@ def watch(settings: Settings, end: Gauge) -> None:
 
     def look_again() -> None:
         # What does not belong together is not served: the one before it still is.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)
+        # With a password, or OpenSSL would ask for one on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key, password="")
         end.set(find_end(chain))
 
     end.set(find_end(chain))

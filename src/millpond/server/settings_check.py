@@ -8,6 +8,7 @@ database answers is found out later, and may change.
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from millpond.login_providers.documents import read_key_set
 from millpond.server.init_folder import find_scripts
 from millpond.server.stores import load_postgres
 from millpond.settings import Problem, Reading, Settings
+from millpond.settings.values import describe
 from millpond.sinks import ENGINES, load_engine, make_sink, sink_factories
 from millpond.sinks.base import embedded_name
 from millpond.sinks.s3_payloads import S3Payloads
@@ -30,6 +32,7 @@ from millpond.stores.base import StreamStore
 
 # PostgreSQL: names in the query of a URL whose values are files (libpq).
 _POSTGRES_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+_STREAM_NAME: Final = r"[a-zA-Z0-9_.-]{1,128}"
 _POSTGRES_NO_FILE: Final = "system"  # sslrootcert=system: those of the machine
 
 
@@ -39,14 +42,16 @@ def find_problems(reading: Reading, *, to_start: bool = False) -> list[Problem]:
     drivers that they name and that cannot be used.
 
     Args:
-        to_start: leave out for what a server starts all the same. The keys of a login
-            provider are looked for at each sign-in; who signs in elsewhere must not be
-            kept out because they are not there.
+        to_start: leave out for what a server starts all the same, and others must not
+            be kept out because of it. The keys of a login provider are looked for at
+            each sign-in; a pool that moves in may be the only one that does.
     """
     wrong = {each.setting for each in reading.problems}
     found = [*_find_missing(reading.settings)]
     if not to_start:
         found += _of_providers(reading.settings)
+        found += _of_imports(reading.settings)
+        found += _of_stream_names(reading.settings)
     missing = [
         Problem(name, text, reading.origins.get(name, ""))
         for name, text in found
@@ -117,16 +122,49 @@ def _of_tls(settings: Settings) -> _Missing:
         yield missing[0], f"Setting '{missing[0]}': {why}"
     if missing or len(paths) < 2:
         return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            settings.tls_certificate, settings.tls_key
-        )
-    except (OSError, ssl.SSLError) as error:
+    reason = _why_no_pair(settings.tls_certificate, settings.tls_key)
+    if reason:
         yield (
             "tls_certificate",
             f"The TLS files '{settings.tls_certificate}' and '{settings.tls_key}' "
-            f"cannot be used: {error}.",
+            f"cannot be used: {reason}.",
         )
+
+
+class _PassphraseError(Exception):
+    """A key is sealed with one."""
+
+
+def _ask_nobody() -> str:
+    raise _PassphraseError
+
+
+def _why_no_pair(certificate: str, key: str) -> str:
+    """Say why a certificate and its key cannot be served; empty when they can."""
+    for path, mark, what in (
+        (certificate, b"CERTIFICATE-----", "certificate"),
+        (key, b"PRIVATE KEY-----", "private key"),
+    ):
+        if mark not in Path(path).read_bytes():
+            return f"'{path}' has no {what} in PEM"
+    try:
+        # Without a password, OpenSSL would ask for it on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            certificate, key, password=_ask_nobody
+        )
+    except _PassphraseError:
+        return (
+            f"'{key}' has a passphrase, for which a server can ask nobody; "
+            "'openssl pkey' writes the key without it"
+        )
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return f"the key in '{key}' is not that of the certificate"
+        said = f" ({error.reason})" if error.reason else ""
+        return f"they are damaged, or of an unknown kind{said}"
+    except OSError as error:
+        return str(error.strerror)
+    return ""
 
 
 def _of_providers(settings: Settings) -> _Missing:
@@ -143,6 +181,37 @@ def _of_providers(settings: Settings) -> _Missing:
                 reason = f"'{provider.keys}': {error.strerror}."
         if reason:
             yield "login_providers", f"Setting 'login_providers', '{name}': {reason}"
+
+
+def _of_imports(settings: Settings) -> _Missing:
+    for pool_id, source in settings.imports.items():
+        entry = f"Setting 'imports', entry '{pool_id}'"
+        files = source.files
+        if files and "://" not in files and not os.path.isdir(files):
+            yield "imports", f"{entry}: There is no folder '{files}'."
+        if source.profile and source.profile not in _profiles():
+            yield (
+                "imports",
+                f"{entry}: There is no profile '{source.profile}' in the files of the "
+                "AWS CLI.",
+            )
+
+
+def _profiles() -> list[str]:
+    import botocore.session  # late: few move in, and it takes a while
+
+    found: list[str] = botocore.session.Session().available_profiles
+    return found
+
+
+def _of_stream_names(settings: Settings) -> _Missing:
+    for name in settings.streams:
+        if not re.fullmatch(_STREAM_NAME, name):
+            yield (
+                "streams",
+                f"Setting 'streams' has {describe(name)}; the name of a stream is 1 to "
+                "128 letters, digits, '_', '-' and '.', and no pool can have this one.",
+            )
 
 
 def _of_streams(settings: Settings) -> _Missing:

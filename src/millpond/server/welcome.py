@@ -19,6 +19,8 @@ HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "vary": "accept",
 }
+_HTML: Final = (b"text/html", b"application/xhtml+xml")
+_JSON: Final = b"application/json"
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -73,15 +75,18 @@ def is_for_people(method: str, headers: Mapping[bytes, bytes]) -> bool:
         return False
     if b"x-amz-target" in headers:
         return False
-    return any(_takes_html(each) for each in headers.get(b"accept", b"").split(b","))
+    taken = [_read_range(each) for each in headers.get(b"accept", b"").split(b",")]
+    html = max((quality for kind, quality in taken if kind in _HTML), default=0.0)
+    json = max((quality for kind, quality in taken if kind == _JSON), default=0.0)
+    return 0 < html >= json
 
 
-def _takes_html(media_range: bytes) -> bool:
+def _read_range(media_range: bytes) -> tuple[bytes, float]:
+    """Read what a client takes, and how gladly; 0 is not at all."""
     kind, *parameters = (each.strip().lower() for each in media_range.split(b";"))
-    if kind not in (b"text/html", b"application/xhtml+xml"):
-        return False
     quality = next((p[2:] for p in parameters if p.startswith(b"q=")), b"1")
     try:
-        return float(quality) > 0
+        number = float(quality)
     except ValueError:
-        return False
+        number = 0.0
+    return kind, number if number > 0 else 0.0  # NaN is no number

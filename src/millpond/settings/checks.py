@@ -23,6 +23,12 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("auto", "json", "console")
 PROXY_HEADERS: Final = ("x-forwarded-for", "forwarded")
 CONSOLES: Final = ("auto", "on", "off")
+_CHOICES: Final = {
+    "log_level": LOG_LEVELS,
+    "log_format": LOG_FORMATS,
+    "trusted_proxies_header": PROXY_HEADERS,
+    "console": CONSOLES,
+}
 AUTO: Final = "auto"
 PORT_MAX: Final = 65535
 # PostgreSQL: of libpq, as far as the driver knows them (asyncpg.connect).
@@ -75,7 +81,7 @@ def _check_readers(settings: Settings) -> Iterator[Wrong]:
     if text != AUTO and not (
         re.fullmatch("[0-9]{1,4}", text) and int(text) <= READERS_MAX
     ):
-        yield "readers", _is("readers", text, f"{AUTO} or from 0 to {READERS_MAX}")
+        yield "readers", _is("readers", text, what_it_takes("readers"))
 
 
 def _check_addresses(settings: Settings) -> Iterator[Wrong]:
@@ -286,16 +292,18 @@ def _check_payload_store(settings: Settings) -> Iterator[Wrong]:
 
 
 def _check_choices(settings: Settings) -> Iterator[Wrong]:
-    for name, choices in (
-        ("log_level", LOG_LEVELS),
-        ("log_format", LOG_FORMATS),
-        ("trusted_proxies_header", PROXY_HEADERS),
-        ("console", CONSOLES),
-    ):
+    for name, choices in _CHOICES.items():
         value = getattr(settings, name)
         if value not in choices:
-            listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
-            yield name, _is(name, value, listed) + near(value, choices)
+            yield name, _is(name, value, what_it_takes(name)) + near(value, choices)
+
+
+def what_it_takes(name: str) -> str:
+    """List the values of a setting that has few; empty: it has many."""
+    if name == "readers":
+        return f"{AUTO} or from 0 to {READERS_MAX}"
+    *most, last = _CHOICES.get(name, ("",))
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _check_guests(settings: Settings) -> Iterator[Wrong]:

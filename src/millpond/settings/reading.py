@@ -128,7 +128,8 @@ def read(
 
 
 def _complaint(name: str, value: Any, error: WrongValueError) -> str:
-    text = str(error)
+    taken = checks.what_it_takes(name)
+    text = f"it must be {taken}" if taken else str(error)
     misplaced = [each for each in value if each in _FIELDS] if _is_table(value) else []
     if misplaced:
         text += (
