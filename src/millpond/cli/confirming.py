@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import signal
 import sys
 
@@ -45,6 +47,28 @@ def ask(question: str) -> str:
     try:
         sys.stderr.write(question)
         sys.stderr.flush()
+        _wait_for_a_line()
         return sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _wait_for_a_line() -> None:
+    """
+    Wait until there is something to read, or a signal.
+
+    A signal that comes just before a read begins would not end it.
+    """
+    try:
+        terminal = sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):  # a program stands for somebody
+        return
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    before = signal.set_wakeup_fd(wake)
+    try:
+        select.select([terminal, woken], [], [])
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(woken)
+        os.close(wake)
