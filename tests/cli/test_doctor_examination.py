@@ -426,6 +426,23 @@ class TestPush:
         assert "AWS credentials" in check["Mend"]
 
 
+def test_a_key_of_one_pool(run, start, doctor, monkeypatch):
+    """It may look at that pool; that the server is not for it is no failure."""
+    server = start()
+    pool = create_pool(server)
+    words = ("key", "create", "--output", "json", "--data", str(server.data))
+    made = json.loads(run(*words, "--identity-pool-id", pool).out)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", made["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", made["SecretAccessKey"])
+
+    checks = doctor("--identity-pool-id", pool)
+
+    assert checks["examination"]["Status"] == "warn"
+    assert "of one identity pool" in checks["examination"]["Text"]
+    assert checks["identity pool"]["Status"] == "ok"
+    assert "fail" not in {each["Status"] for each in checks.values()}
+
+
 def test_what_mends_works_as_it_is_told(run, start, doctor, sns, tmp_path):
     """The commands are pasted as they stand, and nothing is left to complain of."""
     folder = tmp_path / "it's there"

@@ -107,7 +107,8 @@ def _steps(
         return
     streaming = _client("streaming", options, configuration)
     kinesis = _kinesis_client(options, configuration, url)
-    if (yield from pool.examine_pool(sync, streaming, kinesis, pool_id)):
+    known = [name.removeprefix("stream ") for name in told if name[:7] == "stream "]
+    if (yield from pool.examine_pool(sync, streaming, kinesis, pool_id, known)):
         # A stream that all pools share is looked at again, maybe in another's name.
         for check in examine_pool(examination, pool_id):
             if told.get(check.name) is not check.status:

@@ -72,6 +72,12 @@ def _explain(refusal: RefusedFault) -> Check:
             "not look at itself.",
             f"On the server: pip install millpond=={__version__}, and start it again.",
         )
+    if code == "NotAuthorizedException":  # a key of one pool, say
+        return warn(
+            "examination",
+            f"The server does not look at itself for this key. {message}",
+            f"For that, make a key of all pools, on the server: `{PROGRAM} key create`",
+        )
     return fail("server", f"{code}: {message}", _LOG)
 
 

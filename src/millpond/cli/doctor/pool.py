@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -82,13 +83,18 @@ def _explain_refusal(
 
 
 def examine_pool(
-    sync: Client, streaming: Client, kinesis: Client, pool_id: str
+    sync: Client,
+    streaming: Client,
+    kinesis: Client,
+    pool_id: str,
+    known: Sequence[str] = (),
 ) -> Steps[bool]:
     """
     Look at a pool, at where it streams to, and at its last bulk publish.
 
     Args:
         streaming: of the operations of our own that tell of streams.
+        known: streams that the settings of the server name.
     Returns:
         Whether there is such a pool.
     """
@@ -99,7 +105,7 @@ def examine_pool(
         return False
     yield ok("identity pool", f"{pool_id} exists.")
     configured = answer.result.get("CognitoStreams") or {}
-    yield from stream.examine(streaming, kinesis, pool_id, configured)
+    yield from stream.examine(streaming, kinesis, pool_id, configured, known)
     details = sync.call("get-bulk-publish-details", IdentityPoolId=pool_id)
     yield _explain_run(details.result, pool_id)
     return True

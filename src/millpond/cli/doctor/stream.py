@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any, Final
 
 from millpond.cli.api.faults import PROGRAM
@@ -17,22 +18,25 @@ _LAG_S_MAX: Final = 60  # a change that has waited for longer is worth a word
 
 
 def examine(
-    streaming: Client, kinesis: Client, pool_id: str, configured: dict[str, Any]
+    streaming: Client,
+    kinesis: Client,
+    pool_id: str,
+    configured: dict[str, Any],
+    known: Sequence[str],
 ) -> Steps[None]:
     """
     Look at the stream of a pool and at what waits for it.
 
     Args:
         configured: CognitoStreams of the pool.
+        known: streams that the settings of the server name.
     """
     name = configured.get("StreamName")
     if not name:
         yield warn(
             "stream",
             "None is configured: changes go nowhere, and a bulk publish is refused.",
-            f"{_create(_EXAMPLE)}, then `{_API} set-identity-pool-configuration "
-            f"--identity-pool-id {pool_id} --cognito-streams "
-            f"StreamName={_EXAMPLE},StreamingStatus=ENABLED`",
+            _how_to_stream(pool_id, known),
         )
         return
     details = _details(streaming, pool_id)
@@ -45,6 +49,17 @@ def examine(
         yield ok("stream", f"{name} is behind {scheme}, by the server's settings.")
     if details:
         yield _explain_outbox(details, pool_id)
+
+
+def _how_to_stream(pool_id: str, known: Sequence[str]) -> str:
+    """Say how a pool gets a stream: one that the server knows, or else a new one."""
+    name = known[0] if known else _EXAMPLE
+    members = shlex.quote(f"StreamName={name},StreamingStatus=ENABLED")
+    configure = (
+        f"`{_API} set-identity-pool-configuration --identity-pool-id {pool_id} "
+        f"--cognito-streams {members}`"
+    )
+    return configure if known else f"{_create(name)}, then {configure}"
 
 
 def _create(name: str) -> str:

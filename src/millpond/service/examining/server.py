@@ -93,17 +93,18 @@ async def _look_at_database(context: Context) -> Finding:
 
 
 async def _look_at_disk(context: Context) -> Finding:
-    folder = context.settings.data
+    folder = context.settings.data.absolute()
     try:
         usage = await asyncio.to_thread(shutil.disk_usage, folder)
     except OSError as error:
         return fail(
             "disk",
             f"'{folder}' cannot be looked at: {error.strerror}.",
-            "Give the server its data folder back (`millpond serve --data`).",
+            "Give the server its data folder back: put it, or a backup, in its place, "
+            f"then `millpond serve --data {shlex.quote(str(folder))}`.",
         )
     text = f"{usage.free // _MIB} MiB of {usage.total // _MIB} are free for '{folder}'."
-    data = f"--data {shlex.quote(str(folder.absolute()))}"
+    data = f"--data {shlex.quote(str(folder))}"
     mend = (
         "Free some space, or take the data to a larger disk: "
         f"`millpond store backup {data} --with-secret-key FOLDER`, then `millpond "
