@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
 
+_PART_CHARS_MIN: Final = 3
 _SIMILARITY_MIN: Final = 0.7  # two letters that changed places in a word of four: 0.75
 
 
@@ -31,7 +32,15 @@ def find(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
     if not plain:
         return []
     close = difflib.get_close_matches(plain, spelled, n=most, cutoff=_SIMILARITY_MIN)
+    if not close and len(plain) >= _PART_CHARS_MIN:
+        parts = (each for each in spelled if _is_part(plain, each))
+        close = sorted(parts, key=len)[:most]
     return [spelled[each] for each in close]
+
+
+def _is_part(plain: str, known: str) -> bool:
+    """Say whether a name is the beginning of another one, or its last words."""
+    return known.startswith(plain) or known.endswith(f"-{plain}")
 
 
 def _plain(name: str) -> str:

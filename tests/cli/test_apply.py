@@ -184,6 +184,8 @@ def test_pools_of_one_name_are_told_apart_by_id(world):
         ("[pools", "This is not TOML"),
         ("pools = 1", "pools is a table"),
         ("[pool.x]", "A file has no 'pool'; there are pools, streams."),
+        ("[Pools.x]", "there are pools, streams. Is 'pools' meant?"),
+        ("[pools.x]\nroless = 1", " Is 'roles' meant?"),
         ("[pools.x]\nallow_classic_flow = 'yes'", "pools.x.allow_classic_flow is true"),
         ("[pools.x]\nshard_count = 1", "pools.x has no 'shard_count'"),
         ("[streams.x]\nshard_count = true", "streams.x.shard_count is a whole number"),

@@ -14,6 +14,7 @@ from millpond.server import lock, secret_key
 from millpond.server.stores import DATABASE_NOTE_NAME
 from millpond.stores.sqlite import FILE_NAME, STREAMS_FILE_NAME
 from millpond.testing.server import RunningServer
+from processes import finished
 
 POOL = "us-east-1:0f0e0d0c-0b0a-4908-8706-050403020100"
 IDENTITY = "us-east-1:11111111-2222-3333-4444-555555555555"
@@ -339,6 +340,19 @@ def test_a_server_takes_its_secret_from_others(data):
 
     assert file.stat().st_mode & 0o777 == 0o600
     assert "secret_key.mended" in log
+
+
+def test_what_a_command_logs_is_no_part_of_its_result(programs, data):
+    """A warning stands on standard error, and nothing else is logged."""
+    (data / secret_key.FILE_NAME).chmod(0o644)
+
+    out, err = finished(
+        programs.millpond("store", "create", "--data", str(data), "--output", "json")
+    )
+
+    assert json.loads(out) == {"Place": str(data)}
+    (line,) = err.splitlines()
+    assert "secret_key.mended" in line
 
 
 # --- The last key -------------------------------------------------------------------

@@ -34,6 +34,8 @@ PROPOSAL = "Invalid choice: {!r}, maybe you meant:\n\n  * {}\n"
         (("version",), "version", "--version"),
         (("--verison",), "--verison", "--version"),
         (("-Help",), "-Help", "--help"),
+        (("pool", "list", "--out", "json"), "--out", "--output"),
+        (("outbox", "list", "--pool-id", "x"), "--pool-id", "--identity-pool-id"),
         (("cognito-sync", "ListDatasets"), "ListDatasets", "list-datasets"),
         (("cognito-sync", "help", "ListDataset"), "ListDataset", "list-datasets"),
         (
@@ -115,6 +117,24 @@ def test_nothing_is_proposed_for_what_is_like_nothing(run, words):
 
     assert result.code == 2
     assert "maybe you meant" not in result.err
+
+
+def test_the_options_of_a_command_that_there_is_not_are_not_looked_at(run):
+    """They are known to whichever command was meant."""
+    result = run("pool", "lst", "--data", "x")
+
+    assert PROPOSAL.format("lst", "list") in result.err
+    assert "--data stands" not in result.err
+
+
+def test_a_variable_of_calls_has_a_near_name(run, monkeypatch):
+    """A call is not made in other ways than were asked for."""
+    monkeypatch.setenv("MILLPOND_CLI_COMPTA", "v2")
+
+    result = run("cognito-sync", "list-identity-pool-usage")
+
+    assert result.code == 255
+    assert "MILLPOND_CLI_COMPTA. Is 'MILLPOND_CLI_COMPAT' meant?" in result.err
 
 
 def test_the_value_of_an_option_is_no_command(run):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from millpond.cli.administration import CommandError, note_change, show
 from millpond.cli.import_progress import make_watcher
+from millpond.cli.numbers import any_number
 from millpond.settings import ImportSource, Settings
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--interval",
-        type=float,
+        type=any_number,
         metavar="SECONDS",
         help="between two readings of all that there is [1 of a stream, 30 of files, "
         "300 of the API]",

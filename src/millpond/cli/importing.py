@@ -28,6 +28,7 @@ from millpond.cli.administration import (
 from millpond.cli.api import connecting
 from millpond.cli.import_follow import add_parser, follow
 from millpond.cli.import_progress import make_watcher
+from millpond.cli.numbers import any_number, any_whole
 from millpond.cli.tables import date
 from millpond.settings import Settings
 
@@ -107,7 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     verify.add_argument(
         "--sample",
-        type=int,
+        type=any_whole,
         metavar="COUNT",
         help="compare so many identities, drawn by lot [all]",
     )
@@ -120,14 +121,14 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     connecting.add_place_options(group)
     group.add_argument(
         "--parallel",
-        type=int,
+        type=any_whole,
         default=16,
         metavar="COUNT",
         help="identities that are fetched at a time [16]",
     )
     group.add_argument(
         "--patience",
-        type=float,
+        type=any_number,
         default=300.0,
         metavar="SECONDS",
         help="how long it is tried while nothing is answered [300]",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from millpond.cli import asking, page
+from millpond.cli import asking, page, quiet_logs
 from millpond.cli.api.faults import PROGRAM
 from millpond.cli.commands import COMMANDS
 from millpond.client.api.faults import Fault
@@ -36,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0; 2 for a usage error; 255 for any other failure.
     """
     words = sys.argv[1:] if argv is None else argv
+    if argv is None:  # the process is ours
+        quiet_logs.install()
     if sys.stdout is None or sys.stderr is None:
         _open_what_is_closed()
     try:

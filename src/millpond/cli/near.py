@@ -39,10 +39,12 @@ def proposals(parser: ArgumentParser, words: Sequence[str]) -> str:
                     found.append(proposal(value, list(action.choices)))
             continue
         choices = choices_of(parser)
-        if word not in choices:
-            found.append(proposal(word, list(choices)))
-        else:
+        if word in choices:
             parser = choices[word] or parser
+            continue
+        found.append(proposal(word, list(choices)))
+        if any(choices.values()):
+            break  # the rest belongs to a command that is not known
     return "".join(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,25 @@ def at_least_1(text: str) -> int:
         raise argparse.ArgumentTypeError(
             f"must be a whole number, at least 1, not {text!r}"
         )
+    return number
+
+
+def any_whole(text: str) -> int:
+    """Read a whole number."""
+    number = whole(text)
+    if number is None:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}")
+    return number
+
+
+def any_number(text: str) -> float:
+    """Read a number, with or without a fraction."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}")
     return number
 
 

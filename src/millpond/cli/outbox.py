@@ -14,6 +14,7 @@ from millpond.cli.administration import (
     run,
     show,
 )
+from millpond.cli.numbers import any_whole
 from millpond.cli.serve import add_settings_options
 from millpond.cli.tables import Column, Time, date, print_table
 from millpond.settings import Settings
@@ -71,7 +72,11 @@ def make_parser() -> argparse.ArgumentParser:
     for each in (retry, discard, drop):
         which = each.add_mutually_exclusive_group(required=True)
         which.add_argument(
-            "--outbox-id", type=int, nargs="+", metavar="N", help="those of these ids"
+            "--outbox-id",
+            type=any_whole,
+            nargs="+",
+            metavar="N",
+            help="those of these ids",
         )
         which.add_argument("--all", action="store_true", help="all that are parked")
     add_store_options(listing, retry, discard, drop)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SETTING: Final = "cli_compat"
 VARIABLE: Final = "MILLPOND_CLI_COMPAT"
+_OF_CALLS: Final = "MILLPOND_CLI_"
+_OF_TESTS: Final = ("MILLPOND_CLI_PARITY",)
 _PROFILE: Final = "--profile"
 
 
@@ -37,6 +39,7 @@ def choose(
     Raises:
         SettingFault: the variable or the setting names no ways.
     """
+    _refuse_unknown(environment)
     chosen = None
     rest = []
     for word in words:
@@ -45,6 +48,16 @@ def choose(
         else:
             rest.append(word)
     return chosen or _configured(rest, environment), rest
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    for name in environment:
+        if name.startswith(_OF_CALLS) and name != VARIABLE and name not in _OF_TESTS:
+            from millpond import nearness
+
+            near = nearness.find(name, [VARIABLE])
+            meant = f" Is '{VARIABLE}' meant?" if near else ""
+            raise SettingFault(f"There is no setting behind {name}.{meant}")
 
 
 def _configured(words: Sequence[str], environment: Mapping[str, str]) -> Ways:

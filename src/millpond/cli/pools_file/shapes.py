@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import tomllib
 
+from millpond import nearness
 from millpond.client.api.faults import InputFault
 from millpond.client.api.model import ServiceModel, command_name
 
@@ -135,7 +136,9 @@ def _table(value: Any, place: str) -> dict[str, Any]:
 
 def _unknown(word: str, place: str, known: Any) -> InputFault:
     where = f"{place} has" if place else "A file has"
-    return InputFault(f"{where} no '{word}'; there are {', '.join(known)}.")
+    found = nearness.find(word, known)
+    meant = f" Is '{found[0]}' meant?" if found else ""
+    return InputFault(f"{where} no '{word}'; there are {', '.join(known)}.{meant}")
 
 
 def write(members: Members, shapes: dict[str, Shape]) -> dict[str, Any]:
