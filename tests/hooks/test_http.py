@@ -293,10 +293,34 @@ def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
     """TLS with an unknown certificate is not spoken."""
     provider = Provider(make_certificate(tmp_path))
     try:
-        assert "localhost" in refused(f"{provider.url}/")
+        with pytest.raises(HookError, match="'localhost'.* is not trusted") as caught:
+            calling(f"{provider.url}/")
+        assert "SSL_CERT_FILE" in caught.value.hint
         assert not provider.requests
     finally:
         provider.close()
+
+
+def test_what_to_do_is_told_of_each_failure(hook_server: HookServer) -> None:
+    """In our words: no TLS there, nobody there, a redirect, too slow."""
+    place = f"127.0.0.1:{hook_server.port}"
+    hook_server.answer = lambda request: Answer(
+        status=302, headers={"Location": "/elsewhere"}
+    )
+
+    for url, said, hint in (
+        (f"https://{place}/", "does not speak TLS", "http:"),
+        ("http://127.0.0.1:1/", "reached: Connection refused.", "set-cognito-events"),
+        (f"http://{place}/", "answers 302", "not followed"),
+    ):
+        with pytest.raises(HookError) as caught:
+            calling(url)
+        assert said in str(caught.value)
+        assert hint in caught.value.hint
+    hook_server.answer = lambda request: Answer(until=threading.Event())
+    with pytest.raises(HookTimeoutError) as late:
+        calling(f"http://{place}/", timeout_s=0.1)
+    assert late.value.hint
 
 
 # --- Private networks -----------------------------------------------------------------
