@@ -293,7 +293,7 @@ def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
     """TLS with an unknown certificate is not spoken."""
     provider = Provider(make_certificate(tmp_path))
     try:
-        with pytest.raises(HookError, match="'localhost'.* is not trusted") as caught:
+        with pytest.raises(HookError, match=r"'localhost'.* is not trusted") as caught:
             calling(f"{provider.url}/")
         assert "SSL_CERT_FILE" in caught.value.hint
         assert not provider.requests
