@@ -25,10 +25,7 @@ def find(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
     """
     import difflib  # late: nothing is wrong as a rule, and every command waits for it
 
-    spelled: dict[str, str] = {}
-    for each in known:
-        spelled.setdefault(_plain(each), each)
-    plain = _plain(name)
+    plain, spelled = _plain(name), _spelled(known)
     if not plain:
         return []
     close = difflib.get_close_matches(plain, spelled, n=most, cutoff=_SIMILARITY_MIN)
@@ -36,6 +33,19 @@ def find(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
         parts = (each for each in spelled if _is_part(plain, each))
         close = sorted(parts, key=len)[:most]
     return [spelled[each] for each in close]
+
+
+def find_respelled(name: str, known: Iterable[str]) -> list[str]:
+    """Find the one name that a wrong one only spells in another way."""
+    found = _spelled(known).get(_plain(name))
+    return [] if found is None else [found]
+
+
+def _spelled(known: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in known:
+        found.setdefault(_plain(each), each)
+    return found
 
 
 def _is_part(plain: str, known: str) -> bool:

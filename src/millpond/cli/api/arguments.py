@@ -305,9 +305,9 @@ class Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             choices = getattr(action.choices, "listed", action.choices)
             # `version` may be meant for `--version`.
-            options = () if action.option_strings else self._option_string_actions
+            also = None if action.option_strings else list(self._option_string_actions)
             raise argparse.ArgumentError(
-                action, invalid_choice(str(value), list(choices), options)
+                action, invalid_choice(str(value), list(choices), also)
             )
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
@@ -316,30 +316,41 @@ class Parser(argparse.ArgumentParser):
         return [each for each in found if each[0] not in self.unabbreviated]
 
 
-def invalid_choice(value: str, choices: Sequence[str], also: Iterable[str] = ()) -> str:
+def invalid_choice(
+    value: str, choices: Sequence[str], also: Sequence[str] | None = None
+) -> str:
     """
     List the choices, and those that come close. AWS: awscli/argparser.py.
 
     Args:
-        also: what may have been meant beside them.
+        also: what may have been meant beside them by a word; None: it is the value of
+            an option. AWS: nothing is proposed for one that is further off.
     """
     lines = ["Invalid choice, valid choices are:\n"]
     for start in range(0, len(choices), _CHOICES_PER_LINE):
         row = choices[start : start + _CHOICES_PER_LINE]
         lines.append(" | ".join(each.ljust(_CHOICE_WIDTH) for each in row))
-    return "\n".join(lines) + proposal(value, [*choices, *also]).removesuffix("\n")
+    near = proposal(value, [*choices, *(also or ())], far=also is not None)
+    return "\n".join(lines) + near.removesuffix("\n")
 
 
-def proposal(value: str, choices: Sequence[str]) -> str:
-    """Propose the choices that come close to a wrong one; empty when none does."""
+def proposal(value: str, choices: Sequence[str], *, far: bool = True) -> str:
+    """
+    Propose the choices that come close to a wrong one; empty when none does.
+
+    Args:
+        far: also those that are a little further off.
+    """
     from difflib import get_close_matches
 
     from millpond import nearness
 
     # AWS: these alone. Ours: where there are none, those that are written in another
-    # way, and those that are a little further off.
+    # way, and those that are further off.
     close = get_close_matches(value, choices, cutoff=_SIMILARITY_MIN)
-    close = close or nearness.find(value, choices, most=_PROPOSALS_MAX)
+    if not close and far:
+        close = nearness.find(value, choices, most=_PROPOSALS_MAX)
+    close = close or nearness.find_respelled(value, choices)
     if not close:
         return ""
     listed = "".join(f"  * {each}\n" for each in close)
