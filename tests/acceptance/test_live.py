@@ -350,6 +350,19 @@ class TestReconnecting:
         with app.listen(lastEventId=event_id) as reader:
             assert reader.event().change == ("prefs", 1)
 
+    def test_a_reader_that_keeps_no_id_of_the_greeting(self, app):
+        """With `none` in its URL it misses nothing, a deletion neither."""
+        with app.listen(lastEventId="none"):
+            pass
+        app.dataset().put(a="1")
+        app.dataset("gone").put(a="1")
+        app.dataset("gone").delete()
+
+        with app.listen(lastEventId="none") as reader:
+            changes = {reader.event().change[0], reader.event().change[0]}
+
+        assert changes == {"prefs", "gone"}
+
     def test_a_long_id(self, app):
         """An id that is too long to be one is refused."""
         answer = refusal(app.raw, app.request(lastEventId="1" * 9000))
