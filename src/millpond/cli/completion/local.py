@@ -109,7 +109,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         words={
             "create": Command({**_STORE, **_KEY}),
             "list": Command(_STORE),
-            "change": Command({**_STORE, **_KEY}),
+            "change": Command({**_STORE, **_KEY, "--yes": FLAG}),
             "delete": Command({**_STORE, "--yes": FLAG}),
         }
     ),
