@@ -15,10 +15,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import msgspec
-
-from millpond import limits
-from millpond.contract.kinesis.values import StreamName
 from millpond.errors import LoginProviderError, SettingsError
 from millpond.login_providers.documents import read_key_set
 from millpond.server.init_folder import find_scripts
@@ -247,14 +243,12 @@ _NO_STORE: StreamStore = _NoStore()  # type: ignore[assignment]
 
 
 def _why_no_name(stream_name: str) -> str:
-    try:
-        msgspec.convert(stream_name, StreamName)
-    except msgspec.ValidationError:
-        return (
-            "The URL of an embedded stream is embedded:NAME, where NAME has 1 to "
-            f"{limits.STREAM_NAME_CHARS_MAX} letters, digits, '_', '-' and '.'."
-        )
-    return ""
+    if re.fullmatch(_STREAM_NAME, stream_name):
+        return ""
+    return (
+        "The URL of an embedded stream is embedded:NAME, where NAME has 1 to 128 "
+        "letters, digits, '_', '-' and '.'."
+    )
 
 
 def _why_no_folder(folder: str) -> str:

@@ -34,6 +34,7 @@ from millpond.client.api.faults import Fault
 from millpond.client.api.model import ServiceModel
 
 _NAME_WIDTH: Final = len("identity pool")
+_STREAM: Final = "stream "  # how a check is named that is of a stream
 _STATUS_WIDTH: Final = max(map(len, Status))
 
 
@@ -107,7 +108,9 @@ def _steps(
         return
     streaming = _client("streaming", options, configuration)
     kinesis = _kinesis_client(options, configuration, url)
-    known = [name.removeprefix("stream ") for name in told if name[:7] == "stream "]
+    streams = [name for name in told if name.startswith(_STREAM)]
+    streams.sort(key=lambda name: told[name] is not Status.OK)
+    known = [name.removeprefix(_STREAM) for name in streams]
     if (yield from pool.examine_pool(sync, streaming, kinesis, pool_id, known)):
         # A stream that all pools share is looked at again, maybe in another's name.
         for check in examine_pool(examination, pool_id):

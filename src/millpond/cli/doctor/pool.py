@@ -94,7 +94,7 @@ def examine_pool(
 
     Args:
         streaming: of the operations of our own that tell of streams.
-        known: streams that the settings of the server name.
+        known: streams that the settings of the server name, the best first.
     Returns:
         Whether there is such a pool.
     """
