@@ -8,6 +8,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -545,12 +546,15 @@ def test_a_folder_that_may_not_be_written_is_told_at_the_start(folder, monkeypat
 
 
 def test_a_file_is_no_stream(folder):
-    """A URL must lead to a folder."""
-    path = folder / "file"
+    """A URL must lead to a folder, which cannot be made where the file is."""
+    path = folder / "it's a file"
     path.write_text("")
 
-    with pytest.raises(StreamGoneError, match="does not exist"):
+    with pytest.raises(StreamGoneError, match="something else is in") as gone:
         asyncio.run(sink_of(path).open())
+    assert f"Take that away, then `mkdir -p {shlex.quote(str(path))}`" in str(
+        gone.value
+    )
     with pytest.raises(StreamGoneError, match="does not exist"):
         asyncio.run(FileReader(str(path), from_end=False).open())
 

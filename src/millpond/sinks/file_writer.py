@@ -24,6 +24,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -246,7 +247,13 @@ def map_errors(folder: str) -> Iterator[None]:
 
 def _translated(error: OSError, folder: str) -> SinkError:
     match error.errno:
-        case errno.ENOENT | errno.ENOTDIR:
+        case errno.ENOTDIR:
+            create = f"mkdir -p {shlex.quote(folder)}"
+            return StreamGoneError(
+                f"Folder '{folder}' does not exist: something else is in its place.",
+                hint=f"Take that away, then `{create}`.",
+            )
+        case errno.ENOENT:
             return StreamGoneError(
                 f"Folder '{folder}' does not exist.",
                 hint="Create it: the folder is the stream, and a sink creates none.",
