@@ -81,11 +81,7 @@ def test_no_command_makes_a_store(run, home, words, exists):
     assert sorted(Path(home).rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    "words",
-    [each for each in (*MAKING, *OTHERS) if each[0] != "store"],  # that copies files
-    ids=" ".join,
-)
+@pytest.mark.parametrize("words", [*MAKING, *OTHERS], ids=" ".join)
 def test_no_command_goes_on_with_what_a_killed_start_has_left(run, home, words):
     """A file in which nothing was ever made is no store."""
     folder = home / "data"
@@ -100,7 +96,23 @@ def test_no_command_goes_on_with_what_a_killed_start_has_left(run, home, words):
     assert (folder / FILE_NAME).stat().st_size == 0
 
 
-@pytest.mark.parametrize("words", [("pool", "list"), ("store", "verify")])
+def test_nothing_is_copied_from_what_a_killed_start_has_left(run, home):
+    """Nor is it made into a store by the copy."""
+    folder = home / "data"
+    folder.mkdir()
+    (folder / FILE_NAME).touch()
+
+    result = run("store", "copy", str(folder), str(home / "copy"))
+
+    assert (result.code, result.out) == (1, "")
+    assert f"There is no store in '{folder}'" in result.err
+    assert (folder / FILE_NAME).stat().st_size == 0
+    assert not (home / "copy").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("pool", "list"), ("store", "verify"), ("store", "backup", "copy")]
+)
 def test_no_command_makes_the_half_of_a_store_anew(run, data, words):
     """Where the file of the streams is gone, that is said, by each that looks."""
     (data / STREAMS_FILE_NAME).unlink()
@@ -110,6 +122,27 @@ def test_no_command_makes_the_half_of_a_store_anew(run, data, words):
     assert result.code == 1
     assert f"'{data / STREAMS_FILE_NAME}' is not there." in result.out + result.err
     assert not (data / STREAMS_FILE_NAME).exists()
+    assert not Path("copy").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("store", "copy", "x", ""),
+        ("store", "backup", ""),
+        ("install-model", "--folder", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_place_is_not_the_folder_here(run, home, words):
+    """It is what a variable gives that is not set."""
+    before = sorted(home.rglob("*"))
+
+    result = run(*words)
+
+    assert result.code in (1, 2)
+    assert "empty" in result.err
+    assert sorted(home.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

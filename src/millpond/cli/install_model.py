@@ -32,6 +32,7 @@ from typing import Any, Final
 
 from millpond import __version__
 from millpond.cli.api import paging
+from millpond.cli.paths import some_path
 from millpond.client.api import models
 from millpond.errors import MillpondError
 
@@ -77,7 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--folder",
-        type=Path,
+        type=some_path,
         metavar="DIR",
         help=f"write below this folder (default {_CUSTOMER_FOLDER})",
     )

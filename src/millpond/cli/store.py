@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from millpond.cli.administration import (
@@ -25,6 +24,7 @@ from millpond.cli.administration import (
     run,
     show,
 )
+from millpond.cli.paths import some_path
 from millpond.settings import Settings
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     backup.add_argument(
-        "target", type=Path, metavar="TO", help="a folder that is empty or not there"
+        "target",
+        type=some_path,
+        metavar="TO",
+        help="a folder that is empty or not there",
     )
     backup.add_argument(
         "--with-secret-key",

@@ -16,10 +16,11 @@ from millpond.server.copying import copy_secret_key
 from millpond.server.stores import (
     INCOMPLETE_FILE_NAME,
     check_backup_is_whole,
+    holds_something,
     no_store,
 )
 from millpond.settings import Settings
-from millpond.stores.sqlite import FILE_NAME
+from millpond.stores.sqlite import STREAMS_FILE_NAME
 from millpond.stores.sqlite.backup import FILE_NAMES, Progress, back_up
 
 
@@ -34,8 +35,13 @@ def make_backup(
     Raises:
         StoreError: it cannot be done; the message says why.
     """
-    if not (source / FILE_NAME).exists():
+    if not holds_something(source):
         raise no_store(Settings(data=source))
+    if not (source / STREAMS_FILE_NAME).exists():
+        raise StoreError(
+            f"'{source / STREAMS_FILE_NAME}' is not there.",
+            hint="A backup would not be whole: put one in its place first.",
+        )
     if with_secret_key and not (source / secret_key.FILE_NAME).exists():
         raise StoreError(
             f"There is no '{source / secret_key.FILE_NAME}'; the master secret comes "

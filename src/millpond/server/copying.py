@@ -70,6 +70,8 @@ class Place(NamedTuple):
         Raises:
             StoreError: it is a URL of something else.
         """
+        if not text:
+            raise StoreError("A place is empty; name a data folder or a database.")
         if text.lower().startswith(_SCHEMES):
             return cls(None, text)
         if "://" in text:

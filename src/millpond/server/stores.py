@@ -153,7 +153,7 @@ async def is_there(settings: Settings) -> bool:
     """
     if not settings.store:
         try:
-            return (settings.data / FILE_NAME).exists()
+            return holds_something(settings.data)
         except OSError as error:
             raise StoreUnavailableError(
                 f"Cannot look into '{settings.data.absolute()}': {error.strerror}."
@@ -182,7 +182,8 @@ def no_store(settings: Settings) -> NoStoreError:
         return NoStoreError(f"There is no store in '{place}': the database is empty.")
     folder = settings.data.absolute()
     if folder.is_dir():
-        what = f"it has no {FILE_NAME}"
+        empty = (folder / FILE_NAME).exists()
+        what = f"its {FILE_NAME} is empty" if empty else f"it has no {FILE_NAME}"
     else:
         what = "it is no folder" if folder.exists() else "there is no such folder"
     return NoStoreError(f"There is no store in '{folder}': {what}.")
@@ -266,9 +267,9 @@ def check_is_not_emptied(folder: Path) -> None:
         STREAMS_FILE_NAME: (secret_key.FILE_NAME,),
     }
     for name, others in made_later.items():
-        if _holds_something(folder, name):
+        if holds_something(folder, name):
             continue
-        left = [each for each in others if _holds_something(folder, each)]
+        left = [each for each in others if holds_something(folder, each)]
         if left and (folder / name).exists():
             raise StoreError(
                 f"'{folder / name}' has 0 bytes, and there was a store in it: "
@@ -283,7 +284,7 @@ def check_is_not_emptied(folder: Path) -> None:
             )
 
 
-def _holds_something(folder: Path, name: str) -> bool:
+def holds_something(folder: Path, name: str = FILE_NAME) -> bool:
     """Say whether there is a file that is not empty; what is in its log counts."""
     files = (folder / name, folder / f"{name}-wal")
     return any(each.exists() and each.stat().st_size for each in files)
