@@ -168,8 +168,8 @@ def test_a_folder_that_cannot_be_written_is_named(run, data, words):
     result = run(*words, "--data", str(data))
 
     assert (result.code, result.out) == (1, "")
-    assert f"Cannot write '{data / lock.FILE_NAME}'" in result.err
-    assert "name another with --data" in result.err
+    assert f"Cannot use '{data}': {lock.FILE_NAME} in it cannot be" in result.err
+    assert "name another folder" in result.err
 
 
 def test_no_command_fills_a_database(run, postgres):

@@ -211,12 +211,7 @@ async def _open(
     stack: contextlib.AsyncExitStack, place: Place, *, alone: bool
 ) -> CopyStore:
     if place.folder is not None:
-        try:
-            stack.enter_context(lock.hold(place.folder))
-        except OSError as error:
-            raise StoreUnavailableError(
-                f"Cannot use '{place.folder}': {error.strerror}."
-            ) from error
+        stack.enter_context(lock.hold(place.folder))
     store = make_store(place.settings)
     try:
         await store.open()

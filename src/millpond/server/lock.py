@@ -69,9 +69,10 @@ def hold(directory: Path) -> Iterator[Callable[[str], None]]:
         descriptor = os.open(directory / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StoreUnavailableError(
-            f"Cannot write '{directory / FILE_NAME}': {error.strerror}.",
-            hint="A server writes into its data folder; name another with --data, or "
-            "let the folder and all in it belong to the user of the server.",
+            f"Cannot use '{directory}': {FILE_NAME} in it cannot be written "
+            f"({error.strerror}).",
+            hint="Let the folder and all in it belong to the user of the server, or "
+            "name another folder.",
         ) from error
     try:
         try:
