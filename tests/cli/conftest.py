@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+import structlog
 
 from cli import world
 from cli.stub import Stub
@@ -52,7 +53,7 @@ class Result:
 
 
 @pytest.fixture
-def run(home, capsys) -> Callable[..., Result]:
+def run(home, capsys) -> Iterator[Callable[..., Result]]:
     """Run a command line inside this process."""
 
     def run_words(*words: str) -> Result:
@@ -61,7 +62,8 @@ def run(home, capsys) -> Callable[..., Result]:
         printed = capsys.readouterr()
         return Result(code, printed.out, printed.err)
 
-    return run_words
+    yield run_words
+    structlog.reset_defaults()  # `serve` has it write to what was captured here
 
 
 @pytest.fixture
