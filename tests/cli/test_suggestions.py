@@ -32,16 +32,8 @@ PROPOSAL = "Invalid choice: {!r}, maybe you meant:\n\n  * {}\n"
         (("key", "create", "--Scope", "full"), "--Scope", "--scope"),
         (("key", "create", "--scope", "READ_ONLY"), "READ_ONLY", "read-only"),
         (("version",), "version", "--version"),
-        (("--verison",), "--verison", "--version"),
-        (("-Help",), "-Help", "--help"),
         (("pool", "list", "--out", "json"), "--out", "--output"),
         (("outbox", "list", "--pool-id", "x"), "--pool-id", "--identity-pool-id"),
-        (("cognito-sync", "ListDatasets"), "ListDatasets", "list-datasets"),
-        (("cognito-sync", "help", "ListDataset"), "ListDataset", "list-datasets"),
-        (
-            ("cognito-sync", "bulk-publish", "--identity_pool_id", "x"),
-            *("--identity_pool_id", "--identity-pool-id"),
-        ),
     ],
 )
 def test_the_near_word_is_proposed(run, words, wrong, near):
@@ -50,6 +42,55 @@ def test_the_near_word_is_proposed(run, words, wrong, near):
 
     assert (result.code, result.out) == (2, "")
     assert PROPOSAL.format(wrong, near) in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "missing", "near"),
+    [
+        (("--verison",), "command", "--version"),
+        (("-Help",), "command", "--help"),
+        (
+            ("cognito-sync", "bulk-publish", "--identity_pool_id", "x"),
+            *("--identity-pool-id", "--identity-pool-id"),
+        ),
+        (
+            ("cognito-sync", "bulk-publish", "--IdentityPoolId=x"),
+            *("--identity-pool-id", "--identity-pool-id"),
+        ),
+    ],
+)
+def test_an_option_that_is_missing_is_proposed_to_people(
+    run, monkeypatch, words, missing, near
+):
+    """A program reads what the AWS CLI writes: what is missing, and nothing else."""
+    wrong = next(each for each in words if each[0] == "-").partition("=")[0]
+    says = f"the following arguments are required: {missing}"
+
+    assert run(*words).err.rstrip().endswith(says)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    told = run(*words).err
+
+    assert says in told
+    assert PROPOSAL.format(wrong, near) in told
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (("GetBulkPublishDetails",), "get-bulk-publish-details"),
+        (("bulk", "--identity-pool-id", "x"), "bulk-publish"),
+        (("help", "ListDataset"), "list-datasets"),
+    ],
+)
+def test_an_operation_further_off_is_proposed_to_people(run, monkeypatch, words, near):
+    """The AWS CLI proposes nothing for it, and so nothing is told to a program."""
+    word = next(each for each in words if each != "help")
+    words = ("cognito-sync", *words)
+
+    assert "maybe you meant" not in run(*words).err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+
+    assert PROPOSAL.format(word, near) in run(*words).err
 
 
 @pytest.mark.parametrize(

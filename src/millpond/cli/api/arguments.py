@@ -11,6 +11,7 @@ from this order.
 from __future__ import annotations
 
 import argparse
+import sys
 
 from millpond.cli.api.faults import PROGRAM, USAGE, UsageFault
 from millpond.client.api.faults import Fault, InputFault
@@ -268,8 +269,14 @@ PAGING_OPTIONS: Final = (
 class Parser(argparse.ArgumentParser):
     """An argument parser that speaks as the AWS CLI does, and raises its errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_aws: bool = False) -> None:
+        """
+        Args:
+            of_aws: all that it knows is the AWS CLI's, whose messages programs may
+                compare; only on a terminal they say more.
+        """
         super().__init__(prog=PROGRAM, usage=USAGE, add_help=False)
+        self._of_aws = of_aws
         self.color = False  # newer Pythons would colour the usage
         self.unabbreviated: list[argparse.Action] = []
         self._words: Sequence[str] = ()
@@ -281,16 +288,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
-        if message.startswith(_MISSING):
+        # AWS: this alone, and programs may compare it; people are told more.
+        if message.startswith(_MISSING) and sys.stderr.isatty():
             message += self._propose().removesuffix("\n")
         raise UsageFault.from_parser(message)
 
     def _propose(self) -> str:
-        """
-        Propose options where something is missing: it may stand there misspelled.
-
-        Ours: the AWS CLI only says what is missing.
-        """
+        """Propose options where something is missing: it may stand there misspelled."""
         words = [each.partition("=")[0] for each in self._words if each[:1] == "-"]
         known = [each for each in self._option_string_actions if each not in words]
         known.append("--help")  # no parser's, and yet known everywhere
@@ -306,8 +310,9 @@ class Parser(argparse.ArgumentParser):
             choices = getattr(action.choices, "listed", action.choices)
             # `version` may be meant for `--version`.
             also = None if action.option_strings else list(self._option_string_actions)
+            plain = self._of_aws and not sys.stderr.isatty()
             raise argparse.ArgumentError(
-                action, invalid_choice(str(value), list(choices), also)
+                action, invalid_choice(str(value), list(choices), also, plain=plain)
             )
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
@@ -317,7 +322,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def invalid_choice(
-    value: str, choices: Sequence[str], also: Sequence[str] | None = None
+    value: str,
+    choices: Sequence[str],
+    also: Sequence[str] | None = None,
+    *,
+    plain: bool = False,
 ) -> str:
     """
     List the choices, and those that come close. AWS: awscli/argparser.py.
@@ -325,21 +334,26 @@ def invalid_choice(
     Args:
         also: what may have been meant beside them by a word; None: it is the value of
             an option. AWS: nothing is proposed for one that is further off.
+        plain: propose what the AWS CLI proposes, and nothing else.
     """
     lines = ["Invalid choice, valid choices are:\n"]
     for start in range(0, len(choices), _CHOICES_PER_LINE):
         row = choices[start : start + _CHOICES_PER_LINE]
         lines.append(" | ".join(each.ljust(_CHOICE_WIDTH) for each in row))
-    near = proposal(value, [*choices, *(also or ())], far=also is not None)
+    known = [*choices, *(also or ())]
+    near = proposal(value, known, far=also is not None, plain=plain)
     return "\n".join(lines) + near.removesuffix("\n")
 
 
-def proposal(value: str, choices: Sequence[str], *, far: bool = True) -> str:
+def proposal(
+    value: str, choices: Sequence[str], *, far: bool = True, plain: bool = False
+) -> str:
     """
     Propose the choices that come close to a wrong one; empty when none does.
 
     Args:
         far: also those that are a little further off.
+        plain: those alone that the AWS CLI proposes.
     """
     from difflib import get_close_matches
 
@@ -348,9 +362,10 @@ def proposal(value: str, choices: Sequence[str], *, far: bool = True) -> str:
     # AWS: these alone. Ours: where there are none, those that are written in another
     # way, and those that are further off.
     close = get_close_matches(value, choices, cutoff=_SIMILARITY_MIN)
-    if not close and far:
+    if not close and far and not plain:
         close = nearness.find(value, choices, most=_PROPOSALS_MAX)
-    close = close or nearness.find_respelled(value, choices)
+    if not close and not plain:
+        close = nearness.find_respelled(value, choices)
     if not close:
         return ""
     listed = "".join(f"  * {each}\n" for each in close)
@@ -407,7 +422,7 @@ def parse_operation(
     words: Sequence[str], operations: Iterable[str]
 ) -> tuple[str, list[str]]:
     """Take out the operation."""
-    parser = Parser()
+    parser = Parser(of_aws=True)
     parser.add_argument("operation", choices=[*operations, "help"])
     parsed, rest = parser.parse_known_args(words)
     operation: str = parsed.operation
@@ -420,7 +435,7 @@ def parse_options(
     """Take out the options of an operation; `help` is set when help is asked for."""
     if list(words) == ["help"]:
         return argparse.Namespace(help="help"), []
-    parser = Parser()
+    parser = Parser(of_aws=True)
     lenient = _lifts_required(words)
     for name, shape in operation.input.members.items():
         required = name in operation.input.required and not lenient
