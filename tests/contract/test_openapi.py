@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from contract.openapi_world import (
+from acceptance.openapi_world import (
     DOCUMENTS,
     JsonObject,
     alone,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from botocore.credentials import Credentials
 
-from contract.openapi_runs import Run, faults_of
-from contract.openapi_world import DOCUMENTS, SigV4, World, operations, unsigned
+from acceptance.openapi_runs import Run, faults_of
+from acceptance.openapi_world import DOCUMENTS, SigV4, World, operations, unsigned
 from millpond.testing.ephemeral import EphemeralServer
 
 EXAMPLES = int(os.environ.get("MILLPOND_TEST_SCHEMATHESIS_EXAMPLES", "2"))
@@ -33,7 +33,7 @@ def test_a_server_does_what_is_described(
     What is valid is not refused for its form, what is not is refused, and answers are
     of the statuses, headers, types and schemas that are described.
 
-        MILLPOND_TEST_SCHEMATHESIS_EXAMPLES=100 pytest -k server tests/contract
+        MILLPOND_TEST_SCHEMATHESIS_EXAMPLES=100 pytest tests/acceptance/test_openapi.py
 
     With more examples than one asks for here, the bounds are tried as well.
     """

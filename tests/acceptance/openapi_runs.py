@@ -23,7 +23,7 @@ from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 
-from contract.openapi_world import JsonObject, World, alone
+from acceptance.openapi_world import JsonObject, World, alone
 
 _AWS_JSON: Final = "application/x-amz-json-1.1"
 
