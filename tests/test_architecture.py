@@ -142,6 +142,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 # What stands beside the package, and is imported by names of its own.
 REPOSITORY = Path(__file__).parents[1]
 BESIDE = [REPOSITORY / each for each in ("tests", "bench", "docs", "examples")]
+MADE = {"node_modules", "results"}  # folders in them that git passes over
 
 
 def part_of(module: str) -> str:
@@ -258,7 +259,7 @@ def test_nothing_beside_the_package_is_a_circle(folder: Path) -> None:
     names = {
         ".".join(path.relative_to(folder).with_suffix("").parts): path
         for path in folder.rglob("*.py")
-        if "node_modules" not in path.parts
+        if MADE.isdisjoint(path.parts)
     }
 
     def local(imported: str) -> str:

@@ -35,6 +35,7 @@ def test_pages_that_the_code_names_exist() -> None:
         for folder in ("src", "deploy", "examples")
         for file in (ROOT / folder).rglob("*")
         if file.is_file() and file.suffix not in (".pyc", ".png")
+        if "node_modules" not in file.parts
         for page in re.findall(r"\bdocs/[\w/-]+\.md\b", file.read_text("utf-8"))
     }
 
