@@ -35,6 +35,12 @@ def find(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
     return [spelled[each] for each in close]
 
 
+def ask(name: str, known: Iterable[str]) -> str:
+    """Ask, behind a message, whether the nearest one is meant; empty: none is near."""
+    found = find(name, known)
+    return f" Is '{found[0]}' meant?" if found else ""
+
+
 def find_respelled(name: str, known: Iterable[str]) -> list[str]:
     """Find the one name that a wrong one only spells in another way."""
     found = _spelled(known).get(_plain(name))

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from millpond import limits
+from millpond import limits, nearness
 from millpond.settings.fields import Settings
-from millpond.settings.values import describe, near
+from millpond.settings.values import describe
 
 HOOK_SECRET_CHARS_MIN: Final = 16
 SECRET_KEY_DIGITS: Final = 64
@@ -295,7 +295,10 @@ def _check_choices(settings: Settings) -> Iterator[Wrong]:
     for name, choices in _CHOICES.items():
         value = getattr(settings, name)
         if value not in choices:
-            yield name, _is(name, value, what_it_takes(name)) + near(value, choices)
+            yield (
+                name,
+                _is(name, value, what_it_takes(name)) + nearness.ask(value, choices),
+            )
 
 
 def what_it_takes(name: str) -> str:

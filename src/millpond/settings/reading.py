@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from millpond import nearness
 from millpond.errors import SettingsError
 from millpond.settings import checks
 from millpond.settings.fields import PREFIX, Settings
-from millpond.settings.values import WrongValueError, convert, describe, near
+from millpond.settings.values import WrongValueError, convert, describe
 
 _FIELDS: Final = {each.name: each for each in dataclasses.fields(Settings)}
 # What commands read that call a server, and no server does.
@@ -168,7 +169,7 @@ def _unknown_in_file(name: str, value: Any, file: Path) -> Problem:
     shown = describe(name)
     if _is_table(value):
         inner = next((each for each in value if each in _FIELDS), None)
-        if inner is not None and not near(name, _FIELDS):
+        if inner is not None and not nearness.find(name, _FIELDS):
             return Problem(
                 name,
                 f"There is no setting {shown}. The setting '{inner}' stands at the top "
@@ -181,7 +182,7 @@ def _unknown_in_file(name: str, value: Any, file: Path) -> Problem:
 
 def propose_setting(name: str) -> str:
     """Propose a setting in the place of what is none; empty when none is near."""
-    return near(name.lower().removeprefix(PREFIX.lower()), _FIELDS)
+    return nearness.ask(name.lower().removeprefix(PREFIX.lower()), _FIELDS)
 
 
 def _read_file(file: Path) -> dict[str, Any]:
@@ -213,7 +214,7 @@ def _given_in_environment(
         if name is not None:
             yield name, value, variable, True
             continue
-        found = near(spelled.removeprefix(PREFIX), _upper_names())
+        found = nearness.ask(spelled.removeprefix(PREFIX), _upper_names())
         proposal = found.replace("'", f"'{PREFIX}", 1)
         problems.append(
             Problem(variable, f"There is no setting behind {variable}.{proposal}")

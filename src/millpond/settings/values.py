@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import datetime
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -81,12 +81,6 @@ def describe(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a table"
     return str(value)[:_SHOWN_CHARS_MAX]
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """Propose a name in the place of a wrong one; empty when none is near."""
-    found = nearness.find(name, known)
-    return f" Is '{found[0]}' meant?" if found else ""
 
 
 def _read_json(kind: str, text: str) -> Any:
@@ -201,7 +195,7 @@ def _struct(kind: type[S], name: str, value: Any) -> S:
         if key not in known:
             raise WrongValueError(
                 f"it must have {', '.join(known)} alone in each table, and '{name}' "
-                f"has '{key}'.{near(key, known)}"
+                f"has '{key}'.{nearness.ask(key, known)}"
             )
         try:
             found[key] = _FIELDS[kind.__annotations__[key]](each)

@@ -55,9 +55,8 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
         if name.startswith(_OF_CALLS) and name != VARIABLE and name not in _OF_TESTS:
             from millpond import nearness
 
-            near = nearness.find(name, [VARIABLE])
-            meant = f" Is '{VARIABLE}' meant?" if near else ""
-            raise SettingFault(f"There is no setting behind {name}.{meant}")
+            near = nearness.ask(name, [VARIABLE])
+            raise SettingFault(f"There is no setting behind {name}.{near}")
 
 
 def _configured(words: Sequence[str], environment: Mapping[str, str]) -> Ways:

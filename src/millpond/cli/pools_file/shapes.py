@@ -136,9 +136,9 @@ def _table(value: Any, place: str) -> dict[str, Any]:
 
 def _unknown(word: str, place: str, known: Any) -> InputFault:
     where = f"{place} has" if place else "A file has"
-    found = nearness.find(word, known)
-    meant = f" Is '{found[0]}' meant?" if found else ""
-    return InputFault(f"{where} no '{word}'; there are {', '.join(known)}.{meant}")
+    listed = ", ".join(known)
+    near = nearness.ask(word, known)
+    return InputFault(f"{where} no '{word}'; there are {listed}.{near}")
 
 
 def write(members: Members, shapes: dict[str, Shape]) -> dict[str, Any]:
