@@ -38,8 +38,6 @@ ALLOW_PRIVATE: Final = (
 NOT_REACHED: Final = (
     "Start it, or set another target (`millpond cognito-sync set-cognito-events help`)."
 )
-
-
 TOO_SLOW: Final = "Look at what keeps it: users wait as long as it does."
 NO_TLS: Final = "Give it TLS, or name it with http: in front."
 NOT_TRUSTED: Final = (

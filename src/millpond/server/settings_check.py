@@ -8,13 +8,15 @@ database answers is found out later, and may change.
 from __future__ import annotations
 
 import os
-import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import msgspec
+
+from millpond import limits
 from millpond.errors import LoginProviderError, SettingsError
 from millpond.login_providers.documents import read_key_set
 from millpond.server.init_folder import find_scripts
@@ -28,7 +30,9 @@ from millpond.stores.base import StreamStore
 
 # PostgreSQL: names in the query of a URL whose values are files (libpq).
 _POSTGRES_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
-_STREAM_NAME: Final = r"[a-zA-Z0-9_.-]{1,128}"
+_STREAM_NAME: Final = (
+    f"1 to {limits.STREAM_NAME_CHARS_MAX} letters, digits, '_', '-' and '.'"
+)
 _POSTGRES_NO_FILE: Final = "system"  # sslrootcert=system: those of the machine
 
 
@@ -202,12 +206,22 @@ def _profiles() -> list[str]:
 
 def _of_stream_names(settings: Settings) -> _Missing:
     for name in settings.streams:
-        if not re.fullmatch(_STREAM_NAME, name):
+        if not _is_stream_name(name):
             yield (
                 "streams",
-                f"Setting 'streams' has {describe(name)}; the name of a stream is 1 to "
-                "128 letters, digits, '_', '-' and '.', and no pool can have this one.",
+                f"Setting 'streams' has {describe(name)}; the name of a stream is "
+                f"{_STREAM_NAME}, and no pool can have this one.",
             )
+
+
+def _is_stream_name(text: str) -> bool:
+    from millpond.contract.kinesis.values import StreamName  # late: few name streams
+
+    try:
+        msgspec.convert(text, StreamName)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _of_streams(settings: Settings) -> _Missing:
@@ -243,11 +257,11 @@ _NO_STORE: StreamStore = _NoStore()  # type: ignore[assignment]
 
 
 def _why_no_name(stream_name: str) -> str:
-    if re.fullmatch(_STREAM_NAME, stream_name):
+    if _is_stream_name(stream_name):
         return ""
     return (
-        "The URL of an embedded stream is embedded:NAME, where NAME has 1 to 128 "
-        "letters, digits, '_', '-' and '.'."
+        "The URL of an embedded stream is embedded:NAME, where NAME has "
+        f"{_STREAM_NAME}."
     )
 
 
