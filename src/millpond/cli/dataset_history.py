@@ -111,17 +111,17 @@ async def _read(
     from millpond.service.looking.history import look_back, read_through
     from millpond.service.looking.pages import Page
     from millpond.sinks import make_reader
-    from millpond.sinks.base import EMBEDDED, sink_url
+    from millpond.sinks.base import embedded_name, sink_url
 
     url = sink_url(settings.streams, stream_name)
     before, limit = paging.start(options, int), options.max_items
-    scheme, _, place = url.partition(":")
-    if scheme.lower() == EMBEDDED:
-        return await look_back(store, place, dataset_id, before=before, limit=limit)
+    embedded = embedded_name(url)
+    if embedded is not None:
+        return await look_back(store, embedded, dataset_id, before=before, limit=limit)
     if before is not None:
         raise CommandError("--starting-token is for streams that are embedded.")
     reader = make_reader(url, store=store, from_end=False)
-    wait_s = 0.0 if scheme.lower() == "file" else END_WAIT_S
+    wait_s = 0.0 if url.partition(":")[0].lower() == "file" else END_WAIT_S
     try:
         await reader.open()
         return Page(await read_through(reader, dataset_id, limit=limit, wait_s=wait_s))

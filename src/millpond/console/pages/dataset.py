@@ -33,7 +33,7 @@ from millpond.service.looking.datasets import (
     find_records,
 )
 from millpond.service.looking.history import HistoryEvent, look_back
-from millpond.sinks.base import EMBEDDED, sink_url
+from millpond.sinks.base import embedded_name, sink_url
 
 RECORDS_AT_ONCE: Final = 50
 EVENTS_AT_ONCE: Final = 20
@@ -153,22 +153,22 @@ async def show_history(console: Console, viewer: Viewer, ask: Ask) -> Shown:
     pool = await context.store.find_identity_pool(pool_id)
     stream_name = pool.stream.stream_name if pool and pool.stream else None
     url = sink_url(context.settings.streams, stream_name) if stream_name else ""
-    scheme, _, embedded_name = url.partition(":")
+    embedded = embedded_name(url)
     data: dict[str, Any] = {
         **msgspec.structs.asdict(dataset_id),
         "of_pool": ask.query.text("pool"),
         "stream_name": stream_name,
-        "is_embedded": scheme.lower() == EMBEDDED,
+        "is_embedded": embedded is not None,
         "is_missing": False,
         "events": [],
         "is_first": before is None,
         "next": None,
     }
-    if data["is_embedded"]:
+    if embedded is not None:
         try:
             found = await look_back(
                 context.store,
-                embedded_name,
+                embedded,
                 dataset_id,
                 before=before,
                 limit=EVENTS_AT_ONCE,
