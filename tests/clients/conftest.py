@@ -8,7 +8,8 @@ the tests of its process.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,11 @@ from botocore.config import Config
 
 from acceptance.users import Backend
 from clients.browser import Chromium, Page, find_chromium
+from clients.command_process import CommandProcess
 from clients.devices import Device, Runtime
+from clients.go import GoProcess, build_program
 from clients.node import NodeProcess, install_packages, require_node
+from clients.sdks import StartSdk
 from millpond.testing.server import RunningServer
 
 TOMBSTONES_MAX = 1050  # of a dataset; one of the tests removes 1,000 records
@@ -91,6 +95,27 @@ def packages() -> None:
     """The archived clients for JavaScript, installed."""
     require_node()
     install_packages()
+
+
+@pytest.fixture(scope="session")
+def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program with the SDKs for Go, built."""
+    return build_program(tmp_path_factory.mktemp("go"))
+
+
+@pytest.fixture(scope="session")
+def start_sdk(request: pytest.FixtureRequest) -> StartSdk:
+    """Start one of the SDKs; who starts it closes it."""
+
+    def start(name: str, environment: Mapping[str, str] = {}) -> CommandProcess:
+        language, _, release = name.partition(" ")
+        if language == "go":
+            program = request.getfixturevalue("go_program")
+            return GoProcess(program, release, environment)
+        request.getfixturevalue("packages")
+        return NodeProcess("aws_sdk_v3.js", environment)
+
+    return start
 
 
 @pytest.fixture(scope="session")

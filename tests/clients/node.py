@@ -8,19 +8,16 @@ comes first does it, and the others wait.
 from __future__ import annotations
 
 import fcntl
-import json
-import os
-import queue
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
 import pytest
 
+from clients.command_process import CommandProcess
 from millpond.testing.deadlines import seconds
 
 FOLDER: Final = Path(__file__).parent
@@ -28,7 +25,6 @@ SCRIPTS: Final = FOLDER / "scripts"
 PACKAGES: Final = FOLDER / "node_modules"
 NODE_LEAST: Final = 20  # of the packages of the third AWS SDK for JavaScript
 INSTALL_TIMEOUT_S: Final = 100.0
-ANSWER_TIMEOUT_S: Final = 30.0
 
 _NO_REGISTRY: Final = re.compile(
     r"code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|"
@@ -80,7 +76,7 @@ def install_packages(folder: Path = FOLDER) -> None:
             raise RuntimeError(f"npm ci failed:\n{error.stderr}") from error
 
 
-class NodeProcess:
+class NodeProcess(CommandProcess):
     """A script in Node.js that takes a command a line and gives an answer a line."""
 
     def __init__(self, script: str | Path, environment: Mapping[str, str] = {}) -> None:
@@ -91,45 +87,11 @@ class NodeProcess:
             script: its path; without a folder it is one of `SCRIPTS`.
             environment: variables that are added to those of this process.
         """
-        self._process = subprocess.Popen(
+        super().__init__(
             ["node", str(SCRIPTS / script)],
-            env={
-                **os.environ,
+            {
                 "AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE": "1",
                 "NODE_NO_WARNINGS": "1",
                 **environment,
             },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._commands: IO[str] = self._process.stdin
-        self._lines: IO[str] = self._process.stdout
-        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def call(self, command: dict[str, Any]) -> Any:
-        """Give a command and wait for its answer."""
-        self._commands.write(json.dumps(command) + "\n")
-        self._commands.flush()
-        answer = self._answers.get(timeout=seconds(ANSWER_TIMEOUT_S))
-        if not answer:
-            raise RuntimeError("The script ended; standard error says why.")
-        return json.loads(answer)
-
-    def close(self) -> None:
-        """End the script."""
-        self._commands.close()
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        self._lines.close()
-
-    def _read(self) -> None:
-        for line in self._lines:
-            self._answers.put(line)
-        self._answers.put("")

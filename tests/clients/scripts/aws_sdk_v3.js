@@ -53,7 +53,6 @@ async function perform({ api, operation, input, config }) {
         code: err.name,
         message: err.message,
         status: err.$metadata?.httpStatusCode ?? null,
-        fault: err.$fault ?? null,
         // Whether it has the class that an app would catch.
         typed: module[err.name] !== undefined && err instanceof module[err.name],
       },

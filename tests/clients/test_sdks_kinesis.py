@@ -1,7 +1,8 @@
 """
-The stock KinesisClient of the third AWS SDK for JavaScript reads a bulk publish.
+The stock Kinesis clients of the AWS SDKs for JavaScript and Go read a bulk publish.
 
-Nothing is set but endpoint, region and credentials; the SDK speaks HTTP/2 by itself.
+Nothing is set but endpoint, region and credentials. That for JavaScript speaks HTTP/2,
+those for Go do so over TLS, each by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import pytest
 
 from acceptance.sync_client import Dataset, new_identity
 from certificates import make_certificate
-from clients.node import NodeProcess
+from clients.command_process import CommandProcess
+from clients.sdks import SDKS, StartSdk
 from millpond.testing.server import RunningServer, wait_until
 
 IDENTITIES = 40
@@ -46,13 +48,17 @@ def server(
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=SDKS)
 def kinesis(
-    packages: None, server: RunningServer, certificate: tuple[Path, Path]
+    request: pytest.FixtureRequest,
+    start_sdk: StartSdk,
+    server: RunningServer,
+    certificate: tuple[Path, Path],
 ) -> Iterator[Kinesis]:
     """The client, which trusts the server's certificate."""
-    trusted = {"NODE_EXTRA_CA_CERTS": str(certificate[0])}
-    process = NodeProcess("aws_sdk_v3.js", trusted)
+    # Each of the three looks at another one.
+    names = ("NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE", "SSL_CERT_FILE")
+    process = start_sdk(request.param, dict.fromkeys(names, str(certificate[0])))
     yield Kinesis(process, server)
     process.close()
 
@@ -60,7 +66,7 @@ def kinesis(
 class Kinesis:
     """The SDK's client."""
 
-    def __init__(self, process: NodeProcess, server: RunningServer) -> None:
+    def __init__(self, process: CommandProcess, server: RunningServer) -> None:
         self._process = process
         self._config = {
             "endpoint": server.endpoint,
