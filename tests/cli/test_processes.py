@@ -113,6 +113,29 @@ def test_an_encoding_without_the_character(millpond_process, stub, pool):
     assert b"operation: \\u6c60" in done.stderr
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [("help",), ("--version",), ("configure", "help")])
+def test_a_disk_that_is_full(home, words, unbuffered):
+    """What cannot be written is told in our words, whenever it is that it is written."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "millpond", *words],
+            # Empty: not set.
+            env={**os.environ, "PYTHONPATH": SOURCE, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=seconds(30),
+            check=False,
+        )
+
+    (told,) = done.stderr.splitlines()
+    assert told.startswith("millpond")
+    assert done.returncode == 1
+
+
 def test_a_reader_that_goes_away(home):
     """A closed pipe is no traceback."""
     words = [sys.executable, "-m", "millpond", "cognito-sync", "update-records", "help"]

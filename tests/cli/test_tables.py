@@ -196,8 +196,10 @@ def test_a_date_that_no_calendar_has_is_none(ms):
         assert tables.spell(Time(ms), terminal=terminal) == "-"
 
 
-def test_whoever_stops_reading_hears_no_complaint(tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_whoever_stops_reading_hears_no_complaint(tmp_path, monkeypatch, unbuffered):
     """As with `| head`: nothing on standard error, and it ends."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)  # empty: not set
     place = Place("--data", str(tmp_path / "data"))
     place.run(fill)
     commands = (

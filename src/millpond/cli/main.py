@@ -41,12 +41,15 @@ def main(argv: list[str] | None = None) -> int:
     if sys.stdout is None or sys.stderr is None:
         _open_what_is_closed()
     try:
-        return _dispatch(words)
+        status = _dispatch(words)
+        sys.stdout.flush()  # a reader that is gone, a full disk: here it can be told
+        return status
     except Fault as fault:
         _complain(_report(fault, words))
         return fault.status
     except KeyboardInterrupt:
         sys.stdout.write("\n")
+        _flush_or_silence()
         return _INTERRUPTED
     except BrokenPipeError:
         _silence_stdout()
@@ -54,10 +57,6 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.strerror is None:  # of a library, not of the system
             raise
-        try:
-            sys.stdout.flush()
-        except OSError:  # it may be that which cannot be written, at the end once more
-            _silence_stdout()
         _complain(_refusal(error, words))
         return _REFUSED
 
@@ -140,12 +139,20 @@ def _report(fault: Fault, words: list[str]) -> str:
 
 
 def _complain(text: str) -> None:
-    sys.stdout.flush()
+    _flush_or_silence()
     try:
         sys.stderr.write(text)
     except UnicodeEncodeError:
         sys.stderr.write(text.encode("ascii", "backslashreplace").decode())
     sys.stderr.flush()
+
+
+def _flush_or_silence() -> None:
+    """Write out what is left; what cannot be written is not tried again at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence_stdout()
 
 
 def _silence_stdout() -> None:
