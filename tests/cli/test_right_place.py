@@ -36,8 +36,17 @@ OTHERS = [
     ("pool", "show", POOL),
     ("outbox", "list"),
     ("outbox", "retry", "--identity-pool-id", POOL, "--all"),
+    ("outbox", "discard", "--identity-pool-id", POOL, "--all"),
+    ("outbox", "download", "--identity-pool-id", POOL),
+    ("audit", "list"),
+    ("import", "status"),
     ("identity", "find", IDENTITY),
+    ("identity", "show", IDENTITY),
+    ("identity", "export", IDENTITY),
+    ("identity", "delete", IDENTITY, "--yes"),
     ("dataset", "list", IDENTITY),
+    ("dataset", "show", IDENTITY, "x"),
+    ("dataset", "history", IDENTITY, "x"),
     ("migrate",),
     ("store", "backup", "copy"),
 ]
@@ -172,15 +181,19 @@ def test_a_folder_that_cannot_be_written_is_named(run, data, words):
     assert "name another folder" in result.err
 
 
-def test_no_command_fills_a_database(run, postgres):
-    """An empty database stays one."""
+def test_no_command_fills_a_database(run, home, postgres):
+    """An empty database stays one, and no folder has word of it."""
     url = postgres.create_database()
     try:
-        for words in [*MAKING, ("key", "list"), ("pool", "list")]:
+        before = sorted(Path(home).rglob("*"))
+        for words in [*MAKING, *OTHERS]:
+            if words in (("migrate",), ("store", "backup", "copy")):
+                continue  # makes the schema; is of embedded stores alone
             result = run(*words, "--store", url)
 
             assert (result.code, result.out) == (1, "")
             assert "the database is empty" in result.err
+        assert sorted(Path(home).rglob("*")) == before
     finally:
         postgres.drop_database(url)
 

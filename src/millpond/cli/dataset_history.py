@@ -45,7 +45,7 @@ async def history(settings: Settings, options: argparse.Namespace) -> int:
     """Run `millpond dataset history`."""
     from millpond.server import stores
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         dataset_id = await _dataset_id(store, settings, options)
         stream_name = await _stream_name(store, dataset_id, options)
         page = await _read(store, settings, stream_name, dataset_id, options)

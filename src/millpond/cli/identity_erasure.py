@@ -23,7 +23,7 @@ async def export(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.context import system_now_ms
     from millpond.service.looking.exports import export_identity
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         place = await chosen_identity(store, settings, options)
         async for piece in export_identity(store, place, now_ms=system_now_ms()):
             sys.stdout.buffer.write(piece)  # UTF-8, whatever the terminal has
@@ -37,7 +37,7 @@ async def delete(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import neighbours, stores
     from millpond.service.context import system_now_ms
 
-    async with stores.open_store(settings) as store:
+    async with stores.open_existing(settings) as store:
         erasure = await _plan(store, options.identity_id, region=settings.region)
         if not options.yes:
             print(_will_go(erasure), file=sys.stderr)
