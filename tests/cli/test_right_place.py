@@ -401,6 +401,26 @@ def test_what_a_command_logs_is_no_part_of_its_result(programs, data):
     assert "secret_key.mended" in line
 
 
+# --- A key for one pool -------------------------------------------------------------
+
+
+def test_an_empty_pool_is_not_every_pool(run, data):
+    """`--pool "$unset"` neither makes a key for everything nor makes one of one."""
+    place = ("--data", str(data))
+    run("pool", "adopt", POOL, "--name", "x", *place)
+    made = run("key", "create", "--pool", POOL, "--output", "json", *place).out
+    key_id = json.loads(made)["AccessKeyId"]
+    before = run("key", "list", *place).out
+
+    for words in (("create",), ("change", key_id)):
+        for empty in ("", " "):
+            refused = run("key", *words, "--pool", empty, *place)
+
+            assert (refused.code, refused.out) == (1, "")
+            assert "--pool is empty" in refused.err
+    assert run("key", "list", *place).out == before
+
+
 # --- The last key -------------------------------------------------------------------
 
 

@@ -62,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     create = commands.add_parser("create", help="make a key and print it, once")
     create.add_argument("--name", default="", help="what the key is for")
-    _add_bounds(create, pool="", scope=FULL, expires=NEVER)
+    _add_bounds(create, pool=ALL_POOLS, scope=FULL, expires=NEVER)
     listing = commands.add_parser("list", help="list the keys, without their secrets")
     change = commands.add_parser(
         "change", help="change what a key is for; its secret stays"
@@ -175,12 +175,22 @@ def _end(text: str | None) -> int | None:
     return end_ms
 
 
-async def _pool(store: Store, settings: Settings, text: str | None) -> str | None:
-    """Find the pool that a key is to be for; None: all of them."""
+async def _pool(store: Store, settings: Settings, text: str) -> str | None:
+    """
+    Find the pool that a key is to be for; None: all of them.
+
+    Raises:
+        CommandError: nothing is named, as by a variable that is not set.
+        NotFoundError, AmbiguousError: no pool is, or several may be.
+    """
     from millpond.service.looking.pools import resolve_pool
 
-    if not text or text == ALL_POOLS:
+    if text == ALL_POOLS:
         return None
+    if not text.strip():
+        raise CommandError(
+            f"--pool is empty; name a pool, or say '{ALL_POOLS}' for every one."
+        )
     return await resolve_pool(store, text, region=settings.region)
 
 
