@@ -213,7 +213,8 @@ def settings_page() -> Iterator[str]:
         "# Settings",
         "",
         "From a TOML file (`millpond serve --settings FILE`), the environment and the "
-        "command line; the latter wins. Lists and tables in the environment are JSON.",
+        "command line; the latter wins. Lists and tables in the environment are JSON. "
+        "A leading `~` of a path is the home, from everywhere.",
         "",
         "| setting | environment | default | |",
         "|---|---|---|---|",

@@ -130,6 +130,41 @@ def test_switches_in_variables(text: str, value: bool) -> None:
     assert settings.explain_signatures is value
 
 
+@pytest.mark.parametrize("name", ["data", "tls_certificate", "tls_key", "init_folder"])
+def test_a_tilde_before_a_path_is_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A leading ~ is the home, from every source; elsewhere it is a letter."""
+    monkeypatch.setenv("HOME", "/home/ada")
+
+    file = tmp_path / "millpond.toml"
+
+    def read_in_each_way(path: str) -> set[str]:
+        file.write_text(f'{name} = "{path}"', encoding="utf-8")
+        found = [
+            read(file),
+            read(environment={PREFIX + name.upper(): path}),
+            read(overrides={name: path}),
+        ]
+        return {str(getattr(each.settings, name)) for each in found}
+
+    assert read_in_each_way("~/pond") == {"/home/ada/pond"}
+    assert read_in_each_way("~") == {"/home/ada"}
+    assert read_in_each_way("pond/~") == {"pond/~"}
+
+
+def test_a_home_that_there_is_not_is_refused() -> None:
+    """A ~ that stands for no home makes no folder of that name."""
+    with pytest.raises(SettingsError) as refused:
+        load(overrides={"data": "~nobody-of-this-name/pond"})
+
+    assert str(refused.value) == (
+        "Setting 'data' is '~nobody-of-this-name/pond'; it must be a path, and there "
+        "is no home '~nobody-of-this-name'; what has that name itself is "
+        "./~nobody-of-this-name. (set by --data)"
+    )
+
+
 def test_sources_have_their_order(tmp_path: Path) -> None:
     """The command line wins over the environment, that over the file."""
     file = tmp_path / "millpond.toml"

@@ -64,6 +64,16 @@ def as_developer(server, there, monkeypatch) -> list[str]:
 # --- Without a server -----------------------------------------------------------------
 
 
+def test_a_tilde_behind_an_equals_sign_is_the_home(run, home, pool):
+    """Shells leave a ~ there alone; the file is made in the home."""
+    given = ("--file=~/ours.db", "--identity-pool-id", pool)
+    done = run("data", "set", "prefs", "colour", "teal", *given)
+
+    assert (done.code, done.err) == (0, "")
+    assert (home / "ours.db").exists()
+    assert not (home / "~").exists()
+
+
 def test_what_is_set_can_be_got_without_a_server(data, pool):
     """The pool has to be said once; the file knows it then."""
     assert data("set", "prefs", "colour", "teal", "--identity-pool-id", pool).code == 0

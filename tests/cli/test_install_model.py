@@ -323,3 +323,18 @@ def test_one_api_alone(install, models):
     assert install("--api", "cognito-identity").code == 0
     assert {IDENTITY, PAGES} == files_below(models)
     assert install("--api", "kinesis").code == 2
+
+
+def test_a_tilde_behind_an_equals_sign_is_the_home(run, home, models):
+    """Shells leave a ~ there alone; the folder below the home is meant, and told."""
+    result = run("install-model", "--folder=~/.aws/models", "--api=cognito-sync")
+
+    assert result.code == 0, result.err
+    assert files_below(models) == {SYNC}
+    assert not (home / "~").exists()
+
+    refused = run("install-model", "--folder=~nobody-of-this-name/models")
+
+    assert refused.code == 2
+    assert "--folder: must be a path, and there is no home" in refused.err
+    assert not (home / "~nobody-of-this-name").exists()

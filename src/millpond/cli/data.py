@@ -26,6 +26,7 @@ from millpond.cli.api import connecting
 from millpond.cli.api.faults import PROGRAM
 from millpond.cli.notes import INTERRUPTED, note
 from millpond.cli.numbers import at_least_1, seconds
+from millpond.cli.paths import some_path
 from millpond.cli.tables import plain
 from millpond.client import SQLite, open_sync_blocking
 from millpond.client.api.configuration import Configuration
@@ -135,6 +136,7 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file",
+        type=some_path,
         metavar="PATH",
         help="where the data is [~/.local/share/millpond/data.db]",
     )
@@ -201,7 +203,7 @@ def _open(options: argparse.Namespace) -> Iterator[Sync]:
 def _file(options: argparse.Namespace) -> str:
     """Find the file; it is made for its owner alone, as a guest's id opens data."""
     base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    path: str = options.file or os.path.join(base, PROGRAM, "data.db")
+    path = str(options.file or os.path.join(base, PROGRAM, "data.db"))
     try:
         if options.file is None:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)

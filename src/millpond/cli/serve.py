@@ -92,7 +92,9 @@ def read_settings(options: argparse.Namespace) -> Reading:
     if options.settings == "":
         raise SettingsError("--settings names no file: it is empty.")
     return settings_table.read(
-        None if options.settings is None else Path(options.settings),
+        None
+        if options.settings is None
+        else Path(os.path.expanduser(options.settings)),
         {**os.environ, **read_credentials(os.environ)},
         {name: getattr(options, name, None) for name in names},
     )

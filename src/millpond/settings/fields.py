@@ -75,10 +75,20 @@ class ImportSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def setting(
-    default: Any, help: str, *, least: int | None = None, most: int | None = None
+    default: Any,
+    help: str,
+    *,
+    least: int | None = None,
+    most: int | None = None,
+    is_path: bool = False,
 ) -> Any:
-    """Describe a setting: its default, its help text and its bounds, inclusive."""
-    metadata = {"help": help, "least": least, "most": most}
+    """
+    Describe a setting: its default, its help text and its bounds, inclusive.
+
+    Args:
+        is_path: it is text that names a file or a folder, or is empty.
+    """
+    metadata = {"help": help, "least": least, "most": most, "is_path": is_path}
     if isinstance(default, dict | list):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -131,8 +141,10 @@ class Settings:
         "Header in which they write it, x-forwarded-for or forwarded. They must add to "
         "it whatever a client sends.",
     )
-    tls_certificate: str = setting("", "File with the TLS certificate chain (PEM).")
-    tls_key: str = setting("", "File with the TLS private key (PEM).")
+    tls_certificate: str = setting(
+        "", "File with the TLS certificate chain (PEM).", is_path=True
+    )
+    tls_key: str = setting("", "File with the TLS private key (PEM).", is_path=True)
     console: str = setting(
         "auto",
         "Whether /console is served: on, off, or auto, where only over loopback or TLS "
@@ -471,6 +483,7 @@ class Settings:
         "",
         "Folder of scripts, *.sh and *.py, that run one after another, by name, once "
         "the server answers; at every start. Empty: none.",
+        is_path=True,
     )
     init_timeout_s: int = setting(
         600, "How long one of these scripts may take.", least=1, most=86_400

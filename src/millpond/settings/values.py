@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,6 +45,8 @@ def convert(each: dataclasses.Field[Any], value: Any, *, is_text: bool) -> Any:
     kind = str(each.type)
     if is_text and "[" in kind:
         value = _read_json(kind, value)
+    if each.metadata["is_path"]:
+        return expand_home(_text(value))
     match kind:
         case "int":
             return _number(value, each.metadata["least"], each.metadata["most"])
@@ -65,6 +68,27 @@ def convert(each: dataclasses.Field[Any], value: Any, *, is_text: bool) -> Any:
             return _structs(ImportSource, _tables(value))
         case _:
             return _text(value)
+
+
+def expand_home(path: str) -> str:
+    """
+    Put somebody's home in the place of a leading `~`, as a shell does.
+
+    Shells do so at the beginning of a word alone: behind `--data=` most leave it, and in
+    a file there is none. A folder of that name would be made, and somebody who cleans up
+    with `rm -r ~` loses more than that.
+
+    Raises:
+        WrongValueError: nobody has such a home.
+    """
+    found = os.path.expanduser(path)
+    if found.startswith("~"):
+        name = found.partition("/")[0]
+        raise WrongValueError(
+            f"it must be a path, and there is no home '{name}'; what has that name "
+            f"itself is ./{name}"
+        )
+    return found
 
 
 def describe(value: Any) -> str:
@@ -150,7 +174,7 @@ def _path(value: Any) -> str:
     text = str(value) if isinstance(value, Path) else _text(value)
     if not text:
         raise WrongValueError("it must be the path of a folder")
-    return text
+    return expand_home(text)
 
 
 def _texts(value: Any) -> list[str]:
