@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -49,15 +52,36 @@ LOADING_RELATIONS: Final = {
 
 def documents() -> list[Path]:
     """Find the Markdown files of the repository, but the fragments of changes."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names = [each for each in listed.stdout.splitlines() if "changelog.d/" not in each]
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        names = listed.stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        # No git, an archive without its folder, or a checkout that belongs to another
+        # user, which git does not read.
+        names = [*_walked()]
+    names = [each for each in names if "changelog.d/" not in each]
     return sorted(ROOT / each for each in names if (ROOT / each).is_file())
+
+
+def _walked() -> Iterator[str]:
+    """Look for Markdown in all folders but those that git passes over."""
+    ignored = (ROOT / ".gitignore").read_text("utf-8").split()
+    passed_over = [".git", *(each.rstrip("/") for each in ignored)]
+    for folder, inside, files in os.walk(ROOT):
+        inside[:] = [
+            name
+            for name in inside
+            if not any(fnmatch(name, pattern) for pattern in passed_over)
+        ]
+        for name in files:
+            if name.endswith(".md"):
+                yield str(Path(folder, name).relative_to(ROOT))
 
 
 def tokens_of(text: str) -> list[Token]:

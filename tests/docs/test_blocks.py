@@ -30,7 +30,7 @@ from docs.blocks import (
     syntax_fault,
 )
 from docs.pasting import PASTED, RUN_ELSEWHERE
-from docs.site import ROOT, Seen
+from docs.site import ROOT, Seen, documents
 from millpond import settings
 from millpond.cli.commands import COMMANDS
 from millpond.cli.main import main
@@ -97,6 +97,21 @@ READERS: Final[dict[str, Callable[[str, Path], Any]]] = {
     "toml": read_toml,
     "yaml": lambda text, _: yaml.safe_load(text),
 }
+
+
+@pytest.mark.parametrize("git", ["fails", "is not there"])
+def test_documents_are_found_where_git_reads_nothing(
+    git: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an archive, or a checkout of another user, there are the same ones."""
+    known = documents()
+    if git == "fails":
+        program = tmp_path / "git"
+        program.write_text("#!/bin/sh\nexit 128\n", "utf-8")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert documents() == known
 
 
 def test_every_program_is_run_or_says_why_not() -> None:

@@ -36,7 +36,9 @@ def folder(tmp_path: Path) -> Path:
 def write(folder: Path, scripts: Mapping[str, str]) -> dict[str, str]:
     """Write scripts, which nobody made executable; give the setting."""
     for name, text in scripts.items():
-        (folder / name).write_text(text, "utf-8")
+        script = folder / name
+        script.write_text(text, "utf-8")
+        script.chmod(0o644)  # whatever the umask: a group may not write to it
     return {"init_folder": str(folder)}
 
 
@@ -317,7 +319,7 @@ def test_scripts_go_by_the_bytes_of_their_names(folder):
     (folder / "folder.sh").mkdir()
     (folder / "data.toml").touch()
     (folder / "link.sh").symlink_to("b.sh")
-    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.py")).touch()
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.py")).touch(mode=0o644)
     found = find_scripts(folder)
 
     names = ["10.sh", "9.sh", "B.py", "b.sh", "link.sh", "é.sh", "\\xff.py"]
