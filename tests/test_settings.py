@@ -197,6 +197,18 @@ def test_loading_shares_nothing() -> None:
         ("prot = 80", "no setting 'prot'"),
         ("[server]\nport = 80", "no setting 'server'"),
         ("port = ", "not valid TOML"),
+        ("region = eu-west-1", r"column 10\)\. Text stands in quotes\.$"),
+        ("host = 127.0.0.1", r"column 13\)\. Text stands in quotes\.$"),
+        ("cors_origins = [https://a]", r"Text stands in quotes\.$"),
+        ("log_requests = True", r"column 16\)\. Write true and false small\.$"),
+        ("cors_origins = [\n]\nlog_requests =FALSE", "Write true and false small"),
+        (
+            "[imports.us-east-1:7c4f]\nread_through = true",
+            r'in quotes: \[imports\."us-east-1:7c4f"\]\.$',
+        ),
+        ("[streams]\na:b = 'embedded:a'", r"'_' stands in quotes\.$"),
+        ("port: 80", r"stands '=': port = \.\.\.$"),
+        ("geheim: 80", r"stands '='\.$"),
         ("prot = 80", r"Is 'port' meant\?"),
         ('MILLPOND_PORT = "80"', r"Is 'port' meant\?"),
         ("[server]\nport = 80", "'port' stands at the top of the file, in no table"),
@@ -215,6 +227,16 @@ def test_loading_shares_nothing() -> None:
         ('cors_origins = "https://a"', "is 'https://a'; it must be a list, such as"),
         ("cors_origins = [5]", "a list of texts, each in quotes; 5 is none"),
         ("streams = { a = 5 }", "a table of texts, and 'a' in it is 5"),
+        (
+            "[streams]\norders.v1 = 'embedded:a'",
+            "'orders' in it is a table. A name with dots stands in quotes: "
+            '"orders.v1"',
+        ),
+        (
+            "[login_providers.accounts.google.com]\nclient_ids = ['x']",
+            "'accounts' has 'google'. A name with dots stands in quotes: "
+            '"accounts.google.com"',
+        ),
         ("[streams]\nport = 80", "'port' is a setting: those stand above the first"),
         ('streams = ["a"]', "'streams' must be a table"),
         ('login_providers = { a = "x" }', "a table of tables, and 'a' in it is 'x'"),
@@ -399,6 +421,8 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"accepted_regions": ["eu-west-1", "US"]}, "'accepted_regions' has 'US'"),
         ({"host": "http://a"}, "host"),
         ({"host": "127.0.0.1:80"}, "without a port"),
+        ({"host": "[::1]"}, "must be an address without brackets, such as ::1"),
+        ({"host": "[::1]:80"}, "without brackets and a port"),
         ({"host": ""}, "host"),
         ({"host": "a\u0000b"}, "host"),
         ({"host": "a\udcff"}, "host"),
@@ -416,7 +440,10 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"store": "postgresql://u:a/b@h/d"}, "in a password / is %2F"),
         ({"store": "postgresql://h/d?sslmode=maybe"}, "sslmode is disable, allow"),
         ({"store": "postgresql://h/d?sslmoed=require"}, "among sslmode, sslrootcert"),
+        ({"store": "postgresql://u:p#x@h/d"}, "# is %23"),
+        ({"store": "postgresql://h/d?password=p#x"}, "# is %23"),
         ({"secret_key": "ab"}, "64 hex digits, and has 2"),
+        ({"secret_key": " "}, "64 hex digits, and has 0"),
         (
             {"login_providers": {"a": {"discovery_url": "b.example"}}},
             "'discovery_url' of 'a'",
@@ -430,6 +457,17 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"cors_origins": ["app.example"]}, "cors_origins"),
         ({"cors_origins": ["https://*.example"]}, "cors_origins"),
         ({"cors_origins": ["https://app.example:65536"]}, "cors_origins"),
+        ({"cors_origins": ["http://[::1]x"]}, "an origin is a scheme"),
+        ({"cors_origins": ["http://[::x]"]}, "an origin is a scheme"),
+        (
+            {"cors_origins": ["https://App.example.com"]},
+            "browsers write it https://app.example.com",
+        ),
+        ({"cors_origins": ["HTTPS://a.example"]}, "write it https://a.example"),
+        ({"cors_origins": ["https://a.example:443"]}, "write it https://a.example"),
+        ({"cors_origins": ["http://a.example:080"]}, "write it http://a.example"),
+        ({"cors_origins": ["http://[0:0::1]:5173"]}, r"write it http://\[::1\]:5173"),
+        ({"cors_origins": ["https://app.example/"]}, "write it https://app.example"),
         ({"log_format": "xml"}, "log_format"),
         ({"trusted_proxies": ["10.0.0.1/8"]}, "has '10.0.0.1/8'; it takes"),
         ({"trusted_proxies": ["proxy.example"]}, "trusted_proxies"),
@@ -452,6 +490,17 @@ def test_what_makes_no_sense_is_told(overrides: dict[str, Any], says: str) -> No
     """Values that contradict each other or mean nothing are refused."""
     with pytest.raises(SettingsError, match=says):
         load(overrides=overrides)
+
+
+def test_origins_as_browsers_write_them() -> None:
+    """Hosts of every form, other schemes, and any port."""
+    origins = [
+        *("https://app.example.com", "http://localhost:*", "http://[::1]:5173"),
+        *("https://[::1]", "http://[::1]:*", "http://a.example:443", "*"),
+        *("https://xn--gre-8ka6a.example", "capacitor://localhost", "app://Some.Page"),
+    ]
+
+    assert load(overrides={"cors_origins": origins}).cors_origins == origins
 
 
 def test_regions() -> None:

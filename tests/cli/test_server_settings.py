@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from certificates import make_certificate
-from millpond.settings import Settings, load, table
+from millpond.settings import ImportSource, Settings, load, table
 
 SECRET = "0123456789abcdef" * 4
 
@@ -74,11 +74,23 @@ def test_everything_that_is_wrong_is_said(run, check, home, monkeypatch):
         ({"stream_payload_store": "s3://"}, "s3://BUCKET"),
         (
             {"imports": {"us-east-1:0": {"files": "/no/such/folder"}}},
-            "entry 'us-east-1:0': There is no folder '/no/such/folder'.",
+            "entry 'us-east-1:0', 'files': There is no folder '/no/such/folder'.",
         ),
         (
             {"imports": {"us-east-1:0": {"profile": "nobody"}}},
             "There is no profile 'nobody' in the files of the AWS CLI.",
+        ),
+        (
+            {"imports": {"us-east-1:0": {"stream": "kinesis://x?regoin=eu"}}},
+            "entry 'us-east-1:0', 'stream': There is no option 'regoin'",
+        ),
+        (
+            {"imports": {"us-east-1:0": {"files": "s3://"}}},
+            "entry 'us-east-1:0', 'files': The URL of a bucket is s3://BUCKET",
+        ),
+        (
+            {"imports": {"us-east-1:0": {"files": "file:///no/such/folder"}}},
+            "There is no folder '/no/such/folder'.",
         ),
         ({"data": "/etc/passwd"}, "'/etc/passwd' is not a folder"),
         ({"data": "/etc/passwd/x"}, "cannot be made: '/etc/passwd' is not a folder"),
@@ -96,6 +108,32 @@ def test_what_is_missing_outside_is_said(check, monkeypatch, settings, says):
     assert code == 1
     assert [each["Setting"] for each in problems] == list(settings)
     assert says in problems[0]["Text"]
+
+
+def test_no_data_folder_is_asked_of_who_needs_none(check, monkeypatch):
+    """With a database and the setting 'secret_key' nothing is kept in a folder."""
+    monkeypatch.setenv("MILLPOND_STORE", "postgresql://127.0.0.1/d")
+    words = ("--data", "/etc/passwd/x")
+
+    assert check(*words)[0] == 1
+    monkeypatch.setenv("MILLPOND_SECRET_KEY", SECRET)
+    assert check(*words) == (0, [])
+
+
+def test_what_is_given_to_serve_is_given_to_check(run, check, home, monkeypatch):
+    """Also how many processes there are to be, and that nothing is to be kept."""
+    assert check("--readers", "1") == (0, [])
+    code, problems = check("--readers", "1", "--ephemeral")
+    assert (code, [each["Setting"] for each in problems]) == (1, ["ephemeral"])
+    assert "leave out readers" in problems[0]["Text"]
+    monkeypatch.setenv("MILLPOND_DATA", "data")
+    code, problems = check("--ephemeral")
+    assert (code, len(problems)) == (1, 1)
+    assert "MILLPOND_DATA names a folder to keep it in" in problems[0]["Text"]
+    served = run("serve", "--ephemeral")
+    assert (served.code, served.out) == (1, "")
+    assert problems[0]["Text"] in served.err
+    assert not (home / "data").exists()
 
 
 def test_a_driver_that_is_missing_is_said(check, monkeypatch):
@@ -224,6 +262,20 @@ def test_what_is_shown_is_a_settings_file(run, home, monkeypatch):
         login_providers=again.login_providers,
     )
     assert again.login_providers["p.example"].client_ids == ['q"\x7f']
+
+
+def test_what_is_not_set_in_a_table_is_left_out(run, home, monkeypatch):
+    """TOML has no word for nothing."""
+    monkeypatch.setenv("MILLPOND_IMPORTS", '{"us-east-1:0": {"timeout_s": 5}}')
+
+    text = run("settings", "show", "imports").out
+
+    shown = tomllib.loads(text)["imports"]["us-east-1:0"]
+    assert shown["timeout_s"] == 5
+    assert "claims_until" not in shown
+    file = home / "again.toml"
+    file.write_text(text, "utf-8")
+    assert load(file).imports["us-east-1:0"] == ImportSource(timeout_s=5)
 
 
 def test_secrets_are_masked(run, monkeypatch):

@@ -48,11 +48,6 @@ def _ephemeral(reading: Reading) -> Iterator[Reading]:
         return
     from millpond.server import ephemeral
 
-    if "data" in reading.origins:
-        raise SettingsError(
-            f"An ephemeral server keeps nothing, and {reading.origins['data']} names a "
-            "folder to keep it in. Leave out one of them."
-        )
     with ephemeral.folder() as folder:
         settings = dataclasses.replace(reading.settings, data=folder)
         yield reading._replace(settings=settings)
@@ -84,6 +79,21 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="N", help="port to listen on; 0: a free one")
 
 
+def add_kind_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what kind of server it is to be."""
+    parser.add_argument(
+        "--ephemeral",
+        action="store_const",
+        const=True,
+        help="keep everything in memory, and nothing in the end: for tests of apps",
+    )
+    parser.add_argument(
+        "--readers",
+        metavar="N",
+        help="processes that answer reads, before the one that writes; or auto",
+    )
+
+
 def read_settings(options: argparse.Namespace) -> Reading:
     """Read the settings, with what is wrong with them; raises as `read` does."""
     names = ("data", "store", "host", "port", "readers", "ephemeral")
@@ -109,17 +119,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_settings_options(parser)
     add_server_options(parser)
-    parser.add_argument(
-        "--ephemeral",
-        action="store_const",
-        const=True,
-        help="keep everything in memory, and nothing in the end: for tests of apps",
-    )
-    parser.add_argument(
-        "--readers",
-        metavar="N",
-        help="processes that answer reads, before the one that writes; or auto",
-    )
+    add_kind_options(parser)
     return parser
 
 

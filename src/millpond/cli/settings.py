@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from millpond.cli.administration import add_output_option, show
 from millpond.cli.serve import (
+    add_kind_options,
     add_server_options,
     add_settings_options,
     load_tracing,
@@ -70,6 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
     for each in (check, listing):
         add_settings_options(each)
         add_server_options(each)
+        add_kind_options(each)
         add_output_option(each)
     return parser
 
@@ -123,7 +125,11 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        pairs = (f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items())
+        pairs = (
+            f"{json.dumps(key)} = {_toml(each)}"
+            for key, each in value.items()
+            if each is not None  # TOML has no word for nothing
+        )
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"

@@ -25,7 +25,8 @@ from millpond.settings import Problem, Reading, Settings
 from millpond.settings.values import describe
 from millpond.sinks import ENGINES, load_engine, make_sink, sink_factories
 from millpond.sinks.base import embedded_name
-from millpond.sinks.s3_payloads import S3Payloads
+from millpond.sinks.kinesis_api import read_address
+from millpond.sinks.s3_payloads import S3Payloads, read_bucket_url
 from millpond.stores.base import StreamStore
 
 # PostgreSQL: names in the query of a URL whose values are files (libpq).
@@ -47,7 +48,7 @@ def find_problems(reading: Reading, *, to_start: bool = False) -> list[Problem]:
             each sign-in; a pool that moves in may be the only one that does.
     """
     wrong = {each.setting for each in reading.problems}
-    found = [*_find_missing(reading.settings)]
+    found = [*_of_ephemeral(reading), *_find_missing(reading.settings)]
     if not to_start:
         found += _of_providers(reading.settings)
         found += _of_imports(reading.settings)
@@ -74,7 +75,18 @@ def _find_missing(settings: Settings) -> Iterator[tuple[str, str]]:
 _Missing = Iterator[tuple[str, str]]
 
 
+def _of_ephemeral(reading: Reading) -> _Missing:
+    if reading.settings.ephemeral and "data" in reading.origins:
+        yield (
+            "ephemeral",
+            f"An ephemeral server keeps nothing, and {reading.origins['data']} names a "
+            "folder to keep it in. Leave out one of them.",
+        )
+
+
 def _of_data(settings: Settings) -> _Missing:
+    if settings.store and settings.secret_key:
+        return  # nothing is kept there, and none is made
     reason = _why_no_data(settings.data, writes=not settings.store)
     if reason:
         yield "data", f"Setting 'data': {reason}"
@@ -186,15 +198,41 @@ def _of_providers(settings: Settings) -> _Missing:
 def _of_imports(settings: Settings) -> _Missing:
     for pool_id, source in settings.imports.items():
         entry = f"Setting 'imports', entry '{pool_id}'"
-        files = source.files
-        if files and "://" not in files and not os.path.isdir(files):
-            yield "imports", f"{entry}: There is no folder '{files}'."
+        for key, reason in (
+            ("stream", _why_no_feed(source.stream)),
+            ("files", _why_no_files(source.files)),
+        ):
+            if reason:
+                yield "imports", f"{entry}, '{key}': {reason}"
         if source.profile and source.profile not in _profiles():
             yield (
                 "imports",
                 f"{entry}: There is no profile '{source.profile}' in the files of the "
                 "AWS CLI.",
             )
+
+
+def _why_no_feed(url: str) -> str:
+    if not url.lower().startswith("kinesis://"):
+        return ""  # none, or what is told of it where values are looked at
+    try:
+        read_address(url)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+def _why_no_files(place: str) -> str:
+    if not place:
+        return ""
+    if place.lower().startswith("s3://"):
+        try:
+            read_bucket_url(place)
+        except SettingsError as error:
+            return str(error)
+        return ""
+    folder = place.removeprefix("file://")
+    return "" if os.path.isdir(folder) else f"There is no folder '{folder}'."
 
 
 def _profiles() -> list[str]:

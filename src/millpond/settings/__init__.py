@@ -2,6 +2,7 @@
 Settings: one table, read from a TOML file, the environment and the command line.
 
     fields.py    the table
+    files.py     a file of settings, and what is meant where it is no TOML
     values.py    a value as it is written -> the type of its field, or what is wrong
     checks.py    what the values must be, each by itself and together
     reading.py   the sources; everything that is wrong is found, and told at once

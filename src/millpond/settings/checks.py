@@ -31,6 +31,7 @@ _CHOICES: Final = {
 }
 AUTO: Final = "auto"
 PORT_MAX: Final = 65535
+_WEB_PORTS: Final = {"http": "80", "https": "443"}  # browsers leave them out
 # PostgreSQL: of libpq, as far as the driver knows them (asyncpg.connect).
 SSL_MODES: Final = (
     *("disable", "allow", "prefer", "require"),
@@ -44,7 +45,10 @@ READERS_MAX: Final = 128
 REGION_CHARS_MAX: Final = 18  # the id of an identity has 55, of which 37 are the rest
 
 # Patterns are compiled when something is looked at: most settings are at their default.
-_ORIGIN: Final = r"\*|[a-z][a-z0-9+.-]*://[^/\s:*]+(:(\d{1,5}|\*))?"
+_ORIGIN: Final = (
+    r"([a-zA-Z][a-zA-Z0-9+.-]*)://(\[[0-9a-fA-F:.]+\]|[^/\s:*\[\]?#@]+)"
+    r"(?::([0-9]{1,5}|\*))?/?"
+)
 _REGION: Final = r"[a-z]([a-z0-9-]*[a-z0-9])?"
 _POOL_ID: Final = r"[\w-]+:[0-9a-f-]{1,55}"
 _STORE_HOST: Final = r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]{0,9}))?"
@@ -95,6 +99,9 @@ def _check_addresses(settings: Settings) -> Iterator[Wrong]:
             ipaddress.IPv6Address(host.partition("%")[0])
         except ValueError:
             must = "an address without a port; that is the setting 'port'"
+            if bracketed := re.fullmatch(r"\[(.+)\](:[0-9]*)?", host):
+                port = " and a port" if bracketed[2] else ""
+                must = f"an address without brackets{port}, such as {bracketed[1]}"
             yield "host", _is("host", host, must)
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         yield (
@@ -102,14 +109,43 @@ def _check_addresses(settings: Settings) -> Iterator[Wrong]:
             "Settings 'tls_certificate' and 'tls_key' must be given together.",
         )
     for origin in settings.cors_origins:
-        found = re.fullmatch(_ORIGIN, origin)
-        port = (found and found[2]) or ""
-        if not found or (port.isdigit() and int(port) > PORT_MAX):
+        if wrong := _wrong_origin(origin):
             yield (
                 "cors_origins",
-                f"Setting 'cors_origins' has {describe(origin)}; an origin is a scheme,"
-                " a host and perhaps a port, such as https://app.example.com.",
+                f"Setting 'cors_origins' has {describe(origin)}; {wrong}.",
             )
+
+
+def _wrong_origin(origin: str) -> str:
+    """Say what is wrong with an origin; empty: a browser may send it as it is."""
+    if origin == "*":
+        return ""
+    found = re.fullmatch(_ORIGIN, origin)
+    port = (found and found[3]) or ""
+    if found is None or (port.isdigit() and int(port) > PORT_MAX):
+        return (
+            "an origin is a scheme, a host and perhaps a port, such as "
+            "https://app.example.com"
+        )
+    scheme, host = found[1].lower(), found[2]
+    if not host.isascii():
+        return "browsers write such a host in ASCII, with xn-- before it"
+    if host.startswith("["):
+        import ipaddress  # late: few origins are of this form
+
+        try:
+            address = ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            return "there is no address of IPv6 in its brackets"
+        if address.ipv4_mapped is None:
+            host = f"[{address}]"
+    if scheme in _WEB_PORTS:  # to others, browsers leave their hosts as they are
+        host = host.lower()
+    if port.isdigit():
+        port = str(int(port))
+    behind = f":{port}" if port and port != _WEB_PORTS.get(scheme) else ""
+    written = f"{scheme}://{host}{behind}"
+    return "" if written == origin else f"browsers write it {written}"
 
 
 def _check_proxies(settings: Settings) -> Iterator[Wrong]:
@@ -158,7 +194,9 @@ def _check_secrets(settings: Settings) -> Iterator[Wrong]:
     if not (account_id.isascii() and account_id.isdigit() and len(account_id) == 12):
         yield "account_id", _is("account_id", account_id, "12 digits")
     key = settings.secret_key.strip()
-    if key and not re.fullmatch(rf"[0-9a-fA-F]{{{SECRET_KEY_DIGITS}}}", key):
+    if settings.secret_key and not re.fullmatch(
+        rf"[0-9a-fA-F]{{{SECRET_KEY_DIGITS}}}", key
+    ):
         yield (
             "secret_key",
             f"Setting 'secret_key' must hold {SECRET_KEY_DIGITS} hex digits, and has "
@@ -245,6 +283,11 @@ def _wrong_store(text: str) -> str:
     if not text.startswith(STORE_SCHEMES) or any(each.isspace() for each in text):
         return "a URL like postgresql://user:password@host/name"
     rest, _, query = text.partition("://")[2].partition("?")
+    if "#" in rest + query:
+        return (
+            "a URL without #, where a driver takes it for ended; in a password it is "
+            "%23: # is %23, / is %2F, ? is %3F and @ is %40"
+        )
     # An empty host, or several, are good for PostgreSQL; a port must be one.
     for host in rest.partition("/")[0].rpartition("@")[2].split(","):
         found = re.fullmatch(_STORE_HOST, host)

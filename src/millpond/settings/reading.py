@@ -17,6 +17,7 @@ from millpond import nearness
 from millpond.errors import SettingsError
 from millpond.settings import checks
 from millpond.settings.fields import PREFIX, Settings
+from millpond.settings.files import read_file
 from millpond.settings.values import WrongValueError, convert, describe
 
 _FIELDS: Final = {each.name: each for each in dataclasses.fields(Settings)}
@@ -158,7 +159,7 @@ _Given = tuple[str, Any, str, bool]  # name, value, origin, whether it is text
 def _given_in_file(file: Path | None, problems: list[Problem]) -> Iterator[_Given]:
     if file is None:
         return
-    for name, value in _read_file(file).items():
+    for name, value in read_file(file, _FIELDS).items():
         if name in _FIELDS:
             yield name, value, str(file), False
         else:
@@ -183,22 +184,6 @@ def _unknown_in_file(name: str, value: Any, file: Path) -> Problem:
 def propose_setting(name: str) -> str:
     """Propose a setting in the place of what is none; empty when none is near."""
     return nearness.ask(name.lower().removeprefix(PREFIX.lower()), _FIELDS)
-
-
-def _read_file(file: Path) -> dict[str, Any]:
-    import tomllib  # late: most commands have no file
-
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        reason = error.strerror
-        raise SettingsError(f"Cannot read '{file}': {reason}.") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            f"'{file}' is not valid TOML: it is not text in UTF-8."
-        ) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"'{file}' is not valid TOML: {error}.") from error
 
 
 def _given_in_environment(

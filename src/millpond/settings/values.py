@@ -13,7 +13,7 @@ import dataclasses
 import datetime
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -199,8 +199,28 @@ def _table_of_texts(value: Any) -> dict[str, str]:
         if not isinstance(each, str):
             raise WrongValueError(
                 f"it must be a table of texts, and '{name}' in it is {describe(each)}"
+                f"{_whole_name(name, each)}"
             )
     return dict(value)
+
+
+def _whole_name(name: str, value: Any, known: Collection[str] = ()) -> str:
+    """
+    Show how a name is written that TOML has taken apart at its dots.
+
+    Args:
+        value: what was found under its first part; empty unless that is a table.
+        known: names that may stand in there.
+    """
+    parts = [name]
+    while isinstance(value, Mapping) and value:
+        inner, value = next(iter(value.items()))
+        if inner in known:
+            break
+        parts.append(inner)
+    if len(parts) == 1:
+        return ""
+    return f'. A name with dots stands in quotes: "{".".join(parts)}"'
 
 
 def _structs(kind: type[S], tables: dict[str, Any]) -> dict[str, S]:
@@ -217,9 +237,14 @@ def _struct(kind: type[S], name: str, value: Any) -> S:
     found = {}
     for key, each in value.items():
         if key not in known:
+            meant = (
+                _whole_name(name, {key: each}, known)
+                if isinstance(each, Mapping)
+                else f".{nearness.ask(key, known)}"
+            )
             raise WrongValueError(
                 f"it must have {', '.join(known)} alone in each table, and '{name}' "
-                f"has '{key}'.{nearness.ask(key, known)}"
+                f"has '{key}'{meant}"
             )
         try:
             found[key] = _FIELDS[kind.__annotations__[key]](each)
