@@ -75,8 +75,8 @@ def expand_home(path: str) -> str:
     Put somebody's home in the place of a leading `~`, as a shell does.
 
     Shells do so at the beginning of a word alone: behind `--data=` most leave it, and
-    in a file there is none. A folder of that name would be made, and somebody who cleans
-    up with `rm -r ~` loses more than that.
+    in a file there is none. A folder of that name would be made, and somebody who
+    cleans up with `rm -r ~` loses more than that.
 
     Raises:
         WrongValueError: nobody has such a home.
