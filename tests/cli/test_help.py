@@ -89,6 +89,9 @@ def test_a_group_without_a_word_lists_what_it_has(run, way):
         (("key", "--help", "create"), ("key", "create")),
         (("key", "create", "--name", "help", "-h"), ("key", "create")),
         (("stream", "tail", "--nope", "--help"), ("stream", "tail")),
+        (("help", "data", "set", "notes", "word", "x"), ("data", "set")),
+        (("data", "set", "notes", "help", "--help"), ("data", "set")),
+        (("data", "get", "help", "--output", "json"), ("data", "get")),
         (
             ("--region", "x", "cognito-sync", "bulk-publish", "--help"),
             ("cognito-sync", "bulk-publish"),
@@ -114,6 +117,18 @@ def test_the_value_help_is_no_question(run, tmp_path):
 
     assert not run("key", "create", "--name", "help", *data).out.startswith("NAME")
     assert not run("key", "delete", *data, "--", "help").out.startswith("NAME")
+
+
+def test_help_beside_words_that_a_command_takes_is_one_of_them(run, pool):
+    """What a script has in a variable is written and read, also when it is `help`."""
+    given = ("--file", "ours.db", "--identity-pool-id", pool)
+
+    assert run("data", "set", "notes", "word", "help", *given).code == 0
+    assert run("data", "set", "help", "help", "me", *given).code == 0
+    assert run("data", "get", "notes", "word", *given).out == "help\n"
+    assert run("data", "get", "help", "help", *given).out == "me\n"
+    assert run("data", "get", "notes", "help", *given).code == 1  # there is none
+    assert run("data", "list", "help", *given).out.startswith("NAME\n")
 
 
 @pytest.mark.parametrize(

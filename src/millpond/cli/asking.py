@@ -33,10 +33,13 @@ def canonical(words: Sequence[str], own: Collection[str]) -> list[str]:
 
     Args:
         own: the names of our own commands. What stands behind one of these is left as
-            it is; the parser of the command knows it (`page_asked`).
+            it is, and `--help` stands for a `help` before; the parser of the command
+            knows it (`page_asked`).
     """
     words = list(words)
     if words[:1] == [HELP] and words[1:2] and not words[1].startswith("-"):
+        if words[1] in own:
+            return [words[1], _OPTIONS[0], *words[2:]]  # whatever else stands there
         words = [*words[1:], HELP]  # of these, too, `--help` may be one
     if not words:
         return [HELP]
@@ -112,12 +115,14 @@ def page_asked(parser: ArgumentParser, words: Sequence[str]) -> ArgumentParser |
     Returns:
         None: no help is asked for, or for what there is not. A group without a command,
         or a command that needs one of a few words and has none, asks for its page.
+        Beside words that a command takes as they are, `help` is one of them.
     """
     from millpond.cli import near
 
     asked = is_asked(words)
     rest = iter(_before_dashes(words))
     alone = True
+    taken = []
     for word in rest:
         if word.startswith("-"):
             action = parser._option_string_actions.get(word)
@@ -125,13 +130,16 @@ def page_asked(parser: ArgumentParser, words: Sequence[str]) -> ArgumentParser |
             if action is not None and action.nargs != 0:
                 next(rest, None)
             continue
-        if word == HELP:
-            asked = True
-            continue
         choices = near.choices_of(parser)
-        if choices and word not in choices:
+        if not choices:
+            taken.append(word)
+        elif word == HELP:
+            asked = True
+        elif word in choices:
+            parser, alone = choices[word] or parser, True
+        else:
             return None
-        parser, alone = choices.get(word) or parser, word in choices
+    asked = asked or taken == [HELP]
     return parser if asked or (alone and _needs_word(parser)) else None
 
 
