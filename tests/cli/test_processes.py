@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 import millpond
 from millpond.testing.deadlines import seconds
+from millpond.testing.server import wait_until
+from processes import Terminal, finished
 
 SOURCE = str(Path(millpond.__file__).parent.parent)
 DETAILS = ("cognito-sync", "get-bulk-publish-details")
@@ -28,6 +31,18 @@ with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
     with contextlib.redirect_stderr(nowhere):
         code = main(sys.argv[1:])
 print(code, *sys.modules)
+"""
+
+
+# Ends at the second Ctrl-C.
+PAGER = """\
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+sys.stdin.read()
+for count in range(3):
+    print(f"<{count}>", flush=True)
+    if count < 2:
+        signal.sigwait([signal.SIGINT])
 """
 
 
@@ -134,6 +149,28 @@ def test_a_disk_that_is_full(home, words, unbuffered):
     (told,) = done.stderr.splitlines()
     assert told.startswith("millpond")
     assert done.returncode == 1
+
+
+def test_ctrl_c_in_a_pager_is_left_to_the_pager(home, programs):
+    """It goes on, and ends as it likes: a pager that is killed spoils the terminal."""
+    (home / "pager.py").write_text(PAGER)
+    terminal = Terminal()
+    with terminal.handed_over() as theirs:
+        process = programs.millpond(
+            "help",
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            environment={"MANPAGER": f"'{sys.executable}' '{home}/pager.py'"},
+            start_new_session=True,  # so the signal meets all that a terminal's would
+        )
+    for count in ("0", "1"):
+        wait_until(lambda count=count: f"<{count}>" in terminal.text)
+        os.killpg(process.pid, signal.SIGINT)
+    _, errors = finished(process)
+    terminal.close()
+
+    assert "<2>" in terminal.text
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_a_reader_that_goes_away(home):

@@ -9,6 +9,7 @@ only what would be spoiled for copying, such as an ARN, may stand out.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -75,11 +76,30 @@ def show(text: str) -> None:
     # less shows bold letters as such with R, and a short page without waiting with F.
     environment = {"LESS": "FRX", **os.environ}
     try:
-        subprocess.run(
-            shlex.split(pager), input=shown.encode(), env=environment, check=False
-        )
+        with _ctrl_c_left_to_others():
+            subprocess.run(
+                shlex.split(pager), input=shown.encode(), env=environment, check=False
+            )
     except (OSError, ValueError, IndexError):  # no such pager, or no command at all
         sys.stdout.write(shown)
+
+
+@contextlib.contextmanager
+def _ctrl_c_left_to_others() -> Iterator[None]:
+    """
+    Let a pager do what it does with Ctrl-C, such as to end a search.
+
+    AWS: so does its CLI. Python would kill the pager, which then leaves a terminal
+    without echo behind.
+    """
+    import signal
+
+    # Not SIG_IGN, which the pager would inherit.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def page(*sections: str) -> str:
