@@ -394,6 +394,18 @@ def test_over_tls_and_http2(start_server, tmp_path):
 
 
 @ONE
+def test_a_temporary_folder_that_has_too_long_a_path_is_named(start_server, tmp_path):
+    """Paths of sockets are short: it says whose is not, and what to set."""
+    long = tmp_path / ("long" * 25)
+    long.mkdir()
+    prefix = ["env", f"TMPDIR={long}"]
+
+    with pytest.raises(RuntimeError, match=r"'.*/longlong.*TMPDIR.*such as /tmp") as no:
+        start_server(settings=READERS, command_prefix=prefix)
+    assert "Traceback" not in str(no.value)
+
+
+@ONE
 def test_reading_through(start_server):
     """What a pool's source alone knows is fetched, whichever reader was asked first."""
     move = Move(start_server, start_server("source"))

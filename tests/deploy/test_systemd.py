@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +40,9 @@ class Served:
     def __init__(self, folder: Path, *words: str, **variables: str) -> None:
         self.log = folder / "log"
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._manager.bind(str(folder / "notify"))
+        self._own = tempfile.TemporaryDirectory(dir="/tmp")  # their paths are short
+        notify = str(Path(self._own.name) / "notify")
+        self._manager.bind(notify)
         self._manager.settimeout(seconds(30))
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -49,7 +52,7 @@ class Served:
                 ],
                 env={
                     "PATH": os.environ["PATH"],
-                    "NOTIFY_SOCKET": str(folder / "notify"),
+                    "NOTIFY_SOCKET": notify,
                     "MILLPOND_LOG_FORMAT": "json",
                     **variables,
                 },
@@ -83,6 +86,7 @@ class Served:
         finally:
             self.process.kill()
             self._manager.close()
+            self._own.cleanup()
 
 
 def _restrict() -> None:
@@ -237,11 +241,12 @@ def test_a_socket_that_cannot_be_served_is_refused(tmp_path: Path) -> None:
     """Not with readers, and not one of another kind: it says so, and ends."""
     data = ("--data", str(tmp_path / "data"))
     with (
+        tempfile.TemporaryDirectory(dir="/tmp") as short,
         socket.create_server(("127.0.0.1", 0)) as good,
         socket.socket(socket.AF_UNIX) as local,
         socket.socket() as deaf,
     ):
-        local.bind(str(tmp_path / "local"))
+        local.bind(str(Path(short) / "local"))
         local.listen()
         for listener, words, reason in (
             (good, ("--readers", "1"), "leave out the socket"),

@@ -250,7 +250,8 @@ class _Process:
         settings = {
             **self._settings,
             "port": str(self._port),
-            "unix_socket_directories": str(self._folder),
+            # Nobody needs one, and paths of sockets must be short.
+            "unix_socket_directories": "",
         }
         with (self._folder / "log").open("ab") as log:
             self._server = subprocess.Popen(

@@ -22,6 +22,7 @@ import json
 import os
 import selectors
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -88,12 +89,13 @@ def supervise(
         tempfile.TemporaryDirectory(prefix="millpond-") as folder,  # mode 0700
     ):
         settings = with_address(settings, port)
-        socket = Path(folder) / SOCKET_NAME
+        path = Path(folder) / SOCKET_NAME
+        _try_to_listen(path)
         supervisor = _Supervisor(
             settings,
             origins,
             readers,
-            socket,
+            path,
             run,
             may_reload=may_reload,
             tracing=tracing,
@@ -101,6 +103,26 @@ def supervise(
         supervisor.start(started)
         supervisor.watch()
     _log.info("server.stopped")
+
+
+def _try_to_listen(path: Path) -> None:
+    """
+    Make a socket of files where the writer will, and take it away.
+
+    Raises:
+        SettingsError: there can be none, as where the path is longer than the 100 and
+            some bytes that systems allow.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as tried:
+            tried.bind(os.fspath(path))
+    except OSError as error:
+        raise SettingsError(
+            f"The processes of a server with readers talk over a socket in the folder "
+            f"for temporary files, and '{path}' cannot be one: {error}. Set the "
+            f"variable TMPDIR to a folder with a short path, such as /tmp."
+        ) from error
+    path.unlink()
 
 
 class _Process:
