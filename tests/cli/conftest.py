@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import structlog
 
+from certificates import make_certificate
 from cli import world
 from cli.stub import Stub
 from cli.world import Place
@@ -96,6 +98,16 @@ def server(tmp_path_factory) -> Iterator[RunningServer]:
     """A real server, one for each process of the test run."""
     with RunningServer(tmp_path_factory.mktemp("server") / "data") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def tls_server(tmp_path_factory) -> Iterator[tuple[RunningServer, Path]]:
+    """A real server that speaks TLS, with the file of its own certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = make_certificate(folder)
+    settings = {"tls_certificate": str(certificate), "tls_key": str(key)}
+    with RunningServer(folder / "data", settings=settings) as running:
+        yield running, certificate
 
 
 @pytest.fixture

@@ -325,16 +325,6 @@ def test_https_where_http_is_spoken(doctor, at_server):
     assert at_server.endpoint in failed["Mend"]
 
 
-@pytest.fixture(scope="module")
-def tls_server(tmp_path_factory):
-    """A real server that speaks TLS, with the file of its own certificate."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = make_certificate(folder)
-    settings = {"tls_certificate": str(certificate), "tls_key": str(key)}
-    with RunningServer(folder / "data", settings=settings) as running:
-        yield running, certificate
-
-
 @pytest.fixture
 def at_tls_server(tls_server, home, monkeypatch):
     """That server, with an environment that is right for it but for the trust."""

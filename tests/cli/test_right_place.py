@@ -23,27 +23,33 @@ MAKING = [
     ("stream", "create", "x"),
     ("pool", "adopt", POOL, "--name", "x"),
 ]
-OTHERS = [
-    ("key", "list"),
+CHANGING = [
+    ("key", "change", "AKIANONE", "--name", "x"),
     ("key", "delete", "AKIANONE"),
-    ("token-key", "list"),
     ("token-key", "rotate"),
     ("token-key", "retire", "x"),
+    ("outbox", "retry", "--identity-pool-id", POOL, "--all"),
+    ("outbox", "discard", "--identity-pool-id", POOL, "--all"),
+    ("identity", "delete", IDENTITY, "--yes"),
+    ("import", "copy", POOL, "--endpoint-url", "http://127.0.0.1:1", "--patience", "0"),
+    ("import", "follow", POOL, "--files", ".", "--no-api", "--once"),
+]
+OTHERS = [
+    *CHANGING,
+    ("key", "list"),
+    ("token-key", "list"),
     ("stream", "list"),
     ("stream", "tail", "x"),
     ("stream", "verify", "--identity-pool-id", POOL),
     ("pool", "list"),
     ("pool", "show", POOL),
     ("outbox", "list"),
-    ("outbox", "retry", "--identity-pool-id", POOL, "--all"),
-    ("outbox", "discard", "--identity-pool-id", POOL, "--all"),
     ("outbox", "download", "--identity-pool-id", POOL),
     ("audit", "list"),
     ("import", "status"),
     ("identity", "find", IDENTITY),
     ("identity", "show", IDENTITY),
     ("identity", "export", IDENTITY),
-    ("identity", "delete", IDENTITY, "--yes"),
     ("dataset", "list", IDENTITY),
     ("dataset", "show", IDENTITY, "x"),
     ("dataset", "history", IDENTITY, "x"),
@@ -319,6 +325,49 @@ def test_a_folder_that_was_not_named_beside_a_server_of_another(
     assert (wrong.code, wrong.out) == (1, "")
     assert "a server answers at 127.0.0.1 port" in wrong.err
     assert named.code == 0
+
+
+@pytest.mark.parametrize("words", [*CHANGING, ("hook-secret",)], ids=" ".join)
+def test_nothing_is_changed_beside_a_server_of_another_store(
+    run, home, data, server, monkeypatch, words
+):
+    """A key would go on to be good there, and a person to be kept."""
+    shutil.copytree(data, home / "millpond-data")
+    monkeypatch.setenv("MILLPOND_PORT", server.endpoint.rpartition(":")[2])
+
+    wrong = run(*words)
+    named = run(*words, "--data", "millpond-data")
+
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "a server answers at 127.0.0.1 port" in wrong.err
+    assert "a server answers" not in named.err
+
+
+@pytest.mark.parametrize("with_its_settings", [True, False])
+def test_a_server_with_tls_is_a_server_of_another(
+    run, home, data, tls_server, monkeypatch, with_its_settings
+):
+    """It is asked in the way that it understands, whatever the settings say."""
+    running, certificate = tls_server
+    shutil.copytree(data, home / "millpond-data")
+    monkeypatch.setenv("MILLPOND_PORT", running.endpoint.rpartition(":")[2])
+    if with_its_settings:
+        monkeypatch.setenv("MILLPOND_TLS_CERTIFICATE", str(certificate))
+        monkeypatch.setenv("MILLPOND_TLS_KEY", str(certificate.with_name("key.pem")))
+
+    wrong = run("key", "create")
+
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "a server answers at 127.0.0.1 port" in wrong.err
+
+
+def test_a_secret_of_the_settings_is_of_no_folder(run, home, data, server, monkeypatch):
+    """It is printed wherever one is."""
+    shutil.copytree(data, home / "millpond-data")
+    monkeypatch.setenv("MILLPOND_PORT", server.endpoint.rpartition(":")[2])
+    monkeypatch.setenv("MILLPOND_HOOK_SECRET", "a secret of sixteen letters")
+
+    assert run("hook-secret").out == "a secret of sixteen letters\n"
 
 
 @pytest.mark.parametrize("words", [("key", "create"), ("token-key", "rotate")])

@@ -72,11 +72,11 @@ def _where_from(reading: Reading) -> str:
 
 def check_place(settings: Settings, options: argparse.Namespace) -> None:
     """
-    Refuse to make something in a store that was not named, beside a server of another.
+    Refuse to change a store that was not named, beside a server of another.
 
     Raises:
         CommandError: a server answers where one is with these settings, and it is not
-            the one of this folder; what is made here it would not know.
+            the one of this folder; of what is done here it would not know.
     """
     from millpond.server import lock
     from millpond.stores.sqlite import FILE_NAME
@@ -89,25 +89,41 @@ def check_place(settings: Settings, options: argparse.Namespace) -> None:
     if (holder is None or not holder.is_held) and _answers(settings):
         raise CommandError(
             f"a server answers at {settings.host} port {settings.port}, and its store "
-            f"is not in '{settings.data.absolute()}': it would not know what is made "
+            f"is not in '{settings.data.absolute()}': it would not know what is done "
             "here. Name the right place with --data, --store or --settings."
         )
 
 
 def _answers(settings: Settings) -> bool:
-    """Say whether a server of ours is where one would listen with these settings."""
+    """
+    Say whether a server of ours is where one would listen with these settings.
+
+    The settings may not be its own, so it is asked without TLS and with it.
+    """
     import http.client
+    import ssl
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    connection = http.client.HTTPConnection(host, settings.port, timeout=1)
-    try:
-        connection.request("GET", "/healthz")
-        answer = connection.getresponse()
-        return answer.status == http.client.OK and answer.read(4) == b"ok\n"
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # nothing is told to it, nor believed
+    context.verify_mode = ssl.CERT_NONE
+    at: dict[str, Any] = {"host": host, "port": settings.port, "timeout": 1}
+    for connection in (
+        http.client.HTTPConnection(**at),
+        http.client.HTTPSConnection(**at, context=context),
+    ):
+        try:
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            if answer.status == http.client.OK and answer.read(4) == b"ok\n":
+                return True
+        except ConnectionRefusedError:
+            return False
+        except (OSError, http.client.HTTPException):
+            continue
+        finally:
+            connection.close()
+    return False
 
 
 async def _await(command: Awaitable[int]) -> int:

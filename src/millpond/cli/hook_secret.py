@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from millpond.cli.administration import run
+from millpond.cli.administration import check_place, run
 from millpond.cli.serve import add_settings_options
 from millpond.settings import Settings
 
@@ -31,5 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
 async def _print(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server.sealers import hook_secret
 
+    if not (settings.hook_secret or settings.secret_key):  # it is of the folder
+        check_place(settings, options)
     print(hook_secret(settings, make=False))
     return 0

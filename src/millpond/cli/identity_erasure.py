@@ -7,7 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from millpond.cli import confirming
-from millpond.cli.administration import CommandError, note_change, plain, show
+from millpond.cli.administration import (
+    CommandError,
+    check_place,
+    note_change,
+    plain,
+    show,
+)
 from millpond.cli.identity_choice import chosen_identity
 from millpond.cli.tables import size
 from millpond.settings import Settings
@@ -37,6 +43,7 @@ async def delete(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import neighbours, stores
     from millpond.service.context import system_now_ms
 
+    check_place(settings, options)
     async with stores.open_existing(settings) as store:
         erasure = await _plan(store, options.identity_id, region=settings.region)
         if not options.yes:

@@ -15,7 +15,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from millpond.cli.administration import CommandError, note_change, show
+from millpond.cli.administration import (
+    CommandError,
+    check_place,
+    note_change,
+    show,
+)
 from millpond.cli.import_progress import make_watcher
 from millpond.cli.numbers import any_number
 from millpond.settings import ImportSource, Settings
@@ -90,6 +95,7 @@ async def follow(settings: Settings, options: argparse.Namespace) -> int:
 
     pool = options.identity_pool_id
     check_pool_id(pool)
+    check_place(settings, options)
     known = settings.imports.get(pool, ImportSource())
     stream = options.stream or ("" if options.files else known.stream)
     files = options.files or ("" if stream else known.files)

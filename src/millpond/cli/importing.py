@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from millpond.cli.administration import (
     CommandError,
     add_store_options,
+    check_place,
     note_change,
     run,
     show,
@@ -233,6 +234,7 @@ async def _copy(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server.importing import copy_pool
     from millpond.service.context import system_now_ms
 
+    check_place(settings, options)
     began_s = time.monotonic()
     pool = options.identity_pool_id
     async with _source(settings, options) as source, _store(settings) as store:

@@ -255,6 +255,7 @@ async def _change(settings: Settings, options: argparse.Namespace) -> int:
 
     from millpond.server import stores
 
+    check_place(settings, options)
     given: dict[str, Any] = {}
     if options.name is not None:
         given["name"] = options.name
@@ -288,6 +289,7 @@ async def _change(settings: Settings, options: argparse.Namespace) -> int:
 async def _delete(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
 
+    check_place(settings, options)
     async with stores.open_existing(settings) as store:
         await _keep_the_last(store, options, _DELETE)
         if not await store.delete_developer_key(options.access_key_id):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from millpond.cli import paging
 from millpond.cli.administration import (
     add_store_options,
+    check_place,
     iso,
     note_change,
     run,
@@ -154,6 +155,7 @@ async def _retry(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.outbox import retry_parked
 
+    check_place(settings, options)
     async with stores.open_existing(settings) as store:
         pool = options.identity_pool_id
         count = await retry_parked(store, pool, options.outbox_id)
@@ -178,6 +180,7 @@ async def _give_up(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.outbox import discard_parked
 
+    check_place(settings, options)
     async with stores.open_existing(settings) as store:
         pool = options.identity_pool_id
         count = await discard_parked(store, pool, options.outbox_id)

@@ -7,6 +7,7 @@ import argparse
 from millpond.cli.administration import (
     CommandError,
     add_store_options,
+    check_place,
     iso,
     note_change,
     run,
@@ -73,6 +74,7 @@ async def _rotate(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.context import system_now_ms
     from millpond.service.token_keys import rotate_token_key
 
+    check_place(settings, options)
     async with stores.open_existing(settings, seals=True) as store:
         key_id = await rotate_token_key(
             store,
@@ -90,6 +92,7 @@ async def _retire(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.context import system_now_ms
     from millpond.service.token_keys import retire_token_key
 
+    check_place(settings, options)
     async with stores.open_existing(settings, seals=True) as store:
         retired = await retire_token_key(
             store,
