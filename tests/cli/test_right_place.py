@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from millpond.server import lock, secret_key
 from millpond.server.stores import DATABASE_NOTE_NAME
 from millpond.stores.sqlite import FILE_NAME, STREAMS_FILE_NAME
-from millpond.testing.server import RunningServer
+from millpond.testing.server import RunningServer, wait_until
 from processes import finished
 
 POOL = "us-east-1:0f0e0d0c-0b0a-4908-8706-050403020100"
@@ -505,6 +506,7 @@ class Terminal:
 def test_the_last_key_is_asked_about(run, data, last, monkeypatch, answer, goes):
     """Nobody could call the server without it; only a yes deletes it."""
     monkeypatch.setattr("sys.stdin", Terminal(answer))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
 
     result = run("key", "delete", last, "--data", str(data))
 
@@ -527,7 +529,20 @@ def test_the_last_key_stays_when_there_is_nobody_to_ask(run, data, last, monkeyp
     assert keys(run, data) == []
 
 
-@pytest.mark.parametrize("change", [("--scope", "read-only"), ("--pool", POOL)])
+def test_nobody_is_asked_who_does_not_see_the_question(run, data, last, monkeypatch):
+    """Standard error may be a file, and the command would wait for ever."""
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+
+    refused = run("key", "delete", last, "--data", str(data))
+
+    assert (refused.code, refused.out) == (1, "")
+    assert "--yes" in refused.err
+    assert keys(run, data) == [last]
+
+
+@pytest.mark.parametrize(
+    "change", [("--scope", "read-only"), ("--pool", POOL), ("--expires", "1s")]
+)
 def test_the_last_key_is_not_narrowed_without_a_question(
     run, data, last, monkeypatch, change
 ):
@@ -552,6 +567,42 @@ def test_the_only_key_is_asked_about_whatever_it_may_do(run, data, last, monkeyp
 
     assert "is the last key" in run("key", "delete", last, *place).err
     assert keys(run, data) == [last]
+
+
+def test_a_key_that_is_over_is_no_other_one(run, data, last, monkeypatch):
+    """The last key that is good is the last one, and one that is over goes unasked."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    place = ("--data", str(data))
+    made = run("key", "create", "--expires", "1s", "--output", "json", *place).out
+    over = json.loads(made)["AccessKeyId"]
+    assert run("key", "change", last, "--scope", "read-only", "--yes", *place).code == 0
+    wait_until(lambda: datetime.now(UTC) > _end_of(run, data, over))
+
+    for words in (("delete", last), ("change", last, "--expires", "1s")):
+        assert "is the last key" in run("key", *words, *place).err
+    assert run("key", "delete", over, *place).code == 0
+    assert keys(run, data) == [last]
+
+
+def _end_of(run, data: Path, key_id: str) -> datetime:
+    found = json.loads(run("key", "list", "--data", str(data), "--output", "json").out)
+    (text,) = (
+        each["ExpirationDate"]
+        for each in found["Keys"]
+        if each["AccessKeyId"] == key_id
+    )
+    return datetime.fromisoformat(text) + timedelta(seconds=1)  # it is cut to seconds
+
+
+def test_the_last_key_lasts_longer_without_a_question(run, data, last, monkeypatch):
+    """To end later takes nothing from anybody."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    change = ("key", "change", last, "--data", str(data), "--expires")
+    assert run(*change, "1d", "--yes").code == 0
+
+    assert run(*change, "2d").code == 0
+    assert run(*change, "never").code == 0
+    assert "is the last key" in run(*change, "2d").err
 
 
 def test_a_key_among_others_goes_without_a_question(run, data, last, monkeypatch):

@@ -166,7 +166,7 @@ def test_a_key_is_changed_and_deleted_by_typing_its_id(
 
 
 def test_the_last_key_that_may_do_everything_stays(tmp_path: Any) -> None:
-    """It is neither deleted nor bound here."""
+    """It is neither deleted nor bound here, nor made to end."""
     with RunningServer(tmp_path / "data") as server:
         visitor = Visitor(server.endpoint)
         visitor.log_in(server)
@@ -176,6 +176,7 @@ def test_the_last_key_that_may_do_everything_stays(tmp_path: Any) -> None:
         typed = {"access_key_id": server.access_key_id}
         assert errors_of(visitor.post(path + "/delete", typed))
         assert errors_of(visitor.post(path, {**FORM, "expires": "never"}))
+        assert errors_of(visitor.post(path, {**FORM, "scope": "full"}))  # for 90 days
         assert len(visitor.json("/console/keys")["keys"]) == 2
 
 

@@ -32,11 +32,16 @@ def ask_for(word: str, *, what: str, yes: bool) -> None:
     """
     if yes:
         return
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_be_asked():
         raise NotConfirmedError(f"nobody can be asked here; --yes says to {what}.")
     sys.stdout.flush()
     if ask(f"To {what}, type {word}\n> ").strip().lower() != word.lower():
         raise NotConfirmedError("that is something else; nothing was done.")
+
+
+def can_be_asked() -> bool:
+    """Say whether somebody would see a question, and could answer it."""
+    return all(each and each.isatty() for each in (sys.stdin, sys.stderr))
 
 
 def ask(question: str) -> str:

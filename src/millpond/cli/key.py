@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from millpond.cli import confirming
@@ -26,8 +25,8 @@ FULL: Final = "full"
 READ_ONLY: Final = "read-only"
 ALL_POOLS: Final = "all"
 NEVER: Final = "never"
+_CHANGE: Final = "Change"
 _DELETE: Final = "Delete"
-_NARROW: Final = "Narrow"
 _COLUMNS: Final = (
     Column("ACCESS KEY ID"),
     Column("NAME", flexible=True),
@@ -268,8 +267,13 @@ async def _change(settings: Settings, options: argparse.Namespace) -> int:
     async with stores.open_existing(settings) as store:
         if options.pool is not None:
             given["identity_pool_id"] = await _pool(store, settings, options.pool)
-        if given.get("read_only") or given.get("identity_pool_id"):
-            await _keep_the_last(store, options, _NARROW)
+        await _keep_the_last(
+            store,
+            options,
+            _CHANGE,
+            narrows=bool(given.get("read_only") or given.get("identity_pool_id")),
+            ends_ms=given.get("expires_ms"),
+        )
         changed = await store.update_developer_key(
             options.access_key_id,
             lambda key: msgspec.structs.replace(key, **given),
@@ -303,24 +307,40 @@ async def _delete(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-async def _keep_the_last(store: Store, options: argparse.Namespace, verb: str) -> None:
+async def _keep_the_last(
+    store: Store,
+    options: argparse.Namespace,
+    verb: str,
+    *,
+    narrows: bool = False,
+    ends_ms: int | None = None,
+) -> None:
     """
     Ask whether the last key is to go, or to do less: who could administer the server?
 
     Args:
         verb: what is about to be done to it, for the question.
+        narrows: it is to do less.
+        ends_ms: when it is to end; None: that stays as it is.
     Raises:
         CommandError: the answer is no, or there is nobody to ask.
     """
     from millpond.service.context import system_now_ms
-    from millpond.service.developer_keys import is_last_full
+    from millpond.service.developer_keys import (
+        ends_sooner,
+        is_last_full,
+        is_last_good,
+    )
 
     keys = await store.list_developer_keys()
-    key_id = options.access_key_id
-    is_last = [each.access_key_id for each in keys] == [key_id] and verb == _DELETE
-    if is_last_full(keys, key_id, system_now_ms()):
+    key_id, now_ms = options.access_key_id, system_now_ms()
+    ends = verb == _DELETE or any(
+        each.access_key_id == key_id and ends_sooner(each.expires_ms, ends_ms)
+        for each in keys
+    )
+    if (ends or narrows) and is_last_full(keys, key_id, now_ms):
         rights = " that may do everything"
-    elif is_last:
+    elif ends and is_last_good(keys, key_id, now_ms):
         rights = ""
     else:
         return
@@ -330,7 +350,7 @@ async def _keep_the_last(store: Store, options: argparse.Namespace, verb: str) -
         f"'{key_id}' is the last key: without it nobody can call the server with "
         f"developer credentials{rights}"
     )
-    if not (sys.stdin and sys.stdin.isatty()):
+    if not confirming.can_be_asked():
         raise CommandError(f"{what}. Make another one first, or say --yes.")
     answer = confirming.ask(f"{what}. {verb} it? [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):

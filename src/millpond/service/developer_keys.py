@@ -209,14 +209,23 @@ def may_give(giver: KeyScope, given: KeyScope) -> bool:
 
 def is_last_full(keys: Sequence[DeveloperKey], access_key_id: str, now_ms: int) -> bool:
     """Say whether a key is the last one that may do everything, now."""
-    full = [
+    full = [each for each in keys if not each.read_only and not each.identity_pool_id]
+    return is_last_good(full, access_key_id, now_ms)
+
+
+def is_last_good(keys: Sequence[DeveloperKey], access_key_id: str, now_ms: int) -> bool:
+    """Say whether a key is the last one that is good, now."""
+    good = [
         each.access_key_id
         for each in keys
-        if not each.read_only
-        and each.identity_pool_id is None
-        and (each.expires_ms is None or each.expires_ms > now_ms)
+        if each.expires_ms is None or each.expires_ms > now_ms
     ]
-    return full == [access_key_id]
+    return good == [access_key_id]
+
+
+def ends_sooner(before_ms: int | None, after_ms: int | None) -> bool:
+    """Say whether a key of the one end is good for less time than one of the other."""
+    return after_ms is not None and (before_ms is None or after_ms < before_ms)
 
 
 def scope_of(key: DeveloperKey) -> KeyScope:

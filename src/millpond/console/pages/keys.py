@@ -26,6 +26,7 @@ from millpond.core import moments
 from millpond.service.callers import KeyScope
 from millpond.service.developer_keys import (
     create_developer_key,
+    ends_sooner,
     is_last_full,
     may_give,
     scope_of,
@@ -156,7 +157,8 @@ async def change_key(console: Console, viewer: Viewer, ask: Ask) -> Done | Shown
     scope, errors = await _read_scope(console, viewer, ask.form, key)
     if errors:
         return with_form(await _key_page(console, viewer, ask), ask.form, errors)
-    if not _is_full(scope) and await _is_last(console, key):
+    is_less = not _is_full(scope) or ends_sooner(key.expires_ms, scope.expires_ms)
+    if is_less and await _is_last(console, key):
         wrong = "This is the last key that may do everything; make another one first."
         return with_form(await _key_page(console, viewer, ask), ask.form, {"": wrong})
     changed = await console.context.store.update_developer_key(
