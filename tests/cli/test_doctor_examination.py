@@ -148,6 +148,23 @@ class TestServer:
         assert "streams" in checks["stream jet"]["Mend"]
         assert "hidden" not in json.dumps(checks)
 
+    def test_a_stream_that_is_another_embedded_one(self, start, doctor):
+        """The Kinesis API has none of its name; the server knows what it stands for."""
+        server = start(streams=json.dumps({"changes": "EMBEDDED:other"}))
+        pool = create_pool(server)
+        with contextlib.closing(server.client("kinesis")) as kinesis:
+            kinesis.create_stream(StreamName="other", ShardCount=1)
+        configure(
+            server,
+            pool,
+            CognitoStreams={"StreamName": "changes", "StreamingStatus": "ENABLED"},
+        )
+
+        checks = doctor("--identity-pool-id", pool)
+
+        assert checks["stream"]["Status"] == checks["stream changes"]["Status"] == "ok"
+        assert "by the server's settings" in checks["stream"]["Text"]
+
     def test_login_providers(self, start, doctor, tmp_path):
         """Their keys are fetched, and it is told when they last were."""
         provider = Provider()
@@ -189,6 +206,27 @@ class TestServer:
         assert checks["regions"]["Status"] == "warn"
         assert pool in checks["regions"]["Text"]
         assert 'accepted_regions = ["eu-west-1"]' in checks["regions"]["Mend"]
+
+    def test_a_database_that_takes_no_writes(self, run, start, postgres):
+        """It answers, and calls that write fail; what needs reads alone goes on."""
+        url = postgres.create_database()
+        name = url.rpartition("/")[2]
+        server = start(store=url)
+        postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only=on")
+        postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            f"WHERE datname = '{name}'"
+        )
+
+        def told() -> str:
+            result = run("doctor")
+            return result.out if "takes no writes" in result.out else ""
+
+        out = wait_until(told)
+        (line,) = (e for e in out.splitlines() if e.startswith("fail  database "))
+        assert "To mend: Point 'store' at the primary server" in line
+        assert "ok    regions" in out
+        assert urlopen(f"{server.endpoint}/readyz").status == 200
 
     @pytest.mark.parametrize("frozen", [False, True])
     def test_only_the_database_is_told_when_it_is_down(self, run, start, frozen):

@@ -604,6 +604,23 @@ def test_a_file_that_breaks_leaves_the_keys_of_before(
     assert find(keys, provider, "two") == ["two"]
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_doubts_about_a_file_that_broke_are_not_settled(
+    provider: Provider, clock: Clock, file: Path, gone: bool
+) -> None:
+    """Who asks whether the keys are still those of the file is told why not."""
+    keys = keys_at(provider, clock, LoginProvider(keys=str(file)))
+    find(keys, provider, "one")
+    if gone:
+        file.unlink()
+    else:
+        replace(file, b"no json")
+
+    with pytest.raises(LoginProviderError, match=str(file) if gone else "no JSON"):
+        asyncio.run(keys.find_keys(provider.name, "one", doubted=True))
+    assert find(keys, provider, "one") == ["one"]
+
+
 def test_a_file_that_is_not_there_is_an_error(
     provider: Provider, clock: Clock, tmp_path: Path
 ) -> None:

@@ -521,6 +521,10 @@ def test_a_database_that_is_read_only(postgres: TestPostgres, url: str) -> None:
             with pytest.raises(StoreUnavailableError, match="takes no writes"):
                 await put(replica, PREFS, {"k": "2"})
             assert await values_of(replica, PREFS) == {"k": "1"}
+            await replica.ping()
+            with pytest.raises(StoreUnavailableError, match="takes no writes"):
+                await replica.ping(writes=True)
+        await store.ping(writes=True)  # its connections are from before
 
     play(url, scene)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -384,6 +385,38 @@ def test_a_read_that_loses_its_transaction_keeps_its_error(tmp_path: Path) -> No
         with pytest.raises(StoreUnavailableError):
             read()
         await store.ping()
+
+    play(tmp_path, scene)
+
+
+def test_a_folder_that_became_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store answers; whether it takes writes is asked of the system."""
+    statvfs, access = os.statvfs, os.access
+
+    class ReadOnly:
+        f_flag = statvfs(tmp_path).f_flag | os.ST_RDONLY
+
+    async def scene(store: SqliteStore) -> None:
+        await store.ping(writes=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "statvfs", lambda path: ReadOnly)
+            await store.ping()
+            with pytest.raises(StoreUnavailableError, match="is mounted read-only"):
+                await store.ping(writes=True)
+        for name in (".", FILE_NAME, STREAMS_FILE_NAME):
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    os,
+                    "access",
+                    lambda path, mode, name=name: (
+                        not os.path.samefile(path, tmp_path / name)
+                        and access(path, mode)
+                    ),
+                )
+                with pytest.raises(StoreUnavailableError, match="cannot write to"):
+                    await store.ping(writes=True)
 
     play(tmp_path, scene)
 

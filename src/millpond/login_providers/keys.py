@@ -151,7 +151,7 @@ class _KeyFile:
         if failure and failure != self._failure:
             _note(self._provider_name, failure)
         self._failure = failure
-        if failure and not self._keys:
+        if failure and (doubted or not self._keys):
             raise _unreadable(self._provider_name, failure)
         return _candidates(self._keys, key_id)
 

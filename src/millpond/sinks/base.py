@@ -251,7 +251,7 @@ def embedded_name(url: str) -> str | None:
 
 def is_embedded(streams: Mapping[str, str], stream_name: str) -> bool:
     """Say whether a name stands for the embedded stream of that name."""
-    return sink_url(streams, stream_name) == f"{EMBEDDED}:{stream_name}"
+    return embedded_name(sink_url(streams, stream_name)) == stream_name
 
 
 def without_secrets(url: str) -> str:

@@ -1269,8 +1269,14 @@ class Store(
         """Finish what was accepted, then close. Idempotent."""
         ...
 
-    async def ping(self) -> None:
-        """Raise a `StoreError` when the store cannot answer."""
+    async def ping(self, *, writes: bool = False) -> None:
+        """
+        Raise a `StoreError` when the store cannot answer.
+
+        Args:
+            writes: nor when it answers and takes no writes, as far as that is seen
+                without one.
+        """
         ...
 
     async def purge(self, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:

@@ -44,7 +44,7 @@ def examine(
         yield _explain_disabled(details, pool_id, name)
     scheme = details.get("SinkScheme", _EMBEDDED)
     if scheme == _EMBEDDED:
-        yield _examine_embedded(kinesis, name)
+        yield _examine_embedded(kinesis, name, known)
     else:
         yield ok("stream", f"{name} is behind {scheme}, by the server's settings.")
     if details:
@@ -94,11 +94,17 @@ def _explain_disabled(details: dict[str, Any], pool_id: str, name: str) -> Check
     )
 
 
-def _examine_embedded(kinesis: Client, name: str) -> Check:
+def _examine_embedded(kinesis: Client, name: str, known: Sequence[str]) -> Check:
     try:
         answer = kinesis.call("describe-stream-summary", StreamName=name)
     except RefusedFault as refusal:
         if refusal.error.code == "ResourceNotFoundException":
+            if name in known:  # by the server, which has opened what it stands for
+                return ok(
+                    "stream",
+                    f"{name} is an embedded stream by the server's settings; see "
+                    f"stream {name}.",
+                )
             return fail(
                 "stream",
                 f"The server has no stream {name}.",

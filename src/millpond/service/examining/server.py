@@ -37,9 +37,9 @@ async def examine_server(
     context: Context, caller: Caller, request: ExamineServerRequest
 ) -> ExamineServerResponse:
     """Look at the store; when it answers, at all that the server needs besides."""
-    database = await _look_at_database(context)
-    findings = [database]
-    if database.status != "FAIL":
+    silence = await _find_silence(context)
+    findings = [silence or await _look_at_database(context)]
+    if silence is None:
         findings += await take(_looks(context))
     return ExamineServerResponse(
         version=__version__,
@@ -68,9 +68,8 @@ def _looks(context: Context) -> list[Look]:
     return found
 
 
-async def _look_at_database(context: Context) -> Finding:
-    url = context.settings.store
-    place = without_secrets(url) if url else f"The store in '{context.settings.data}'"
+async def _find_silence(context: Context) -> Finding | None:
+    """Say why the store does not answer; None when it does."""
     try:
         await within(PING_S_MAX, context.store.ping())
     except (StoreError, TimeoutError) as error:
@@ -79,10 +78,26 @@ async def _look_at_database(context: Context) -> Finding:
             reason, hint = str(error.args[0]), error.hint
         mend = (
             "Start it, or correct the setting `store` (`millpond settings check`)."
-            if url
+            if context.settings.store
             else "Mend the disk, or put a backup back (`millpond store backup`)."
         )
-        return fail("database", f"{place} does not answer: {reason}", hint or mend)
+        text = f"{_place(context)} does not answer: {reason}"
+        return fail("database", text, hint or mend)
+    return None
+
+
+async def _look_at_database(context: Context) -> Finding:
+    place = _place(context)
+    try:
+        await within(PING_S_MAX, context.store.ping(writes=True))
+    except StoreError as error:
+        return fail(
+            "database",
+            f"{place} answers, and calls that write fail: {error.args[0]}",
+            error.hint,
+        )
+    except TimeoutError:
+        pass  # it has answered just before
     if context.damage.count:
         return warn(
             "database",
@@ -90,6 +105,11 @@ async def _look_at_database(context: Context) -> Finding:
             f"Run {VERIFY}, which names them.",
         )
     return ok("database", f"{place} answers.")
+
+
+def _place(context: Context) -> str:
+    url = context.settings.store
+    return without_secrets(url) if url else f"The store in '{context.settings.data}'"
 
 
 async def _look_at_disk(context: Context) -> Finding:
@@ -105,9 +125,11 @@ async def _look_at_disk(context: Context) -> Finding:
         )
     text = f"{usage.free // _MIB} MiB of {usage.total // _MIB} are free for '{folder}'."
     data = f"--data {shlex.quote(str(folder))}"
+    # A secret that is a setting is in no folder.
+    secret = "" if context.settings.secret_key else "--with-secret-key "
     mend = (
         "Free some space, or take the data to a larger disk: "
-        f"`millpond store backup {data} --with-secret-key FOLDER`, then `millpond "
+        f"`millpond store backup {data} {secret}FOLDER`, then `millpond "
         "serve --data FOLDER`."
     )
     if usage.free < DISK_BYTES_LEAST:

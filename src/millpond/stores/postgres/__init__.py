@@ -24,6 +24,7 @@ from millpond.stores.postgres.copying import Copies
 from millpond.stores.postgres.database import Database as Database
 from millpond.stores.postgres.datasets import Datasets
 from millpond.stores.postgres.devices import Devices
+from millpond.stores.postgres.faults import no_writes
 from millpond.stores.postgres.guests import Guests
 from millpond.stores.postgres.identities import Identities
 from millpond.stores.postgres.identity_pools import IdentityPools
@@ -121,9 +122,13 @@ class PostgresStore(
     def tell(self, message: bytes) -> None:
         self.nodes.tell(message)
 
-    async def ping(self) -> None:
+    async def ping(self, *, writes: bool = False) -> None:
         async with self.database.session("ping") as db:
-            await db.value("SELECT 1")
+            # Of a replica, and of a database that was set read-only, say, because its
+            # disk is full.
+            state = await db.value("SELECT current_setting('transaction_read_only')")
+        if writes and state == "on":
+            raise no_writes("ping")
 
     async def purge(self, *, now_ms: int, stream_retention_ms: int, limit: int) -> int:
         return await purge.purge(

@@ -42,7 +42,8 @@ _WORDS: Final[dict[str, _Words]] = {
     "25P03": _Words("A transaction stood still for too long.", "", True),
     "25006": _Words(
         "The database takes no writes: it is a replica, or set read-only.",
-        "Point 'store' at the primary server.",
+        "Point 'store' at the primary server; if it is that, see why it was set "
+        "read-only, such as for a full disk.",
         True,
     ),
     "26000": _Words("A pooler hands connections on within requests.", POOLED, True),
@@ -193,6 +194,12 @@ def _hung_up(said: str, op: str) -> StoreError:
         hint="Check the address and sslmode in 'store', and whether PostgreSQL is "
         "there.",
     )
+
+
+def no_writes(op: str) -> StoreError:
+    """Word what a write would be told by a database that takes none."""
+    words = _WORDS["25006"]
+    return StoreUnavailableError(words.message, op=op, hint=words.hint)
 
 
 def pooled_connections(*, listening: bool) -> StoreError:

@@ -11,9 +11,12 @@ writes megabytes a second, and updates of records need not wait behind it.
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from millpond.errors import StoreUnavailableError
 from millpond.stores.sqlite.audit import Audit, AuditedDatabase
 from millpond.stores.sqlite.bulk_publish import BulkPublishes
 from millpond.stores.sqlite.census import Census
@@ -111,7 +114,7 @@ class SqliteStore(
         await asyncio.to_thread(self.database.close)
         await asyncio.to_thread(self.streams_database.close)
 
-    async def ping(self) -> None:
+    async def ping(self, *, writes: bool = False) -> None:
         # Not a constant: the files are looked into, at what everybody needs.
         for database, table in (
             (self.database, "developer_keys"),
@@ -119,6 +122,9 @@ class SqliteStore(
             (self.streams_database, "streams"),
         ):
             database.look("ping", f"SELECT EXISTS (SELECT 1 FROM {table})", ())
+        if writes:
+            files = (self.database.path, self.streams_database.path)
+            await asyncio.to_thread(_check_access, files)
 
     async def was_written_elsewhere(self) -> bool:
         version = await self.database.find_foreign_version()
@@ -134,3 +140,24 @@ class SqliteStore(
                 db, now_ms=now_ms, retention_ms=stream_retention_ms, limit=limit
             )
         )
+
+
+def _check_access(files: Iterable[Path]) -> None:
+    """Refuse files that the system lets nobody, or not this user, write to."""
+    for file in files:
+        folder = file.parent
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            raise StoreUnavailableError(
+                f"'{folder}' is mounted read-only.",
+                op="ping",
+                hint="Mount it for writing again, once it is known why it is not: a "
+                "disk with faults is mounted so by the system (`dmesg`).",
+            )
+        for path in (folder, file):
+            if not os.access(path, os.W_OK):
+                raise StoreUnavailableError(
+                    f"The user of this server cannot write to '{path}'.",
+                    op="ping",
+                    hint="Give it back to that user (chown, chmod u+rw). What is open "
+                    "may go on for a while; a server that starts again cannot.",
+                )
