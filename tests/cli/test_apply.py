@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from millpond.cli.pools_file import text
 from millpond.testing.server import RunningServer
+from processes import SOURCE
 
 ARN = "arn:aws:iam::000000000000:role"
 FILE = f"""
@@ -60,7 +61,11 @@ class World:
 
     def __init__(self, server: RunningServer) -> None:
         self.server = server
-        self.environment = {"PATH": os.environ["PATH"], **server.environment()}
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": SOURCE,
+            **server.environment(),
+        }
 
     def run(
         self, *words: str, file: str = "", status: int = 0, **variables: str
@@ -71,7 +76,7 @@ class World:
             input=file,
             env={**self.environment, **variables},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         assert done.returncode == status, done.stdout + done.stderr
@@ -122,6 +127,27 @@ def test_there_and_back(world):
         assert "as the file says" in world.run("apply", "-", "--check", file=each)
         world.run("apply", "-", file=each)
     assert world.changes() == made
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_dump_is_utf_8_wherever_it_is_written(world, encoding):
+    """So `apply` takes it, whatever a terminal there could show."""
+    file = '[pools.a]\nidentity_pool_tags = {"größe" = "日本"}'
+    world.run("apply", "-", file=file)
+
+    dumped = world.run("dump", PYTHONIOENCODING=encoding)
+    assert "as the file says" in world.run("apply", "-", "--check", file=dumped)
+    assert "größe" in dumped
+
+
+@pytest.mark.parametrize("file", ["-", "pools.toml"])
+def test_a_file_may_begin_with_the_mark_of_its_encoding(shared, tmp_path, file):
+    """As editors on Windows leave it; files of settings may as well."""
+    marked = "\ufeff[streams.old]\nshard_count = 1\n"
+    place = "-" if file == "-" else str(tmp_path / file)
+    (tmp_path / "pools.toml").write_text(marked, "utf-8")
+
+    assert "as the file says" in shared.run("apply", place, "--check", file=marked)
 
 
 def test_only_what_differs_is_changed(world):

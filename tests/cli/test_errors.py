@@ -341,6 +341,38 @@ def test_a_proxy_is_used(run, stub, monkeypatch):
     assert request.headers["proxy-authorization"] == "Basic dXNlcjpwQHNz"
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("http://me:hidden@p:80a", "the proxy 'p:80a': Port could not be cast"),
+        ("http://me:hidden@[p", "the proxy '[p': Invalid IPv6 URL"),
+    ],
+)
+def test_a_proxy_that_is_no_url(run, monkeypatch, scheme, proxy, reason):
+    """It is named, without its password, by commands of every kind."""
+    monkeypatch.setenv(f"{scheme}_proxy", proxy)
+    where = ("--endpoint-url", f"{scheme}://sync.invalid", "--region", "us-east-1")
+
+    for words in ((SYNC, "get-cognito-events", "--identity-pool-id", "a"), ("dump",)):
+        result = run(*words, *where)
+
+        assert (result.code, result.out) == (255, "")
+        assert reason in result.err
+        assert "hidden" not in result.err
+
+
+@pytest.mark.parametrize(
+    "words", [("dump",), ("bulk-publish", "--identity-pool-id=a:1")]
+)
+def test_an_endpoint_that_is_no_url_is_told_by_our_own_commands(run, words):
+    """With the URL, which the AWS CLI leaves out."""
+    result = run(*words, "--endpoint-url", "http://[::1:8014")
+
+    told = 'Bad value for --endpoint-url "http://[::1:8014": Invalid IPv6 URL.'
+    assert (result.code, result.out, result.err) == (255, "", f"\n{told}\n")
+
+
 def test_a_proxy_that_refuses_the_tunnel(run, stub, monkeypatch):
     """Where the AWS endpoint would be called shows in the CONNECT to a proxy."""
     monkeypatch.setenv("HTTPS_PROXY", stub.url)

@@ -222,6 +222,23 @@ def test_what_makes_no_sense_is_a_usage_error(look, words):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ("pool", "show", "caf\udce9"),
+        ("identity", "find", "--login", "caf\udce9"),
+        ("key", "create", "--name", "caf\udce9"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_is_no_text_is_a_usage_error(look, words):
+    """Bytes of another encoding are told as they are."""
+    result = look(*words)
+
+    assert (result.code, result.out) == (2, "")
+    assert r"error: 'caf\xe9' is not text in UTF-8." in result.err
+
+
+@pytest.mark.parametrize(
     ("words", "reason"),
     [
         (("a", "--login", "x"), "not both"),

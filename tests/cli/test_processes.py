@@ -128,6 +128,43 @@ def test_an_encoding_without_the_character(millpond_process, stub, pool):
     assert b"operation: \\u6c60" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("encoding", "words", "printed"),
+    [
+        ("ascii", ("configure", "help"), r"\u2026"),
+        ("ascii", ("settings", "show", "data", "--data", "größe"), r'"gr\xf6\xdfe"'),
+        ("utf-8", ("settings", "show", "data", "--data", b"caf\xe9"), r'"caf\udce9"'),
+    ],
+)
+def test_what_an_encoding_lacks_is_printed(millpond_process, encoding, words, printed):
+    """Our own commands escape it, also where they open no store."""
+    done = millpond_process(*words, env={"PYTHONIOENCODING": f"{encoding}:strict"})
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert printed in done.stdout.decode(encoding)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("data", "set", "a", "b", "--stdin", "--file=x.db", "--identity-pool-id=a:1"),
+        ("apply", "-"),
+    ],
+)
+def test_a_standard_input_that_is_closed_is_told(home, words):
+    """It is no empty value, nor an empty file."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "millpond", *words],
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        capture_output=True,
+        timeout=seconds(30),
+        check=False,
+    )
+
+    assert done.returncode == 255
+    assert done.stderr == b"\nThere is no standard input to read: it is closed.\n"
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [("help",), ("configure", "help")])
 def test_a_disk_that_is_full(home, words, unbuffered):

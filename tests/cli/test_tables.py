@@ -17,6 +17,7 @@ from millpond.core.sync import DatasetId
 from millpond.testing.deadlines import seconds
 from millpond.testing.store_contract.bench import put
 from processes import Terminal as RealTerminal
+from processes import finished
 
 MOMENT_MS = 1_750_000_000_000
 COLUMNS = (
@@ -246,21 +247,38 @@ def test_a_pipe_that_knows_ascii_alone_gets_everything(tmp_path):
     assert "日本" in exported.decode()
 
 
-def test_a_command_knows_a_terminal(tmp_path):
-    """Headings and units on a real one."""
+@pytest.fixture
+def listed_on_terminal(tmp_path, programs):
+    """List the pools of the small world on a real terminal."""
     place = Place("--data", str(tmp_path / "data"))
     place.run(fill)
-    terminal = RealTerminal()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "millpond", "pool", "list", *place.words],
-        stdout=terminal.theirs,
-        env={"TERM": "xterm", "COLUMNS": "120", "PATH": os.environ["PATH"]},
-    )
-    os.close(terminal.theirs)
 
-    assert process.wait(seconds(60)) == 0
-    terminal.close()
-    heading, first, _ = terminal.text.splitlines()
+    def run(columns: str) -> str:
+        terminal = RealTerminal()
+        with terminal.handed_over() as theirs:
+            process = programs.millpond(
+                *("pool", "list", *place.words),
+                stdout=theirs,
+                environment={"TERM": "xterm", "COLUMNS": columns},
+            )
+        assert finished(process, 60) == ("", "")
+        terminal.close()
+        return terminal.text
+
+    return run
+
+
+def test_columns_of_0_are_none_that_are_told(listed_on_terminal):
+    """COLUMNS=0, as some leave it behind, hides nothing."""
+    text = listed_on_terminal("0")
+
+    assert POOL in text
+    assert "10 B" in text
+
+
+def test_a_command_knows_a_terminal(listed_on_terminal):
+    """Headings and units on a real one."""
+    heading, first, _ = listed_on_terminal("120").splitlines()
     assert "IDENTITY POOL" in heading
     assert POOL in first
     assert " 10 B " in first

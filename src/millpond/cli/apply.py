@@ -11,9 +11,9 @@ It says what it changes, changes only what differs, and deletes nothing.
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Final
 
+from millpond.cli import standard_input
 from millpond.cli.api import connecting
 from millpond.cli.api.faults import PROGRAM
 from millpond.cli.tables import plain
@@ -77,8 +77,8 @@ def _read(file: str) -> str:
     """
     try:
         if file == "-":
-            return sys.stdin.buffer.read().decode()
-        with open(file, encoding="utf-8") as opened:
+            return standard_input.read().decode("utf-8-sig")
+        with open(file, encoding="utf-8-sig") as opened:
             return opened.read()
     except OSError as error:
         raise InputFault(f"'{file}' cannot be read: {error.strerror}.") from error

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from millpond.cli import data_shown as shown
+from millpond.cli import standard_input
 from millpond.cli.api import connecting
 from millpond.cli.api.faults import PROGRAM
 from millpond.cli.notes import INTERRUPTED, note
@@ -320,7 +321,7 @@ def _set(sync: Sync, options: argparse.Namespace) -> int:
 
 
 def _read_input() -> str:
-    text = sys.stdin.buffer.read().decode("utf-8")
+    text = standard_input.read().decode("utf-8")
     return text.removesuffix("\n")
 
 

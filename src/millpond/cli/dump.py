@@ -7,6 +7,8 @@ Identities, their data and developer keys are no part of it.
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 
 from millpond.cli.api import connecting
 from millpond.cli.api.faults import PROGRAM
@@ -37,6 +39,8 @@ def main(argv: list[str]) -> int:
                 del own[shapes.POOL_ID]
         spelled = shapes.write(own, server.shapes.pool)
         parts.append(text.table(("pools", label), spelled))
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")  # as TOML is, wherever it is written
     print("\n".join(parts), end="")
     return 0
 

@@ -104,6 +104,7 @@ def _run_own(name: str, words: list[str]) -> int:
     import importlib
 
     module = importlib.import_module(COMMANDS[name].module)
+    _settle_output()
     if not words or asking.HELP in words or asking.is_asked(words):
         parser = asking.page_asked(module.make_parser(), words)
         if parser is not None:
@@ -122,6 +123,17 @@ def _run_own(name: str, words: list[str]) -> int:
             _complain(near.proposals(module.make_parser(), words).removeprefix("\n\n"))
         return int(done.code or 0)
     return status
+
+
+def _settle_output() -> None:
+    """Have names and values in any script written, and on a terminal of any kind."""
+    import os
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if os.environ.get("COLUMNS", "").strip("0") == "":
+        os.environ.pop("COLUMNS", None)  # rich would take it at its word, and cut all
 
 
 def _report(fault: Fault, words: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from millpond.cli.api import arguments
 from millpond.client.api.configuration import Configuration
+from millpond.client.api.faults import InputFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ def settle(options: Namespace) -> Configuration:
     Raises:
         Fault: an option or a settings file cannot be read.
     """
-    arguments.settle_connection(options)
+    try:
+        arguments.settle_connection(options)
+    except ValueError as error:  # AWS: its own commands tell no more than this
+        url = options.endpoint_url
+        raise InputFault(f'Bad value for --endpoint-url "{url}": {error}.') from None
     options.sign_request = True
     options.cli_binary_format = None
     return Configuration(options.profile)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from millpond.client.api.idle import Idle
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_UNHANDLED: Final = "An HTTP Client raised an unhandled exception"
 _BODY_BYTES_MAX: Final = 256 * 1024 * 1024
 _LINE_BYTES_MAX: Final = 1024 * 1024
 
@@ -209,15 +210,14 @@ def _ask_again(
 
 
 def _parse_url(url: str) -> SplitResult:
-    unhandled = "An HTTP Client raised an unhandled exception"
     try:
         parts = urlsplit(url)
     except ValueError as error:  # such as a bracket that is not closed
-        raise Fault(f"{unhandled}: {error}") from None
+        raise Fault(f"{_UNHANDLED}: {error}") from None
     if parts.scheme not in _DEFAULT_PORTS:
-        raise Fault(f"{unhandled}: Not supported URL scheme {parts.scheme}")
+        raise Fault(f"{_UNHANDLED}: Not supported URL scheme {parts.scheme}")
     if not parts.hostname:
-        raise Fault(f"{unhandled}: No host specified.")
+        raise Fault(f"{_UNHANDLED}: No host specified.")
     return parts
 
 
@@ -392,7 +392,17 @@ def _proxy_for(parts: SplitResult) -> str | None:
     proxy = getproxies().get(parts.scheme)
     if proxy and "://" not in proxy:
         proxy = f"http://{proxy}"
+    if proxy:
+        _check_proxy(proxy)
     return proxy or None
+
+
+def _check_proxy(proxy: str) -> None:
+    try:
+        _ = urlsplit(proxy).port
+    except ValueError as error:
+        shown = proxy.rpartition("@")[2]  # without the password that may be there
+        raise Fault(f"{_UNHANDLED}: the proxy '{shown}': {error}") from None
 
 
 def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
