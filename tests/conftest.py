@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+import surroundings
 from millpond.testing.citus import CitusMissingError, TestCitus
 from millpond.testing.deadlines import seconds
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
@@ -38,6 +39,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run tests on every store, also where one shows all that there is to see",
     )
+
+
+@pytest.hookimpl(trylast=True)  # what pytest prints is coloured as somebody wants it
+def pytest_configure(config: pytest.Config) -> None:
+    """Let nothing of the caller's environment lead tests elsewhere."""
+    # With -n, those that are started run the tests, with all that this one was given.
+    if config.getoption("dist", "no") == "no":
+        surroundings.leave()
 
 
 def pytest_collection_modifyitems(

@@ -25,7 +25,7 @@ def start(folder, sns):
     return RunningServer(
         folder,
         settings={"sns_endpoint": sns.url},
-        command_prefix=["env", "no_proxy=127.0.0.1", *variables],
+        command_prefix=["env", *variables],
     )
 
 

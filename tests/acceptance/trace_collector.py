@@ -60,7 +60,6 @@ class Collector:
         variables = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self._server.server_port}",
             "OTEL_BSP_SCHEDULE_DELAY": "50",
-            "no_proxy": "127.0.0.1",
             **others,
         }
         return ["env", *(f"{name}={value}" for name, value in variables.items())]

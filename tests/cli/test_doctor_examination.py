@@ -428,7 +428,7 @@ class TestPush:
     def at_sns(self, start, sns) -> RunningServer:
         """A server that pushes through it, with credentials."""
         variables = [f"{name}={value}" for name, value in CREDENTIALS.items()]
-        prefix = ("env", "no_proxy=127.0.0.1", *variables)
+        prefix = ("env", *variables)
         server: RunningServer = start(prefix=prefix, sns_endpoint=sns.url)
         return server
 

@@ -19,6 +19,7 @@ import pytest
 
 from clients.command_process import CommandProcess
 from millpond.testing.deadlines import seconds
+from surroundings import with_packages
 
 FOLDER: Final = Path(__file__).parent
 SCRIPTS: Final = FOLDER / "scripts"
@@ -61,6 +62,7 @@ def install_packages(folder: Path = FOLDER) -> None:
             subprocess.run(
                 ["npm", "ci"],
                 cwd=folder,
+                env=with_packages(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

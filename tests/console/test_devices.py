@@ -44,7 +44,7 @@ def world_server(
     running = RunningServer(
         data,
         settings={"sns_endpoint": sns.url},
-        command_prefix=["env", "no_proxy=127.0.0.1", *variables],
+        command_prefix=["env", *variables],
     )
     with running:
         yield running

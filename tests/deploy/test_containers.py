@@ -35,6 +35,7 @@ from millpond.testing.deadlines import seconds
 from millpond.testing.ports import free_port
 from millpond.testing.server import RunningServer, wait_until
 from sinks.nats_servers import create_stream, find_binary, running_server
+from surroundings import with_packages
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -100,7 +101,7 @@ class TestImage:
         """The steps of the first stage are run as they stand, but in a folder."""
         app = tmp_path / "app"
         uv = ROOT / ".venv-uv" / "bin"
-        variables = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+        variables = {**with_packages(), "UV_PYTHON_DOWNLOADS": "never"}
         variables["PATH"] = f"{uv}:{Path(sys.executable).parent}:{variables['PATH']}"
         stage = [*instructions()]
         begin = max(i for i, (name, _) in enumerate(stage) if name == "FROM")

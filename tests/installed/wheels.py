@@ -18,6 +18,8 @@ from typing import Final
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from surroundings import with_packages
+
 ROOT: Final = Path(__file__).parents[2]
 EXTRAS: Final = ("postgres", "nats", "kafka", "otel")
 
@@ -59,6 +61,7 @@ def download(folder: Path, wheel: Path, python: str) -> str:
     words = ["--only-binary", ":all:", "-d", str(folder), f"{wheel}[all]"]
     done = subprocess.run(
         [sys.executable, "-m", "pip", "--python", python, "download", "-q", *words],
+        env=with_packages(),
         capture_output=True,
         text=True,
         check=False,

@@ -29,12 +29,6 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The provider is on the loopback, whatever this machine is set to."""
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
-
-
 @pytest.fixture
 def provider() -> Iterator[Provider]:
     """A login provider without TLS, which publishes the key `one`."""

@@ -19,10 +19,7 @@ def sns() -> Iterator[Sns]:
 
 @pytest.fixture(autouse=True)
 def _caller(monkeypatch: pytest.MonkeyPatch, sns: Sns) -> None:
-    """The credentials of a caller, wherever this machine has others."""
+    """The credentials of a caller."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sns.url)
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")

@@ -55,13 +55,9 @@ ROLE_ARN = "arn:aws:iam::123456789012:role/streams"
 
 @pytest.fixture(autouse=True)
 def _quick_and_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials, wherever this machine has others, and pauses that take no time."""
+    """Credentials, and pauses that take no time."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     monkeypatch.setattr(kinesis_module, "PAUSE_S_MAX", 0.002)
 
 

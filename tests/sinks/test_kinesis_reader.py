@@ -30,12 +30,9 @@ KEYS = [f"key-{n}" for n in range(8)]
 
 @pytest.fixture(autouse=True)
 def _quick_and_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials, wherever this machine has others, and pauses that take no time."""
+    """Credentials, and pauses that take no time."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     monkeypatch.setattr(reader_module, "PAUSE_S", 0.002)
     monkeypatch.setattr(reader_module, "THROTTLED_PAUSE_S", 0.002)
 

@@ -30,13 +30,9 @@ NOW_MS = 1_750_000_000_000
 
 @pytest.fixture(autouse=True)
 def _known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials, wherever this machine has others."""
+    """Credentials, for all that signs."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
 
 
 @pytest.fixture

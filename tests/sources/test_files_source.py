@@ -128,7 +128,6 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, str]]:
     """A bucket of S3, in moto: its client and its endpoint."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
     with contextlib.closing(Moto()) as moto:
         client = boto3.client("s3", region_name="us-east-1", endpoint_url=moto.url)
         client.create_bucket(Bucket="backup")

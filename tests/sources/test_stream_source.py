@@ -25,9 +25,6 @@ from sources.events import OTHER_POOL, POOL, encoded, event, identity
 def _quick_and_known(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     monkeypatch.setattr(kinesis_reader, "PAUSE_S", 0.002)
     monkeypatch.setattr(kinesis_reader, "THROTTLED_PAUSE_S", 0.002)
 
