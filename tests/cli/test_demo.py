@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,16 +12,33 @@ from millpond.cli.demo import DemoError, _compare
 from millpond.cli.stream_reader import StreamReader
 from millpond.testing.deadlines import seconds
 
+# What people have who are logged in at AWS, sit behind a proxy, or run a server.
+ELSEWHERE = {
+    "AWS_SESSION_TOKEN": "of somebody",
+    "AWS_PROFILE": "there-is-none",
+    "AWS_ENDPOINT_URL_COGNITO_SYNC": "http://127.0.0.1:9",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    "http_proxy": "http://127.0.0.1:9",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "FORCE_COLOR": "1",
+}
 
-def test_the_demonstration_succeeds() -> None:
-    """`millpond demo` ends with SUCCEEDED, a comparison, what to try next, and 0."""
+
+@pytest.mark.parametrize("variables", [{}, ELSEWHERE], ids=["here", "elsewhere"])
+def test_the_demonstration_succeeds(tmp_path: Path, variables: dict[str, str]) -> None:
+    """
+    `millpond demo` ends with SUCCEEDED, a comparison, what to try next, and 0; what a
+    shell says of other places leads none of it there.
+    """
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text("[default]\noutput = table\n")
     demo = subprocess.run(
         [sys.executable, "-m", "millpond", "demo"],
         capture_output=True,
         text=True,
         timeout=seconds(100),
         check=False,
-        env={**os.environ, "COLUMNS": "100"},
+        env={**os.environ, "COLUMNS": "100", "HOME": str(tmp_path), **variables},
     )
 
     assert demo.returncode == 0, demo.stderr
@@ -29,6 +47,7 @@ def test_the_demonstration_succeeds() -> None:
     assert "A guest has credentials of its own" in demo.stdout
     assert "aws cognito-sync get-bulk-publish-details" in demo.stdout
     assert "boto3.client" in demo.stdout
+    assert "\x1b" not in demo.stdout
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ class DemoError(Exception):
 def main(argv: list[str]) -> int:
     """Run `millpond demo`."""
     make_parser().parse_args(argv)
-    console = Console(highlight=False)
+    _forget_other_places()
+    # A pipe gets no colours, also where FORCE_COLOR asks for them.
+    console = Console(highlight=False, force_terminal=sys.stdout.isatty())
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="millpond-demo-") as folder:
@@ -118,6 +120,20 @@ def run(console: Console, server: RunningServer) -> str:
         f"{IDENTITIES} identities, {len(written)} datasets, {records} records, "
         f"{reader.stream_records} stream records,"
     )
+
+
+def _forget_other_places() -> None:
+    """
+    Leave out what would lead a call elsewhere, or make it as somebody else.
+
+    Whoever tries this may be logged in at AWS, sit behind a proxy, or have a server.
+    """
+    for name in [each for each in os.environ if each.startswith("AWS_")]:
+        del os.environ[name]
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        os.environ[name] = os.devnull
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = "*"
 
 
 def _client(server: RunningServer, service: str, **credentials: str) -> Any:

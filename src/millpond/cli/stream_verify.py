@@ -124,7 +124,7 @@ class _Tell:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[_Tell]:
-    tell = _Tell(Console(stderr=True))
+    tell = _Tell(Console(stderr=True, force_terminal=sys.stderr.isatty()))
     try:
         yield tell
     finally:
