@@ -12,6 +12,7 @@ has accepted). What was acknowledged is on disk already.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 import os
@@ -36,7 +37,7 @@ from millpond.server.front import make_front
 from millpond.server.gateway import Gateway
 from millpond.server.importing import limits_of
 from millpond.server.init_scripts import InitScripts
-from millpond.server.listening import claim_port, endpoint_of, listen, with_address
+from millpond.server.listening import endpoint_of, hold_port, listen, with_address
 from millpond.server.read_through import make_read_through
 from millpond.server.sealers import hook_secret as hook_secret
 from millpond.server.sealers import make_sealer, make_token_key_sealer
@@ -201,9 +202,11 @@ async def serve(
         StoreError: the store cannot be opened, or another server holds it.
         SettingsError: a setting turns out to be wrong, or the address is taken.
     """
-    with hold_store(settings) as tell:
+    with contextlib.ExitStack() as held:
+        tell = held.enter_context(hold_store(settings))
         if intake is None:
-            settings = with_address(settings, claim_port(settings))
+            port = held.enter_context(hold_port(settings))
+            settings = with_address(settings, port)
         tell(endpoint_of(settings))
         async with open_store(settings, tracing) as store:
             sealer = make_sealer(settings)

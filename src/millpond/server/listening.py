@@ -144,30 +144,35 @@ async def _wait_until_listening(
     await serving  # raises what went wrong
 
 
-def claim_port(settings: Settings) -> int:
+@contextlib.contextmanager
+def hold_port(settings: Settings) -> Iterator[int]:
     """
-    Find the port to listen on, and refuse one that is taken; the service manager may
-    have it already.
+    Find the port to listen on, and have it until whoever listens is done; refuse one
+    that is taken. The service manager may have it already.
 
     The HTTP server would share a taken port (SO_REUSEPORT), and requests would then
-    reach one server or the other.
+    reach one server or the other. A free one that nobody holds is another program's by
+    the time that the server listens.
 
     Raises:
         SettingsError: it is taken, or there is no such address.
     """
     if MANAGER.listener is not None:
-        return int(MANAGER.listener.getsockname()[1])
+        yield int(MANAGER.listener.getsockname()[1])
+        return
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.host, settings.port))
+            held.bind((settings.host, settings.port))
         except OSError as error:
             raise SettingsError(
                 f"Cannot listen on {settings.host} port {settings.port}: "
                 f"{error.strerror}."
             ) from error
-        return int(probe.getsockname()[1])
+        # Not before it was ours alone. Who does not listen is sent nothing.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        yield int(held.getsockname()[1])
 
 
 def with_address(settings: Settings, port: int) -> Settings:
@@ -188,18 +193,3 @@ def endpoint_of(settings: Settings) -> str:
 def reachable(host: str) -> str:
     """Name an address that a client on this machine can use."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-
-
-@contextlib.contextmanager
-def hold_port(settings: Settings) -> Iterator[int]:
-    """
-    Claim the port for processes that share it, from before the first of them listens
-    until after the last; as `claim_port`.
-    """
-    port = claim_port(settings)
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind((settings.host, port))  # who does not listen is sent nothing
-        yield port
