@@ -43,7 +43,12 @@ class Description(NamedTuple):
         )
 
 
-_UNITS: Final = {"bytes": "bytes", "seconds": "seconds", "fds": "files"}
+_UNITS: Final = {
+    "bytes": "bytes",
+    "seconds": "seconds",
+    "second": "a second",  # behind per
+    "fds": "files",
+}
 # What the collector of the process exposes, where there is a /proc to read.
 PROCESS: Final = (
     Description(

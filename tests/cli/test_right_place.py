@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -421,8 +424,22 @@ def test_commands_refuse_a_secret_that_others_can_read(run, data, mode):
 
         assert (result.code, result.out) == (1, "")
         assert f"(mode {mode:04o})" in result.err
-        assert f"chmod 600 '{file}'" in result.err
+        assert f"chmod 600 {shlex.quote(str(file))}." in result.err
     file.chmod(0o400)
+    assert run("hook-secret", "--data", str(data)).code == 0
+
+
+def test_the_command_that_keeps_a_secret_can_be_pasted(run, tmp_path):
+    """Whatever is in the name of the folder."""
+    data = tmp_path / "it's $mine"
+    run("store", "create", "--data", str(data))
+    file = data / secret_key.FILE_NAME
+    file.chmod(0o644)
+
+    told = run("hook-secret", "--data", str(data)).err
+    (command,) = re.findall(r"chmod 600 .*?(?=\. Where)", told)
+    subprocess.run(["sh", "-c", command], check=True)
+
     assert run("hook-secret", "--data", str(data)).code == 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -108,6 +110,27 @@ def test_what_is_missing_outside_is_said(check, monkeypatch, settings, says):
     assert code == 1
     assert [each["Setting"] for each in problems] == list(settings)
     assert says in problems[0]["Text"]
+
+
+def test_the_command_that_mends_can_be_pasted(check, home, monkeypatch):
+    """Whatever is in the names of folders: once it is run, all is right."""
+    (home / "it's").mkdir(mode=0o755)
+    monkeypatch.chdir(home / "it's")
+    open_to_all = home / "it's" / "scripts"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    stream = {"changes": f"file://{home}/it's/$changes"}
+    monkeypatch.setenv("MILLPOND_STREAMS", json.dumps(stream))
+    monkeypatch.setenv("MILLPOND_INIT_FOLDER", str(open_to_all))
+
+    _, problems = check()
+    for each in problems:
+        command = re.search(r"(mkdir -p|chmod go-w) .*", each["Text"])
+        subprocess.run(["sh", "-c", command[0]], check=True)
+
+    assert len(problems) == 2
+    assert (home / "it's" / "$changes").is_dir()
+    assert check() == (0, [])
 
 
 def test_no_data_folder_is_asked_of_who_needs_none(check, monkeypatch):

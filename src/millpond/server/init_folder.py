@@ -11,6 +11,7 @@ read-only that is settled by who mounted it: containers get theirs so.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -95,5 +96,5 @@ def _refuse_unsafe(place: Path, paths: list[Path]) -> None:
         if status.st_mode & _OTHERS_WRITE and not sticky:
             raise SettingsError(
                 f"Others may write to '{path}', and so have anything run: "
-                f"chmod go-w '{path}'"
+                f"chmod go-w {shlex.quote(str(path))}"
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import Final
@@ -72,7 +73,8 @@ def _keep_from_others(file: Path, *, mend: bool) -> None:
             return
     raise SettingsError(
         f"Others can read '{file}' (mode {mode:04o}), and with it sign as this server. "
-        f"Keep it to its owner: chmod 600 '{file}'. Where it cannot be changed, give "
+        f"Keep it to its owner: chmod 600 {shlex.quote(str(file))}. Where it cannot be "
+        "changed, give "
         "its digits in the variable MILLPOND_SECRET_KEY."
     )
 

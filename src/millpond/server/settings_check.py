@@ -8,6 +8,7 @@ database answers is found out later, and may change.
 from __future__ import annotations
 
 import os
+import shlex
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -305,7 +306,8 @@ def _why_no_name(stream_name: str) -> str:
 
 def _why_no_folder(folder: str) -> str:
     if not os.path.exists(folder):
-        return f"There is no folder '{folder}'. Make it: mkdir -p '{folder}'"
+        make = f"mkdir -p {shlex.quote(folder)}"
+        return f"There is no folder '{folder}'. Make it: {make}"
     if not os.path.isdir(folder):
         return f"'{folder}' is not a folder."
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
