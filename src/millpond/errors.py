@@ -84,13 +84,22 @@ class ServiceException(Exception):
 
     http_status = 400
 
-    def __init__(self, message: str = "", *, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after_s: int | None = None,
+        logged: str = "",
+    ) -> None:
         """
         Args:
             retry_after_s: when it may go better; None where nobody can say.
+            logged: the message for the log, when the caller's has what is not for it,
+                such as the key of a record.
         """
         super().__init__(message or self.__class__.__doc__ or "")
         self.retry_after_s = retry_after_s
+        self.logged = logged or self.message
 
     @property
     def code(self) -> str:

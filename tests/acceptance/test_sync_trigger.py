@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from acceptance.sync_client import Dataset, create_pool, refused, remove, replace
 from acceptance.users import client_of, get_credentials
@@ -569,6 +570,31 @@ def test_an_error_does_not_tell_users_where_the_hook_is(
     wait_until(
         lambda: [line for line in [*server.log] if failed in line and "503" in line]
     )
+
+
+@pytest.mark.parametrize("value", ["geheim\0", "geheim" * 200_000])
+def test_the_log_does_not_name_the_record_that_a_hook_spoils(
+    triggered: str, hook: HookServer, user: Dataset, server: RunningServer, value: str
+) -> None:
+    """Its key is for the caller; the log has neither keys nor values of records."""
+    key = f"diary-{len(value)}"
+
+    hook.answer = answering(**{key: to(value)})
+    with pytest.raises(ClientError, match=key):
+        user.update(replace(key, "x"))
+
+    pool = f'"{triggered}"'
+    (line,) = wait_until(
+        lambda: [
+            line
+            for line in [*server.log]
+            if '"sync_trigger.failed"' in line and pool in line
+        ]
+    )
+    assert "record" in line
+    assert f"millpond doctor --identity-pool-id {triggered} " in line
+    assert key not in line
+    assert "geheim" not in line
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from typing import Any, NamedTuple
@@ -228,3 +230,18 @@ def test_a_function_and_a_url_are_told_apart(
     assert signer(function) == KEYS.access_key
     assert (url.path, "authorization" in url.headers) == ("/sync", False)
     assert "x-millpond-signature" in url.headers
+
+
+def test_what_calls_functions_is_loaded_before_there_is_a_hurry() -> None:
+    """A look at a function loads all of it; a call has but some seconds."""
+    code = (
+        "import asyncio, sys\n"
+        "from millpond.hooks import Hooks\n"
+        "from millpond.settings import Settings\n"
+        "hooks = Hooks(Settings(), secret=b'x')\n"
+        "assert 'botocore' not in sys.modules\n"
+        f"asyncio.run(hooks.check({ARN!r}))\n"
+        "assert 'botocore.session' in sys.modules\n"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 
 from millpond.cli.main import main
+from millpond.contract.examination import Finding
+from millpond.core.sync import SyncLimits
+from millpond.service.examining import trigger
 from millpond.service.examining.server import _look_at_disk
+from millpond.service.trigger_notes import TriggerNotes
 from millpond.settings import Settings
 from millpond.testing.server import RunningServer
 
@@ -41,3 +45,30 @@ def test_a_full_disk_is_left_by_the_command_that_is_told(
     _, *words = shlex.split(told[1].replace("FOLDER", str(target)))
     assert main(words) == 0
     assert (target / "secret.key").exists() is not bool(secret_key)
+
+
+def test_a_trigger_is_not_slow_for_what_is_loaded_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first look loads what calls triggers, which no update waits for again."""
+    clock = [0.0]
+
+    class Hooks:
+        async def check(self, target: str) -> None:
+            clock[0] += 30
+
+        async def call(self, target: str, event: bytes) -> bytes:
+            clock[0] += 1.5
+            return event
+
+    monkeypatch.setattr(trigger, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    context: Any = SimpleNamespace(
+        hooks=Hooks(), limits=SyncLimits(), trigger_notes=TriggerNotes()
+    )
+
+    async def look() -> Finding:
+        return await trigger.look(context, "a:0", "http://h/").finding
+
+    found = asyncio.run(look())
+
+    assert (found.status, found.text) == ("OK", "It answers a test event in 1500 ms.")

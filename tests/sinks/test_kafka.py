@@ -8,7 +8,9 @@ import itertools
 import threading
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from millpond.errors import (
     StreamGoneError,
     StreamUnfitError,
 )
-from millpond.sinks import kafka
+from millpond.sinks import kafka, kafka_connection
 from millpond.sinks.base import FailedRecord
 from millpond.sinks.kafka import KafkaSink, make_reader, make_sink
 from millpond.sinks.kafka_connection import (
@@ -273,6 +275,30 @@ def test_closing_ends_a_put_in_its_middle():
         assert "millpond-kafka" not in [each.name for each in threading.enumerate()]
 
     with_cluster(scene)
+
+
+def test_a_broker_that_does_not_tell_how_a_topic_is_set_up_in_time(monkeypatch):
+    """What is not told is not known, as where we may not ask."""
+
+    class Silent:
+        def __init__(self, settings: dict[str, Any]) -> None:
+            pass
+
+        def describe_configs(self, resources: list[Any], **options: Any) -> Any:
+            return {each: Future() for each in resources}
+
+    partitions = {0: SimpleNamespace(replicas=[1, 2])}
+    metadata = SimpleNamespace(
+        topics={"changes": SimpleNamespace(partitions=partitions)},
+        controller_id=1,
+        brokers={1: None},
+    )
+    monkeypatch.setattr(kafka_connection, "AdminClient", Silent)
+    address = read_address("kafka://127.0.0.1:1/changes")
+
+    found = asyncio.run(kafka_connection._read_topic(address, metadata, 0.01))
+
+    assert (found.partitions, found.replicas, found.configuration) == ((0,), 2, {})
 
 
 @needs_mock

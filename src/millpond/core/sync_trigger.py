@@ -253,17 +253,22 @@ def _check_key(key: str, chars_max: int) -> None:
 
 def _check_value(key: str, value: str, chars_max: int) -> None:
     if "\0" in value:
-        raise _bad_output(f"has a NUL character in the value of record '{key}'")
+        reason = "has a NUL character in the value of"
+        raise _bad_output(f"{reason} record '{key}'", logged=f"{reason} a record")
     if len(value) > chars_max:
+        made = "The sync trigger made the value of"
+        length = f"{len(value)} characters long; the limit is {chars_max}."
         raise LimitExceededException(
-            f"The sync trigger made the value of record '{key}' {len(value)} "
-            f"characters long; the limit is {chars_max}."
+            f"{made} record '{key}' {length}", logged=f"{made} a record {length}"
         )
 
 
-def _bad_output(reason: str) -> InvalidLambdaFunctionOutputException:
+def _bad_output(
+    reason: str, *, logged: str = ""
+) -> InvalidLambdaFunctionOutputException:
+    answer = "The answer of the sync trigger"
     return InvalidLambdaFunctionOutputException(
-        f"The answer of the sync trigger {reason}."
+        f"{answer} {reason}.", logged=f"{answer} {logged or reason}."
     )
 
 

@@ -42,7 +42,9 @@ class Hooks:
 
     async def check(self, target: str) -> None:
         """Tell of a hook that can never be called; see `Hook`."""
-        if not target.startswith("arn:"):
+        if target.startswith("arn:"):
+            await self._functions()
+        else:
             await (await self._urls()).check(target)
 
     async def aclose(self) -> None:
@@ -76,6 +78,8 @@ def _load_http() -> type[HttpHook]:
 
 
 def _load_lambda() -> type[LambdaHook]:
+    import botocore.session  # noqa: F401, by which credentials are found
+
     from millpond.hooks.lambda_api import LambdaHook
 
     return LambdaHook

@@ -33,7 +33,8 @@ class Hook(Protocol):
     async def check(self, target: str) -> None:
         """
         Tell of a hook that, as this server is set up, can never be called. Nothing is
-        sent to it; a name that cannot be looked up now may be known later.
+        sent to it; a name that cannot be looked up now may be known later. Then all is
+        loaded that calls it.
 
         Raises:
             HookError: why, with a hint.

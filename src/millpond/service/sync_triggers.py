@@ -211,8 +211,9 @@ def _note_failure(
     _log.warning(
         "sync_trigger.failed",
         identity_pool_id=pool_id,
-        error=str(error),
-        hint=hint or "millpond doctor --identity-pool-id calls it with a test event.",
+        error=error.logged if isinstance(error, ServiceException) else str(error),
+        hint=hint
+        or f"millpond doctor --identity-pool-id {pool_id} calls it with a test event.",
     )
     context.metrics.sync_triggers.labels(outcome).inc()
     now_ms = context.now_ms()

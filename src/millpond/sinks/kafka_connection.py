@@ -252,8 +252,8 @@ async def _read_topic(address: KafkaAddress, metadata: Any, wait_s: float) -> To
     partitions = metadata.topics[address.topic].partitions
     configuration: Mapping[str, str] = {}
     if metadata.controller_id in metadata.brokers:
-        # We may not be allowed to; and not every broker knows how to tell.
-        with contextlib.suppress(KafkaException):
+        # We may not be allowed to; and not every broker knows how to tell, in time.
+        with contextlib.suppress(KafkaException, TimeoutError):
             configuration = await asyncio.to_thread(_configuration, address, wait_s)
     try:
         message_bytes_max = int(configuration["max.message.bytes"])

@@ -39,9 +39,9 @@ async def _call(context: Context, pool_id: str, target: str) -> Finding:
     event = sync_trigger.make_event(
         DatasetId(pool_id, f"{region}:{NOBODY}", TEST_NAME), {}, [patch]
     )
-    started = time.monotonic()
     try:
-        await context.hooks.check(target)
+        await context.hooks.check(target)  # loads what calls it, which is no update's
+        started = time.monotonic()
         answer = await context.hooks.call(target, sync_trigger.encode_event(event))
         sync_trigger.read_answer(answer, event, limits=context.limits)
     except HookError as error:
