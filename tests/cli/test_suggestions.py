@@ -184,3 +184,14 @@ def test_the_value_of_an_option_is_no_command(run):
 
     assert PROPOSAL.format("--nmae", "--name") in result.err
     assert "'lst'" not in result.err
+
+
+@pytest.mark.parametrize(
+    "words", [("settings", "show"), ("data", "list"), ("key", "list"), ("doctor",)]
+)
+def test_half_an_option_of_our_own_commands_is_proposed(run, words):
+    """None of them takes it, so a script goes on when another option comes."""
+    result = run(*words, "--outp", "json")
+
+    assert (result.code, result.out) == (2, "")
+    assert "  * --output\n" in result.err

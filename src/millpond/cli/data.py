@@ -130,6 +130,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="how often to ask a server that has no live updates [30]",
     )
     for each in (getting, setting, listing, syncing, watching):
+        each.allow_abbrev = False  # it is not handed on
         _add_options(each)
     return parser
 

@@ -69,6 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help="these alone; without one, all"
     )
     for each in (check, listing):
+        each.allow_abbrev = False  # it is not handed on
         add_settings_options(each)
         add_server_options(each)
         add_kind_options(each)
