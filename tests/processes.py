@@ -21,8 +21,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import millpond
 from millpond.testing.deadlines import seconds
+from millpond.testing.server import wait_until
 
 SOURCE = str(Path(millpond.__file__).parent.parent)
 
@@ -67,7 +70,7 @@ class Programs:
 
 
 class Terminal:
-    """A terminal that keeps what is written to it."""
+    """A terminal that keeps what is written to it, and has a keyboard."""
 
     def __init__(self) -> None:
         self._ours, self.theirs = pty.openpty()
@@ -88,6 +91,14 @@ class Terminal:
         finally:
             os.close(self.theirs)
 
+    def wait_for(self, text: str) -> None:
+        """Wait until a text was written."""
+        wait_until(lambda: text in self.text)
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self._ours, text.encode())
+
     def close(self) -> None:
         """Read to the end, which comes when the program has gone."""
         self._reader.join(seconds(20))
@@ -104,6 +115,37 @@ def finished(process: subprocess.Popen[str], quiet_s: float = 20) -> tuple[str, 
     """Wait for the end of a program; give the rest of its output and its errors."""
     out, err = process.communicate(timeout=seconds(quiet_s))
     return out or "", err or ""
+
+
+def is_there(pid: int) -> bool:
+    """Say whether a process runs, and is not only not yet noticed to have ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    words = ["ps", "-o", "stat=", "-p", str(pid)]
+    if Path("/proc/self/stat").exists():  # and perhaps no ps, as in small images
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+        except OSError:
+            return False
+    else:
+        state = subprocess.run(words, capture_output=True, text=True).stdout
+    return not state.strip().startswith("Z")
+
+
+def proc_of(pid: int) -> Path:
+    """Give the folder in which Linux tells of a process; elsewhere skip the test."""
+    folder = Path("/proc", str(pid))
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not tell of processes in /proc")
+    return folder
+
+
+def resident_bytes(pid: int) -> int:
+    """Give the memory that a process has."""
+    pages = (proc_of(pid) / "statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 
 from acceptance.openapi_world import JsonObject, World, alone
+from millpond.testing.deadlines import seconds
 
 _AWS_JSON: Final = "application/x-amz-json-1.1"
 
@@ -129,7 +130,8 @@ class Run:
             asked["json"] = _as_written(asked["json"])
             self._continue_session(case, asked["json"])
         asked["auth"] = auth or self._world.auth(self._name, self.definition)
-        answer = self._session.request(**asked, stream=True, timeout=_TIMEOUT_S)
+        wait_s = seconds(_TIMEOUT_S)
+        answer = self._session.request(**asked, stream=True, timeout=wait_s)
         if answer.headers.get("content-type", "").startswith(_STREAMS):
             answer._content = b""
             answer.close()

@@ -20,6 +20,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 
 from acceptance.raw_http import TIMEOUT_S, Answer, RawClient, Request, sign
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer
 
 _HEAD_BYTES = 9  # of a frame: length, type, flags, stream
@@ -54,7 +55,7 @@ class Http2Connection:
         self.raw = RawClient(server)
         self._reads_on = reads_on
         self._socket = socket.create_connection(
-            (parts.hostname, parts.port or 0), TIMEOUT_S
+            (parts.hostname, parts.port or 0), seconds(TIMEOUT_S)
         )
         if certificate is not None:
             # The connection belongs to what encrypts it from here on.

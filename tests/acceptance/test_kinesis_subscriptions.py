@@ -5,13 +5,11 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
-import os
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import cbor2
@@ -24,7 +22,9 @@ from urllib3.exceptions import ProtocolError
 from acceptance.raw_http import RawClient, Request
 from acceptance.streams import read_stream, subscribe_when_free
 from acceptance.sync_client import Dataset, new_identity, refused
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import wait_until
+from processes import resident_bytes
 
 SHARD = "shardId-000000000000"
 
@@ -214,7 +214,7 @@ def test_cbor_has_its_events_in_cbor(server, kinesis, one_shard):
         Request(method="POST", target=b"/", headers=headers, body=body),
         replace(raw.scope, service="kinesis"),
     )
-    connection = http.client.HTTPConnection(*raw.address, timeout=20)
+    connection = http.client.HTTPConnection(*raw.address, timeout=seconds(20))
     connection.request("POST", "/", body, dict(request.headers))
     answer = connection.getresponse()
     buffer = EventStreamBuffer()
@@ -254,14 +254,14 @@ def test_a_reader_that_does_not_read_costs_no_memory(start_server, subscribe):
     chunk = [{"Data": b"x" * 500_000, "PartitionKey": "k"}] * 8
     for _ in range(20):  # 80 MB
         kinesis.put_records(StreamName="changes", Records=chunk)
-    before = resident_bytes(server)
+    before = resident_bytes(server.pid)
     streams = [subscribe(kinesis, each) for each in consumers]
     for each in streams:
         first_count = len(next(each)["SubscribeToShardEvent"]["Records"])
     # Others are served meanwhile, for as long as nobody reads on.
     for _ in range(20):
         kinesis.put_records(StreamName="changes", Records=chunk[:1])
-    grown = resident_bytes(server) - before
+    grown = resident_bytes(server.pid) - before
 
     # One event of each is on its way, in a few copies; the 800 MB of all are not.
     assert grown < 200 * 1_048_576
@@ -269,12 +269,6 @@ def test_a_reader_that_does_not_read_costs_no_memory(start_server, subscribe):
     while count < 180:
         count += len(next(streams[0])["SubscribeToShardEvent"]["Records"])
     assert count == 180
-
-
-def resident_bytes(server):
-    """How much memory the server has."""
-    text = Path(f"/proc/{server.pid}/statm").read_text()
-    return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_server_that_stops_ends_its_subscriptions(start_server, subscribe):
@@ -306,7 +300,7 @@ def test_a_server_that_stops_ends_its_subscriptions(start_server, subscribe):
 def test_a_server_that_is_killed_loses_no_record(start_server, subscribe):
     """A reader goes on behind the last event that it got."""
     server = start_server()
-    kinesis = server.client("kinesis", config=Config(read_timeout=20))
+    kinesis = server.client("kinesis", config=Config(read_timeout=seconds(20)))
     kinesis.create_stream(StreamName="changes", ShardCount=1)
     consumer = register(kinesis, "changes")
     put = [b"%d" % n for n in range(50)]

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
@@ -46,6 +45,7 @@ from millpond.settings import Settings
 from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 from millpond.testing.store_contract.bench import put
+from processes import resident_bytes
 
 DRAIN_S = 3600  # whoever waited for it would not stop in time
 LISTENER_KIB_MAX = 40  # 2,000 of them, and the server, within 150 MiB
@@ -632,12 +632,12 @@ class TestLimits:
         request = app.request()
         with contextlib.ExitStack() as stack:
             stack.enter_context(LiveReader(app.raw, request))
-            before = resident_kib(app.server.pid)
+            before = resident_bytes(app.server.pid)
             for _ in range(300):
                 stack.enter_context(LiveReader(app.raw, request))
-            each = (resident_kib(app.server.pid) - before) / 300
+            each = (resident_bytes(app.server.pid) - before) / 300
 
-        assert each < LISTENER_KIB_MAX
+        assert each / 1024 < LISTENER_KIB_MAX
 
 
 def make_datasets(app: App, count: int) -> None:
@@ -681,12 +681,3 @@ def answers(raw: RawClient, request: Request) -> bool:
     """Whether a request to listen is answered with a stream."""
     with connect(raw, request) as connection:
         return connection.recv(12) == b"HTTP/1.1 200"
-
-
-def resident_kib(pid: int) -> int:
-    """Read how much memory a process has, or skip the test."""
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        pytest.skip("this system does not tell the memory of a process in /proc")
-    (line,) = [each for each in status.read_text().splitlines() if "VmRSS:" in each]
-    return int(line.split()[1])

@@ -25,7 +25,9 @@ from acceptance.raw_http import Answer, RawClient, Request
 from acceptance.raw_http2 import Http2Connection
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from certificates import make_certificate
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
+from processes import is_there
 
 READERS = {"readers": "2", "log_requests": "true"}
 WRITER = "writer"
@@ -78,19 +80,10 @@ def pid_of(server: RunningServer, name: str) -> int:
     return [int(each["pid"]) for each in started if each["started"] == name][-1]
 
 
-def is_there(pid: int) -> bool:
-    """Say whether a process runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def get(server: RunningServer, path: str) -> tuple[int, str]:
     """Get a page."""
     try:
-        with urlopen(server.endpoint + path, timeout=30) as answer:
+        with urlopen(server.endpoint + path, timeout=seconds(30)) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         with error:

@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from acceptance.kinds import embedded_does
+from millpond.testing.deadlines import seconds
 
 pytestmark = embedded_does("pages for people, which no store sees")
 
@@ -21,7 +22,9 @@ class Answer:
 
     def __init__(self, server, method, path, headers) -> None:
         url = urlsplit(server.endpoint)
-        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
+        connection = http.client.HTTPConnection(
+            url.hostname, url.port, timeout=seconds(30)
+        )
         connection.request(method, path, headers=headers)
         response = connection.getresponse()
         self.status = response.status

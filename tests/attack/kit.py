@@ -14,13 +14,13 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from acceptance.live_reader import metric
 from acceptance.raw_http import Answer, RawClient, Request, Scope, read_answer, sign
 from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer
+from processes import proc_of, resident_bytes
 
 MIB: Final = 1_048_576
 
@@ -35,20 +35,19 @@ class Target:
     @property
     def resident_bytes(self) -> int:
         """The memory that the process has."""
-        text = Path(f"/proc/{self.server.pid}/statm").read_text()
-        return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return resident_bytes(self.server.pid)
 
     @property
     def cpu_s(self) -> float:
         """The processor time that the process has used, of user and system."""
-        text = Path(f"/proc/{self.server.pid}/stat").read_text()
+        text = (proc_of(self.server.pid) / "stat").read_text()
         fields = text.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def connections(self) -> int:
         """How many sockets the process has open, its own few included."""
-        folder = Path(f"/proc/{self.server.pid}/fd")
+        folder = proc_of(self.server.pid) / "fd"
         found = 0
         for each in folder.iterdir():
             with contextlib.suppress(OSError):

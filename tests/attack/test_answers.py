@@ -11,6 +11,7 @@ from acceptance.raw_http import Request
 from acceptance.raw_http2 import Http2Connection
 from acceptance.sync_client import Dataset, new_identity
 from attack.kit import MIB, answer_of, pool_of, spell
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import wait_until
 
 LISTS = 8
@@ -93,7 +94,7 @@ def test_slow_readers_are_waited_for(target, dataset):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         connection.connect(target.raw.address)
         connection.sendall(spell(lists(dataset, target.raw), length=0))
-        connection.settimeout(20)
+        connection.settimeout(seconds(20))
 
         answer = answer_of(connection)
 

@@ -2,61 +2,55 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-import millpond
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import wait_until
+from processes import Terminal, finished
 
-SOURCE = str(Path(millpond.__file__).parent.parent)
-ESCAPE = b"\x1b["
+ESCAPE = "\x1b["
 
 
 @pytest.fixture
-def serve_log(home):
+def serve_log(home, programs):
     """Run a server; give back what it logged, on a terminal or on a pipe."""
 
-    def run(*, terminal: bool, **variables: str) -> bytes:
-        reader, writer = pty.openpty() if terminal else os.pipe()
-        os.set_blocking(reader, False)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "millpond", "serve", "--port", "0"],
-            env={
-                **{k: v for k, v in os.environ.items() if k != "NO_COLOR"},
-                "PYTHONPATH": SOURCE,
-                "TERM": "xterm",
-                "MILLPOND_LOG_FORMAT": "console",
-                **variables,
-            },
+    def start(stderr: int, variables: dict[str, str]) -> subprocess.Popen[str]:
+        given = {"TERM": "xterm", "MILLPOND_LOG_FORMAT": "console", **variables}
+        return programs.millpond(
+            *("serve", "--port", "0"),
+            environment=given,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=writer,
+            stderr=stderr,
         )
-        os.close(writer)
-        logged = b""
 
-        def started() -> bool:
-            nonlocal logged
-            try:
-                logged += os.read(reader, 65536)
-            except (BlockingIOError, OSError):
-                return process.poll() is not None
-            return b"server.started" in logged
+    def on_a_terminal(**variables: str) -> str:
+        terminal = Terminal()
+        with terminal.handed_over() as theirs:
+            process = start(theirs, variables)
+        started = lambda: "server.started" in terminal.text  # noqa: E731
+        wait_until(lambda: started() or process.poll() is not None, timeout_s=30)
+        process.terminate()
+        process.wait(seconds(30))
+        terminal.close()
+        assert started()
+        return terminal.text
 
-        try:
-            wait_until(started, timeout_s=30.0)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-            os.close(reader)
-        assert b"server.started" in logged
-        return logged
+    def on_a_pipe() -> str:
+        process = start(subprocess.PIPE, {})
+        assert process.stderr is not None
+        logged = ""
+        while "server.started" not in logged:
+            logged += (line := process.stderr.readline())
+            assert line, logged
+        process.terminate()
+        return logged + finished(process, 30)[1]
+
+    def run(*, terminal: bool, **variables: str) -> str:
+        return on_a_terminal(**variables) if terminal else on_a_pipe()
 
     return run
 

@@ -7,10 +7,8 @@ import json
 import os
 import signal
 import stat
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from acceptance.users import Backend
 from certificates import make_certificate
 from millpond.testing.server import RunningServer
+from processes import finished
 
 EMPTY = "prefs\t0\t0\t0\t-\t-\n"
 NOWHERE = "http://127.0.0.1:1"
@@ -352,43 +351,25 @@ def test_a_pool_that_is_not_there_is_told(data, server):
     assert "ResourceNotFoundException" in result.err
 
 
-def follow(words: list[str], environment: dict[str, str]) -> Any:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "millpond", "data", "watch", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-        # A test may run where SIGINT is ignored, which children inherit.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    return SimpleNamespace(process=process, out=process.stdout, err=process.stderr)
-
-
-def test_a_watch_takes_changes_both_ways(data, there, as_developer, tmp_path):
+def test_a_watch_takes_changes_both_ways(data, there, as_developer, tmp_path, programs):
     """What others write, and what another command writes to the file; until Ctrl-C."""
     there.update(replace("colour", "teal"))
     file = str(tmp_path / "data.db")
-    watch = follow([*as_developer, "--file", file, "--output", "json"], {})
-    try:
-        assert watch.err.readline() == "Watching all datasets; Ctrl-C ends it.\n"
-        first = json.loads(watch.out.readline())
-        there.update(replace("colour", "red", 1))
-        second = json.loads(watch.out.readline())
-        assert data("set", "prefs", "size", "7", *as_developer).code == 0
-        third = json.loads(watch.out.readline())
-        watch.process.send_signal(signal.SIGINT)
-        out, err = watch.process.communicate(timeout=60)
-    finally:
-        watch.process.kill()
-        watch.process.communicate()
+    words = ("data", "watch", *as_developer, "--file", file, "--output", "json")
+    watch = programs.millpond(*words)
+    assert watch.stderr.readline() == "Watching all datasets; Ctrl-C ends it.\n"
+    first = json.loads(watch.stdout.readline())
+    there.update(replace("colour", "red", 1))
+    second = json.loads(watch.stdout.readline())
+    assert data("set", "prefs", "size", "7", *as_developer).code == 0
+    third = json.loads(watch.stdout.readline())
+    watch.send_signal(signal.SIGINT)
+    out, err = finished(watch)
 
     assert (first["DatasetName"], first["Values"]) == ("prefs", {"colour": "teal"})
     assert second["Values"] == {"colour": "red"}
     assert third["Pushed"] == ["size"]
-    assert (watch.process.returncode, out, err) == (130, "", "")
+    assert (watch.returncode, out, err) == (130, "", "")
     assert {e["Key"]: e["Value"] for e in there.list()["Records"]} == {
         "colour": "red",
         "size": "7",
@@ -404,7 +385,7 @@ def test_a_watch_ends_after_so_many_changes(data, there, as_developer):
     assert result.out.split("\t")[1:] == ["prefs", "pulled colour\n"]
 
 
-def test_commands_at_once_are_one_guest(data, server, tmp_path):
+def test_commands_at_once_are_one_guest(data, server, tmp_path, programs):
     """Over one new file: one identity has all that they wrote, once."""
     identities = server.client("cognito-identity")
     pool = Backend(identities).pool
@@ -412,15 +393,11 @@ def test_commands_at_once_are_one_guest(data, server, tmp_path):
         *("--file", str(tmp_path / "data.db"), "--identity-pool-id", pool),
         *("--endpoint-url", server.endpoint),
     ]
-    millpond = [sys.executable, "-m", "millpond", "data"]
     for number in range(4):
         assert data("set", "prefs", f"k{number}", "v", *words[2:]).code == 0
-    started = [
-        subprocess.Popen([*millpond, "sync", *words], stdout=subprocess.PIPE)
-        for _ in range(4)
-    ]
+    started = [programs.millpond("data", "sync", *words) for _ in range(4)]
     for each in started:
-        each.communicate(timeout=120)
+        finished(each, 60)
     found = identities.list_identities(IdentityPoolId=pool, MaxResults=60)
     held = [
         Dataset(server.client("cognito-sync"), pool, each["IdentityId"]).list()

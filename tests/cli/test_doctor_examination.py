@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import pty
 import re
 import shlex
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from login_providers.provider import Provider
 from millpond import __version__
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
 from millpond.testing.server import RunningServer, wait_until
+from processes import Programs, Terminal, finished
 from push.sns import CREDENTIALS
 
 NOWHERE = ("--endpoint-url", "http://127.0.0.1:1")
@@ -545,31 +543,28 @@ def test_looks_do_not_wait_for_each_other_for_ever(start, doctor, hook):
 class TestPointers:
     """Errors of calls point at the doctor."""
 
-    def run_at_a_terminal(self, *words: str) -> str:
+    def run_at_a_terminal(self, programs: Programs, *words: str) -> str:
         """Run a command whose errors a person reads; give what it tells."""
-        ours, theirs = pty.openpty()
-        try:
-            command = [sys.executable, "-m", "millpond", *words]
-            subprocess.run(
-                command, stderr=theirs, stdin=theirs, timeout=60, check=False
-            )
-            return os.read(ours, 65_536).decode()
-        finally:
-            os.close(theirs)
-            os.close(ours)
+        terminal = Terminal()
+        with terminal.handed_over() as theirs:
+            process = programs.millpond(*words, stderr=theirs, stdin=theirs)
+        finished(process)
+        terminal.close()
+        return terminal.text
 
-    def test_of_people(self, home, stub):
+    def test_of_people(self, home, stub, programs):
         """Where nobody answers, and where the server refuses who asks."""
         stub.will_answer({"__type": "UnrecognizedClientException"}, status=403)
         for where in (NOWHERE, ("--endpoint-url", stub.url)):
-            told = self.run_at_a_terminal(*LISTING, *where)
+            told = self.run_at_a_terminal(programs, *LISTING, *where)
             assert told.splitlines()[-1].endswith("millpond doctor")
 
-    def test_of_other_errors(self, home, stub):
+    def test_of_other_errors(self, home, stub, programs):
         """What is wrong with the request itself is none of the doctor's business."""
         stub.will_answer({"__type": "InvalidParameterException"}, status=400)
 
-        told = self.run_at_a_terminal(*LISTING, "--endpoint-url", stub.url)
+        where = ("--endpoint-url", stub.url)
+        told = self.run_at_a_terminal(programs, *LISTING, *where)
 
         assert "InvalidParameterException" in told
         assert "doctor" not in told

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import pty
 import re
 import signal
-import subprocess
-import sys
 import tracemalloc
 from typing import Any
 
@@ -22,8 +18,10 @@ from millpond.service.looking.exports import export_identity
 from millpond.service.looking.identities import IdentityPlace
 from millpond.stores.base import Store
 from millpond.stores.sqlite import SqliteStore
+from millpond.testing.deadlines import seconds
 from millpond.testing.store_contract.bench import put
 from millpond.testing.store_contract.identity_deletion import events_of
+from processes import Programs, Terminal
 
 NOW = "2025-06-15T15:06:40.000+00:00"
 MIB = 1024 * 1024
@@ -274,38 +272,30 @@ def test_without_anybody_to_ask_nothing_is_deleted(identity, monkeypatch):
 class Conversation:
     """`millpond identity delete` on a terminal."""
 
-    def __init__(self, place: Place, identity_id: str) -> None:
-        self._ours, theirs = pty.openpty()
-        command = [sys.executable, "-m", "millpond", "identity", "delete", identity_id]
-        self.process = subprocess.Popen(
-            [*command, *place.words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-        os.close(theirs)
-        self.text = ""
+    def __init__(self, programs: Programs, place: Place) -> None:
+        self.terminal = Terminal()
+        with self.terminal.handed_over() as theirs:
+            self.process = programs.millpond(
+                *("identity", "delete", ANN, *place.words),
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+            )
 
-    def wait_for(self, text: str) -> None:
-        """Read until a text has come."""
-        while text not in self.text:
-            self.text += os.read(self._ours, 4096).decode()
+    def end(self) -> tuple[int, str]:
+        """Wait for the end: the exit status, and all that was shown."""
+        status = self.process.wait(seconds(20))
+        self.terminal.close()
+        return status, self.terminal.text
 
-    def type(self, text: str) -> None:
-        """Press keys."""
-        os.write(self._ours, text.encode())
 
-    def end(self) -> int:
-        """Wait for the end; the exit status."""
-        try:
-            while part := os.read(self._ours, 4096):
-                self.text += part.decode()
-        except OSError:  # so Linux tells that the other side is closed
-            pass
-        os.close(self._ours)
-        return self.process.wait(60)
+@pytest.fixture
+def conversation(programs, quiet_place) -> Conversation:
+    """A command that has shown what would go, and has asked."""
+    begun = Conversation(programs, quiet_place)
+    begun.terminal.wait_for(f"type {ANN}\r\n> ")
+    return begun
 
 
 @pytest.fixture
@@ -317,36 +307,33 @@ def quiet_place(tmp_path) -> Place:
 
 
 @pytest.mark.parametrize("answer", [f"{ANN}\n", f" {ANN.upper()} \n"])
-def test_who_types_the_id_deletes(quiet_place, run, answer):
+def test_who_types_the_id_deletes(conversation, quiet_place, run, answer):
     """After what goes was shown."""
-    conversation = Conversation(quiet_place, ANN)
-    conversation.wait_for(f"type {ANN}\r\n> ")
-    assert "login: accounts.google.com 1234567890" in conversation.text
-    conversation.type(answer)
+    assert "login: accounts.google.com 1234567890" in conversation.terminal.text
+    conversation.terminal.type(answer)
+    status, shown = conversation.end()
 
-    assert conversation.end() == 0
-    assert f"Deleted {ANN}." in conversation.text
+    assert status == 0
+    assert f"Deleted {ANN}." in shown
     assert run("identity", "show", ANN, *quiet_place.words).code == 1
 
 
 @pytest.mark.parametrize("answer", ["y\n", "\n", f"{ABE}\n", "\x04"])
-def test_another_answer_deletes_nothing(quiet_place, run, answer):
+def test_another_answer_deletes_nothing(conversation, quiet_place, run, answer):
     """Neither yes, nor nothing, nor another id, nor the end of the input."""
-    conversation = Conversation(quiet_place, ANN)
-    conversation.wait_for("\n> ")
-    conversation.type(answer)
+    conversation.terminal.type(answer)
+    status, shown = conversation.end()
 
-    assert conversation.end() == 1
-    assert "nothing was done" in conversation.text
+    assert status == 1
+    assert "nothing was done" in shown
     assert run("identity", "show", ANN, *quiet_place.words).code == 0
 
 
-def test_ctrl_c_deletes_nothing(quiet_place, run):
+def test_ctrl_c_deletes_nothing(conversation, quiet_place, run):
     """It ends at once, with the status that shells know."""
-    conversation = Conversation(quiet_place, ANN)
-    conversation.wait_for("\n> ")
     conversation.process.send_signal(signal.SIGINT)
+    status, shown = conversation.end()
 
-    assert conversation.end() == 130
-    assert "Traceback" not in conversation.text
+    assert status == 130
+    assert "Traceback" not in shown
     assert run("identity", "show", ANN, *quiet_place.words).code == 0

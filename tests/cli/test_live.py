@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -17,7 +15,9 @@ import pytest
 
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from millpond.client.api.events import Message, parse
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer
+from processes import Programs, finished
 
 POOL = "us-east-1:7c4f5e0a-0000-4000-8000-000000000001"
 ANN = "us-east-1:a0000000-0000-4000-8000-00000000000a"
@@ -26,47 +26,33 @@ ANN = "us-east-1:a0000000-0000-4000-8000-00000000000a"
 class Follower:
     """A `millpond live` in a process of its own, which listens already."""
 
-    def __init__(self, *words: str, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "millpond", "live", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            # A test may run where SIGINT is ignored, which children inherit.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
         self.out: IO[str] = self.process.stdout  # type: ignore[assignment]
         self.err: IO[str] = self.process.stderr  # type: ignore[assignment]
         self.greeting = self.err.readline()
 
     def end(self) -> tuple[int, str, str]:
         """Wait for the end: status, and what was not read yet."""
-        out, err = self.process.communicate(timeout=60)
+        out, err = finished(self.process)
         return self.process.returncode, out, err
 
 
 @pytest.fixture
-def follow() -> Iterator[Callable[..., Follower]]:
+def follow(programs: Programs) -> Callable[..., Follower]:
     """Start followers; none outlives the test."""
-    started: list[Follower] = []
 
     def start(*words: str, server: RunningServer | None = None, url: str = "") -> Any:
         environment = {
-            "PATH": os.environ["PATH"],
             "AWS_ACCESS_KEY_ID": server.access_key_id if server else "AKID",
             "AWS_SECRET_ACCESS_KEY": server.secret_access_key if server else "secret",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": server.endpoint if server else url,
             "TZ": "UTC",
         }
-        started.append(Follower(*words, environment=environment))
-        return started[-1]
+        return Follower(programs.millpond("live", *words, environment=environment))
 
-    yield start
-    for each in started:
-        each.process.kill()
-        each.process.communicate()
+    return start
 
 
 @pytest.fixture
@@ -282,7 +268,7 @@ def test_whoever_stops_reading_ends_it(follow, play):
     follower.out.close()
 
     assert follower.err.read() == ""
-    follower.process.wait(60)
+    follower.process.wait(seconds(20))
 
 
 # --- Server-sent events ---------------------------------------------------------------

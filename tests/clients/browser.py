@@ -39,6 +39,7 @@ OPTIONS: Final = (
     "--disable-sync",
 )
 ANSWER_TIMEOUT_S: Final = 60.0  # the first answer comes when the browser has started
+START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 10.0
 
@@ -72,7 +73,11 @@ def driven() -> Iterator[Browser]:
     """
     path = find_chromium()
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=[*OPTIONS[1:]])
+        chromium = playwright.chromium.launch(
+            executable_path=path,
+            args=[*OPTIONS[1:]],
+            timeout=seconds(START_TIMEOUT_S) * 1000,
+        )
         yield chromium
         chromium.close()
 

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route
 
-from clients.browser import OPTIONS, find_chromium
+from clients.browser import OPTIONS, START_TIMEOUT_S, find_chromium
 from clients_js.app import WAIT_S, App, AtServer, behind, keep_writing
 from clients_js.runtimes import Files, new_tab
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer, wait_until
 
 QUOTA_BYTES = 400_000
@@ -336,13 +337,16 @@ def test_the_browser_is_killed(browser, server, pool, files, at_server, tmp_path
 
     def start() -> BrowserContext:
         device: BrowserContext = browser.browser_type.launch_persistent_context(
-            tmp_path / "profile", executable_path=find_chromium(), args=[*OPTIONS[1:]]
+            tmp_path / "profile",
+            executable_path=find_chromium(),
+            args=[*OPTIONS[1:]],
+            timeout=seconds(START_TIMEOUT_S) * 1000,
         )
         return device
 
     device = start()
     sure = keep_writing(App(new_tab(device, files.blank), server, pool))
-    with device.expect_event("close"):
+    with device.expect_event("close", timeout=seconds(START_TIMEOUT_S) * 1000):
         # Chromium writes into the lock of a profile whose it is: HOST-PID.
         lock = os.readlink(tmp_path / "profile" / "SingletonLock")
         os.kill(int(lock.rpartition("-")[2]), signal.SIGKILL)

@@ -14,6 +14,7 @@ import yaml
 from prometheus_client import generate_latest
 
 from millpond.metrics import Metrics
+from millpond.testing.deadlines import seconds
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
@@ -122,7 +123,12 @@ def promtool() -> str:
 def run(*words: str, text: str | None = None) -> str:
     """Run a checker, which must be content."""
     done = subprocess.run(
-        words, input=text, capture_output=True, text=True, check=False, timeout=60
+        words,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds(60),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -15,6 +15,7 @@ from botocore.config import Config
 
 from acceptance.sync_client import Dataset, create_pool, refused, replace
 from acceptance.users import client_of, get_credentials
+from millpond.testing.deadlines import seconds
 from millpond.testing.server import RunningServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -114,7 +115,7 @@ def test_the_sync_trigger_says_what_it_needs(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds(60),
         check=False,
     )
 

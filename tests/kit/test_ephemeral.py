@@ -169,7 +169,9 @@ def test_calls_say_what_an_app_did(
 
 def raw(endpoint: str, method: str, path: str, key: str = "") -> int:
     """Ask, with a key as Basic authorization; give the status."""
-    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=30)
+    connection = http.client.HTTPConnection(
+        urlsplit(endpoint).netloc, timeout=seconds(30)
+    )
     headers = {}
     if key:
         given = base64.b64encode(key.encode()).decode()

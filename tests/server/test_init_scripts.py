@@ -24,6 +24,7 @@ from millpond.service.developer_keys import NewKey
 from millpond.settings import Settings
 from millpond.stores.base import DeveloperKey
 from millpond.testing.server import RunningServer, wait_until
+from processes import is_there
 
 
 @pytest.fixture
@@ -141,15 +142,6 @@ def test_they_find_the_server_and_each_other(tmp_path, folder):
         status, text = examined(server)
         assert status == "ok"
         assert text.endswith(": 3.")
-
-
-def is_there(pid: int) -> bool:
-    """Say whether a process runs, and is not only not yet noticed to have ended."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def test_the_first_that_fails_is_the_last(tmp_path, folder):

@@ -141,7 +141,8 @@ class TestKafkaSink(SinkContract):
             try:
                 yield SinkBench(
                     sink=KafkaSink(
-                        read_address(f"kafka://{broker.host}/{topic}"), patience_s=10.0
+                        read_address(f"kafka://{broker.host}/{topic}"),
+                        patience_s=seconds(10.0),
                     ),
                     delivered=delivered,
                     remove_stream=lambda: broker.remove_topic(topic),

@@ -388,7 +388,7 @@ def test_refusals_are_told_apart(kinesis, code, kind):
 
 def test_a_stall_ends(kinesis, monkeypatch):
     """A call that nobody answers times out, and the put is repeated."""
-    monkeypatch.setattr("millpond.sinks.kinesis_api.READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("millpond.sinks.kinesis_api.READ_TIMEOUT_S", seconds(0.2))
     records = batch("ab")
     kinesis.script("PutRecords", Stall())
 
