@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 
@@ -14,12 +15,11 @@ def some_path(text: str) -> Path:
     """
     if not text:
         raise argparse.ArgumentTypeError("must be a path, and is empty")
-    if text.startswith("~"):
-        from millpond.settings.values import WrongValueError, expand_home
-
-        try:
-            text = expand_home(text)
-        except WrongValueError as error:
-            reason = str(error).removeprefix("it ")
-            raise argparse.ArgumentTypeError(reason) from None
-    return Path(text)
+    found = os.path.expanduser(text)
+    if found.startswith("~"):  # nor would a setting take it (`settings.values`)
+        name = found.partition("/")[0]
+        raise argparse.ArgumentTypeError(
+            f"must be a path, and there is no home '{name}'; what has that name itself "
+            f"is ./{name}"
+        )
+    return Path(found)
