@@ -28,6 +28,7 @@ from millpond.testing.postgres import PostgresMissingError, TestPostgres
 from millpond.testing.server import RunningServer, wait_until
 from processes import Programs, Terminal, finished
 from push.sns import CREDENTIALS
+from sinks.moto_server import Moto
 
 NOWHERE = ("--endpoint-url", "http://127.0.0.1:1")
 LISTING = ("cognito-sync", "list-identity-pool-usage")
@@ -53,6 +54,13 @@ def start(tmp_path: Path, home, monkeypatch) -> Iterator[Callable[..., RunningSe
             return server
 
         yield run_server
+
+
+@pytest.fixture
+def moto() -> Iterator[Moto]:
+    """An S3 without a bucket."""
+    with contextlib.closing(Moto()) as running:
+        yield running
 
 
 @pytest.fixture
@@ -162,6 +170,47 @@ class TestServer:
 
         assert checks["stream"]["Status"] == checks["stream changes"]["Status"] == "ok"
         assert "by the server's settings" in checks["stream"]["Text"]
+
+    def test_a_bucket_that_takes_no_large_records(self, start, doctor, moto):
+        """Something is put there, as a large record would be."""
+        prefix = ("env", *(f"{name}={value}" for name, value in CREDENTIALS.items()))
+        url = f"s3://large-ones/?region=us-east-1&endpoint={moto.url}"
+        start(prefix=prefix, stream_payload_store=url)
+
+        lost = doctor()["stream payloads"]
+        with contextlib.closing(moto.client("s3")) as client:
+            client.create_bucket(Bucket="large-ones")
+            found = doctor()["stream payloads"]
+            doctor()
+            left = client.list_objects_v2(Bucket="large-ones")["KeyCount"]
+
+        assert lost["Status"] == "fail"
+        assert "large-ones" in lost["Text"]
+        assert "stream_payload_store" in lost["Mend"]
+        assert (found["Status"], left) == ("ok", 1)
+
+    def test_a_pool_that_moves_in(self, start, doctor):
+        """Its source is asked as for who is not here yet."""
+        source = start(folder="source")
+        pool = create_pool(source)
+        keys = source.environment()
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        start(
+            folder="target",
+            prefix=("env", *(f"{name}={keys[name]}" for name in names)),
+            imports=json.dumps(
+                {pool: {"read_through": True, "endpoint_url": source.endpoint}}
+            ),
+        )
+
+        found = doctor()[f"import {pool}"]
+        source.stop()
+        lost = doctor()[f"import {pool}"]
+
+        assert found["Status"] == "ok"
+        assert lost["Status"] == "fail"
+        assert "gets 503" in lost["Text"] + lost["Mend"]
+        assert "read_through" in lost["Mend"]
 
     def test_login_providers(self, start, doctor, tmp_path):
         """Their keys are fetched, and it is told when they last were."""

@@ -62,6 +62,7 @@ IN_VAIN_MAX: Final = 100.0  # of them at once
 FETCHES_MAX: Final = 16  # at a time, and so many more ...
 WAITING_MAX: Final = 1024  # ... wait for their turn
 NEW_MS: Final = 5000  # dates of answers are whole seconds
+NOBODY: Final = "00000000-0000-4000-8000-000000000000"  # nobody's id
 DOWN_S: Final = 1.0  # a source that did not answer is not asked again before
 _APIS: Final = (cognito_sync.API, cognito_identity.API)
 
@@ -168,6 +169,20 @@ class ReadThrough:
             return None
         return await pool.find_user(tuple(sorted(logins)), tokens)
 
+    @property
+    def pool_ids(self) -> Collection[str]:
+        """The pools that are read through."""
+        return self._pools
+
+    async def ask_for_nobody(self, identity_pool_id: str) -> None:
+        """
+        Ask the source of a pool for an identity that nobody has, to see how it answers.
+
+        Raises:
+            SourceError: it does not, or not as it should.
+        """
+        await self._pools[identity_pool_id].ask_for_nobody()
+
     async def aclose(self) -> None:
         """Give up what is under way, and let go of the sources."""
         for pool in self._pools.values():
@@ -220,6 +235,9 @@ class _Pool:
         # AWS: an identity has the region of its pool in its id.
         if identity_id.partition(":")[0] == self._region:
             await self._once(identity_id, lambda: self._bring(identity_id, sure=sure))
+
+    async def ask_for_nobody(self) -> None:
+        await self._source.fetch_identity(f"{self._region}:{NOBODY}")
 
     async def bring_user(self, user: str) -> None:
         key = (user,)  # no identity id

@@ -19,7 +19,7 @@ from millpond.contract.examination import (
 from millpond.errors import StoreError
 from millpond.service.context import Caller, Context
 from millpond.service.damage import VERIFY
-from millpond.service.examining import login_providers, streams
+from millpond.service.examining import login_providers, payloads, sources, streams
 from millpond.service.examining.looks import Look, fail, ok, take, warn
 from millpond.service.init_progress import SUCCEEDED, WAITING
 from millpond.service.patience import within
@@ -61,10 +61,13 @@ def _looks(context: Context) -> list[Look]:
     found += [
         streams.look(context, name, None) for name in sorted(context.settings.streams)
     ]
+    if context.settings.stream_payload_store:
+        found.append(payloads.look(context))
     found += [
         login_providers.look(context, name)
         for name in sorted(context.settings.login_providers)
     ]
+    found += sources.looks(context)
     return found
 
 
