@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -278,7 +279,8 @@ def environment(home) -> dict[str, str]:
     folder = home / "bin"
     folder.mkdir()
     program = folder / "millpond"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m millpond "$@"\n')
+    python = shlex.quote(sys.executable)
+    program.write_text(f'#!/bin/sh\nexec {python} -m millpond "$@"\n')
     program.chmod(0o755)
     (home / "patches.json").write_text("[]")
     return {

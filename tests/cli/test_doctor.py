@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 import socket
 import ssl
 import subprocess
@@ -232,9 +233,10 @@ def test_credentials_of_a_process(doctor, at_server, home, monkeypatch):
         "AccessKeyId": at_server.access_key_id,
         "SecretAccessKey": at_server.secret_access_key,
     }
-    (home / "keys.json").write_text(json.dumps(keys))
+    file = home / "keys.json"
+    file.write_text(json.dumps(keys))
     (home / ".aws" / "config").write_text(
-        f"[default]\ncredential_process = cat {home / 'keys.json'}\n"
+        f"[default]\ncredential_process = cat {shlex.quote(str(file))}\n"
     )
 
     code, checks = doctor()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -159,8 +160,9 @@ def test_an_empty_profile_variable_names_a_profile(details, monkeypatch):
 def test_a_process_that_gives_credentials(scope, files, home, details):
     """credential_process is run, by botocore."""
     answer = {"Version": 1, "AccessKeyId": "AKIDPROCESS", "SecretAccessKey": "s"}
-    (home / "c.json").write_text(json.dumps(answer))
-    files(f"[default]\ncredential_process = cat {home}/c.json\n")
+    file = home / "c.json"
+    file.write_text(json.dumps(answer))
+    files(f"[default]\ncredential_process = cat {shlex.quote(str(file))}\n")
     assert scope()[0] == "AKIDPROCESS"
 
     files("[default]\ncredential_process = false\n")

@@ -250,12 +250,12 @@ def proxy(
         text = text.replace(f"millpond-{number}:8014", each)
     listen = f"listen 127.0.0.1:{port}"
     if tls is not None:
-        files = "ssl_certificate {}; ssl_certificate_key {}".format(*tls)
+        files = 'ssl_certificate "{}"; ssl_certificate_key "{}"'.format(*tls)
         listen = f"{files}; {listen} ssl"
     text = text.replace("listen 8014", listen)
-    text = text.replace("/tmp/nginx.pid", str(folder / "nginx.pid"))
+    text = text.replace("/tmp/nginx.pid", f'"{folder}/nginx.pid"')
     places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    temporary = "".join(f"{p}_temp_path {folder / p}; " for p in places)
+    temporary = "".join(f'{p}_temp_path "{folder / p}"; ' for p in places)
     text = text.replace("access_log off;", f"access_log off; {temporary}")
     (folder / "nginx.conf").write_text(text)
     words = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
