@@ -49,6 +49,11 @@ _SETTINGS: Final[dict[str, Value]] = {
     "--settings": PATH,
 }
 _SERVER: Final[dict[str, Value]] = {**_SETTINGS, "--host": TEXT, "--port": TEXT}
+_SERVE: Final[dict[str, Value]] = {
+    **_SERVER,
+    "--readers": TEXT,
+    "--ephemeral": FLAG,
+}
 _STORE: Final[dict[str, Value]] = {**_SETTINGS, "--output": _OUTPUT}
 _PAGE: Final[dict[str, Value]] = {"--max-items": TEXT, "--starting-token": TEXT}
 _OF_POOL: Final[dict[str, Value]] = {**_STORE, "--identity-pool-id": TEXT}
@@ -90,11 +95,11 @@ _DATA: Final[dict[str, Value]] = {
 }
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "serve": Command({**_SERVER, "--readers": TEXT, "--ephemeral": FLAG}),
+    "serve": Command(_SERVE),
     "settings": Command(
         words={
-            "check": Command({**_SERVER, "--output": _OUTPUT}),
-            "show": Command({**_SERVER, "--output": _OUTPUT}),
+            "check": Command({**_SERVE, "--output": _OUTPUT}),
+            "show": Command({**_SERVE, "--output": _OUTPUT}),
         }
     ),
     "apply": Command({**_CONNECTION, "--check": FLAG}),
