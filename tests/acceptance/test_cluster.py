@@ -247,7 +247,7 @@ def test_shards_that_move_lose_nothing(
     pool = create_pool(nodes[0])
     kinesis = stream_into(nodes[0], pool)
 
-    def move() -> None:
+    def move(_: object) -> None:
         for shard, source, port, target, other in citus.execute(_MOVES, url=url):
             ends = f"'{source}', {port}, '{target}', {other}"
             sql = f"SELECT citus_move_shard_placement({shard}, {ends}, 'auto')"
@@ -293,7 +293,7 @@ def test_nothing_is_called_a_fault_that_goes_on(
     pool = create_pool(nodes[0])
     done: list[subprocess.CompletedProcess[bytes]] = []
 
-    def verify() -> None:
+    def verify(_: object) -> None:
         done.extend(run_beside(nodes[0], "store", "verify") for _ in range(2))
 
     written, _ = write_on_all(nodes, pool, meanwhile=verify, times=60)

@@ -71,13 +71,14 @@ class Client:
         )
         self.client = next(self._clients)
         self.failures: list[int] = []
+        self.answered = 0
 
     def ask(self, operation: str, **request: Any) -> Any:
         """Call, and repeat the very same request until somebody answers it."""
         deadline = Deadline(FAILOVER_TIMEOUT_S)
         while True:
             try:
-                return getattr(self.client, operation)(**request)
+                answer = getattr(self.client, operation)(**request)
             except ClientError as error:
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
                 if status != 503 or deadline.passed():
@@ -87,6 +88,9 @@ class Client:
                 if deadline.passed():
                     raise
                 self.failures.append(0)
+            else:
+                self.answered += 1
+                return answer
             self.client = next(self._clients)
             time.sleep(0.02)
 
@@ -110,7 +114,7 @@ def write_on_all(
     nodes: Sequence[RunningServer],
     pool: str,
     *,
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Callable[[Sequence[Client]], None] = lambda devices: None,
     times: int = 40,
 ) -> tuple[dict[str, int], list[Client]]:
     """
@@ -132,10 +136,16 @@ def write_on_all(
             )
             for n, device in enumerate(devices)
         ]
-        meanwhile()
+        meanwhile(devices)
         for each in writing:
             each.result()
     return dict.fromkeys(people, 3 * times), devices
+
+
+def let_go_on(devices: Sequence[Client]) -> None:
+    """Wait until devices, which have far more to write, have had some answers."""
+    wanted = sum(each.answered for each in devices) + 5 * len(devices)
+    wait_until(lambda: sum(each.answered for each in devices) > wanted, pause_s=0.002)
 
 
 def assert_all_there(
@@ -180,6 +190,19 @@ def assert_streamed_in_order(kinesis: Any, written: dict[str, int]) -> None:
     for told in counts().values():
         firsts = list(dict.fromkeys(told))  # at least once: repeats aside
         assert firsts == sorted(firsts)
+
+
+def has_begun(kinesis: Any, name: str) -> bool:
+    """Say whether there is anything in a stream, without reading all of it."""
+    for shard in kinesis.list_shards(StreamName=name)["Shards"]:
+        iterator = kinesis.get_shard_iterator(
+            StreamName=name,
+            ShardId=shard["ShardId"],
+            ShardIteratorType="TRIM_HORIZON",
+        )["ShardIterator"]
+        if kinesis.get_records(ShardIterator=iterator, Limit=1)["Records"]:
+            return True
+    return False
 
 
 class TestOneService:
@@ -254,8 +277,8 @@ class TestCrashes:
         pool = create_pool(nodes[0])
         kinesis = stream_into(nodes[0], pool)
 
-        def kill() -> None:
-            time.sleep(0.5)
+        def kill(devices: Sequence[Client]) -> None:
+            let_go_on([devices[1], devices[4]])  # who write by way of that node
             nodes[1].kill()
 
         written, devices = write_on_all(nodes, pool, meanwhile=kill)
@@ -276,7 +299,7 @@ class TestCrashes:
         with contextlib.closing(nodes[1].client("cognito-sync")) as starter:
             # Its own workers hear of it first, and hold slices when it dies.
             starter.bulk_publish(IdentityPoolId=pool)
-        time.sleep(0.1)
+        wait_until(lambda: has_begun(kinesis, "changes"), pause_s=0.002)
         nodes[1].kill()
 
         def status() -> str:
@@ -310,9 +333,9 @@ class TestCrashes:
     ) -> None:
         pool = create_pool(nodes[0])
 
-        def restart() -> None:
+        def restart(devices: Sequence[Client]) -> None:
             for mode in ("fast", "immediate"):
-                time.sleep(0.5)
+                let_go_on(devices)
                 postgres.stop(mode=mode)
                 time.sleep(0.5)
                 postgres.start_again()
