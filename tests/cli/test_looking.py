@@ -10,7 +10,10 @@ import pytest
 
 from cli import world
 from cli.world import ABE, ANN, EMPTY_POOL, GUEST, LOSER, NOBODY, NOW, POOL
+from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId
+from millpond.sinks.embedded import EmbeddedSink
+from millpond.stores.importing import ImportState
 from millpond.testing.store_contract.bench import NOW_MS, put
 
 UNKNOWN = "us-east-1:e0000000-0000-4000-8000-00000000000f"
@@ -478,3 +481,50 @@ def test_a_database_that_does_not_answer_is_told(run):
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("millpond pool: ")
     assert "geheim" not in result.err
+
+
+# --- Ids as people type them ---------------------------------------------------------
+
+
+def test_an_import_is_found_by_the_beginning_of_its_pool(listed, look, place):
+    """In capitals or without its region; several are named, and none is told."""
+    pools = [POOL.replace("7c4f", each) for each in ("7c4fa", "7c4fb")]
+
+    async def begin(store: Any) -> None:
+        for each in pools:
+            state = ImportState(identity_pool_id=each, source="elsewhere")
+            await store.begin_import(world.a_pool(each, each), state, pools_max=9)
+
+    place.run(begin)
+
+    (found,) = listed("import", "status", "7C4FA")["Imports"]
+    assert found["IdentityPoolId"] == pools[0]
+    several = look("import", "status", "7c4f")
+    assert (several.code, several.out) == (1, "")
+    assert all(each in several.err for each in pools)
+    assert "nothing of '7d' was imported" in look("import", "status", "7d").err
+
+
+def test_a_stream_is_verified_of_a_pool_by_the_beginning_of_its_id(look):
+    """The result names it whole."""
+    result = look(
+        "stream", "verify", "--identity-pool-id", "7C4F5E", "--output", "json"
+    )
+
+    assert json.loads(result.out)["IdentityPoolId"] == POOL
+
+
+def test_a_tail_is_of_an_identity_by_the_beginning_of_its_id(look, place):
+    """And of one that has gone from the store, by its whole id."""
+
+    async def tell(store: Any) -> None:
+        sink = EmbeddedSink(world.STREAM, store=store, now_ms=lambda: NOW_MS)
+        await sink.open()
+        await sink.put([StreamRecord(each, b"x") for each in (GUEST, ANN, UNKNOWN)])
+        await sink.aclose()
+
+    place.run(tell)
+    tail = ("stream", "tail", world.STREAM, "--from-start", "--count", "1")
+
+    assert GUEST in look(*tail, "--identity-id", "B0000000").out
+    assert UNKNOWN in look(*tail, "--identity-id", UNKNOWN.upper()).out

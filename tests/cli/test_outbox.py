@@ -64,13 +64,71 @@ def test_what_waits_and_what_is_parked_is_listed(outbox):
     assert "secret" not in json.dumps(found)
 
 
-def test_a_long_list_is_read_in_pages(outbox, monkeypatch):
-    """All of it is listed, and returned, however many are read at a time."""
-    monkeypatch.setattr("millpond.cli.outbox.PARKED_MAX", 1)
+def test_a_long_list_is_returned_in_pages(outbox, monkeypatch):
+    """All of it is, however many are read at a time."""
     monkeypatch.setattr("millpond.service.outbox.ENTRIES_AT_ONCE", 1)
 
-    assert [each["OutboxId"] for each in listed(outbox)["Parked"]] == [1, 2]
     assert json.loads(outbox("retry", "--all").out) == {"Returned": 2}
+
+
+def test_what_is_parked_comes_in_pages(outbox):
+    """No more is listed than was asked for, and the token leads on."""
+    one = json.loads(outbox("list", "--max-items", "1").out)
+    two = json.loads(outbox("list", "--starting-token", one["NextToken"]).out)
+    people = outbox("list", "--max-items", "1", "--output", "text")
+
+    assert [each["OutboxId"] for each in one["Parked"]] == [1]
+    assert [each["OutboxId"] for each in two["Parked"]] == [2]
+    assert (one["ParkedCount"], two["NextToken"]) == (2, None)
+    assert len(people.out.splitlines()) == 2
+    assert f"--starting-token {one['NextToken']}" in people.err
+
+
+def test_on_a_terminal_there_is_a_table(outbox, monkeypatch):
+    """With headings, in local time as everywhere."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    first, titles, row, _ = outbox("list", "--output", "text").out.splitlines()
+
+    assert "+00:00" not in first + row
+    assert titles.split() == ["OUTBOX", "ID", "IDENTITY", "SIZE", "PARKED", "REASON"]
+    assert row.split()[:2] == ["1", ALICE]
+
+
+def test_reasons_of_others_steer_no_terminal(run, home, outbox):
+    """What a stream has said is shown without what a terminal would obey."""
+
+    async def park() -> None:
+        store = SqliteStore(home / "data")
+        await store.open()
+        entries = await store.list_outbox(POOL, limit=9, bytes_max=999)
+        reasons = [(each, "\x1b[2J\tgone") for each in entries]
+        await store.park_outbox(POOL, reasons, now_ms=NOW_MS)
+        await store.aclose()
+
+    asyncio.run(park())
+
+    shown = outbox("list", "--output", "text").out
+    assert "gone" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_pool_may_be_named_by_the_beginning_of_its_id(outbox):
+    """In capitals or without its region; what goes for good needs the whole id."""
+    short = POOL.partition(":")[2][:6].upper()
+
+    assert json.loads(outbox("list", pool=short).out)["ParkedCount"] == 2
+    assert json.loads(outbox("retry", "--outbox-id", "1", pool=short).out) == {
+        "Returned": 1
+    }
+    refused = outbox("discard", "--all", pool=short)
+    assert (refused.code, refused.out) == (1, "")
+    assert f"by its whole id: {POOL}" in refused.err
+    assert json.loads(outbox("discard", "--all", pool=POOL.upper()).out) == {
+        "Discarded": 1
+    }
 
 
 def test_people_get_lines(outbox):

@@ -85,6 +85,20 @@ def test_the_list_is_read_by_people_and_tools(token_key):
     assert re.fullmatch(rf"us-east-1-1\t{date}\tPUBLISHED\t{date}", old)
 
 
+def test_on_a_terminal_the_list_is_a_table(token_key, monkeypatch):
+    """With headings, in local time as everywhere."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    token_key("rotate")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    titles, row = token_key("list").out.splitlines()
+
+    assert titles.split() == ["KEY", "ID", "CREATED", "STATUS", "RETIRED"]
+    assert "+00:00" not in row
+    assert row.split()[0] == "us-east-1-1"
+
+
 def test_a_key_that_is_not_there_is_an_error(token_key, listed):
     """Retiring an unknown key changes nothing and says so."""
     token_key("rotate")

@@ -33,3 +33,35 @@ async def chosen_identity(
     return await resolve_identity(
         store, pool, options.identity_id, region=settings.region
     )
+
+
+async def meant_pool(store: Store, settings: Settings, text: str) -> str:
+    """
+    Give the id of the pool that is meant; it may be gone, and known by its id alone.
+
+    Raises:
+        AmbiguousError: several may be.
+    """
+    from millpond.errors import NotFoundError
+    from millpond.service.looking import ids
+    from millpond.service.looking.pools import resolve_pool
+
+    try:
+        return await resolve_pool(store, text, region=settings.region)
+    except NotFoundError:
+        return ids.typed(text, region=settings.region)
+
+
+async def meant_identity(
+    store: Store, settings: Settings, pool: str | None, text: str
+) -> str:
+    """Give the id of the identity that is meant, in the same way."""
+    from millpond.errors import NotFoundError
+    from millpond.service.looking import ids
+    from millpond.service.looking.identities import resolve_identity
+
+    try:
+        place = await resolve_identity(store, pool, text, region=settings.region)
+    except NotFoundError:
+        return ids.typed(text, region=settings.region)
+    return place.identity_id

@@ -105,7 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
         "identity_pool_id",
         metavar="POOL",
         nargs="?",
-        help="of this identity pool alone",
+        help="of this identity pool alone; the beginning of its id will do",
     )
     verify.add_argument(
         "--sample",
@@ -359,8 +359,7 @@ async def _status(settings: Settings, options: argparse.Namespace) -> int:
     async with _store(settings) as store:
         states = await store.list_imports()
         if options.identity_pool_id is not None:
-            pool = options.identity_pool_id
-            states = [each for each in states if each.identity_pool_id == pool]
+            states = _of_pool(states, settings, options.identity_pool_id)
         found = [
             (each, await store.measure_import(each.identity_pool_id)) for each in states
         ]
@@ -381,6 +380,24 @@ async def _status(settings: Settings, options: argparse.Namespace) -> int:
         lines += _status_lines(state, all_, _claims_until(settings, state))
     show(options, document, lines or ["There are no imports."])
     return 0
+
+
+def _of_pool(
+    states: list[ImportState], settings: Settings, text: str
+) -> list[ImportState]:
+    """
+    Find the import of the pool that is meant, which need not exist any more.
+
+    Raises:
+        AmbiguousError: several may be.
+    """
+    from millpond.service.looking import ids
+
+    whole = ids.typed(text, region=settings.region)
+    known = {each.identity_pool_id: each for each in states}
+    found = [each for each in known if each in (text, whole)]
+    found = found or [each for each in known if whole and each.startswith(whole)]
+    return [known[ids.the_one("import", text, found)]] if found else []
 
 
 def _describe(state: ImportState) -> dict[str, Any]:

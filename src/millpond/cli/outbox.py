@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator
 
 from millpond.cli import paging
 from millpond.cli.administration import (
+    CommandError,
     add_store_options,
     check_place,
-    iso,
     note_change,
     run,
     show,
 )
 from millpond.cli.numbers import any_whole
 from millpond.cli.serve import add_settings_options
-from millpond.cli.tables import Column, Time, date, print_table
+from millpond.cli.tables import Cell, Column, Size, Time, date, print_table, spell
 from millpond.settings import Settings
 from millpond.stores.base import OutboxNote, Store
 
@@ -27,7 +26,13 @@ _COLUMNS = (
     Column("SINCE"),
     Column("PARKED"),
 )
-PARKED_MAX = 500  # are read at a time
+_PARKED_COLUMNS = (
+    Column("OUTBOX ID"),
+    Column("IDENTITY", flexible=True),
+    Column("SIZE"),
+    Column("PARKED"),
+    Column("REASON", flexible=True),
+)
 
 
 def main(argv: list[str]) -> int:
@@ -63,7 +68,9 @@ def make_parser() -> argparse.ArgumentParser:
         "values included",
     )
     listing.add_argument(
-        "--identity-pool-id", metavar="ID", help="of this identity pool [of all]"
+        "--identity-pool-id",
+        metavar="ID",
+        help="of this identity pool; the beginning of its id will do [of all]",
     )
     paging.add_options(listing, items=paging.ITEMS_MAX)
     for each in (retry, discard, drop, download):
@@ -87,22 +94,46 @@ def make_parser() -> argparse.ArgumentParser:
 
 async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
-    from millpond.service.looking.outbox import find_pool
+    from millpond.service.looking.outbox import list_entries
 
-    pool = options.identity_pool_id
-    if pool is None:
+    if options.identity_pool_id is None:
         return await _list_all(settings, options)
+    after, limit = paging.start(options, int) or 0, options.max_items
     async with stores.open_existing(settings) as store:
-        await find_pool(store, pool)
+        pool = await _pool(store, settings, options)
         usage = await store.measure_outbox(pool)
-        rows = [_row(each) async for each in _parked(store, pool)]
-    oldest = None if usage.oldest_ms is None else iso(usage.oldest_ms)
-    document = {"Entries": usage.entries, "OldestDate": oldest, "Parked": rows}
-    waiting = f"{usage.entries} waiting" + (f", since {oldest}" if oldest else "")
-    lines = [f"{waiting}; {usage.parked} parked"]
-    lines += ["\t".join(map(str, row.values())) for row in rows]
-    show(options, document, lines)
+        page = await list_entries(store, pool, parked=True, after=after, limit=limit)
+    notes = [each.note for each in page.items]
+    token = paging.token_of(page.next_position)
+    if options.output == "json":
+        document = {
+            "Entries": usage.entries,
+            "OldestDate": date(usage.oldest_ms),
+            "ParkedCount": usage.parked,
+            "Parked": [_document(each) for each in notes],
+            "NextToken": token,
+        }
+        show(options, document, [])
+        return 0
+    since = Time(usage.oldest_ms)
+    oldest = (
+        "" if since.ms is None else f", since {spell(since, terminal=_on_terminal())}"
+    )
+    print(f"{usage.entries} waiting{oldest}; {usage.parked} parked")
+    print_table(_PARKED_COLUMNS, [_row(each) for each in notes])
+    paging.tell_more(token)
     return 0
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+async def _pool(store: Store, settings: Settings, options: argparse.Namespace) -> str:
+    """Find the pool that the command line names."""
+    from millpond.service.looking.pools import resolve_pool
+
+    return await resolve_pool(store, options.identity_pool_id, region=settings.region)
 
 
 async def _list_all(settings: Settings, options: argparse.Namespace) -> int:
@@ -141,7 +172,7 @@ async def _list_all(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _row(parked: OutboxNote) -> dict[str, str | int | None]:
+def _document(parked: OutboxNote) -> dict[str, str | int | None]:
     return {
         "OutboxId": parked.outbox_id,
         "IdentityId": parked.identity_id,
@@ -151,13 +182,23 @@ def _row(parked: OutboxNote) -> dict[str, str | int | None]:
     }
 
 
+def _row(parked: OutboxNote) -> tuple[Cell, ...]:
+    return (
+        str(parked.outbox_id),  # to be typed again
+        parked.identity_id,
+        Size(parked.data_bytes),
+        Time(parked.parked_ms),
+        parked.reason,
+    )
+
+
 async def _retry(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.outbox import retry_parked
 
     check_place(settings, options)
     async with stores.open_existing(settings) as store:
-        pool = options.identity_pool_id
+        pool = await _pool(store, settings, options)
         count = await retry_parked(store, pool, options.outbox_id)
         await _note(store, "RetryParked", pool, count)
     show(options, {"Returned": count}, [f"{count} wait again."])
@@ -182,10 +223,29 @@ async def _give_up(settings: Settings, options: argparse.Namespace) -> int:
 
     check_place(settings, options)
     async with stores.open_existing(settings) as store:
-        pool = options.identity_pool_id
+        pool = await _whole_pool(store, settings, options)
         count = await discard_parked(store, pool, options.outbox_id)
         await _note(store, "DiscardParked", pool, count)
         return count
+
+
+async def _whole_pool(
+    store: Store, settings: Settings, options: argparse.Namespace
+) -> str:
+    """
+    Find the pool; what goes for good is not found by the beginning of an id.
+
+    Raises:
+        CommandError: no more is given than that.
+    """
+    from millpond.service.looking import ids
+
+    pool, given = await _pool(store, settings, options), options.identity_pool_id
+    if pool not in (given, ids.typed(given, region=settings.region)):
+        raise CommandError(
+            f"to give changes up, name their pool by its whole id: {pool}"
+        )
+    return pool
 
 
 async def _note(store: Store, operation: str, pool: str, count: int) -> None:
@@ -199,18 +259,8 @@ async def _download(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.outbox import download_parked
 
     async with stores.open_existing(settings) as store:
-        async for line in download_parked(store, options.identity_pool_id):
+        pool = await _pool(store, settings, options)
+        async for line in download_parked(store, pool):
             sys.stdout.buffer.write(line)
     sys.stdout.flush()
     return 0
-
-
-async def _parked(store: Store, pool: str) -> AsyncIterator[OutboxNote]:
-    """Give what is parked, a page at a time, without reading what is in it."""
-    after = 0
-    while page := await store.list_outbox_notes(
-        pool, parked=True, after=after, limit=PARKED_MAX
-    ):
-        for each in page:
-            yield each
-        after = page[-1].outbox_id

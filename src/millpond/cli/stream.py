@@ -86,7 +86,9 @@ def _add_tail_options(tail: argparse.ArgumentParser) -> None:
         "--count", type=at_least_1, metavar="N", help="end after so many records"
     )
     tail.add_argument(
-        "--identity-id", metavar="ID", help="show records of this identity alone"
+        "--identity-id",
+        metavar="ID",
+        help="show records of this identity alone; the beginning of its id will do",
     )
     tail.add_argument(
         "--raw",
@@ -97,7 +99,10 @@ def _add_tail_options(tail: argparse.ArgumentParser) -> None:
 
 def _add_verify_options(verify: argparse.ArgumentParser) -> None:
     verify.add_argument(
-        "--identity-pool-id", required=True, metavar="ID", help="the identity pool"
+        "--identity-pool-id",
+        required=True,
+        metavar="ID",
+        help="the identity pool; the beginning of its id will do",
     )
     verify.add_argument(
         "--from",
@@ -221,12 +226,15 @@ def _shards(count: int) -> str:
 
 
 async def _tail(settings: Settings, options: argparse.Namespace) -> int:
+    from millpond.cli.identity_choice import meant_identity
     from millpond.server import stores
     from millpond.sinks import make_reader
     from millpond.sinks.base import sink_url
 
-    left = options.count
+    left, identity = options.count, options.identity_id
     async with stores.open_existing(settings) as store:
+        if identity is not None:
+            identity = await meant_identity(store, settings, None, identity)
         reader = make_reader(
             sink_url(settings.streams, options.stream_name),
             store=store,
@@ -238,7 +246,7 @@ async def _tail(settings: Settings, options: argparse.Namespace) -> int:
                 records = [
                     each
                     for each in await reader.read(wait_s=TAIL_WAIT_S)
-                    if options.identity_id in (None, each.partition_key)
+                    if identity in (None, each.partition_key)
                 ][:left]
                 _print(records, raw=options.raw)
                 left = None if left is None else left - len(records)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from typing import TYPE_CHECKING, Final
 
 from millpond.cli.administration import (
     CommandError,
@@ -13,7 +15,18 @@ from millpond.cli.administration import (
     run,
     show,
 )
+from millpond.cli.tables import Cell, Column, Time, print_table
 from millpond.settings import Settings
+
+if TYPE_CHECKING:
+    from millpond.stores.base import TokenKey
+
+_COLUMNS: Final = (
+    Column("KEY ID"),
+    Column("CREATED"),
+    Column("STATUS"),
+    Column("RETIRED"),
+)
 
 
 def main(argv: list[str]) -> int:
@@ -55,18 +68,33 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     async with stores.open_existing(settings) as store:
         keys = newest_first(await store.list_token_keys())
     now_ms = system_now_ms()
+    if options.output == "text" and sys.stdout.isatty():
+        print_table(_COLUMNS, [_row(each, now_ms) for each in keys])
+        return 0
     rows = []
     for key in keys:
         row = {"KeyId": key.key_id, "CreationDate": iso(key.creation_date_ms)}
-        if key.retire_date_ms is None:
-            row["Status"] = "SIGNS"
-        else:
-            retired = key.retire_date_ms <= now_ms
-            row["Status"] = "RETIRED" if retired else "PUBLISHED"
+        row["Status"] = _status(key, now_ms)
+        if key.retire_date_ms is not None:
             row["RetireDate"] = iso(key.retire_date_ms)
         rows.append(row)
     show(options, {"Keys": rows}, ["\t".join(row.values()) for row in rows])
     return 0
+
+
+def _status(key: TokenKey, now_ms: int) -> str:
+    if key.retire_date_ms is None:
+        return "SIGNS"
+    return "RETIRED" if key.retire_date_ms <= now_ms else "PUBLISHED"
+
+
+def _row(key: TokenKey, now_ms: int) -> tuple[Cell, ...]:
+    return (
+        key.key_id,
+        Time(key.creation_date_ms),
+        _status(key, now_ms),
+        Time(key.retire_date_ms),
+    )
 
 
 async def _rotate(settings: Settings, options: argparse.Namespace) -> int:
