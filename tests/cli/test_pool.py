@@ -43,6 +43,14 @@ def test_what_the_api_would_refuse_is_refused(adopt, words):
     assert "`" not in result.err
 
 
+def test_an_id_in_capitals_is_none(adopt):
+    """No app has a pool like this, and no server has its region."""
+    result = adopt(POOL.replace("eu-west-1", "EU-WEST-1"), "--name", "x")
+
+    assert (result.code, result.out) == (1, "")
+    assert f"'{POOL}' may be meant" in result.err
+
+
 def test_the_limit_of_pools_counts(adopt, monkeypatch):
     """The setting that bounds the number of pools bounds these, too."""
     monkeypatch.setenv("MILLPOND_IDENTITY_POOLS_MAX", "1")

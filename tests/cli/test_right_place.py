@@ -234,6 +234,24 @@ def test_a_store_is_made_when_that_is_asked_for(run, home):
     assert "is using" in refused.err
 
 
+def test_ctrl_c_while_a_store_is_made(run, home, monkeypatch):
+    """It says what to do, and the same command makes the rest."""
+
+    def interrupt(settings):
+        raise KeyboardInterrupt
+
+    create = ("store", "create", "--data", str(home / "data"))
+    with monkeypatch.context() as patched:
+        patched.setattr("millpond.server.sealers.make_sealer", interrupt)
+        result = run(*create)
+
+    assert (result.code, result.out) == (130, "")
+    assert "The same command" in result.err
+    assert "backup" not in result.err
+    assert run(*create).code == 0
+    assert run("key", "create", "--data", str(home / "data")).code == 0
+
+
 # --- The wrong one ------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _INTERRUPTED: Final = 130
 _GO_ON: Final = "Stopped. What was copied stays; the same command goes on with it."
 _UNFINISHED: Final = "Stopped. Nothing was changed."
+_UNMADE: Final = "Stopped. The same command, or a server, makes the rest of the store."
 _TORN: Final = "Stopped. The backup is not complete; delete what there is of it."
 
 
@@ -49,8 +50,8 @@ def main(argv: list[str]) -> int:
         }
         return run(make_parser(), argv, commands)
     except KeyboardInterrupt:
-        what = {"copy": _GO_ON, "verify": _UNFINISHED}.get(argv[0], _TORN)
-        print(f"\n{what}", file=sys.stderr)
+        what = {"copy": _GO_ON, "create": _UNMADE, "backup": _TORN}
+        print(f"\n{what.get(argv[0], _UNFINISHED)}", file=sys.stderr)
         return _INTERRUPTED
 
 

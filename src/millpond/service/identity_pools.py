@@ -49,6 +49,9 @@ async def adopt_identity_pool(
     reason = why_not(identity_pool_id, IdentityPoolId) or why_not(
         name, IdentityPoolName
     )
+    if reason is None and identity_pool_id != identity_pool_id.lower():
+        # AWS: its pattern lets them be, and ids that it makes have none.
+        reason = f"ids are in small letters; '{identity_pool_id.lower()}' may be meant"
     if reason is not None:
         return f"it cannot be created: {reason}."
     given = {
