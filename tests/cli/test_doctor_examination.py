@@ -303,7 +303,8 @@ class TestServer:
             assert f"127.0.0.1:{relay.port}" in down.out
             assert "millpond_store_up 0.0" in metrics
             assert "millpond_outbox_entries NaN" in metrics
-            assert "process_open_fds" in metrics
+            tells = Path("/proc/self/stat").exists()  # of processes, this system
+            assert ("process_open_fds" in metrics) == tells
             wait_until(lambda: run("doctor").code == 0)
 
 

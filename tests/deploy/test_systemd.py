@@ -91,10 +91,11 @@ class Served:
 
 def _restrict() -> None:
     """Take from the process what the unit takes, as far as the kernel does it here."""
-    library = ctypes.CDLL(None)
-    library.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    library.prctl(PR_SET_MDWE, 1, 0, 0, 0)  # since Linux 6.3
     os.umask(0o077)
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        library.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        library.prctl(PR_SET_MDWE, 1, 0, 0, 0)  # since Linux 6.3
 
 
 Serve = Callable[..., Served]

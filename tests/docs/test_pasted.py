@@ -24,7 +24,7 @@ set -euo pipefail
 beside=()
 finish() {
   status=$?
-  for each in "${beside[@]}"; do
+  for each in ${beside[@]+"${beside[@]}"}; do # an empty one is unset to bash 3.2
     if kill -INT "$each" 2>/dev/null; then wait "$each" || true
     else wait "$each" || { echo "this ended by itself: $each" >&2; status=1; }; fi
   done
