@@ -24,12 +24,15 @@ PYTEST := $(BIN)/python -m pytest -n 2
 # The inner loop: rules, formats and the commands' words, and the embedded store itself.
 FAST_TESTS := tests/core tests/wire tests/contract tests/service tests/stores/test_sqlite.py \
   tests/test_architecture.py tests/test_errors.py tests/test_settings.py
+# Whatever pip.conf says: into the environment, not into somebody's home.
+export PIP_USER := 0
 # Programs are started by the hundred: each of them reads what the first one compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-all test-oldest test-newest lint types format check check-all bench \
-        bench-peers docs site screenshots lock lock-upgrade version changelog release clean
+        bench-peers docs site screenshots lock lock-upgrade version changelog release clean \
+        same-python
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -42,7 +45,19 @@ $(READY): $(RUNS) requirements/dev.txt
 	@$(BIN)/python $(PIP) $(SELF)
 	@touch $@
 
-$(RUNS): pyproject.toml requirements/runtime.txt requirements/pip.txt
+# Who names a Python wants that one.
+same-python:
+ifneq ($(origin PYTHON),file)
+	@if [ -x $(BIN)/python ]; then \
+	  version='import sys; print("%d.%d" % sys.version_info[:2])'; \
+	  has=$$($(BIN)/python -c "$$version") && wanted=$$($(PYTHON) -c "$$version") || exit 1; \
+	  [ "$$has" = "$$wanted" ] || { \
+	    echo "$(VENV) has Python $$has, and $(PYTHON) is $$wanted; to have it made anew: rm -r $(VENV)" >&2; \
+	    exit 1; }; \
+	fi
+endif
+
+$(RUNS): pyproject.toml requirements/runtime.txt requirements/pip.txt | same-python
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Millpond needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \

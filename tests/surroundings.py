@@ -16,7 +16,16 @@ from typing import Final
 
 _OUR_OWN: Final = ("MILLPOND_TEST_", "MILLPOND_CLI_PARITY")  # these are for the tests
 _FOR_PACKAGES: Final = ("npm_", "pip_", "uv_")
-_ELSEWHERE: Final = ("aws_", "git_", "listen_", "millpond_", "otel_", "pg")
+_ELSEWHERE: Final = (
+    "aws_",
+    "git_",
+    "listen_",
+    "make",
+    "mflags",
+    "millpond_",
+    "otel_",
+    "pg",
+)
 _AUTHORITIES: Final = {
     *("CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"),
     *("SSL_CERT_DIR", "SSL_CERT_FILE"),
@@ -46,7 +55,7 @@ def leave(environment: MutableMapping[str, str] = os.environ) -> None:
 def with_packages() -> dict[str, str]:
     """Give the environment for what gets packages from a network."""
     given = {name: _taken[name] for name in _taken if is_for_packages(name)}
-    return {**os.environ, **given}
+    return {**os.environ, **given, "PIP_USER": "0"}  # into environments, not a home
 
 
 def is_for_packages(name: str) -> bool:

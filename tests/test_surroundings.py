@@ -20,6 +20,7 @@ HOSTILE = {
     "FORCE_COLOR": "1",
     "GIT_DIR": "/no/such/folder",
     "HTTPS_PROXY": "http://127.0.0.1:9",
+    "MAKEFLAGS": "PYTHON=/no/such/file",
     "MILLPOND_PORT": "1",
     "NODE_EXTRA_CA_CERTS": "/no/such/file",
     "NPM_CONFIG_REGISTRY": "http://127.0.0.1:9",
