@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ from cli import world
 from cli.world import ABE, ANN, EMPTY_POOL, GUEST, LOSER, NOBODY, NOW, POOL
 from millpond.core.streaming import StreamRecord
 from millpond.core.sync import DatasetId
+from millpond.service.audit import AuditBook
+from millpond.service.callers import Caller
 from millpond.sinks.embedded import EmbeddedSink
+from millpond.stores.base import DeveloperKey
 from millpond.stores.importing import ImportState
 from millpond.testing.store_contract.bench import NOW_MS, put
 
+GONE = "us-east-1:f0000000-0000-4000-8000-000000000009"
 UNKNOWN = "us-east-1:e0000000-0000-4000-8000-00000000000f"
 
 
@@ -528,3 +533,51 @@ def test_a_tail_is_of_an_identity_by_the_beginning_of_its_id(look, place):
 
     assert GUEST in look(*tail, "--identity-id", "B0000000").out
     assert UNKNOWN in look(*tail, "--identity-id", UNKNOWN.upper()).out
+
+
+@pytest.fixture
+def changes(place):
+    """Leave two changes in the audit, of Ann and of a pool that is gone."""
+    key = DeveloperKey(
+        access_key_id="AKIAONE", name="x", sealed_secret=b"x", creation_date_ms=NOW_MS
+    )
+
+    async def change(store: Any) -> None:
+        await store.put_developer_key(key)
+        book = AuditBook(store, now_ms=lambda: NOW_MS, random_bytes=os.urandom)
+        for key_id, pool, identity in (("AKIAONE", POOL, ANN), ("AKIATWO", GONE, "")):
+            await book.note(
+                Caller(key_id, ""),
+                operation="UpdateRecords",
+                identity_pool_id=pool,
+                identity_id=identity,
+            )
+
+    place.run(change)
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (("--pool", "7C4F5"), 1),
+        (("--pool", GONE.upper()), 1),
+        (("--pool", "7c4f5", "--identity-id", ANN.upper()), 1),
+        (("--key", "akiaone"), 1),
+        (("--key", "akiao"), 1),
+        (("--key", "akiatwo"), 1),
+        ((), 2),
+    ],
+)
+def test_the_audit_is_of_ids_as_people_type_them(listed, changes, words, count):
+    """In capitals, without a region, by their beginning; what is gone by all of it."""
+    assert len(listed("audit", "list", *words)["Entries"]) == count
+
+
+def test_an_audit_without_entries_says_so(listed, look, changes):
+    """And names the operation that may be meant; programs get an empty list."""
+    words = ("audit", "list", "--operation", "updaterecords")
+    shown = look(*words)
+
+    assert (shown.code, shown.out) == (0, "")
+    assert shown.err == "There is no such entry. Is 'UpdateRecords' meant?\n"
+    assert listed(*words) == {"Entries": [], "NextToken": None}

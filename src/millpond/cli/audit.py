@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from millpond.cli import paging
 from millpond.cli.administration import CommandError, add_store_options, run, show
@@ -13,7 +16,7 @@ from millpond.core import moments
 from millpond.settings import Settings
 
 if TYPE_CHECKING:
-    from millpond.stores.base import AuditEntry
+    from millpond.stores.base import AuditEntry, AuditFilter, Store
 
 _COLUMNS: Final = (
     Column("TIME"),
@@ -75,27 +78,82 @@ def make_parser() -> argparse.ArgumentParser:
 async def _list(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.server import stores
     from millpond.service.looking.audit import list_audit
-    from millpond.stores.base import AuditFilter
 
-    wanted = AuditFilter(
-        identity_pool_id=options.pool,
-        identity_id=options.identity_id,
-        access_key_id=options.key,
-        operation=options.operation,
-        since_ms=_moment("--since", options.since),
-        until_ms=_moment("--until", options.until),
-    )
+    since_ms = _moment("--since", options.since)
+    until_ms = _moment("--until", options.until)
     before, limit = paging.start(options, str), options.max_items
+    note = ""
     async with stores.open_existing(settings) as store:
+        wanted = msgspec.structs.replace(
+            await _wanted(store, settings, options),
+            since_ms=since_ms,
+            until_ms=until_ms,
+        )
         page = await list_audit(store, wanted, before=before, limit=limit)
+        if not page.items and before is None:
+            note = f"There is no such entry.{await _near(store, wanted)}"
     token = paging.token_of(page.next_position)
     if options.output == "json":
         entries = [_document(each) for each in page.items]
         show(options, {"Entries": entries, "NextToken": token}, [])
         return 0
     print_table(_COLUMNS, [_row(each) for each in page.items])
+    if note:
+        print(note, file=sys.stderr)
     paging.tell_more(token)
     return 0
+
+
+async def _wanted(
+    store: Store, settings: Settings, options: argparse.Namespace
+) -> AuditFilter:
+    """Say which entries are meant, whenever they were made."""
+    from millpond.cli.identity_choice import meant_identity, meant_pool
+    from millpond.stores.base import AuditFilter
+
+    pool, identity, key = options.pool, options.identity_id, options.key
+    if pool is not None:
+        pool = await meant_pool(store, settings, pool)
+    if identity is not None:
+        identity = await meant_identity(store, settings, pool, identity)
+    if key is not None:
+        key = await _meant_key(store, key)
+    return AuditFilter(
+        identity_pool_id=pool,
+        identity_id=identity,
+        access_key_id=key,
+        operation=options.operation,
+    )
+
+
+async def _meant_key(store: Store, text: str) -> str:
+    """
+    Find the key that is meant, by its id or the beginning of it; it may be gone.
+
+    Raises:
+        AmbiguousError: several may be.
+    """
+    from millpond.service.looking import ids
+
+    whole = text.strip().upper()
+    known = [each.access_key_id for each in await store.list_developer_keys()]
+    if text in known or not whole:
+        return text
+    found = sorted(each for each in known if each.upper().startswith(whole))
+    return ids.the_one("key", text, found[: ids.SHOWN_MAX + 1]) if found else whole
+
+
+async def _near(store: Store, wanted: AuditFilter) -> str:
+    """Ask whether another operation is meant, one of which there are entries."""
+    from millpond import nearness
+    from millpond.service.looking.audit import list_audit
+
+    if wanted.operation is None:
+        return ""
+    others = msgspec.structs.replace(wanted, operation=None)
+    page = await list_audit(store, others, before=None, limit=paging.ITEMS_MAX)
+    known = {each.operation for each in page.items}
+    return nearness.ask(wanted.operation, sorted(known))
 
 
 def _moment(option: str, text: str | None) -> int | None:
