@@ -126,6 +126,7 @@ def test_the_command_that_mends_can_be_pasted(check, home, monkeypatch):
     _, problems = check()
     for each in problems:
         command = re.search(r"(mkdir -p|chmod go-w) .*", each["Text"])
+        assert command
         subprocess.run(["sh", "-c", command[0]], check=True)
 
     assert len(problems) == 2
