@@ -214,7 +214,8 @@ def settings_page() -> Iterator[str]:
         "",
         "From a TOML file (`millpond serve --settings FILE`), the environment and the "
         "command line; the latter wins. Lists and tables in the environment are JSON. "
-        "A leading `~` of a path is the home, from everywhere.",
+        "A leading `~` of `data`, `tls_certificate`, `tls_key` and `init_folder` is "
+        "the home.",
         "",
         "| setting | environment | default | |",
         "|---|---|---|---|",

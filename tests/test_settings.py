@@ -440,8 +440,8 @@ def test_bounds_hold(name: str, bound: int, step: int) -> None:
         ({"store": "postgresql://u:a/b@h/d"}, "in a password / is %2F"),
         ({"store": "postgresql://h/d?sslmode=maybe"}, "sslmode is disable, allow"),
         ({"store": "postgresql://h/d?sslmoed=require"}, "among sslmode, sslrootcert"),
-        ({"store": "postgresql://u:p#x@h/d"}, "# is %23"),
-        ({"store": "postgresql://h/d?password=p#x"}, "# is %23"),
+        ({"store": "postgresql://u:p#x@h/d"}, "# is written as %23"),
+        ({"store": "postgresql://h/d?password=p#x"}, "# is written as %23"),
         ({"secret_key": "ab"}, "64 hex digits, and has 2"),
         ({"secret_key": " "}, "64 hex digits, and has 0"),
         (

@@ -345,8 +345,9 @@ def test_a_proxy_is_used(run, stub, monkeypatch):
 @pytest.mark.parametrize(
     ("proxy", "reason"),
     [
-        ("http://me:hidden@p:80a", "the proxy 'p:80a': Port could not be cast"),
-        ("http://me:hidden@[p", "the proxy '[p': Invalid IPv6 URL"),
+        ("http://me:hidden@p:80a", "the proxy 'p:80a' is no URL."),
+        ("http://me:hidden@[p", "the proxy '[p' is no URL."),
+        ("http://me:hidden/x@p:80", "the proxy 'p:80' is no URL."),
     ],
 )
 def test_a_proxy_that_is_no_url(run, monkeypatch, scheme, proxy, reason):

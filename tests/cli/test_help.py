@@ -132,6 +132,18 @@ def test_help_beside_words_that_a_command_takes_is_one_of_them(run, pool):
 
 
 @pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (("key", "delete", "AKIAONE", "help"), ("key", "delete")),
+        (("pool", "show", "a:1", "--output", "json", "help"), ("pool", "show")),
+    ],
+)
+def test_help_behind_all_that_a_command_takes_is_a_question(run, words, way):
+    """There is no place for it as one of the words."""
+    assert run(*words) == run(*way, "--help")
+
+
+@pytest.mark.parametrize(
     ("words", "near"),
     [
         (("help", "ky"), "key"),

@@ -571,6 +571,14 @@ def test_the_audit_is_of_ids_as_people_type_them(listed, changes, words, count):
     assert len(listed("audit", "list", *words)["Entries"]) == count
 
 
+def test_the_audit_of_who_has_data_in_several_pools(place, listed):
+    """A whole id is that identity, wherever its data is."""
+    elsewhere = DatasetId(EMPTY_POOL, NOBODY, "prefs")
+    place.run(lambda store: put(store, elsewhere, "a"))
+
+    assert listed("audit", "list", "--identity-id", NOBODY)["Entries"] == []
+
+
 def test_an_audit_without_entries_says_so(listed, look, changes):
     """And names the operation that may be meant; programs get an empty list."""
     words = ("audit", "list", "--operation", "updaterecords")

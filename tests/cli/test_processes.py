@@ -144,6 +144,19 @@ def test_what_an_encoding_lacks_is_printed(millpond_process, encoding, words, pr
     assert printed in done.stdout.decode(encoding)
 
 
+def test_a_value_for_a_program_is_as_it_is(millpond_process):
+    """A script that reads one gets it, not how an encoding would have it escaped."""
+    given = ("--file", "ours.db", "--identity-pool-id", "us-east-1:a")
+    options = {"env": {"PYTHONIOENCODING": "ascii:strict"}}
+
+    assert (
+        millpond_process("data", "set", "notes", "word", "日", *given).returncode == 0
+    )
+    done = millpond_process("data", "get", "notes", "word", *given, **options)
+
+    assert (done.returncode, done.stdout) == (0, "日\n".encode())
+
+
 @pytest.mark.parametrize(
     "words",
     [

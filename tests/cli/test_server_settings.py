@@ -144,6 +144,14 @@ def test_no_data_folder_is_asked_of_who_needs_none(check, monkeypatch):
     assert check(*words) == (0, [])
 
 
+def test_an_ephemeral_server_needs_no_folder(check, home):
+    """The one that a server has by default may be impossible to make."""
+    (home / "millpond-data").write_text("a file")
+
+    assert check()[0] == 1
+    assert check("--ephemeral") == (0, [])
+
+
 def test_what_is_given_to_serve_is_given_to_check(run, check, home, monkeypatch):
     """Also how many processes there are to be, and that nothing is to be kept."""
     assert check("--readers", "1") == (0, [])

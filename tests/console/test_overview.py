@@ -30,6 +30,21 @@ def test_what_the_doctor_says(visitor: Visitor) -> None:
         assert each["name"] in page
 
 
+def test_what_the_overview_leaves_to_the_doctor(tmp_path: Path) -> None:
+    """It looks again and again, and so at nothing that is written to or costs money."""
+    url = "s3://large-ones/?region=us-east-1&endpoint=http://127.0.0.1:9"
+    with RunningServer(
+        tmp_path / "data", settings={"stream_payload_store": url}
+    ) as server:
+        visitor = Visitor(server.endpoint)
+        visitor.log_in(server)
+        findings = visitor.json("/console")["findings"]
+
+    names = {each["name"] for each in findings}
+    assert "database" in names
+    assert "stream payloads" not in names
+
+
 def test_last_errors(visitor: Visitor, console_server: RunningServer) -> None:
     """A call that was refused is there with the id that its caller was told."""
     with pytest.raises(ClientError) as refused:

@@ -115,7 +115,7 @@ def page_asked(parser: ArgumentParser, words: Sequence[str]) -> ArgumentParser |
     Returns:
         None: no help is asked for, or for what there is not. A group without a command,
         or a command that needs one of a few words and has none, asks for its page.
-        Beside words that a command takes as they are, `help` is one of them.
+        Where a command takes words as they are, and has place for it, `help` is one.
     """
     from millpond.cli import near
 
@@ -139,7 +139,7 @@ def page_asked(parser: ArgumentParser, words: Sequence[str]) -> ArgumentParser |
             parser, alone = choices[word] or parser, True
         else:
             return None
-    asked = asked or taken == [HELP]
+    asked = asked or taken == [HELP] or (HELP in taken and len(taken) > _places(parser))
     return parser if asked or (alone and _needs_word(parser)) else None
 
 
@@ -148,6 +148,15 @@ def without(words: Sequence[str]) -> list[str]:
     before = _before_dashes(words)
     asking = (HELP, *_OPTIONS)
     return [each for each in before if each not in asking] + [*words[len(before) :]]
+
+
+def _places(parser: ArgumentParser) -> float:
+    """Count the words that a command takes beside its options."""
+    count = 0.0
+    for action in parser._actions:
+        if not action.option_strings:
+            count += 1 if action.nargs in (None, "?") else float("inf")
+    return count
 
 
 def _needs_word(parser: ArgumentParser) -> bool:

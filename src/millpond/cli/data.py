@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import sys
@@ -298,8 +299,18 @@ def _get(sync: Sync, options: argparse.Namespace) -> int:
     if options.output == "json":
         print(json.dumps({"DatasetName": name, "Key": key, "Value": value}))
     else:
-        print(plain(value) if sys.stdout.isatty() else value)
+        _print_value(value)
     return 0
+
+
+def _print_value(value: str) -> None:
+    """Show a value; where no person reads it, as it is, whatever the locale."""
+    if sys.stdout.isatty():
+        print(plain(value))
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as `set --stdin` reads it
+    print(value)
 
 
 def _set(sync: Sync, options: argparse.Namespace) -> int:

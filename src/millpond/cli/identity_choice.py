@@ -58,10 +58,18 @@ async def meant_identity(
     """Give the id of the identity that is meant, in the same way."""
     from millpond.errors import NotFoundError
     from millpond.service.looking import ids
-    from millpond.service.looking.identities import resolve_identity
+    from millpond.service.looking.identities import (
+        list_pools_with_data,
+        resolve_identity,
+    )
 
+    whole = ids.typed(text, region=settings.region)
+    for exact in dict.fromkeys((text, whole)):
+        # In several pools there may be data of one; it is the same identity.
+        if await list_pools_with_data(store, exact, pool):
+            return exact
     try:
         place = await resolve_identity(store, pool, text, region=settings.region)
     except NotFoundError:
-        return ids.typed(text, region=settings.region)
+        return whole
     return place.identity_id

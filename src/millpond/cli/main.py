@@ -48,8 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         _complain(_report(fault, words))
         return fault.status
     except KeyboardInterrupt:
-        sys.stdout.write("\n")
-        _flush_or_silence()
+        _flush_or_silence("\n")
         return _INTERRUPTED
     except BrokenPipeError:
         _silence_stdout()
@@ -159,9 +158,10 @@ def _complain(text: str) -> None:
     sys.stderr.flush()
 
 
-def _flush_or_silence() -> None:
+def _flush_or_silence(text: str = "") -> None:
     """Write out what is left; what cannot be written is not tried again at the end."""
     try:
+        sys.stdout.write(text)
         sys.stdout.flush()
     except OSError:
         _silence_stdout()

@@ -116,17 +116,12 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
         show(options, document, [])
         return 0
     since = Time(usage.oldest_ms)
-    oldest = (
-        "" if since.ms is None else f", since {spell(since, terminal=_on_terminal())}"
-    )
+    on_terminal = sys.stdout.isatty()
+    oldest = "" if since.ms is None else f", since {spell(since, terminal=on_terminal)}"
     print(f"{usage.entries} waiting{oldest}; {usage.parked} parked")
     print_table(_PARKED_COLUMNS, [_row(each) for each in notes])
     paging.tell_more(token)
     return 0
-
-
-def _on_terminal() -> bool:
-    return sys.stdout.isatty()
 
 
 async def _pool(store: Store, settings: Settings, options: argparse.Namespace) -> str:

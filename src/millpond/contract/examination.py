@@ -60,9 +60,10 @@ Findings = Annotated[
 
 class ExamineServerRequest(Shape, kw_only=True):
     """
-    Look at what the server needs: store, disk, streams, login providers, regions.
+    Look at what the server needs, such as store, disk, streams and login providers.
 
-    Nothing is changed. When the store does not answer, that is the only finding.
+    Nothing of the server's is changed; into the bucket of large stream records a small
+    object is put. When the store does not answer, that is the only finding.
     """
 
 

@@ -151,8 +151,9 @@ def hold_port(settings: Settings) -> Iterator[int]:
     that is taken. The service manager may have it already.
 
     The HTTP server would share a taken port (SO_REUSEPORT), and requests would then
-    reach one server or the other. A free one that nobody holds is another program's by
-    the time that the server listens.
+    reach one server or the other. A free one that nobody holds may be another program's
+    by the time that the server listens. Two servers that are given one port at the very
+    same time are not told from each other.
 
     Raises:
         SettingsError: it is taken, or there is no such address.
@@ -170,7 +171,7 @@ def hold_port(settings: Settings) -> Iterator[int]:
                 f"Cannot listen on {settings.host} port {settings.port}: "
                 f"{error.strerror}."
             ) from error
-        # Not before it was ours alone. Who does not listen is sent nothing.
+        # Not before it was found to be free. Who does not listen is sent nothing.
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         yield int(held.getsockname()[1])
 

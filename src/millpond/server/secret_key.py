@@ -74,8 +74,7 @@ def _keep_from_others(file: Path, *, mend: bool) -> None:
     raise SettingsError(
         f"Others can read '{file}' (mode {mode:04o}), and with it sign as this server. "
         f"Keep it to its owner: chmod 600 {shlex.quote(str(file))}. Where it cannot be "
-        "changed, give "
-        "its digits in the variable MILLPOND_SECRET_KEY."
+        "changed, give its digits in the variable MILLPOND_SECRET_KEY."
     )
 
 

@@ -86,7 +86,7 @@ def _of_ephemeral(reading: Reading) -> _Missing:
 
 
 def _of_data(settings: Settings) -> _Missing:
-    if settings.store and settings.secret_key:
+    if settings.ephemeral or (settings.store and settings.secret_key):
         return  # nothing is kept there, and none is made
     reason = _why_no_data(settings.data, writes=not settings.store)
     if reason:

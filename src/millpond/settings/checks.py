@@ -285,8 +285,8 @@ def _wrong_store(text: str) -> str:
     rest, _, query = text.partition("://")[2].partition("?")
     if "#" in rest + query:
         return (
-            "a URL without #, where a driver takes it for ended; in a password it is "
-            "%23: # is %23, / is %2F, ? is %3F and @ is %40"
+            "a URL without #, where a driver takes it for ended; in a password # is "
+            "written as %23, / as %2F, ? as %3F and @ as %40"
         )
     # An empty host, or several, are good for PostgreSQL; a port must be one.
     for host in rest.partition("/")[0].rpartition("@")[2].split(","):

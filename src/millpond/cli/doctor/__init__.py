@@ -3,12 +3,12 @@
 
 It goes the way of a call, step by step, with the same options, variables and files:
 where to, as whom, does anybody answer, is it Millpond, do the clocks agree, is the
-signature accepted, how is the server (versions, store, disk, streams, login providers,
-regions), and, with `--identity-pool-id`, how are the pool, what it calls (sync trigger,
-stream, push, login providers) and its last bulk publish. When the store does not
-answer, that is all that is told. Each step is one line: `ok`, `warn` or `fail`, what is
-so, and how to mend it. Nothing is changed. A step after which the others would mean
-nothing is the last one.
+signature accepted, how is the server (versions, store, disk, regions, streams and their
+bucket, login providers, sources of pools that move in), and, with `--identity-pool-id`,
+how are the pool, what it calls (sync trigger, stream, push, login providers) and its
+last bulk publish. When the store does not answer, that is all that is told. Each step
+is one line: `ok`, `warn` or `fail`, what is so, and how to mend it. Nothing of the
+server's is changed. A step after which the others would mean nothing is the last one.
 """
 
 from __future__ import annotations

@@ -400,9 +400,10 @@ def _proxy_for(parts: SplitResult) -> str | None:
 def _check_proxy(proxy: str) -> None:
     try:
         _ = urlsplit(proxy).port
-    except ValueError as error:
-        shown = proxy.rpartition("@")[2]  # without the password that may be there
-        raise Fault(f"{_UNHANDLED}: the proxy '{shown}': {error}") from None
+    except ValueError:
+        # Without the password that may be there, which the error may repeat.
+        shown = proxy.rpartition("@")[2]
+        raise Fault(f"{_UNHANDLED}: the proxy '{shown}' is no URL.") from None
 
 
 def _proxy_headers(proxy: SplitResult) -> dict[str, str]:

@@ -37,10 +37,7 @@ async def examine_server(
     context: Context, caller: Caller, request: ExamineServerRequest
 ) -> ExamineServerResponse:
     """Look at the store; when it answers, at all that the server needs besides."""
-    silence = await _find_silence(context)
-    findings = [silence or await _look_at_database(context)]
-    if silence is None:
-        findings += await take(_looks(context))
+    findings = await find(context)
     return ExamineServerResponse(
         version=__version__,
         python_version=platform.python_version(),
@@ -49,8 +46,20 @@ async def examine_server(
     )
 
 
-def _looks(context: Context) -> list[Look]:
-    found = []
+async def find(context: Context, *, often: bool = False) -> list[Finding]:
+    """
+    Take all looks at what the pools of a server share.
+
+    Args:
+        often: whether that goes on all the time; then those are left out that put
+            something into a bucket, or cost something at AWS.
+    """
+    silence = await _find_silence(context)
+    return [silence] if silence else await take(_looks(context, often=often))
+
+
+def _looks(context: Context, *, often: bool) -> list[Look]:
+    found = [Look("database", _look_at_database(context))]
     if not context.settings.store:
         found.append(Look("disk", _look_at_disk(context)))
     found.append(Look("regions", _look_at_regions(context)))
@@ -61,13 +70,14 @@ def _looks(context: Context) -> list[Look]:
     found += [
         streams.look(context, name, None) for name in sorted(context.settings.streams)
     ]
-    if context.settings.stream_payload_store:
+    if context.settings.stream_payload_store and not often:
         found.append(payloads.look(context))
     found += [
         login_providers.look(context, name)
         for name in sorted(context.settings.login_providers)
     ]
-    found += sources.looks(context)
+    if not often:
+        found += sources.looks(context)
     return found
 
 
