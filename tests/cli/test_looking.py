@@ -574,7 +574,7 @@ def test_the_audit_is_of_ids_as_people_type_them(listed, changes, words, count):
 def test_the_audit_of_who_has_data_in_several_pools(place, listed):
     """A whole id is that identity, wherever its data is."""
     elsewhere = DatasetId(EMPTY_POOL, NOBODY, "prefs")
-    place.run(lambda store: put(store, elsewhere, "a"))
+    place.run(lambda store: put(store, elsewhere, {"a": "1"}))
 
     assert listed("audit", "list", "--identity-id", NOBODY)["Entries"] == []
 
