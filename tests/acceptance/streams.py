@@ -41,15 +41,19 @@ def read_shard(kinesis: Any, iterator: str) -> list[Any]:
         iterator = page["NextShardIterator"]
 
 
+def from_the_start(kinesis: Any, name: str, shard_id: str) -> str:
+    """Get an iterator that begins with a shard's first record."""
+    iterator: str = kinesis.get_shard_iterator(
+        StreamName=name, ShardId=shard_id, ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    return iterator
+
+
 def read_stream(kinesis: Any, name: str) -> list[Delivered]:
     """Read all records of a stream, shard by shard in order."""
     found = []
     for shard in kinesis.list_shards(StreamName=name)["Shards"]:
-        iterator = kinesis.get_shard_iterator(
-            StreamName=name,
-            ShardId=shard["ShardId"],
-            ShardIteratorType="TRIM_HORIZON",
-        )["ShardIterator"]
+        iterator = from_the_start(kinesis, name, shard["ShardId"])
         found += [
             Delivered(
                 shard["ShardId"], r["SequenceNumber"], r["PartitionKey"], r["Data"]

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
 from acceptance.live_reader import LiveReader, live_path
 from acceptance.raw_http import RawClient, Request
 from acceptance.seeding import Seed, fill, identities
-from acceptance.streams import read_stream, subscribe_when_free
+from acceptance.streams import from_the_start, read_stream, subscribe_when_free
 from acceptance.sync_client import Dataset, create_pool, new_identity, replace
 from millpond.testing.deadlines import Deadline
 from millpond.testing.postgres import PostgresMissingError, TestPostgres
@@ -195,11 +195,7 @@ def assert_streamed_in_order(kinesis: Any, written: dict[str, int]) -> None:
 def has_begun(kinesis: Any, name: str) -> bool:
     """Say whether there is anything in a stream, without reading all of it."""
     for shard in kinesis.list_shards(StreamName=name)["Shards"]:
-        iterator = kinesis.get_shard_iterator(
-            StreamName=name,
-            ShardId=shard["ShardId"],
-            ShardIteratorType="TRIM_HORIZON",
-        )["ShardIterator"]
+        iterator = from_the_start(kinesis, name, shard["ShardId"])
         if kinesis.get_records(ShardIterator=iterator, Limit=1)["Records"]:
             return True
     return False

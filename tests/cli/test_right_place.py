@@ -333,20 +333,27 @@ def test_a_server_that_stopped_takes_its_word_back(run, data):
     assert (data / lock.FILE_NAME).read_text() == ""
 
 
+def put_a_copy_beside(server, data, home, monkeypatch):
+    """Put another store where one is looked for, and name the port of a server."""
+    shutil.copytree(data, home / "millpond-data")
+    monkeypatch.setenv("MILLPOND_PORT", server.endpoint.rpartition(":")[2])
+
+
+def check_refused_beside_a_server(result):
+    """It says nothing but which server answers."""
+    assert (result.code, result.out) == (1, "")
+    assert "a server answers at 127.0.0.1 port" in result.err
+
+
 @pytest.mark.parametrize("words", MAKING, ids=" ".join)
 def test_a_folder_that_was_not_named_beside_a_server_of_another(
     run, home, data, server, monkeypatch, words
 ):
     """The server that one talks to would not know the key, so there is none."""
-    shutil.copytree(data, home / "millpond-data")
-    monkeypatch.setenv("MILLPOND_PORT", server.endpoint.rpartition(":")[2])
+    put_a_copy_beside(server, data, home, monkeypatch)
 
-    wrong = run(*words)
-    named = run(*words, "--data", "millpond-data")
-
-    assert (wrong.code, wrong.out) == (1, "")
-    assert "a server answers at 127.0.0.1 port" in wrong.err
-    assert named.code == 0
+    check_refused_beside_a_server(run(*words))
+    assert run(*words, "--data", "millpond-data").code == 0
 
 
 @pytest.mark.parametrize("words", [*CHANGING, ("hook-secret",)], ids=" ".join)
@@ -354,14 +361,10 @@ def test_nothing_is_changed_beside_a_server_of_another_store(
     run, home, data, server, monkeypatch, words
 ):
     """A key would go on to be good there, and a person to be kept."""
-    shutil.copytree(data, home / "millpond-data")
-    monkeypatch.setenv("MILLPOND_PORT", server.endpoint.rpartition(":")[2])
+    put_a_copy_beside(server, data, home, monkeypatch)
 
-    wrong = run(*words)
+    check_refused_beside_a_server(run(*words))
     named = run(*words, "--data", "millpond-data")
-
-    assert (wrong.code, wrong.out) == (1, "")
-    assert "a server answers at 127.0.0.1 port" in wrong.err
     assert "a server answers" not in named.err
 
 
@@ -371,22 +374,17 @@ def test_a_server_with_tls_is_a_server_of_another(
 ):
     """It is asked in the way that it understands, whatever the settings say."""
     running, certificate = tls_server
-    shutil.copytree(data, home / "millpond-data")
-    monkeypatch.setenv("MILLPOND_PORT", running.endpoint.rpartition(":")[2])
+    put_a_copy_beside(running, data, home, monkeypatch)
     if with_its_settings:
         monkeypatch.setenv("MILLPOND_TLS_CERTIFICATE", str(certificate))
         monkeypatch.setenv("MILLPOND_TLS_KEY", str(certificate.with_name("key.pem")))
 
-    wrong = run("key", "create")
-
-    assert (wrong.code, wrong.out) == (1, "")
-    assert "a server answers at 127.0.0.1 port" in wrong.err
+    check_refused_beside_a_server(run("key", "create"))
 
 
 def test_a_secret_of_the_settings_is_of_no_folder(run, home, data, server, monkeypatch):
     """It is printed wherever one is."""
-    shutil.copytree(data, home / "millpond-data")
-    monkeypatch.setenv("MILLPOND_PORT", server.endpoint.rpartition(":")[2])
+    put_a_copy_beside(server, data, home, monkeypatch)
     monkeypatch.setenv("MILLPOND_HOOK_SECRET", "a secret of sixteen letters")
 
     assert run("hook-secret").out == "a secret of sixteen letters\n"

@@ -20,7 +20,7 @@ from millpond.settings import Reading, Settings, refuse
 if TYPE_CHECKING:
     from millpond.stores.base import AuditStore
 
-_PATHS: Final = ("data", "files", "folder", "settings", "source", "target")
+_PATHS: Final = ("data", "files", "settings", "source", "target")
 
 Command = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 

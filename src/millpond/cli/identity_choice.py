@@ -12,15 +12,25 @@ if TYPE_CHECKING:
     from millpond.stores.base import Store
 
 
+async def named_pool(store: Store, settings: Settings, text: str) -> str:
+    """
+    Find the pool that is meant, by its id or the beginning of it.
+
+    Raises:
+        NotFoundError, AmbiguousError: no pool is, or several may be.
+    """
+    from millpond.service.looking.pools import resolve_pool
+
+    return await resolve_pool(store, text, region=settings.region)
+
+
 async def chosen_pool(
     store: Store, settings: Settings, options: argparse.Namespace
 ) -> str | None:
     """Find the pool that the option names; None when it names none."""
-    from millpond.service.looking.pools import resolve_pool
-
     if options.identity_pool_id is None:
         return None
-    return await resolve_pool(store, options.identity_pool_id, region=settings.region)
+    return await named_pool(store, settings, options.identity_pool_id)
 
 
 async def chosen_identity(
@@ -44,10 +54,9 @@ async def meant_pool(store: Store, settings: Settings, text: str) -> str:
     """
     from millpond.errors import NotFoundError
     from millpond.service.looking import ids
-    from millpond.service.looking.pools import resolve_pool
 
     try:
-        return await resolve_pool(store, text, region=settings.region)
+        return await named_pool(store, settings, text)
     except NotFoundError:
         return ids.typed(text, region=settings.region)
 

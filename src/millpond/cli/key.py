@@ -182,7 +182,7 @@ async def _pool(store: Store, settings: Settings, text: str) -> str | None:
         CommandError: nothing is named, as by a variable that is not set.
         NotFoundError, AmbiguousError: no pool is, or several may be.
     """
-    from millpond.service.looking.pools import resolve_pool
+    from millpond.cli.identity_choice import named_pool
 
     if text == ALL_POOLS:
         return None
@@ -190,7 +190,7 @@ async def _pool(store: Store, settings: Settings, text: str) -> str | None:
         raise CommandError(
             f"--pool is empty; name a pool, or say '{ALL_POOLS}' for every one."
         )
-    return await resolve_pool(store, text, region=settings.region)
+    return await named_pool(store, settings, text)
 
 
 def _who_honours(settings: Settings) -> str:

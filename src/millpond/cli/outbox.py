@@ -14,6 +14,7 @@ from millpond.cli.administration import (
     run,
     show,
 )
+from millpond.cli.identity_choice import named_pool
 from millpond.cli.numbers import any_whole
 from millpond.cli.serve import add_settings_options
 from millpond.cli.tables import Cell, Column, Size, Time, date, print_table, spell
@@ -100,7 +101,7 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
         return await _list_all(settings, options)
     after, limit = paging.start(options, int) or 0, options.max_items
     async with stores.open_existing(settings) as store:
-        pool = await _pool(store, settings, options)
+        pool = await named_pool(store, settings, options.identity_pool_id)
         usage = await store.measure_outbox(pool)
         page = await list_entries(store, pool, parked=True, after=after, limit=limit)
     notes = [each.note for each in page.items]
@@ -122,13 +123,6 @@ async def _list(settings: Settings, options: argparse.Namespace) -> int:
     print_table(_PARKED_COLUMNS, [_row(each) for each in notes])
     paging.tell_more(token)
     return 0
-
-
-async def _pool(store: Store, settings: Settings, options: argparse.Namespace) -> str:
-    """Find the pool that the command line names."""
-    from millpond.service.looking.pools import resolve_pool
-
-    return await resolve_pool(store, options.identity_pool_id, region=settings.region)
 
 
 async def _list_all(settings: Settings, options: argparse.Namespace) -> int:
@@ -193,7 +187,7 @@ async def _retry(settings: Settings, options: argparse.Namespace) -> int:
 
     check_place(settings, options)
     async with stores.open_existing(settings) as store:
-        pool = await _pool(store, settings, options)
+        pool = await named_pool(store, settings, options.identity_pool_id)
         count = await retry_parked(store, pool, options.outbox_id)
         await _note(store, "RetryParked", pool, count)
     show(options, {"Returned": count}, [f"{count} wait again."])
@@ -235,7 +229,8 @@ async def _whole_pool(
     """
     from millpond.service.looking import ids
 
-    pool, given = await _pool(store, settings, options), options.identity_pool_id
+    given = options.identity_pool_id
+    pool = await named_pool(store, settings, given)
     if pool not in (given, ids.typed(given, region=settings.region)):
         raise CommandError(
             f"to give changes up, name their pool by its whole id: {pool}"
@@ -254,7 +249,7 @@ async def _download(settings: Settings, options: argparse.Namespace) -> int:
     from millpond.service.outbox import download_parked
 
     async with stores.open_existing(settings) as store:
-        pool = await _pool(store, settings, options)
+        pool = await named_pool(store, settings, options.identity_pool_id)
         async for line in download_parked(store, pool):
             sys.stdout.buffer.write(line)
     sys.stdout.flush()

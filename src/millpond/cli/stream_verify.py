@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 
 from millpond.cli.administration import CommandError, plain, show
+from millpond.cli.identity_choice import named_pool
 from millpond.core import targets
 from millpond.core.bulk_publish import BulkPublishStatus, Position, whole_pool
 from millpond.core.stream_comparison import Difference
@@ -37,7 +38,6 @@ from millpond.core.sync import DatasetId, DatasetState
 from millpond.errors import SinkError
 from millpond.server import stores
 from millpond.service.context import system_now_ms
-from millpond.service.looking.pools import resolve_pool
 from millpond.settings import Settings
 from millpond.sinks import make_reader
 from millpond.sinks.base import EMBEDDED, SinkReader, sink_url
@@ -63,8 +63,8 @@ async def verify(settings: Settings, options: argparse.Namespace) -> int:
     """Run the command; 0 says that the stream and the pool are the same."""
     with tempfile.TemporaryDirectory(prefix="millpond-verify-") as folder:
         async with stores.open_existing(settings) as store:
-            options.identity_pool_id = await resolve_pool(
-                store, options.identity_pool_id, region=settings.region
+            options.identity_pool_id = await named_pool(
+                store, settings, options.identity_pool_id
             )
             stream_name = await _stream_name(store, options)
             with contextlib.closing(StreamState(Path(folder, "state"))) as state:
